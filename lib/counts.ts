@@ -1,0 +1,78 @@
+/** Lists of integers: the lengths and offsets of rows. */
+import { arrayKind, isDetached } from './elements.js';
+import { rangeError, shapeError, typeError, words } from './errors.js';
+
+export type IntegerList = Int32Array | Uint32Array | BigInt64Array | readonly number[];
+
+const wanted = 'a Uint32Array, Int32Array, BigInt64Array or array of integers';
+
+/** Any list of integers as it is; its entries are not yet checked. */
+export function readIntegers(value: unknown, name: string): IntegerList {
+  if (Array.isArray(value)) return value;
+  const kind = arrayKind(value);
+  if (kind !== 'Uint32Array' && kind !== 'Int32Array' && kind !== 'BigInt64Array')
+    throw typeError(wanted, name, value);
+  if (isDetached(value as Uint32Array))
+    throw typeError('an array with its memory', name, words(`a detached ${kind}`), 'ERR_DETACHED');
+  return value as IntegerList;
+}
+
+/** One entry as a number; an error where it is no integer from `min` to `max`. */
+export function integerAt(list: IntegerList, i: number, name: string, min: number, max: number): number {
+  const entry: unknown = list[i];
+  const number = typeof entry === 'bigint' ? Number(entry) : entry;
+  if (typeof number !== 'number') throw typeError('an integer', `${name}[${i}]`, entry);
+  if (!Number.isInteger(number) || number < min || number > max)
+    throw rangeError(`an integer from ${min} to ${max}`, `${name}[${i}]`, entry);
+  return number;
+}
+
+/** The valid prefix of each of `rows` rows of `length` classes. */
+export function readLengths(value: unknown, rows: number, length: number): Uint32Array {
+  const list = readIntegers(value, 'lengths');
+  if (list.length !== rows) throw shapeError(`one entry for each of ${rows} rows`, 'lengths', value);
+  return checked(list, 'lengths', (i) => integerAt(list, i, 'lengths', 0, length));
+}
+
+/** Where each ragged row starts in `count` elements, and where the last one ends. */
+export function readOffsets(value: unknown, count: number): Uint32Array {
+  const list = readIntegers(value, 'offsets');
+  if (list.length === 0) throw shapeError('at least one entry', 'offsets', value);
+  let least = 0;
+  const offsets = checked(list, 'offsets', (i) => {
+    least = integerAt(list, i, 'offsets', least, i === 0 ? 0 : count);
+    return least;
+  });
+  if (least !== count)
+    throw rangeError(`${count}, the length of x,`, `offsets[${list.length - 1}]`, list[list.length - 1]);
+  return offsets;
+}
+
+export function longestRow(offsets: Uint32Array): number {
+  let longest = 0;
+  for (let i = 1; i < offsets.length; i++) longest = Math.max(longest, offsets[i] - offsets[i - 1]);
+  return longest;
+}
+
+/**
+ * Checks every entry, and copies the list unless it is a `Uint32Array` already. Shared memory is copied too:
+ * another thread could change it between the check and the use.
+ */
+function checked(list: IntegerList, name: string, entryAt: (i: number) => number): Uint32Array {
+  const asItIs = arrayKind(list) === 'Uint32Array' && isPrivate(list as Uint32Array);
+  const numbers = asItIs ? (list as Uint32Array) : new Uint32Array(list.length);
+  for (let i = 0; i < list.length; i++) {
+    const entry = entryAt(i);
+    if (!asItIs) numbers[i] = entry;
+  }
+  if (numbers.length !== list.length) throw shapeError(`${numbers.length} entries`, name, list);
+  return numbers;
+}
+
+/** True unless other threads can write to it. */
+export function isPrivate(view: ArrayBufferView): boolean {
+  return !(
+    typeof SharedArrayBuffer === 'function' &&
+    Object.prototype.toString.call(view.buffer) === '[object SharedArrayBuffer]'
+  );
+}

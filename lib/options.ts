@@ -1,0 +1,119 @@
+/** The words that options may be, and how single values are read. */
+import { rangeError, typeError, words } from './errors.js';
+
+const anyRows = [
+  'shape',
+  'axis',
+  'temperature',
+  'where',
+  'lengths',
+  'offsets',
+  'threads',
+  'backend',
+  'dtype',
+];
+const anyTopK = [...anyRows, 'outType', 'logNormalizer'];
+
+const known = {
+  softmax: [...anyRows, 'out', 'outType', 'logNormalizer'],
+  logSoftmax: [...anyRows, 'out', 'outType'],
+  logSumExp: [...anyRows, 'out'],
+  topK: [...anyTopK, 'out'],
+  classify: [...anyRows, 'logNormalizer', 'labels', 'k'],
+  sample: [...anyRows, 'out', 'seed', 'topK', 'topP', 'minP', 'count', 'logProbabilities'],
+  crossEntropy: [...anyRows, 'out', 'reduction', 'ignoreIndex', 'labelSmoothing', 'weights', 'gradient'],
+} as const satisfies { readonly [name: string]: readonly string[] };
+
+export type OptionsOf = keyof typeof known;
+
+/** Options as the caller gave them: known names, values not yet looked at. */
+export interface Options {
+  readonly [name: string]: unknown;
+}
+
+/** Copies the options of one function, reading each once; a name it does not know is an error. */
+export function readOptions(options: unknown, of: OptionsOf): Options {
+  if (options === undefined) return {};
+  if (
+    typeof options !== 'object' ||
+    options === null ||
+    Array.isArray(options) ||
+    ArrayBuffer.isView(options)
+  )
+    throw typeError('an object', 'options', options);
+  const read: { [name: string]: unknown } = {};
+  for (const name in options) {
+    refuseUnknown(name, of);
+    read[name] = (options as Options)[name];
+  }
+  return read;
+}
+
+function refuseUnknown(name: string, of: OptionsOf): void {
+  const names: readonly string[] = known[of];
+  if (names.includes(name)) return;
+  const meant = names.find((other) => isMisspelled(name, other));
+  const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`;
+  throw typeError(
+    `one of ${[...names].sort().join(', ')}`,
+    `the options of ${of}`,
+    words(`${JSON.stringify(name)}${hint}`),
+    'ERR_UNKNOWN_OPTION',
+  );
+}
+
+/** True where the two differ by case, or by at most two letters added, dropped or changed. */
+function isMisspelled(name: string, other: string): boolean {
+  const a = name.toLowerCase().replace(/[-_]/g, '');
+  const b = other.toLowerCase();
+  if (a === b) return true;
+  if (Math.abs(a.length - b.length) > 2 || b.length < 4) return false;
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+    row = next;
+  }
+  return row[b.length] <= 2;
+}
+
+/** An integer from `min` to `max`. */
+export function readInteger(
+  value: unknown,
+  name: string,
+  min: number,
+  max = Number.MAX_SAFE_INTEGER,
+): number {
+  const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+  if (typeof value !== 'number') throw typeError(`an integer ${range}`, name, value);
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw rangeError(`an integer ${range}`, name, value);
+  return value;
+}
+
+/** A number from `min` to `max`, or more than `min` where `open`. */
+export function readNumber(value: unknown, name: string, min: number, max: number, open = false): number {
+  const range = open ? `over ${min} and at most ${max}` : `from ${min} to ${max}`;
+  if (typeof value !== 'number') throw typeError(`a number ${range}`, name, value);
+  if (!(open ? value > min : value >= min) || value > max) throw rangeError(`a number ${range}`, name, value);
+  return value;
+}
+
+/** A finite number over 0; or 0 itself where that means the argmax. */
+export function readTemperature(value: unknown, zero: boolean): number {
+  if (value === undefined) return 1;
+  const expected = zero ? 'a finite number of at least 0' : 'a finite number over 0';
+  if (typeof value !== 'number') throw typeError(expected, 'temperature', value);
+  if (!(zero ? value >= 0 : value > 0) || value === Number.POSITIVE_INFINITY)
+    throw rangeError(expected, 'temperature', value);
+  return value;
+}
+
+/** One of a few words. */
+export function readWord<Word extends string>(value: unknown, name: string, allowed: readonly Word[]): Word {
+  if (typeof value !== 'string') throw typeError(`one of ${allowed.join(', ')}`, name, value);
+  const word = allowed.find((other) => other === value);
+  if (word === undefined) throw rangeError(`one of ${allowed.join(', ')}`, name, value);
+  return word;
+}

@@ -1,0 +1,25 @@
+/** Plans logSumExp: one value per row. */
+import { reducedType } from '../elements.js';
+import { readOptions } from '../options.js';
+import { refuseOverlap, takeOutput } from '../outputs.js';
+import type { Plan } from '../plan.js';
+import { readRows, reducedDims } from '../rows.js';
+import { planPlain } from './plain.js';
+
+export function planLogSumExp(x: unknown, options: unknown): Plan<unknown> {
+  return planPlain('logSumExp', x, options) ?? planAny(x, options);
+}
+
+function planAny(input: unknown, given: unknown): Plan<unknown> {
+  const options = readOptions(given, 'logSumExp');
+  const { x, layout, rows, backend } = readRows(input, options);
+  const outType = reducedType(x.type);
+  const output = takeOutput(options.out, 'out', outType, reducedDims(layout, x), x.form);
+  const { where, lengths, offsets } = rows;
+  refuseOverlap(output.data, 'out', { x: x.data, where, lengths, offsets });
+  return {
+    backend,
+    problem: { op: 'logSumExp', ...rows, out: output.data, outType },
+    finish: output.result,
+  };
+}
