@@ -1,14 +1,49 @@
+import { readFileSync } from 'node:fs';
 import { defineConfig } from 'tsup';
 
-export default defineConfig({
-  // `addon` and `no-addon` are entries of their own: package.json's "imports" picks one by condition,
-  // so that a bundler for the browser never sees the word `node:` or a binary.
-  entry: ['lib/index.ts', 'lib/promises.ts', 'lib/addon.ts', 'lib/no-addon.ts', 'lib/cli.ts'],
-  format: ['esm', 'cjs'],
-  dts: { entry: ['lib/index.ts', 'lib/promises.ts'] },
-  target: 'node20',
-  external: ['#addon'],
-  splitting: true,
-  clean: true,
-  silent: true,
-});
+/** What the command line bundles, so that the package keeps a single dependency; the licences travel along. */
+const licences = [
+  ['commander', 'commander/LICENSE'],
+  ['string-width, get-east-asian-width, strip-ansi, ansi-regex', 'string-width/license'],
+].map(([names, path]) => `${names}\n\n${readFileSync(`node_modules/${path}`, 'utf8')}`);
+
+export default defineConfig([
+  {
+    // `addon` and `no-addon` are entries of their own: package.json's "imports" picks one by condition,
+    // so that a bundler for the browser never sees the word `node:` or a binary.
+    entry: ['lib/index.ts', 'lib/promises.ts', 'lib/addon.ts', 'lib/no-addon.ts'],
+    format: ['esm', 'cjs'],
+    // tsup sets baseUrl, which TypeScript 6 calls deprecated.
+    dts: { entry: ['lib/index.ts', 'lib/promises.ts'], compilerOptions: { ignoreDeprecations: '6.0' } },
+    target: 'node20',
+    external: ['#addon'],
+    splitting: true,
+    clean: ['!cli.js'],
+    silent: true,
+  },
+  {
+    entry: ['lib/cli.ts'],
+    format: ['esm'],
+    target: 'node20',
+    noExternal: ['commander', 'string-width'],
+    splitting: false,
+    silent: true,
+    // commander is CommonJS and asks for Node's own modules.
+    banner: {
+      js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);",
+    },
+    footer: { js: `/*! Bundled here, under the MIT licence:\n\n${licences.join('\n')}*/` },
+    // The command line is a user of the package like any other: it runs the library that stands beside it.
+    esbuildPlugins: [
+      {
+        name: 'library-beside-cli',
+        setup(build) {
+          build.onResolve({ filter: /^\.\.\/(index|promises)\.js$/ }, ({ path }) => ({
+            path: path.slice('.'.length),
+            external: true,
+          }));
+        },
+      },
+    ],
+  },
+]);

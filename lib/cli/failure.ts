@@ -1,0 +1,34 @@
+/** Ctrl-C and its kin end the process by their signal, which a shell shows as 128 + its number (130). */
+export const EXIT = {
+  ok: 0,
+  /** The input, the disk or the self-test. */
+  failed: 1,
+  /** The command itself: an unknown option, a value out of range. */
+  usage: 2,
+} as const;
+
+/** Something that the user can mend: told in one line, without a stack. */
+export class Failure extends Error {
+  constructor(
+    message: string,
+    readonly exitCode: number = EXIT.failed,
+  ) {
+    super(message);
+  }
+}
+
+export function expected(what: string, name: string, received: unknown): Failure {
+  return new Failure(`Expected ${what} for ${name} but received ${received}`);
+}
+
+/** The same, where the command line is at fault rather than a file. */
+export function expectedUsage(what: string, name: string, received: unknown): Failure {
+  return new Failure(`Expected ${what} for ${name} but received ${received}`, EXIT.usage);
+}
+
+/** A system error in the same words; anything else is returned as it is. */
+export function systemFailure(error: unknown, what: string, name: string): unknown {
+  if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return error;
+  const reason = error.message.replace(/^[A-Z0-9]+: /, '').replace(/, \w+( '.*')?( -> '.*')?$/s, '');
+  return expected(what, name, `${error.code} (${reason})`);
+}

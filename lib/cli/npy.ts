@@ -1,0 +1,143 @@
+/** NumPy's .npy: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, versions 1 to 3. */
+import { expected } from './failure.js';
+import type { ByteSource } from './input.js';
+import { type PythonLiteral, parsePythonLiteral } from './python-literal.js';
+
+const MAGIC = Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59);
+const MAX_HEADER = 1 << 20;
+
+export interface NpyHeader {
+  readonly dtype: string;
+  readonly fortranOrder: boolean;
+  readonly shape: readonly number[];
+}
+
+interface ElementArray {
+  readonly BYTES_PER_ELEMENT: number;
+}
+type ElementArrayConstructor<A extends ElementArray> = {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBuffer): A;
+};
+
+export interface NpyArray<A> {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly data: A;
+}
+
+/**
+ * Reads the one array that the source holds.
+ * @param accepted the dtypes to take, each with the array that holds its elements.
+ * @param what how a message calls them.
+ */
+export async function readNpy<A extends ElementArray>(
+  source: ByteSource,
+  accepted: Readonly<Record<string, ElementArrayConstructor<A>>>,
+  what: string,
+): Promise<NpyArray<A>> {
+  const { dtype, fortranOrder, shape } = await readNpyHeader(source);
+  const ElementArray = Object.hasOwn(accepted, dtype) ? accepted[dtype] : undefined;
+  if (!ElementArray) {
+    const hint = dtype.startsWith('>') ? ' (big-endian)' : '';
+    throw expected(what, `the dtype of ${source.name}`, `${dtype}${hint}`);
+  }
+  // With a single long dimension the two orders are the same bytes.
+  if (fortranOrder && shape.filter((length) => length > 1).length > 1) {
+    throw expected('C order (numpy.ascontiguousarray makes it)', source.name, 'Fortran order');
+  }
+
+  const bytes = allocate(source, shape, ElementArray.BYTES_PER_ELEMENT);
+  const received = await source.fill(bytes);
+  if (received < bytes.length) {
+    throw expected(`${bytes.length} bytes of data`, source.name, `${received} (the file is truncated)`);
+  }
+  if (!(await source.ended())) throw expected(`${bytes.length} bytes of data`, source.name, 'more');
+  return { dtype, shape, data: new ElementArray(bytes.buffer) };
+}
+
+function allocate(source: ByteSource, shape: readonly number[], bytesPerElement: number) {
+  const byteLength = shape.reduce((product, length) => product * length, bytesPerElement);
+  try {
+    return new Uint8Array(new ArrayBuffer(byteLength));
+  } catch {
+    throw expected('an array that fits in memory', source.name, `the shape [${shape.join(', ')}]`);
+  }
+}
+
+export async function readNpyHeader(source: ByteSource): Promise<NpyHeader> {
+  const start = new Uint8Array(8);
+  const received = await source.fill(start);
+  if (received < start.length || MAGIC.some((byte, i) => start[i] !== byte)) {
+    throw expected('a .npy file', source.name, describeStart(start.subarray(0, received)));
+  }
+  const version = start[6];
+  if (version < 1 || version > 3) throw expected('.npy version 1, 2 or 3', source.name, version);
+
+  const size = new Uint8Array(version === 1 ? 2 : 4);
+  if ((await source.fill(size)) < size.length) throw truncatedHeader(source);
+  const length = size.reduceRight((sum, byte) => sum * 256 + byte, 0);
+  if (length > MAX_HEADER) throw expected(`a header of at most ${MAX_HEADER} bytes`, source.name, length);
+  const header = new Uint8Array(length);
+  if ((await source.fill(header)) < length) throw truncatedHeader(source);
+
+  const text = new TextDecoder(version < 3 ? 'latin1' : 'utf-8').decode(header);
+  const parsed = parseNpyHeader(text);
+  if (!parsed) throw expected('a .npy header', source.name, JSON.stringify(text.trim().slice(0, 80)));
+  return parsed;
+}
+
+function truncatedHeader(source: ByteSource) {
+  return expected('a whole .npy header', source.name, 'a part of it (the file is truncated)');
+}
+
+function describeStart(bytes: Uint8Array): string {
+  if (bytes.length === 0) return 'nothing';
+  if (bytes[0] === 0x50 && bytes[1] === 0x4b) return 'a zip archive (.npz?)';
+  if (MAGIC.subarray(0, bytes.length).every((byte, i) => bytes[i] === byte)) return 'the beginning of one';
+  const text = Buffer.from(bytes).toString('latin1');
+  const readable = /^[\x20-\x7e\s]*$/.test(text);
+  return `a file that starts with ${readable ? JSON.stringify(text) : Buffer.from(bytes).toString('hex')}`;
+}
+
+/** The header's Python dictionary; undefined where it is not one of the format. */
+export function parseNpyHeader(text: string): NpyHeader | undefined {
+  let entries: PythonLiteral;
+  try {
+    entries = parsePythonLiteral(text);
+  } catch {
+    return undefined;
+  }
+  if (!(entries instanceof Map)) return undefined;
+  const dtype = entries.get('descr');
+  const fortranOrder = entries.get('fortran_order');
+  const shape = entries.get('shape');
+  if (dtype === undefined || typeof fortranOrder !== 'boolean' || !isShape(shape)) return undefined;
+  return { dtype: typeof dtype === 'string' ? dtype : 'a structured dtype', fortranOrder, shape };
+}
+
+function isShape(value: PythonLiteral | undefined): value is number[] {
+  return Array.isArray(value) && value.every((length) => Number.isSafeInteger(length) && Number(length) >= 0);
+}
+
+/**
+ * All that comes before the data, padded so that the data begins at a multiple of 64.
+ * @param dtype as Python writes it: `'<f4'` with its quotes, or a list of fields.
+ */
+export function formatNpyHeader(dtype: string, shape: readonly number[]): Uint8Array {
+  const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
+  const text = `{'descr': ${dtype}, 'fortran_order': False, 'shape': ${tuple}, }`;
+  const version = text.length + 75 > 0xffff ? 2 : 1;
+  const prefix = version === 1 ? 10 : 12;
+  const total = Math.ceil((prefix + text.length + 1) / 64) * 64;
+
+  const bytes = Buffer.alloc(total, ' ');
+  bytes.set(MAGIC);
+  bytes[6] = version;
+  bytes[7] = 0;
+  if (version === 1) bytes.writeUInt16LE(total - prefix, 8);
+  else bytes.writeUInt32LE(total - prefix, 8);
+  bytes.write(text, prefix, 'latin1');
+  bytes[total - 1] = 0x0a;
+  return bytes;
+}

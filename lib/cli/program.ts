@@ -1,0 +1,161 @@
+import { Command, CommanderError } from 'commander';
+import { version } from '../../package.json';
+import { EXIT, expectedUsage, Failure } from './failure.js';
+import { info } from './info.js';
+import { OPERATIONS, score } from './score.js';
+import { BrokenPipe, write } from './streams.js';
+
+const EXIT_CODES = `
+Exit codes:
+  0    done
+  1    the input could not be read, the output not written, or the self-test failed
+  2    the command was wrong: an unknown option, a value out of range
+  130  interrupted by Ctrl-C; nothing is left under the output's name
+`;
+
+const SCORE_EXAMPLES = `
+Examples:
+  simd-softmax score logits.npy --labels classes.txt --top-k 3
+  simd-softmax score logits.npy --temperature 0.7 -o probabilities.npy
+  python3 model.py | simd-softmax score - -o - | python3 next.py
+`;
+
+/** The exit code of one run of the command. */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    return await run(argv);
+  } catch (error) {
+    if (error instanceof BrokenPipe) return EXIT.ok;
+    const { message, exitCode } = tellable(error);
+    // One line, whatever a file is called.
+    const line = message.replace(/\p{Cc}/gu, (c) => JSON.stringify(c).slice(1, -1));
+    await write(process.stderr, `simd-softmax: ${line}\n`).catch(() => {});
+    return exitCode;
+  }
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  let exitCode: number = EXIT.ok;
+  let help = '';
+  const program = new Command('simd-softmax')
+    .description('Softmax of files of logits, with SIMD and all cores.')
+    .version(version, '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help for a command')
+    .addHelpText('after', EXIT_CODES)
+    .configureOutput({
+      writeOut: (text) => (help += text),
+      writeErr: (text) => (help += text),
+      outputError() {},
+    })
+    .exitOverride();
+
+  program
+    .command('score')
+    .summary('turn a file of logits into probabilities')
+    .description('Turn the logits of a .npy file into probabilities: print the best, or write all of them.')
+    .argument('<file>', 'a C-ordered .npy of float32, float64 or float16; - for stdin')
+    .option('--op <name>', OPERATIONS.join(', '), oneOf(OPERATIONS, '--op'), 'softmax')
+    .option('--axis <n>', 'the axis of the classes; negative counts from the end', integer('--axis'), -1)
+    .option('--temperature <t>', 'divides the logits', positive('--temperature'), 1)
+    .option('--labels <file>', 'the class names, one per line')
+    .option('--truth <file>', 'the true class of each row, a .npy of integers: adds the accuracy')
+    .option('--top-k <n>', 'the best n classes of each row (printed without it: 5)', integer('--top-k', 1))
+    .option(
+      '-o, --output <file>',
+      'write the result as .npy; - for stdout; with --top-k, records of class and score',
+    )
+    .option('--rows <n>', 'how many rows to print, or "all" (default: 10, with -o 0)', rowCount)
+    .option('--json', 'print the report as JSON; NaN and the infinities are strings')
+    .option('-q, --quiet', 'print nothing but errors')
+    .addHelpText('after', SCORE_EXAMPLES + EXIT_CODES)
+    .action((file, options) => score(file, options));
+
+  program
+    .command('info')
+    .summary('tell the version, the backend and a self-test')
+    .description('Tell the version and the backend in use, and check it against exact results.')
+    .option('--json', 'print it as JSON')
+    .action(async (options) => {
+      exitCode = (await info(options)) ? EXIT.ok : EXIT.failed;
+    });
+
+  // exitOverride is inherited by subcommands made through .command().
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    const asked = ['commander.helpDisplayed', 'commander.version'].includes(error.code);
+    if (!asked && error.code !== 'commander.help') throw usageFailure(error);
+    // `commander.help` is `help score`, `help scoer`, and no command at all.
+    const topic = argv[3];
+    if (!asked && topic !== undefined && !program.commands.some((command) => command.name() === topic)) {
+      throw expectedUsage('a known command', 'help', topic);
+    }
+    exitCode = asked || argv.length > 2 ? EXIT.ok : EXIT.usage;
+  }
+  if (help) await write(exitCode === EXIT.ok ? process.stdout : process.stderr, help);
+  return exitCode;
+}
+
+/** Commander's complaint in our words. */
+function usageFailure({ code, message }: CommanderError): Failure {
+  const culprit = message.match(/'([^']*)'/)?.[1] ?? '';
+  const meant = message.match(/\(Did you mean (.*)\?\)/)?.[1];
+  const hint = meant ? ` (did you mean ${meant}?)` : ' (see simd-softmax --help)';
+  switch (code) {
+    case 'commander.unknownOption':
+      return new Failure(`Expected a known option but received ${culprit}${hint}`, EXIT.usage);
+    case 'commander.unknownCommand':
+      return new Failure(`Expected a known command but received ${culprit}${hint}`, EXIT.usage);
+    case 'commander.missingArgument':
+      return expectedUsage('a value', `<${culprit}>`, 'nothing');
+    case 'commander.optionMissingArgument':
+      return expectedUsage('a value', culprit.replace(/ <.*/, ''), 'nothing');
+    case 'commander.excessArguments': {
+      const [, wanted, received] = message.match(/Expected (\d+ arguments?) but got (\d+)/) ?? [];
+      return expectedUsage(wanted, culprit, received);
+    }
+    default:
+      return new Failure(message.replace(/^error: /, ''), EXIT.usage);
+  }
+}
+
+function tellable(error: unknown): { message: string; exitCode: number } {
+  if (error instanceof Failure) return error;
+  // The library's own errors have a code: a forced backend that is not there, mostly.
+  if (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_')) {
+    return { message: error.message, exitCode: EXIT.usage };
+  }
+  throw error;
+}
+
+function oneOf<Name extends string>(names: readonly Name[], option: string) {
+  return (text: string): Name => {
+    const name = names.find((known) => known === text);
+    if (!name) throw expectedUsage(`one of ${names.join(', ')}`, option, `'${text}'`);
+    return name;
+  };
+}
+
+function integer(option: string, least = Number.MIN_SAFE_INTEGER) {
+  return (text: string): number => {
+    const n = Number(text);
+    if (/^[+-]?\d+$/.test(text) && Number.isSafeInteger(n) && n >= least) return n;
+    throw expectedUsage(least === 1 ? 'a positive integer' : 'an integer', option, `'${text}'`);
+  };
+}
+
+function positive(option: string) {
+  return (text: string): number => {
+    const n = Number(text);
+    if (text.trim() !== '' && Number.isFinite(n) && n > 0) return n;
+    throw expectedUsage('a finite number greater than 0', option, `'${text}'`);
+  };
+}
+
+function rowCount(text: string): number {
+  if (text === 'all') return Number.POSITIVE_INFINITY;
+  if (/^\d+$/.test(text)) return Number(text);
+  throw expectedUsage('a number of rows or "all"', '--rows', `'${text}'`);
+}
