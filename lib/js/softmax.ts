@@ -1,0 +1,70 @@
+import type { LogSoftmaxProblem, LogSumExpProblem, SoftmaxProblem } from '../problem.js';
+import { twoSum } from './doubleDouble.js';
+import { overTemperature } from './exp.js';
+import { Normalizer } from './normalizer.js';
+import { store } from './rows.js';
+import { BLOCK } from './scratch.js';
+
+export function softmax(problem: SoftmaxProblem, first: number, end: number): void {
+  const { out, outType, logNormalizer } = problem;
+  const row = new Normalizer(problem);
+  const { stride } = row.reader;
+  for (let r = first; r < end; r++) {
+    row.open(r);
+    const good = row.normalize(logNormalizer?.[logNormalizer.length === 1 ? 0 : r]);
+    for (let from = 0; from < row.length; from += BLOCK) {
+      const at = row.reader.base + from * stride;
+      if (good) store(row.block, row.total, row.terms(from), out, outType, at, stride);
+      else store(row.block, 1, row.blanks(from, NaN, 0), out, outType, at, stride);
+    }
+  }
+}
+
+/**
+ * -((max - x)/T + ln Σ e^((x - max)/T)): neither part is negative, so nothing cancels, and the sum under the
+ * logarithm leaves out its leading 1, so that a result near 0 keeps its bits.
+ */
+export function logSoftmax(problem: LogSoftmaxProblem, first: number, end: number): void {
+  const { out, outType, temperature } = problem;
+  const row = new Normalizer(problem);
+  const { stride } = row.reader;
+  for (let r = first; r < end; r++) {
+    row.open(r);
+    const good = row.normalize();
+    const logSum = good ? row.logSum() : 0;
+    for (let from = 0; from < row.length; from += BLOCK) {
+      const at = row.reader.base + from * stride;
+      if (good) {
+        const count = row.logits(from);
+        for (let i = 0; i < count; i++)
+          row.block[i] = 0 - (distance(row.max, row.block[i], temperature) + logSum);
+        row.changed();
+        store(row.block, 1, count, out, outType, at, stride);
+      } else store(row.block, 1, row.blanks(from, NaN, -Infinity), out, outType, at, stride);
+    }
+  }
+}
+
+/** (max - x)/T, finite wherever the quotient is. */
+export function distance(max: number, x: number, temperature: number): number {
+  const difference = max - x;
+  if (difference === Infinity && x !== -Infinity) return ((max * 0.5 - x * 0.5) / temperature) * 2;
+  return difference / temperature;
+}
+
+export function logSumExp(problem: LogSumExpProblem, first: number, end: number): void {
+  const { out } = problem;
+  const row = new Normalizer(problem);
+  for (let r = first; r < end; r++) {
+    row.open(r);
+    if (row.normalize()) out[r] = logSumOf(row);
+    else out[r] = row.kind === 'NaN' ? NaN : row.kind === '+Infinity' ? Infinity : -Infinity;
+  }
+}
+
+/** max/T + ln Σ e^((x - max)/T); where the two cancel, the low part of the quotient is what remains. */
+function logSumOf(row: Normalizer): number {
+  const lead = overTemperature(row.max, row.by);
+  const sum = twoSum(lead.high, row.logSum());
+  return Number.isFinite(sum.high) ? sum.high + (sum.low + lead.low) : sum.high;
+}
