@@ -1,14 +1,202 @@
-export { backend } from './backend.js';
+/**
+ * Softmax and its family, synchronously. `simd-softmax/promises` has the same names as promises.
+ *
+ * @packageDocumentation
+ */
 
 import { solve } from './plan.js';
+import { planCrossEntropy } from './plans/crossEntropy.js';
 import { planLogSumExp } from './plans/logSumExp.js';
+import { planSample } from './plans/sample.js';
 import { planLogSoftmax, planSoftmax } from './plans/softmax.js';
-export function softmax(x: unknown, options?: unknown): unknown {
-  return solve(planSoftmax(x, options));
+import { planClassify, planTopK } from './plans/topK.js';
+import type {
+  ClassifyOptions,
+  CrossEntropyOptions,
+  ElementType,
+  IndexForm,
+  Labels,
+  LikeX,
+  Logits,
+  LogSoftmaxOptions,
+  LogSumExpOptions,
+  Losses,
+  Output,
+  ReducedForm,
+  Reduction,
+  SampleOptions,
+  SoftmaxOptions,
+  Targets,
+  TopKOptions,
+  TopKResult,
+} from './types.js';
+
+export { backend } from './backend.js';
+export type * from './prepare.js';
+export { prepare } from './prepare.js';
+export type * from './types.js';
+
+/**
+ * The softmax of every row: exp(x / temperature), over its sum.
+ *
+ * float32 results are within 2 ULP of the exact ones, float64 within 4. A NaN or +Infinity makes its row NaN, as does
+ * a row of nothing but -Infinity; a row that a mask leaves empty is all zeros.
+ *
+ * @param x - Logits, [x.length] unless `shape` says otherwise.
+ * @returns Probabilities, of the shape and kind of `x`, or `out`.
+ * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
+ * value. Both have a stable `code`, and nothing has been written to any output by then.
+ *
+ * @example
+ * ```ts
+ * const [dog] = softmax([3.2, 1.3, 0.2, 0.8]); // 0.775
+ * softmax(logits, { shape: [32, 1000], out: logits }); // in place, row by row
+ * ```
+ */
+export function softmax<X extends Logits, Out extends Output = never, Type extends ElementType = never>(
+  x: X,
+  options?: SoftmaxOptions<Out, Type>,
+): LikeX<X, Out, Type> {
+  return solve(planSoftmax(x, options)) as LikeX<X, Out, Type>;
 }
-export function logSoftmax(x: unknown, options?: unknown): unknown {
-  return solve(planLogSoftmax(x, options));
+
+/**
+ * The natural logarithm of the softmax of every row, computed without a detour through its small numbers.
+ *
+ * As exact as `softmax`, near 0 too: `logSoftmax([0, -40])[0]` is -4.248354255291589e-18. A class that a mask leaves
+ * out is -Infinity.
+ *
+ * @param x - Logits, [x.length] unless `shape` says otherwise.
+ * @returns Log-probabilities (nats), of the shape and kind of `x`, or `out`.
+ * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
+ * value. Both have a stable `code`, and nothing has been written to any output by then.
+ *
+ * @example
+ * ```ts
+ * const [dog] = logSoftmax(Float32Array.of(3.2, 1.3, 0.2, 0.8)); // -0.255
+ * ```
+ */
+export function logSoftmax<X extends Logits, Out extends Output = never, Type extends ElementType = never>(
+  x: X,
+  options?: LogSoftmaxOptions<Out, Type>,
+): LikeX<X, Out, Type> {
+  return solve(planLogSoftmax(x, options)) as LikeX<X, Out, Type>;
 }
-export function logSumExp(x: unknown, options?: unknown): unknown {
-  return solve(planLogSumExp(x, options));
+
+/**
+ * The natural logarithm of the sum of exp(x / temperature) of every row: the normaliser of its softmax.
+ *
+ * An empty row, and one of nothing but -Infinity, gives -Infinity; one with +Infinity gives +Infinity.
+ *
+ * @param x - Logits, [x.length] unless `shape` says otherwise.
+ * @returns One value per row: the shape of `x` less the axis (of a single row: one value in an array of length 1),
+ * float32 where `x` is 16-bit; or `out`.
+ * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
+ * value. Both have a stable `code`, and nothing has been written to any output by then.
+ *
+ * @example
+ * ```ts
+ * logSumExp(logits, { shape: [32, 1000] }); // 32 values
+ * ```
+ */
+export function logSumExp<X extends Logits, Out extends Losses = never>(
+  x: X,
+  options?: LogSumExpOptions<Out>,
+): [Out] extends [never] ? ReducedForm<X> : Out {
+  return solve(planLogSumExp(x, options)) as [Out] extends [never] ? ReducedForm<X> : Out;
+}
+
+/**
+ * The k likeliest classes of every row with their softmax probabilities, in descending order. The softmax itself is
+ * never written.
+ *
+ * Ties go to the lower index. NaN sorts first and makes its row's probabilities NaN. With `offsets`, rows of fewer
+ * than k classes end in probabilities of 0 with the index 4294967295. With several axes, indices count the classes
+ * row-major over them.
+ *
+ * @param x - Logits, [x.length] unless `shape` says otherwise.
+ * @param k - From 1 to the number of classes.
+ * @returns Probabilities and class indices: the shape of `x` with k in the place of the (first) axis; or `out`.
+ * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
+ * value. Both have a stable `code`, and nothing has been written to any output by then.
+ *
+ * @example
+ * ```ts
+ * topK([3.2, 1.3, 0.2, 0.8], 2); // { probabilities: [0.775, 0.116], indices: [0, 1] }
+ * ```
+ */
+export function topK<X extends Logits, Out extends TopKResult = never, Type extends ElementType = never>(
+  x: X,
+  k: number,
+  options?: TopKOptions<Out, Type>,
+): [Out] extends [never] ? TopKResult<LikeX<X, never, Type>, IndexForm<X>> : Out {
+  return solve(planTopK(x, k, options)) as [Out] extends [never]
+    ? TopKResult<LikeX<X, never, Type>, IndexForm<X>>
+    : Out;
+}
+
+/**
+ * The likeliest classes of every row, by name.
+ *
+ * @param x - Logits, [x.length] unless `shape` says otherwise.
+ * @returns Labels with their probabilities, in descending order: one list where `x` has one dimension, else a list of
+ * such lists, one per row.
+ * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
+ * value. Both have a stable `code`, and nothing has been written to any output by then.
+ *
+ * @example
+ * ```ts
+ * classify([3.2, 1.3, 0.2, 0.8], { labels: ['dog', 'cat', 'horse', 'cheetah'], k: 1 });
+ * // [{ label: 'dog', score: 0.775 }]
+ * ```
+ */
+export function classify<X extends Logits>(x: X, options: ClassifyOptions): Labels<X> {
+  return solve(planClassify(x, options)) as Labels<X>;
+}
+
+/**
+ * Draws a class from every row, each with its softmax probability, after the filters topK, topP and minP (in this
+ * order). A temperature of 0 takes the likeliest class.
+ *
+ * @param x - Logits, [x.length] unless `shape` says otherwise.
+ * @returns Class indices, [rows · count]: a `Uint32Array`, or an array where `x` is one; or `out`.
+ * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
+ * value. Both have a stable `code`, and nothing has been written to any output by then.
+ *
+ * @example
+ * ```ts
+ * const [token] = sample(logits, { temperature: 0.8, topP: 0.95, seed: 42 });
+ * ```
+ */
+export function sample<X extends Logits>(
+  x: X,
+  options?: SampleOptions,
+): X extends readonly unknown[] ? number[] : Uint32Array {
+  return solve(planSample(x, options)) as X extends readonly unknown[] ? number[] : Uint32Array;
+}
+
+/**
+ * The cross entropy (nats) between the softmax of every row and its target, as PyTorch defines it.
+ *
+ * The mean over class indices divides by the sum of the weights of the rows' classes, ignored rows left out; the mean
+ * over distributions by the number of rows.
+ *
+ * @param x - Logits, [x.length] unless `shape` says otherwise.
+ * @param targets - A class per row, or a distribution over the classes per row, in the shape and type of `x`.
+ * @returns The mean or sum; with reduction `'none'`, the loss of every row in the form that `logSumExp` gives.
+ * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
+ * value. Both have a stable `code`, and nothing has been written to any output by then.
+ *
+ * @example
+ * ```ts
+ * crossEntropy([3.2, 1.3, 0.2, 0.8], [0]); // 0.255
+ * crossEntropy(logits, labels, { shape: [-1, 10], gradient: logits }); // the gradient takes the logits' place
+ * ```
+ */
+export function crossEntropy<X extends Logits, How extends Reduction = 'mean'>(
+  x: X,
+  targets: Targets,
+  options?: CrossEntropyOptions<How>,
+): How extends 'none' ? ReducedForm<X> : number {
+  return solve(planCrossEntropy(x, targets, options)) as How extends 'none' ? ReducedForm<X> : number;
 }

@@ -117,3 +117,20 @@ export function readWord<Word extends string>(value: unknown, name: string, allo
   if (word === undefined) throw rangeError(`one of ${allowed.join(', ')}`, name, value);
   return word;
 }
+
+/** Splits the options of a promise; a signal that is aborted already is thrown. */
+export function readAbortable(options: unknown): { signal: AbortSignal | undefined; rest: unknown } {
+  if (typeof options !== 'object' || options === null || !('signal' in options))
+    return { signal: undefined, rest: options };
+  const { signal, ...rest } = options;
+  if (signal === undefined) return { signal, rest };
+  if (
+    typeof signal !== 'object' ||
+    signal === null ||
+    !('aborted' in signal) ||
+    !('addEventListener' in signal)
+  )
+    throw typeError('an AbortSignal', 'signal', signal);
+  (signal as AbortSignal).throwIfAborted();
+  return { signal: signal as AbortSignal, rest };
+}

@@ -1,4 +1,4 @@
-/** A call that is ready to run: arguments are known to be good, memory is there. */
+/** A call that is ready to run: its arguments are known to be good, its memory is there. */
 import type { Backend, Problem } from './problem.js';
 
 export interface Plan<Result> {
@@ -6,6 +6,11 @@ export interface Plan<Result> {
   readonly problem: Problem;
   /** Hands back the result in the caller's form, once the problem is solved. */
   finish(): Result;
+  /**
+   * For prepared calls, which run one plan many times: the problem as it has to be for the next run, where
+   * something depends on the contents of the inputs (or on how many runs there were).
+   */
+  readonly again?: (() => Problem) | undefined;
 }
 
 /** Runs a plan before it returns. */

@@ -122,4 +122,17 @@ export interface Backend {
    * resolves (in place where the memory is shared). Rejects with the signal's reason when aborted.
    */
   runAsync(problem: Problem, signal?: AbortSignal): Promise<void>;
+  /**
+   * Readies a problem that will be solved many times, over memory that never moves (a prepared call): a chance to
+   * unpack it once. Its contents may change between runs, nothing else does.
+   */
+  bind?(problem: Problem): Bound;
+}
+
+/** A problem that a backend has unpacked. */
+export interface Bound {
+  run(): void;
+  runAsync(signal?: AbortSignal): Promise<void>;
+  /** Lets go of whatever is held for it; never called while it runs, nor twice. */
+  release(): void;
 }

@@ -3,11 +3,11 @@ import { chooseBackend, threadLimit } from './backend.js';
 import { longestRow, readLengths, readOffsets } from './counts.js';
 import { arrayKind, isHalf, newData } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
-import { dimsWith, foldAxes, inverse, type Layout, permute } from './layout.js';
+import { foldAxes, inverse, type Layout, permute } from './layout.js';
 import { type Elements, readElements, readType } from './logits.js';
 import { readFlatMask, readMask } from './masks.js';
 import { type Options, readInteger, readTemperature } from './options.js';
-import type { Backend, Data, ElementType, Rows } from './problem.js';
+import type { Backend, Data, ElementType, Problem, Rows } from './problem.js';
 
 /** `x` with its layout, and the part of a problem that every operation has. */
 export interface Request {
@@ -87,6 +87,19 @@ export function arrangedLike(out: Data, type: ElementType, { order }: Layout): D
   return order === undefined ? out : newData(type, out.length);
 }
 
+/** What a plan does `again` before each run of a prepared call: data that was brought into order is brought anew. */
+export function arrangeAgain<P extends Problem>(
+  problem: P,
+  x: Elements,
+  { order }: Layout,
+): (() => P) | undefined {
+  if (order === undefined) return undefined;
+  return () => {
+    permute(x.data, problem.x, x.dims, order);
+    return problem;
+  };
+}
+
 /** Brings a result in the layout of the problem back into the dimensions of `x`. */
 export function arrangeBack(data: Data, out: Data, x: Elements, { order }: Layout): void {
   if (order === undefined || data === out) return;
@@ -97,11 +110,6 @@ export function arrangeBack(data: Data, out: Data, x: Elements, { order }: Layou
 /** The dimensions of one value per row; an array, where nothing else is left, has length 1. */
 export function reducedDims({ kept }: Layout, x: Elements): readonly number[] {
   return kept.length === 0 && x.form.kind !== 'tensor' ? [1] : kept;
-}
-
-/** The dimensions of a result with `entries` for every row. */
-export function entriesDims(layout: Layout, entries: number): readonly number[] {
-  return dimsWith(layout, entries);
 }
 
 /** The option `outType`: 16-bit data may be widened to float32. */

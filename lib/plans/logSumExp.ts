@@ -3,7 +3,8 @@ import { reducedType } from '../elements.js';
 import { readOptions } from '../options.js';
 import { refuseOverlap, takeOutput } from '../outputs.js';
 import type { Plan } from '../plan.js';
-import { readRows, reducedDims } from '../rows.js';
+import type { Problem } from '../problem.js';
+import { arrangeAgain, readRows, reducedDims } from '../rows.js';
 import { planPlain } from './plain.js';
 
 export function planLogSumExp(x: unknown, options: unknown): Plan<unknown> {
@@ -17,9 +18,6 @@ function planAny(input: unknown, given: unknown): Plan<unknown> {
   const output = takeOutput(options.out, 'out', outType, reducedDims(layout, x), x.form);
   const { where, lengths, offsets } = rows;
   refuseOverlap(output.data, 'out', { x: x.data, where, lengths, offsets });
-  return {
-    backend,
-    problem: { op: 'logSumExp', ...rows, out: output.data, outType },
-    finish: output.result,
-  };
+  const problem: Problem = { op: 'logSumExp', ...rows, out: output.data, outType };
+  return { backend, problem, again: arrangeAgain(problem, x, layout), finish: output.result };
 }

@@ -1,0 +1,184 @@
+/**
+ * The functions of `simd-softmax` as promises: the work is done on other threads (where the backend is native), the
+ * event loop stays free. Every option has the same meaning; `signal` is new. Wrong arguments reject.
+ *
+ * Do not touch `x` or the outputs until the promise settles. Outputs are written once, whole.
+ *
+ * @packageDocumentation
+ */
+
+import { readAbortable } from './options.js';
+import { solveAsync } from './plan.js';
+import { planCrossEntropy } from './plans/crossEntropy.js';
+import { planLogSumExp } from './plans/logSumExp.js';
+import { planSample } from './plans/sample.js';
+import { planLogSoftmax, planSoftmax } from './plans/softmax.js';
+import { planClassify, planTopK } from './plans/topK.js';
+import type {
+  Abortable,
+  ClassifyOptions,
+  CrossEntropyOptions,
+  ElementType,
+  IndexForm,
+  Labels,
+  LikeX,
+  Logits,
+  LogSoftmaxOptions,
+  LogSumExpOptions,
+  Losses,
+  Output,
+  ReducedForm,
+  Reduction,
+  SampleOptions,
+  SoftmaxOptions,
+  Targets,
+  TopKOptions,
+  TopKResult,
+} from './types.js';
+
+export { backend } from './backend.js';
+export type * from './prepare.js';
+export { prepare } from './prepare.js';
+export type * from './types.js';
+
+/**
+ * As `softmax` of `simd-softmax`, without blocking the event loop.
+ *
+ * @throws What `softmax` throws, as a rejection; the signal's reason where it is aborted.
+ *
+ * @example
+ * ```ts
+ * const [dog] = await softmax([3.2, 1.3, 0.2, 0.8]); // 0.775
+ * await softmax(logits, { shape: [32, 1000], out: logits }); // in place, row by row
+ * ```
+ */
+export async function softmax<X extends Logits, Out extends Output = never, Type extends ElementType = never>(
+  x: X,
+  options?: SoftmaxOptions<Out, Type> & Abortable,
+): Promise<LikeX<X, Out, Type>> {
+  const { signal, rest } = readAbortable(options);
+  return solveAsync(planSoftmax(x, rest), signal) as Promise<LikeX<X, Out, Type>>;
+}
+
+/**
+ * As `logSoftmax` of `simd-softmax`, without blocking the event loop.
+ *
+ * @throws What `logSoftmax` throws, as a rejection; the signal's reason where it is aborted.
+ *
+ * @example
+ * ```ts
+ * const [dog] = await logSoftmax(Float32Array.of(3.2, 1.3, 0.2, 0.8)); // -0.255
+ * ```
+ */
+export async function logSoftmax<
+  X extends Logits,
+  Out extends Output = never,
+  Type extends ElementType = never,
+>(x: X, options?: LogSoftmaxOptions<Out, Type> & Abortable): Promise<LikeX<X, Out, Type>> {
+  const { signal, rest } = readAbortable(options);
+  return solveAsync(planLogSoftmax(x, rest), signal) as Promise<LikeX<X, Out, Type>>;
+}
+
+/**
+ * As `logSumExp` of `simd-softmax`, without blocking the event loop.
+ *
+ * @throws What `logSumExp` throws, as a rejection; the signal's reason where it is aborted.
+ *
+ * @example
+ * ```ts
+ * await logSumExp(logits, { shape: [32, 1000] }); // 32 values
+ * ```
+ */
+export async function logSumExp<X extends Logits, Out extends Losses = never>(
+  x: X,
+  options?: LogSumExpOptions<Out> & Abortable,
+): Promise<[Out] extends [never] ? ReducedForm<X> : Out> {
+  const { signal, rest } = readAbortable(options);
+  return solveAsync(planLogSumExp(x, rest), signal) as Promise<[Out] extends [never] ? ReducedForm<X> : Out>;
+}
+
+/**
+ * As `topK` of `simd-softmax`, without blocking the event loop.
+ *
+ * @throws What `topK` throws, as a rejection; the signal's reason where it is aborted.
+ *
+ * @example
+ * ```ts
+ * await topK([3.2, 1.3, 0.2, 0.8], 2); // { probabilities: [0.775, 0.116], indices: [0, 1] }
+ * ```
+ */
+export async function topK<
+  X extends Logits,
+  Out extends TopKResult = never,
+  Type extends ElementType = never,
+>(
+  x: X,
+  k: number,
+  options?: TopKOptions<Out, Type> & Abortable,
+): Promise<[Out] extends [never] ? TopKResult<LikeX<X, never, Type>, IndexForm<X>> : Out> {
+  const { signal, rest } = readAbortable(options);
+  return solveAsync(planTopK(x, k, rest), signal) as Promise<
+    [Out] extends [never] ? TopKResult<LikeX<X, never, Type>, IndexForm<X>> : Out
+  >;
+}
+
+/**
+ * As `classify` of `simd-softmax`, without blocking the event loop.
+ *
+ * @throws What `classify` throws, as a rejection; the signal's reason where it is aborted.
+ *
+ * @example
+ * ```ts
+ * await classify([3.2, 1.3, 0.2, 0.8], { labels: ['dog', 'cat', 'horse', 'cheetah'], k: 1 });
+ * // [{ label: 'dog', score: 0.775 }]
+ * ```
+ */
+export async function classify<X extends Logits>(
+  x: X,
+  options: ClassifyOptions & Abortable,
+): Promise<Labels<X>> {
+  const { signal, rest } = readAbortable(options);
+  return solveAsync(planClassify(x, rest), signal) as Promise<Labels<X>>;
+}
+
+/**
+ * As `sample` of `simd-softmax`, without blocking the event loop.
+ *
+ * @throws What `sample` throws, as a rejection; the signal's reason where it is aborted.
+ *
+ * @example
+ * ```ts
+ * const [token] = await sample(logits, { temperature: 0.8, topP: 0.95, seed: 42 });
+ * ```
+ */
+export async function sample<X extends Logits>(
+  x: X,
+  options?: SampleOptions & Abortable,
+): Promise<X extends readonly unknown[] ? number[] : Uint32Array> {
+  const { signal, rest } = readAbortable(options);
+  return solveAsync(planSample(x, rest), signal) as Promise<
+    X extends readonly unknown[] ? number[] : Uint32Array
+  >;
+}
+
+/**
+ * As `crossEntropy` of `simd-softmax`, without blocking the event loop.
+ *
+ * @throws What `crossEntropy` throws, as a rejection; the signal's reason where it is aborted.
+ *
+ * @example
+ * ```ts
+ * await crossEntropy([3.2, 1.3, 0.2, 0.8], [0]); // 0.255
+ * await crossEntropy(logits, labels, { shape: [-1, 10], gradient: logits }); // the gradient takes the logits' place
+ * ```
+ */
+export async function crossEntropy<X extends Logits, How extends Reduction = 'mean'>(
+  x: X,
+  targets: Targets,
+  options?: CrossEntropyOptions<How> & Abortable,
+): Promise<How extends 'none' ? ReducedForm<X> : number> {
+  const { signal, rest } = readAbortable(options);
+  return solveAsync(planCrossEntropy(x, targets, rest), signal) as Promise<
+    How extends 'none' ? ReducedForm<X> : number
+  >;
+}

@@ -1,0 +1,223 @@
+/** The types of the public API: what goes in, what comes out, and the options with their words. */
+import type { Float16ArrayLike } from './elements.js';
+import type { Label } from './plans/topK.js';
+import type { ElementType } from './problem.js';
+
+export type { BackendInfo } from './backend.js';
+export type { Float16ArrayLike } from './elements.js';
+export type { ErrorCode, SimdSoftmaxError } from './errors.js';
+export type { Label } from './plans/topK.js';
+export type { ElementType } from './problem.js';
+
+/**
+ * Any tensor whose `data` is a contiguous row-major typed array in the CPU's memory: those of onnxruntime and
+ * transformers.js (`dims`), and plain objects with `dims` or `shape`.
+ */
+export type TensorLike =
+  | { readonly data: object; readonly dims: readonly number[] }
+  | { readonly data: object; readonly shape: readonly number[] };
+
+/** `number[]`, `number[][]` and so on; rectangular. */
+export type NestedNumbers = readonly number[] | readonly NestedNumbers[];
+
+/** `boolean[]`, `boolean[][]` and so on, or 0 and 1; rectangular. */
+export type NestedBooleans = readonly (boolean | 0 | 1 | number)[] | readonly NestedBooleans[];
+
+/** What `x` may be. A `Uint16Array` holds 16-bit floats, and needs the option `dtype`. */
+export type Logits =
+  | Float32Array
+  | Float64Array
+  | Float16ArrayLike
+  | Uint16Array
+  | TensorLike
+  | NestedNumbers;
+
+/** Memory for results in the caller's hands. */
+export type Output = Float32Array | Float64Array | Float16ArrayLike | Uint16Array | TensorLike;
+
+/** Memory for one value per row in the caller's hands. */
+export type Losses = Float32Array | Float64Array | TensorLike;
+
+/** A list of integers. */
+export type Integers = Int32Array | Uint32Array | BigInt64Array | readonly number[];
+
+/** The form of a result that has the shape of `x`. */
+export type SameForm<X> = X extends Float32Array
+  ? Float32Array
+  : X extends Float64Array
+    ? Float64Array
+    : X extends Uint16Array
+      ? Uint16Array
+      : X extends readonly unknown[]
+        ? Nested<X>
+        : X;
+
+/** The form of a result with one value per row: float32 for 16-bit `x`, one level less of nesting. */
+export type ReducedForm<X> = X extends Float64Array
+  ? Float64Array
+  : X extends Float32Array | Uint16Array | Float16ArrayLike
+    ? Float32Array
+    : X extends readonly (infer Entry)[]
+      ? Entry extends readonly unknown[]
+        ? Nested<Entry>
+        : number[]
+      : X;
+
+/** The form of a result that has the shape of `x`, unless `out` or `outType` says otherwise. */
+export type LikeX<X, Out, Type> = [Out] extends [never]
+  ? [Type] extends [never]
+    ? SameForm<X>
+    : Type extends 'float32'
+      ? Float32Form<X>
+      : SameForm<X>
+  : Out;
+
+/** The form of a result asked for as float32. */
+export type Float32Form<X> = X extends Float32Array | Uint16Array | Float16ArrayLike
+  ? Float32Array
+  : SameForm<X>;
+
+/** The form of class indices in the shape of `x`. */
+export type IndexForm<X> = X extends Float32Array | Float64Array | Uint16Array | Float16ArrayLike
+  ? Uint32Array
+  : X extends readonly unknown[]
+    ? Nested<X>
+    : X extends { readonly dims: readonly number[] }
+      ? { readonly data: Uint32Array; readonly dims: readonly number[] }
+      : { readonly data: Uint32Array; readonly shape: readonly number[] };
+
+/** Arrays of the same nesting, writable. */
+export type Nested<X> = X extends readonly (infer Entry)[] ? Nested<Entry>[] : number;
+
+/** Options of every function: what the rows are, and how to go about it. */
+export interface RowOptions {
+  /**
+   * The dimensions of a flat `x`, row-major; one of them may be -1. Default: `[x.length]`. Tensors and nested
+   * arrays bring their own.
+   */
+  readonly shape?: readonly number[] | undefined;
+  /**
+   * The axis along which the classes lie, negative ones counted from the end; or several, for one joint
+   * normalisation. Default: -1, the last.
+   */
+  readonly axis?: number | readonly number[] | undefined;
+  /** What the logits are divided by: finite and over 0. Default: 1. */
+  readonly temperature?: number | undefined;
+  /**
+   * Which classes take part: 1 or true. Broadcast as NumPy does, so one row serves for all. Those left out come
+   * out as exactly 0 (in logSoftmax: -Infinity), whatever they hold.
+   */
+  readonly where?: Uint8Array | Int32Array | BigInt64Array | NestedBooleans | TensorLike | undefined;
+  /** How many classes of each row of a padded batch are valid, from its start on; one entry per row. */
+  readonly lengths?: Integers | undefined;
+  /**
+   * Where each of many rows of unequal length starts in a flat `x`, and in the end `x.length`: rows + 1 ascending
+   * integers (the row pointers of CSR). Excludes `shape`, `axis` and `lengths`.
+   */
+  readonly offsets?: Integers | undefined;
+  /** At most so many threads. Default: all there are. */
+  readonly threads?: number | undefined;
+  /** Which backend solves this call. Default: `'auto'`, the best there is. */
+  readonly backend?: 'auto' | 'native' | 'js' | undefined;
+  /** What the elements of `x` are; needed where `x` is a `Uint16Array`. */
+  readonly dtype?: ElementType | undefined;
+}
+
+export interface LogSoftmaxOptions<Out extends Output = Output, Type extends ElementType = ElementType>
+  extends RowOptions {
+  /** Memory for the result, which is returned: like the result, or `x` itself. */
+  readonly out?: Out | undefined;
+  /** The type of the result; 16-bit `x` can be widened to `'float32'`. Default: the type of `x`. */
+  readonly outType?: Type | undefined;
+}
+
+export interface SoftmaxOptions<Out extends Output = Output, Type extends ElementType = ElementType>
+  extends LogSoftmaxOptions<Out, Type> {
+  /**
+   * Where `x` is a shard of the classes: the log-sum-exp of all shards (of the logits over the temperature), one
+   * or one per row, instead of the row's own.
+   */
+  readonly logNormalizer?: number | Float64Array | Float32Array | readonly number[] | undefined;
+}
+
+export interface LogSumExpOptions<Out extends Losses = Losses> extends RowOptions {
+  /** Memory for the result, which is returned; not that of `x`. */
+  readonly out?: Out | undefined;
+}
+
+/** The likeliest classes of every row, in descending order. */
+export interface TopKResult<Probabilities = Output, Indices = Uint32Array | TensorLike> {
+  readonly probabilities: Probabilities;
+  readonly indices: Indices;
+}
+
+export interface TopKOptions<Out extends TopKResult = TopKResult, Type extends ElementType = ElementType>
+  extends RowOptions {
+  /** The type of the probabilities; 16-bit `x` can be widened to `'float32'`. Default: the type of `x`. */
+  readonly outType?: Type | undefined;
+  /** As in `softmax`. */
+  readonly logNormalizer?: SoftmaxOptions['logNormalizer'];
+  /** Memory for both results; this object is returned. */
+  readonly out?: Out | undefined;
+}
+
+export interface ClassifyOptions extends RowOptions {
+  /** The name of every class. */
+  readonly labels: readonly string[];
+  /** How many classes to list. Default: all. */
+  readonly k?: number | undefined;
+  /** As in `softmax`. */
+  readonly logNormalizer?: SoftmaxOptions['logNormalizer'];
+}
+
+/** The labels of one row, or those of each of many; arrays tell by their nesting, the rest by their dimensions. */
+export type Labels<X> = X extends readonly (infer Entry)[]
+  ? Entry extends readonly unknown[]
+    ? Label[][]
+    : Label[]
+  : Label[] | Label[][];
+
+export interface SampleOptions extends RowOptions {
+  /** As elsewhere, and 0: the likeliest class. */
+  readonly temperature?: number | undefined;
+  /** The same seed draws the same classes; an integer of at least 0. Default: unpredictable. */
+  readonly seed?: number | bigint | undefined;
+  /** Draw among the so many likeliest classes only. Default: 0, all. */
+  readonly topK?: number | undefined;
+  /** Draw among the fewest likeliest classes whose probabilities reach this sum, in (0, 1]. Default: 1, all. */
+  readonly topP?: number | undefined;
+  /** Draw among the classes at least this many times as likely as the likeliest, in [0, 1]. Default: 0, all. */
+  readonly minP?: number | undefined;
+  /** How many classes to draw from each row, independently. Default: 1. */
+  readonly count?: number | undefined;
+  /** Memory for the natural log of the probability that each draw had (after the filters): rows · count. */
+  readonly logProbabilities?: Float32Array | Float64Array | undefined;
+  /** Memory for the result, which is returned. */
+  readonly out?: Uint32Array | undefined;
+}
+
+/** A class per row, or a distribution over the classes per row in the type and shape of `x`. */
+export type Targets = Integers | Logits;
+
+export interface CrossEntropyOptions<How extends Reduction = Reduction> extends RowOptions {
+  /** One number for all rows, or the loss of each. Default: `'mean'`. */
+  readonly reduction?: How | undefined;
+  /** Rows with this target count for nothing. Default: -100. */
+  readonly ignoreIndex?: number | undefined;
+  /** The share of each target that is spread evenly over all classes, in [0, 1]. Default: 0. */
+  readonly labelSmoothing?: number | undefined;
+  /** One weight per class. */
+  readonly weights?: Float64Array | Float32Array | readonly number[] | undefined;
+  /** Memory for the gradient of the loss with respect to `x`: like `x`, or `x` itself. */
+  readonly gradient?: Output | undefined;
+  /** Memory for the losses; with reduction `'none'` only. */
+  readonly out?: Losses | undefined;
+}
+
+export type Reduction = 'mean' | 'sum' | 'none';
+
+/** What the promises take besides. */
+export interface Abortable {
+  /** Gives up waiting for the result: the promise rejects with the signal's reason, outputs stay as they were. */
+  readonly signal?: AbortSignal | undefined;
+}
