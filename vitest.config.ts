@@ -7,6 +7,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/built.ts'],
     testTimeout: 120_000,
     pool: 'forks',
   },

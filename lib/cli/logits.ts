@@ -1,3 +1,4 @@
+import { decodingTable } from '../js/half.js';
 import { openInput } from './input.js';
 import { readNpy } from './npy.js';
 
@@ -20,14 +21,6 @@ export async function readLogits(path: string): Promise<Logits> {
 }
 
 export function widenFloat16(bits: Uint16Array): Float32Array {
-  const wide = new Float32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) {
-    const exponent = (bits[i] >> 10) & 31;
-    const fraction = bits[i] & 1023;
-    const sign = bits[i] & 0x8000 ? -1 : 1;
-    if (exponent === 0) wide[i] = sign * fraction * 2 ** -24;
-    else if (exponent < 31) wide[i] = sign * (1024 + fraction) * 2 ** (exponent - 25);
-    else wide[i] = fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  }
-  return wide;
+  const values = decodingTable('float16');
+  return new Float32Array(bits.length).map((_, i) => values[bits[i]]);
 }

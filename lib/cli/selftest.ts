@@ -1,11 +1,11 @@
-import type { logSoftmax, logSumExp, softmax } from '../index.js';
+/** One operation over rows of classes. */
+type Operation = (
+  x: Float32Array | Float64Array,
+  options: { readonly shape: readonly number[]; readonly temperature: number },
+) => Float32Array | Float64Array;
 
-/** The operations to test: the library's own, or, in a test of this test, broken ones. */
-export interface Operations {
-  readonly softmax: typeof softmax;
-  readonly logSoftmax: typeof logSoftmax;
-  readonly logSumExp: typeof logSumExp;
-}
+/** What to test: the library's own operations or, in a test of this test, broken ones. */
+export type Operations = Readonly<Record<'softmax' | 'logSoftmax' | 'logSumExp', Operation>>;
 
 export interface ExactCase {
   readonly op: keyof Operations;
