@@ -40,8 +40,8 @@ function decode(bits: number, { fractionBits, leastExponent, infinity }: Format)
 
 const float64 = new Float64Array(1);
 const words = new Uint32Array(float64.buffer);
-/** Which of the two words of a float64 holds its exponent on this machine. */
-const HIGH = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 1 : 0;
+/** Which of the two words of a float64 holds its exponent on this machine: 1, or 0 on a big-endian one. */
+export const HIGH = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 1 : 0;
 
 /** The bits of the nearest value of the type. */
 export function encode(value: number, type: HalfType): number {

@@ -3,15 +3,20 @@
  * whole API where nothing native loads.
  */
 import type { Backend, Problem } from '../problem.js';
+import { crossEntropy } from './crossEntropy.js';
+import { sample } from './sample.js';
 import { inSlices } from './slices.js';
 import { logSoftmax, logSumExp, softmax } from './softmax.js';
+import { topK } from './topK.js';
 
 /** Solves rows [first, end) of a problem. */
 function solve(problem: Problem, first: number, end: number): void {
   if (problem.op === 'softmax') softmax(problem, first, end);
   else if (problem.op === 'logSoftmax') logSoftmax(problem, first, end);
   else if (problem.op === 'logSumExp') logSumExp(problem, first, end);
-  else throw new Error(`not yet: ${problem.op}`);
+  else if (problem.op === 'topK') topK(problem, first, end);
+  else if (problem.op === 'sample') sample(problem, first, end);
+  else crossEntropy(problem, first, end);
 }
 
 export const jsBackend: Backend = {

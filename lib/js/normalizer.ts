@@ -9,6 +9,8 @@ import { BLOCK, scratch } from './scratch.js';
  */
 export type Kind = 'ordinary' | 'NaN' | '+Infinity' | '-Infinity' | 'nothing';
 
+const one = new Float64Array(1);
+
 /**
  * One row after another: its maximum, its terms e^(x/T) (over a common power of two) and their sum. A row is
  * worked on block by block; a row of one block is read once.
@@ -92,7 +94,7 @@ export class Normalizer {
   }
 
   private sum(): void {
-    this.countFrom(originOf(this.max, this.by));
+    this.countFromMaximum();
     this.high = 0;
     this.low = 0;
     for (let from = 0; from < this.length; from += BLOCK) {
@@ -100,7 +102,6 @@ export class Normalizer {
       const place = this.argmax - from;
       if (place >= 0 && place < count) {
         // The largest term is left out, so that what it would drown is there for the logarithms.
-        this.top = this.block[place];
         this.block[place] = 0;
         this.add(count);
         this.block[place] = this.top;
@@ -127,14 +128,22 @@ export class Normalizer {
     this.held = 'other';
   }
 
+  /** Has terms counted from the maximum of an ordinary row, without their sum. */
+  countFromMaximum(): void {
+    this.countFrom(originOf(this.max, this.by));
+    one[0] = this.max;
+    this.termsOf(one, 1);
+    this.top = one[0];
+  }
+
   private countFrom(origin: Origin): void {
     this.origin = origin;
     if (this.held === 'terms') this.held = 'other';
   }
 
   /** The term of any logits, with the same bits as in the row. */
-  termsOf(logits: Float64Array): void {
-    exponentials(logits, logits.length, this.by, this.origin);
+  termsOf(logits: Float64Array, count: number): void {
+    exponentials(logits, count, this.by, this.origin);
   }
 
   /** ln Σ e^((x - max)/T), which is 0 or more, without the cancellation of ln(1 + small). */

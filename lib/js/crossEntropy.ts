@@ -1,0 +1,128 @@
+import type { CrossEntropyProblem } from '../problem.js';
+import { twoSum } from './doubleDouble.js';
+import { Normalizer } from './normalizer.js';
+import { store } from './rows.js';
+import { BLOCK, scratch } from './scratch.js';
+import { distance } from './softmax.js';
+
+/**
+ * Each row's loss, Σ a_i·(-log p_i), and its gradient, (Σa·p_j - a_j)/T. The coefficients a are torch's: for a
+ * class target y, (1-ε)·w_y at y and ε/K·w_i everywhere; for a distribution q, w_i·((1-ε)·q_i + ε/K); K is the
+ * number of classes that take part. A class without weight costs nothing, however improbable: 0·∞ is 0 here.
+ */
+export function crossEntropy(problem: CrossEntropyProblem, first: number, end: number): void {
+  const { targets, ignoreIndex, losses, gradient, type } = problem;
+  const row = new Normalizer(problem);
+  const coefficients = new Coefficients(problem, row);
+  const { stride } = row.reader;
+  for (let r = first; r < end; r++) {
+    row.open(r);
+    const ignored = targets !== undefined && targets[r] === ignoreIndex;
+    let weight = 0;
+    if (ignored) losses[r] = 0;
+    else if (row.kind === 'ordinary' || row.kind === 'nothing') {
+      const { sum, distances } = coefficients.measure(r);
+      weight = sum;
+      losses[r] = row.normalize() ? distances + sum * row.logSum() : distances;
+    } else losses[r] = NaN;
+    if (!gradient) continue;
+    for (let from = 0; from < row.length; from += BLOCK) {
+      let count: number;
+      if (ignored) count = row.blanks(from, 0, 0);
+      else if (row.kind === 'ordinary') count = gradientOf(problem, row, coefficients, r, from, weight);
+      else count = row.blanks(from, NaN, 0);
+      store(row.block, 1, count, gradient, type, row.reader.base + from * stride, stride);
+    }
+  }
+}
+
+/**
+ * Replaces terms t of sum S by scale·((A - a)·t - a·(S - t))/S/T. So written, the class that has all the
+ * weight keeps the bits of p - 1: its S - t is the sum of the others.
+ */
+function gradientOf(
+  problem: CrossEntropyProblem,
+  row: Normalizer,
+  coefficients: Coefficients,
+  r: number,
+  from: number,
+  weight: number,
+): number {
+  const { temperature, gradientScale } = problem;
+  const count = row.terms(from);
+  const a = coefficients.fill(r, from, count);
+  const { block, total, rest, argmax } = row;
+  for (let i = 0; i < count; i++) {
+    const t = block[i];
+    const others = from + i === argmax ? rest : total - t;
+    block[i] = (gradientScale * (((weight - a[i]) * t - a[i] * others) / total)) / temperature;
+  }
+  row.changed();
+  if (row.reader.masked) for (let i = 0; i < count; i++) if (!row.reader.takesPart(from + i)) block[i] = 0;
+  return count;
+}
+
+/** The coefficients a of a row, block by block. */
+class Coefficients {
+  private readonly block: Float64Array;
+
+  constructor(
+    private readonly problem: CrossEntropyProblem,
+    private readonly row: Normalizer,
+  ) {
+    this.block = scratch('coefficients', problem.length);
+  }
+
+  fill(r: number, from: number, count: number): Float64Array {
+    const { targets, targetProbabilities, labelSmoothing, weights, type } = this.problem;
+    const { reader } = this.row;
+    const a = this.block;
+    const even = labelSmoothing === 0 ? 0 : labelSmoothing / reader.classes();
+    if (targetProbabilities) {
+      reader.copy(targetProbabilities, type, from, count, a);
+      for (let i = 0; i < count; i++) a[i] = (1 - labelSmoothing) * a[i] + even;
+    } else a.fill(even, 0, count);
+    if (reader.masked) for (let i = 0; i < count; i++) if (!reader.takesPart(from + i)) a[i] = 0;
+    if (targets) {
+      const place = targets[r] - from;
+      if (place >= 0 && place < count) a[place] += 1 - labelSmoothing;
+    }
+    if (weights) for (let i = 0; i < count; i++) a[i] *= weights[from + i];
+    return a;
+  }
+
+  /** Σ a_i and Σ a_i·(max - x_i)/T of the open row. */
+  measure(r: number): { sum: number; distances: number } {
+    const { row } = this;
+    const { temperature } = this.problem;
+    const sum = new Sum();
+    const distances = new Sum();
+    for (let from = 0; from < row.length; from += BLOCK) {
+      const count = row.logits(from);
+      const a = this.fill(r, from, count);
+      for (let i = 0; i < count; i++) {
+        if (a[i] === 0) continue;
+        sum.add(a[i]);
+        const x = row.block[i];
+        distances.add(a[i] * (x === -Infinity ? Infinity : distance(row.max, x, temperature)));
+      }
+    }
+    return { sum: sum.value, distances: distances.value };
+  }
+}
+
+/** A sum that keeps what each addition rounds off. */
+class Sum {
+  private high = 0;
+  private low = 0;
+
+  add(x: number): void {
+    const { high, low } = twoSum(this.high, x);
+    this.high = high;
+    this.low += low;
+  }
+
+  get value(): number {
+    return Number.isFinite(this.high) ? this.high + this.low : this.high;
+  }
+}
