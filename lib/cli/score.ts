@@ -5,7 +5,7 @@ import { formatNpyHeader } from './npy.js';
 import { type Output, openOutput } from './output.js';
 import { type Accuracy, type Report, reportJson, reportText } from './report.js';
 import { best, type Rows, rowsAlong } from './rows.js';
-import { BrokenPipe, lookOf, write } from './streams.js';
+import { lookOf, write } from './streams.js';
 import type { RankedRow } from './table.js';
 
 export const OPERATIONS = ['softmax', 'log-softmax', 'logsumexp'] as const;
@@ -168,9 +168,5 @@ function topRecords(scored: Rows, first: number, end: number, k: number, dtype: 
 /** To stdout, or to stderr where stdout carries the result. */
 async function print(report: Report, { output, json }: ScoreOptions): Promise<void> {
   const stream = output === '-' ? process.stderr : process.stdout;
-  try {
-    await write(stream, json ? reportJson(report) : reportText(report, lookOf(stream)));
-  } catch (error) {
-    if (!(error instanceof BrokenPipe)) throw error;
-  }
+  await write(stream, json ? reportJson(report) : reportText(report, lookOf(stream)));
 }
