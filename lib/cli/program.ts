@@ -65,7 +65,7 @@ async function run(argv: readonly string[]): Promise<number> {
       '-o, --output <file>',
       'write the result as .npy; - for stdout; with --top-k, records of class and score',
     )
-    .option('--rows <n>', 'how many rows to print, or "all" (default: 10, with -o 0)', rowCount)
+    .option('--rows <n>', 'how many rows to print, or "all" (default: 10; 0 with -o)', rowCount)
     .option('--json', 'print the report as JSON; NaN and the infinities are strings')
     .option('-q, --quiet', 'print nothing but errors')
     .addHelpText('after', SCORE_EXAMPLES + EXIT_CODES)
