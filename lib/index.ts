@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 
+import { solvePlain } from './plain.js';
 import { solve } from './plan.js';
 import { planCrossEntropy } from './plans/crossEntropy.js';
 import { planLogSumExp } from './plans/logSumExp.js';
@@ -57,7 +58,7 @@ export function softmax<X extends Logits, Out extends Output = never, Type exten
   x: X,
   options?: SoftmaxOptions<Out, Type>,
 ): LikeX<X, Out, Type> {
-  return solve(planSoftmax(x, options)) as LikeX<X, Out, Type>;
+  return (solvePlain('softmax', x, options) ?? solve(planSoftmax(x, options))) as LikeX<X, Out, Type>;
 }
 
 /**
@@ -80,7 +81,7 @@ export function logSoftmax<X extends Logits, Out extends Output = never, Type ex
   x: X,
   options?: LogSoftmaxOptions<Out, Type>,
 ): LikeX<X, Out, Type> {
-  return solve(planLogSoftmax(x, options)) as LikeX<X, Out, Type>;
+  return (solvePlain('logSoftmax', x, options) ?? solve(planLogSoftmax(x, options))) as LikeX<X, Out, Type>;
 }
 
 /**
@@ -103,7 +104,9 @@ export function logSumExp<X extends Logits, Out extends Losses = never>(
   x: X,
   options?: LogSumExpOptions<Out>,
 ): [Out] extends [never] ? ReducedForm<X> : Out {
-  return solve(planLogSumExp(x, options)) as [Out] extends [never] ? ReducedForm<X> : Out;
+  return (solvePlain('logSumExp', x, options) ?? solve(planLogSumExp(x, options))) as [Out] extends [never]
+    ? ReducedForm<X>
+    : Out;
 }
 
 /**

@@ -21,28 +21,33 @@ export interface Layout {
 
 /** Folds `dims` around the option `axis`. */
 export function foldAxes(dims: readonly number[], axis: unknown): Layout {
+  if (!Array.isArray(axis)) {
+    const only = axis === undefined ? Math.max(dims.length, 1) - 1 : readAxis(axis, 'axis', dims.length);
+    return foldSpan(dims, only, only, [only]);
+  }
   const axes = readAxes(axis, dims.length);
   const first = axes[0];
   const last = axes[axes.length - 1];
-  const isAxis = (i: number) => axes.includes(i);
-  const kept = dims.filter((_, i) => !isAxis(i));
-  const length = product(axes.map((i) => dims[i] ?? 1));
   // Dimensions of 1 between two axes part nothing.
-  const adjacent = dims.every((dim, i) => i <= first || i >= last || isAxis(i) || dim === 1);
-  if (adjacent) {
-    const outer = product(dims.slice(0, first));
-    return {
-      outer,
-      length,
-      inner: product(dims.slice(last + 1)),
-      axes,
-      kept,
-      before: first,
-      order: undefined,
-    };
-  }
-  const others = dims.map((_, i) => i).filter((i) => !isAxis(i));
+  if (dims.every((dim, i) => i <= first || i >= last || axes.includes(i) || dim === 1))
+    return foldSpan(dims, first, last, axes);
+  const others = dims.map((_, i) => i).filter((i) => !axes.includes(i));
+  const kept = others.map((i) => dims[i]);
+  const length = product(axes.map((i) => dims[i]));
   return { outer: product(kept), length, inner: 1, axes, kept, before: first, order: [...others, ...axes] };
+}
+
+/** The axes from `first` to `last`, and nothing (but perhaps dimensions of 1) between them. */
+function foldSpan(dims: readonly number[], first: number, last: number, axes: readonly number[]): Layout {
+  let [outer, length, inner] = [1, 1, 1];
+  const kept: number[] = [];
+  for (let i = 0; i < dims.length; i++) {
+    if (i < first) outer *= dims[i];
+    else if (i <= last) length *= dims[i];
+    else inner *= dims[i];
+    if (!axes.includes(i)) kept.push(dims[i]);
+  }
+  return { outer, length, inner, axes, kept, before: first, order: undefined };
 }
 
 /** The dimensions of a result with `entries` in the place of the (first) axis. */
@@ -61,9 +66,7 @@ export function product(dims: readonly number[]): number {
   return count;
 }
 
-function readAxes(axis: unknown, depth: number): number[] {
-  if (axis === undefined) return [Math.max(depth, 1) - 1];
-  if (!Array.isArray(axis)) return [readAxis(axis, 'axis', depth)];
+function readAxes(axis: readonly unknown[], depth: number): number[] {
   if (axis.length === 0) throw rangeError('at least one axis', 'axis', axis);
   const axes = axis.map((entry, i) => readAxis(entry, `axis[${i}]`, depth));
   if (new Set(axes).size !== axes.length) throw rangeError('each axis at most once', 'axis', axis);

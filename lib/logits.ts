@@ -9,6 +9,7 @@ import {
   typeOfKind,
 } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
+import { product } from './layout.js';
 import { asNumber, flatten, nest, nestedDims } from './nested.js';
 import type { Data, ElementType } from './problem.js';
 import { tensorLike, tensorParts } from './tensors.js';
@@ -91,7 +92,7 @@ function readTensor(value: unknown, name: string, dtype: ElementType | undefined
   // A tensor of plain integers is a Uint16Array too: only its own type, or dtype, makes it 16-bit floats.
   const own = kind === 'Uint16Array' ? readHalf(parts.type, `${name}.type`) : undefined;
   const { data, type } = readArray(parts.data, kind, `${name}.data`, own ?? dtype);
-  const count = parts.dims.reduce((product, dim) => product * dim, 1);
+  const count = product(parts.dims);
   if (count !== data.length)
     throw shapeError(`dimensions of ${data.length} elements`, `${name}.${parts.key}`, parts.dims);
   const { tensor: model, key } = parts;
@@ -110,7 +111,7 @@ function readHalf(type: string | undefined, name: string): ElementType | undefin
 
 function readNested(value: readonly unknown[], name: string): Elements {
   const dims = nestedDims(value, name);
-  const flat = new Float64Array(dims.reduce((product, dim) => product * dim, 1));
+  const flat = new Float64Array(product(dims));
   return {
     data: flatten(value, dims, flat, name, asNumber),
     type: 'float64',
@@ -123,20 +124,20 @@ function readNested(value: readonly unknown[], name: string): Elements {
 function readShape(shape: unknown, count: number): number[] {
   if (shape === undefined) return [count];
   if (!Array.isArray(shape)) throw typeError('an array of integers', 'shape', shape);
-  let product = 1;
+  let fixed = 1;
   let open = -1;
   for (let i = 0; i < shape.length; i++) {
     const dim: unknown = shape[i];
     if (typeof dim !== 'number') throw typeError('an integer', `shape[${i}]`, dim);
     if (!Number.isSafeInteger(dim) || dim < -1)
       throw rangeError('an integer of at least -1', `shape[${i}]`, dim);
-    if (dim !== -1) product *= dim;
+    if (dim !== -1) fixed *= dim;
     else if (open === -1) open = i;
     else throw rangeError('at most one -1', 'shape', shape);
   }
   const dims = shape.slice() as number[];
-  if (open !== -1) dims[open] = count / product;
-  if (open === -1 ? product !== count : !Number.isInteger(dims[open]))
+  if (open !== -1) dims[open] = count / fixed;
+  if (open === -1 ? fixed !== count : !Number.isInteger(dims[open]))
     throw shapeError(`dimensions of ${count} elements`, 'shape', shape);
   return dims;
 }

@@ -24,6 +24,13 @@ export function flatten<Flat extends { [index: number]: number }>(
   name: string,
   place: (leaf: unknown, name: string) => number,
 ): Flat {
+  if (dims.length === 1) {
+    for (let i = 0; i < nested.length; i++) {
+      const leaf = nested[i];
+      flat[i] = typeof leaf === 'number' && place === asNumber ? leaf : place(leaf, `${name}[${i}]`);
+    }
+    return flat;
+  }
   let next = 0;
   const path: number[] = [];
   const here = () => name + path.map((index) => `[${index}]`).join('');

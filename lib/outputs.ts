@@ -16,6 +16,8 @@ import { tensorParts } from './tensors.js';
 
 export interface Output<Memory extends Data | Uint32Array = Data> {
   readonly data: Memory;
+  /** The same, where it is the caller's: only that can overlap anything. */
+  readonly given: Memory | undefined;
   /** The result in the caller's form; to be asked for after `data` is written. */
   result(): unknown;
 }
@@ -38,10 +40,10 @@ export function takeOutput(
 ): Output {
   if (out !== undefined) {
     const data = readOutput(out, name, type, dims) as Data;
-    return { data, result: () => out };
+    return { data, given: data, result: () => out };
   }
   const data = newData(type, product(dims));
-  return { data, result: () => handBack(form, data, type, dims) };
+  return { data, given: undefined, result: () => handBack(form, data, type, dims) };
 }
 
 /** Class indices: the caller's `out`, or a new one. */
@@ -53,10 +55,10 @@ export function takeIndices(
 ): Output<Uint32Array> {
   if (out !== undefined) {
     const data = readOutput(out, name, 'uint32', dims) as Uint32Array;
-    return { data, result: () => out };
+    return { data, given: data, result: () => out };
   }
   const data = new Uint32Array(product(dims));
-  return { data, result: () => handBack(form, data, 'uint32', dims) };
+  return { data, given: undefined, result: () => handBack(form, data, 'uint32', dims) };
 }
 
 /** An output of the caller's: a typed array, or a tensor of the same dimensions. */
@@ -95,8 +97,8 @@ export function refuseOverlap(
 }
 
 /** As `refuseOverlap`, but `out` may be `x` itself, element for element. */
-export function refusePartialOverlap(out: Data, name: string, x: Data): void {
-  if (!isSameMemory(out, x) && overlaps(out, x))
+export function refusePartialOverlap(out: Data | undefined, name: string, x: Data): void {
+  if (out !== undefined && !isSameMemory(out, x) && overlaps(out, x))
     throw rangeError(
       'x itself, or memory apart from x',
       name,

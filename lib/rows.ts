@@ -13,68 +13,61 @@ import type { Backend, Data, ElementType, Problem, Rows } from './problem.js';
 export interface Request {
   readonly x: Elements;
   readonly layout: Layout;
+  /** Made for this call; its operation adds the rest of the problem to it. */
   readonly rows: Rows;
   readonly backend: Backend;
 }
 
-export function readRows(x: unknown, options: Options, zeroTemperature = false): Request {
-  const elements = readElements(x, 'x', options.dtype, options.shape);
+export function readRows(input: unknown, options: Options, zeroTemperature = false): Request {
+  const x = readElements(input, 'x', options.dtype, options.shape);
   const temperature = readTemperature(options.temperature, zeroTemperature);
-  const threads =
-    options.threads === undefined ? threadLimit : limited(readInteger(options.threads, 'threads', 1));
+  const threads = readThreads(options.threads);
   const backend = chooseBackend(options.backend);
-  const shared = { type: elements.type, temperature, threads };
-  if (options.offsets !== undefined) {
-    const { offsets, layout } = readRagged(elements, options);
-    const { where, whereShared } = readFlatMask(options.where, elements.data.length);
-    const { outer, length, inner } = layout;
-    const rows = {
-      x: elements.data,
-      ...shared,
-      outer,
-      length,
-      inner,
-      where,
-      whereShared,
-      lengths: undefined,
-      offsets,
-    };
-    return { x: elements, layout, rows, backend };
-  }
-  const layout = foldAxes(elements.dims, options.axis);
+  const offsets = options.offsets === undefined ? undefined : readRagged(x, options);
+  const layout = offsets ? raggedLayout(offsets) : foldAxes(x.dims, options.axis);
   const { outer, length, inner } = layout;
-  const { where, whereShared } = readMask(options.where, elements.dims, layout);
+  const { where, whereShared } = offsets
+    ? readFlatMask(options.where, x.data.length)
+    : readMask(options.where, x.dims, layout);
   const lengths =
     options.lengths === undefined ? undefined : readLengths(options.lengths, outer * inner, length);
-  const data = arrange(elements.data, elements, layout);
-  const rows = { x: data, ...shared, outer, length, inner, where, whereShared, lengths, offsets: undefined };
-  return { x: elements, layout, rows, backend };
+  const rows = {
+    x: arrange(x.data, x, layout),
+    type: x.type,
+    outer,
+    length,
+    inner,
+    temperature,
+    threads,
+    where,
+    whereShared,
+    lengths,
+    offsets,
+  };
+  return { x, layout, rows, backend };
 }
 
-function limited(threads: number): number {
+function readThreads(value: unknown): number {
+  if (value === undefined) return threadLimit;
+  const threads = readInteger(value, 'threads', 1);
   return threadLimit === 0 ? threads : Math.min(threads, threadLimit);
 }
 
 /** Ragged rows are flat: the options that shape rectangular ones exclude them. */
-function readRagged(x: Elements, options: Options): { offsets: Uint32Array; layout: Layout } {
+function readRagged(x: Elements, options: Options): Uint32Array {
   for (const other of ['shape', 'axis', 'lengths']) {
     if (options[other] !== undefined)
       throw typeError(`no ${other} beside it`, 'offsets', options.offsets, 'ERR_CONFLICTING_OPTIONS');
   }
   if (x.dims.length !== 1)
     throw shapeError('flat data beside offsets', 'x', words(`dimensions [${x.dims.join(', ')}]`));
-  const offsets = readOffsets(options.offsets, x.data.length);
+  return readOffsets(options.offsets, x.data.length);
+}
+
+function raggedLayout(offsets: Uint32Array): Layout {
   const outer = offsets.length - 1;
-  const layout = {
-    outer,
-    length: longestRow(offsets),
-    inner: 1,
-    axes: [0],
-    kept: [outer],
-    before: 1,
-    order: undefined,
-  };
-  return { offsets, layout };
+  const length = longestRow(offsets);
+  return { outer, length, inner: 1, axes: [0], kept: [outer], before: 1, order: undefined };
 }
 
 /** Brings data of the shape of `x` into the layout of the problem: a copy only where the axes lie apart. */

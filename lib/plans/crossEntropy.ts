@@ -35,10 +35,10 @@ export function planCrossEntropy(input: unknown, wanted: unknown, given: unknown
       ? undefined
       : (readOutput(options.gradient, 'gradient', x.type, x.dims) as Data);
   const inputs = { where, lengths, offsets, weights, targets: targets.memory };
-  refuseOverlap(output?.data, 'out', { x: x.data, ...inputs });
+  refuseOverlap(output?.given, 'out', { x: x.data, ...inputs });
   if (wantedGradient) {
     refusePartialOverlap(wantedGradient, 'gradient', x.data);
-    refuseOverlap(wantedGradient, 'gradient', { ...inputs, out: output?.data });
+    refuseOverlap(wantedGradient, 'gradient', { ...inputs, out: output?.given });
   }
 
   const gradient = wantedGradient && arrangedLike(wantedGradient, x.type, layout);

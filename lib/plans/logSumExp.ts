@@ -5,19 +5,15 @@ import { refuseOverlap, takeOutput } from '../outputs.js';
 import type { Plan } from '../plan.js';
 import type { Problem } from '../problem.js';
 import { arrangeAgain, readRows, reducedDims } from '../rows.js';
-import { planPlain } from './plain.js';
 
-export function planLogSumExp(x: unknown, options: unknown): Plan<unknown> {
-  return planPlain('logSumExp', x, options) ?? planAny(x, options);
-}
-
-function planAny(input: unknown, given: unknown): Plan<unknown> {
+export function planLogSumExp(input: unknown, given: unknown): Plan<unknown> {
   const options = readOptions(given, 'logSumExp');
   const { x, layout, rows, backend } = readRows(input, options);
   const outType = reducedType(x.type);
   const output = takeOutput(options.out, 'out', outType, reducedDims(layout, x), x.form);
   const { where, lengths, offsets } = rows;
-  refuseOverlap(output.data, 'out', { x: x.data, where, lengths, offsets });
-  const problem: Problem = { op: 'logSumExp', ...rows, out: output.data, outType };
+  refuseOverlap(output.given, 'out', { x: x.data, where, lengths, offsets });
+  const op = 'logSumExp';
+  const problem: Problem = Object.assign(rows, { op, out: output.data, outType } as const);
   return { backend, problem, again: arrangeAgain(problem, x, layout), finish: output.result };
 }

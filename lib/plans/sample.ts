@@ -21,8 +21,8 @@ export function planSample(input: unknown, given: unknown): Plan<unknown> {
   const logProbabilities = readLogProbabilities(options.logProbabilities, draws);
   const { where, lengths, offsets } = rows;
   const inputs = { x: x.data, where, lengths, offsets };
-  refuseOverlap(output.data, 'out', inputs);
-  refuseOverlap(logProbabilities, 'logProbabilities', { ...inputs, out: output.data });
+  refuseOverlap(output.given, 'out', inputs);
+  refuseOverlap(logProbabilities, 'logProbabilities', { ...inputs, out: output.given });
   const problem: SampleProblem = {
     op: 'sample',
     ...rows,

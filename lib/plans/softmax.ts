@@ -4,14 +4,13 @@ import { refuseOverlap, refusePartialOverlap, takeOutput } from '../outputs.js';
 import type { Plan } from '../plan.js';
 import type { Problem } from '../problem.js';
 import { arrangeAgain, arrangeBack, arrangedLike, readNormalizer, readOutType, readRows } from '../rows.js';
-import { planPlain } from './plain.js';
 
 export function planSoftmax(x: unknown, options: unknown): Plan<unknown> {
-  return planPlain('softmax', x, options) ?? planLikeX('softmax', x, options);
+  return planLikeX('softmax', x, options);
 }
 
 export function planLogSoftmax(x: unknown, options: unknown): Plan<unknown> {
-  return planPlain('logSoftmax', x, options) ?? planLikeX('logSoftmax', x, options);
+  return planLikeX('logSoftmax', x, options);
 }
 
 function planLikeX(op: 'softmax' | 'logSoftmax', input: unknown, given: unknown): Plan<unknown> {
@@ -21,11 +20,13 @@ function planLikeX(op: 'softmax' | 'logSoftmax', input: unknown, given: unknown)
   const logNormalizer = readNormalizer(options.logNormalizer, rows.outer * rows.inner);
   const output = takeOutput(options.out, 'out', outType, x.dims, x.form);
   const { where, lengths, offsets } = rows;
-  refusePartialOverlap(output.data, 'out', x.data);
-  refuseOverlap(output.data, 'out', { where, lengths, offsets, logNormalizer });
+  refusePartialOverlap(output.given, 'out', x.data);
+  refuseOverlap(output.given, 'out', { where, lengths, offsets, logNormalizer });
   const out = arrangedLike(output.data, outType, layout);
   const problem: Problem =
-    op === 'softmax' ? { op, ...rows, out, outType, logNormalizer } : { op, ...rows, out, outType };
+    op === 'softmax'
+      ? Object.assign(rows, { op, out, outType, logNormalizer })
+      : Object.assign(rows, { op, out, outType });
   return {
     backend,
     problem,

@@ -54,8 +54,8 @@ function planLikeliest(request: Request, wanted: unknown, options: Options): Pla
   const indices = takeIndices(own?.indices, 'out.indices', dims, x.form);
   const { where, lengths, offsets } = rows;
   const inputs = { x: x.data, where, lengths, offsets, logNormalizer };
-  refuseOverlap(probabilities.data, 'out.probabilities', inputs);
-  refuseOverlap(indices.data, 'out.indices', { ...inputs, 'out.probabilities': probabilities.data });
+  refuseOverlap(probabilities.given, 'out.probabilities', inputs);
+  refuseOverlap(indices.given, 'out.indices', { ...inputs, 'out.probabilities': probabilities.given });
 
   // Backends give no more entries than the longest row has classes, and know of no third layout.
   const width = isRagged ? Math.max(1, Math.min(k, rows.length)) : k;

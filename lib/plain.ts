@@ -1,0 +1,118 @@
+/**
+ * The commonest calls, told apart and solved with as little work as can be, for the smallest of them take no longer
+ * than it takes to look at their arguments: float32 or float64 rows, and no options but `out`, `temperature`,
+ * `threads` or a `shape` of [rows, classes]. Whatever else it meets it leaves to the plans, which also word the
+ * errors: nothing is refused here.
+ */
+import { defaultBackend, threadLimit } from './backend.js';
+import type { ElementType } from './problem.js';
+
+type Floats = Float32Array | Float64Array;
+
+const none = new Float32Array(0);
+
+/** The problem of every plain call: one is over before the next begins, and a new one would cost 20 ns. */
+const problem = {
+  op: 'softmax' as 'softmax' | 'logSoftmax' | 'logSumExp',
+  x: none as Floats,
+  type: 'float32' as 'float32' | 'float64',
+  outer: 0,
+  length: 0,
+  inner: 1,
+  temperature: 1,
+  threads: 0,
+  where: undefined,
+  whereShared: false,
+  lengths: undefined,
+  offsets: undefined,
+  out: none as Floats,
+  outType: 'float32' as 'float32' | 'float64',
+  logNormalizer: undefined,
+};
+
+/** The result of a plain call, or undefined for any other, of which nothing is done then. */
+export function solvePlain(
+  op: 'softmax' | 'logSoftmax' | 'logSumExp',
+  x: unknown,
+  options: unknown,
+): Floats | undefined {
+  const type = floatType(x);
+  if (type === undefined) return undefined;
+  const count = (x as Floats).length;
+  let rows = 1;
+  let temperature = 1;
+  let threads = threadLimit;
+  let out: unknown;
+  if (options !== undefined) {
+    if (typeof options !== 'object' || options === null || Array.isArray(options)) return undefined;
+    for (const name in options) {
+      const value = (options as { readonly [name: string]: unknown })[name];
+      switch (name) {
+        case 'out':
+          out = value;
+          break;
+        case 'shape':
+          rows = rowsOf(value, count);
+          break;
+        case 'temperature':
+          temperature = typeof value === 'number' ? value : 0;
+          break;
+        case 'threads':
+          threads = typeof value === 'number' && threadLimit === 0 ? value : 0.5;
+          break;
+        default:
+          return undefined;
+      }
+    }
+  }
+  if (count === 0 || rows === 0 || !(temperature > 0 && temperature < Number.POSITIVE_INFINITY))
+    return undefined;
+  if (threads !== threadLimit && !(Number.isSafeInteger(threads) && threads > 0)) return undefined;
+  const results = op === 'logSumExp' ? rows : count;
+  if (out === undefined) out = type === 'float32' ? new Float32Array(results) : new Float64Array(results);
+  else if (out === x ? op === 'logSumExp' : floatType(out) !== type) return undefined;
+  else if (out !== x && !isApart(out as Floats, x as Floats, results, op !== 'logSumExp')) return undefined;
+
+  problem.op = op;
+  problem.x = x as Floats;
+  problem.type = type;
+  problem.outer = rows;
+  problem.length = count / rows;
+  problem.temperature = temperature;
+  problem.threads = threads;
+  problem.out = out as Floats;
+  problem.outType = type;
+  defaultBackend.run(problem);
+  problem.x = none;
+  problem.out = none;
+  return out as Floats;
+}
+
+/**
+ * The type of a float array. Asking for the prototype is the cheapest way to know (`Symbol.toStringTag` takes 3 ns);
+ * an object that only inherits from it is no view.
+ */
+function floatType(x: unknown): (ElementType & ('float32' | 'float64')) | undefined {
+  if (!ArrayBuffer.isView(x)) return undefined;
+  const prototype: unknown = Object.getPrototypeOf(x);
+  if (prototype === Float32Array.prototype) return 'float32';
+  return prototype === Float64Array.prototype ? 'float64' : undefined;
+}
+
+/** The rows of a shape of [rows, classes] that fits `count` elements; 0 for any other. */
+function rowsOf(shape: unknown, count: number): number {
+  if (!Array.isArray(shape) || shape.length !== 2) return 0;
+  const rows: unknown = shape[0];
+  if (typeof rows !== 'number' || !(rows > 0 && Number.isInteger(rows))) return 0;
+  return rows * (shape[1] as number) === count ? rows : 0;
+}
+
+/**
+ * True where `out` has the right length and can be seen not to overlap a part of `x`. Two arrays of one kind and
+ * length that start at the same offset are the same memory or apart: where they may be the same, their buffers need
+ * not be compared, for which V8 would have to move small arrays out of its heap (100 ns and more).
+ */
+function isApart(out: Floats, x: Floats, results: number, mayBeSame: boolean): boolean {
+  if (out.length !== results) return false;
+  return (mayBeSame && out.byteOffset === x.byteOffset) || out.buffer !== x.buffer;
+}
