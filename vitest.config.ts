@@ -1,14 +1,47 @@
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+/** The contract suite runs once for each of these: every ISA of the addon that this machine supports, and js. */
+const backends = [...nativeIsas(), 'js'];
+
+function nativeIsas(): readonly string[] {
+  try {
+    return createRequire(import.meta.url)('./build/Release/simd_softmax.node').isas;
+  } catch (error) {
+    console.warn(`\n*** NO ADDON, so the contract is tested on js alone: ${(error as Error).message}\n`);
+    return [];
+  }
+}
+
+const resolve = {
+  alias: { '#addon': fileURLToPath(new URL('./lib/addon.ts', import.meta.url)) },
+};
+
 export default defineConfig({
-  resolve: {
-    alias: { '#addon': fileURLToPath(new URL('./lib/addon.ts', import.meta.url)) },
-  },
   test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: ['test/built.ts'],
     testTimeout: 120_000,
-    pool: 'forks',
+    projects: [
+      ...backends.map((name) => ({
+        resolve,
+        test: {
+          name,
+          include: ['test/contract/**/*.test.ts'],
+          env: { SIMD_SOFTMAX_BACKEND: name },
+          testTimeout: 300_000,
+          pool: 'forks' as const,
+        },
+      })),
+      {
+        resolve,
+        test: {
+          name: 'once',
+          include: ['test/*.test.ts'],
+          globalSetup: ['test/built.ts'],
+          testTimeout: 120_000,
+          pool: 'forks' as const,
+        },
+      },
+    ],
   },
 });

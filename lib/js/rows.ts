@@ -9,6 +9,7 @@ export class RowReader {
   length = 0;
   base = 0;
   readonly stride: number;
+  readonly isDouble: boolean;
   /** Whether any class of any row may be left out. */
   readonly masked: boolean;
   /** Classes from this on are padding. */
@@ -17,6 +18,7 @@ export class RowReader {
   constructor(private readonly problem: Rows) {
     this.rows = problem.outer * problem.inner;
     this.stride = problem.inner;
+    this.isDouble = problem.type === 'float64';
     this.masked = problem.where !== undefined || problem.lengths !== undefined;
   }
 

@@ -1,0 +1,67 @@
+/** The element types as the tests see them: from numbers to typed arrays and back. */
+import type { ElementType } from '../lib/problem.js';
+
+export const elementTypes: readonly ElementType[] = ['float32', 'float64', 'float16', 'bfloat16'];
+
+export type Elements = Float32Array | Float64Array | Uint16Array;
+
+/** Of 16-bit types: every value that is not negative, infinity included; its place is its bits. */
+const ladders = {
+  float16: ladder(10, -14, 0x7c00),
+  bfloat16: ladder(7, -126, 0x7f80),
+};
+
+function ladder(bits: number, leastExponent: number, infinity: number): Float64Array {
+  const values = new Float64Array(infinity + 1);
+  for (let i = 0; i < infinity; i++) {
+    const exponent = Math.max(i >> bits, 1) - 1 + leastExponent;
+    const lead = i >> bits === 0 ? 0 : 1;
+    values[i] = (lead + (i % 2 ** bits) / 2 ** bits) * 2 ** exponent;
+  }
+  values[infinity] = Infinity;
+  return values;
+}
+
+/** Rounds each number once to the type. */
+export function elements(numbers: ArrayLike<number>, type: ElementType): Elements {
+  if (type === 'float32') return Float32Array.from(numbers);
+  if (type === 'float64') return Float64Array.from(numbers);
+  return Uint16Array.from(numbers, (x) => bitsOf(x, type));
+}
+
+/** By search among all values: the nearest, of two equally near the one with even bits. */
+export function bitsOf(x: number, type: 'float16' | 'bfloat16'): number {
+  const values = ladders[type];
+  const infinity = values.length - 1;
+  if (Number.isNaN(x)) return type === 'float16' ? 0x7e00 : 0x7fc0;
+  const sign = Object.is(x, -0) || x < 0 ? 0x8000 : 0;
+  const magnitude = Math.abs(x);
+  let low = 0;
+  let high = infinity;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (values[middle] <= magnitude) low = middle;
+    else high = middle;
+  }
+  // What rounds to infinity is what would round to the number after the largest.
+  const above = high === infinity ? 2 * values[low] - values[low - 1] : values[high];
+  const toHigh = magnitude - values[low] - (above - magnitude);
+  return sign | (toHigh > 0 || (toHigh === 0 && high % 2 === 0) ? high : low);
+}
+
+/** The numbers in a typed array (the results of functions called by name are less than that to TypeScript). */
+export function numbers(array: object, type: ElementType): Float64Array {
+  if (type === 'float32' || type === 'float64') return Float64Array.from(array as Elements);
+  const values = ladders[type];
+  return Float64Array.from(array as Uint16Array, (bits) => {
+    const magnitude = bits & 0x7fff;
+    const value = magnitude < values.length ? values[magnitude] : NaN;
+    return bits & 0x8000 ? -value : value;
+  });
+}
+
+/** The bytes, for comparing bit for bit. */
+export function bits(result: object): string {
+  const array = result as Elements;
+  return Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('hex');
+}
