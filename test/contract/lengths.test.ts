@@ -1,0 +1,90 @@
+import { describe, expect, it } from 'vitest';
+import { logSoftmax, logSumExp, softmax, topK } from '../../lib/index.js';
+import type { ElementType } from '../../lib/problem.js';
+import { bits, type Elements, elements, elementTypes, numbers } from '../elements.js';
+import { Random, seed } from '../random.js';
+import { Judge } from './judge.js';
+import { backendName } from './ways.js';
+
+const LONGEST = 67;
+const CACHE_LINE = 64;
+
+/** A view of the numbers that starts so many elements into a cache line, between guards of 7. */
+function placed(x: Elements, offset: number): { view: Elements; guards: () => number[] } {
+  const kind = x.constructor as new (buffer: ArrayBuffer, at: number, length: number) => Elements;
+  const size = x.BYTES_PER_ELEMENT;
+  const around = CACHE_LINE / size;
+  const whole = new kind(new ArrayBuffer((x.length + 3 * around) * size), 0, x.length + 3 * around).fill(7);
+  const start = around + offset;
+  const view = new kind(whole.buffer as ArrayBuffer, start * size, x.length);
+  view.set(x);
+  return { view, guards: () => [...whole.subarray(0, start), ...whole.subarray(start + x.length)] };
+}
+
+describe(`Every length of 0 to ${LONGEST} on ${backendName} (seed ${seed})`, () => {
+  for (const type of elementTypes) {
+    const dtype = { dtype: type };
+    const reduced: ElementType = type === 'float64' ? 'float64' : 'float32';
+
+    it(`is exact for one row and for many: ${type}`, () => {
+      for (let length = 1; length <= LONGEST; length++) {
+        for (const rows of [1, 2, 3, 5, 16, 17, 37]) {
+          const x = elements(new Random(`${type} ${length}`).fill(new Float64Array(length * rows), 20), type);
+          const options = { shape: [rows, length], ...dtype };
+          const probabilities = numbers(softmax(x, options), type);
+          const logs = numbers(logSoftmax(x, options), type);
+          const sums = numbers(logSumExp(x, options), reduced);
+          for (let row = 0; row < rows; row++) {
+            const [start, end] = [row * length, (row + 1) * length];
+            const judge = new Judge(numbers(x, type).subarray(start, end), 1, 'lengths', row);
+            judge.check('softmax', type, probabilities.subarray(start, end));
+            judge.check('logSoftmax', type, logs.subarray(start, end));
+            judge.check('logSumExp', reduced, sums.subarray(row, row + 1));
+          }
+        }
+      }
+    });
+
+    it(`has the same bits at every alignment, and nothing beside it is written: ${type}`, () => {
+      const perLine = CACHE_LINE / elements([0], type).BYTES_PER_ELEMENT;
+      for (let length = 0; length <= LONGEST; length++) {
+        const x = elements(new Random(`${type} ${length}`).fill(new Float64Array(length), 20), type);
+        for (const op of [softmax, logSoftmax]) {
+          const expected = bits(op(x, dtype));
+          for (let offset = 0; offset < perLine; offset++) {
+            const input = placed(x, offset);
+            const output = placed(x, (offset * 5 + 3) % perLine);
+            op(input.view, { out: output.view, ...dtype });
+            const place = `length ${length}, ${offset} elements into a cache line`;
+            expect(bits(output.view), place).toBe(expected);
+            expect(
+              output.guards().every((guard) => guard === 7),
+              `beside ${place}`,
+            ).toBe(true);
+            expect(bits(input.view), `input of ${place}`).toBe(bits(x));
+          }
+        }
+      }
+    });
+
+    it(`topK lists any k of it as a sort would: ${type}`, () => {
+      for (let length = 1; length <= LONGEST; length++) {
+        const random = new Random(`topK ${type} ${length}`);
+        // Few values, so that there are ties.
+        const x = elements(
+          Float64Array.from({ length }, () => random.below(9) - 4),
+          type,
+        );
+        const logits = numbers(x, type);
+        const order = Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || a - b);
+        const all = numbers(softmax(x, dtype), type);
+        for (const k of new Set([1, 2, 3, length >> 1, length - 1, length])) {
+          if (k < 1 || k > length) continue;
+          const { indices, probabilities } = topK(x, k, dtype);
+          expect([...indices]).toEqual(order.slice(0, k));
+          expect([...numbers(probabilities, type)]).toEqual(order.slice(0, k).map((i) => all[i]));
+        }
+      }
+    });
+  }
+});
