@@ -97,8 +97,10 @@ export class Normalizer {
     this.countFromMaximum();
     this.high = 0;
     this.low = 0;
-    for (let from = 0; from < this.length; from += BLOCK) {
-      const count = this.terms(from);
+    const { valid } = this.reader;
+    for (let from = 0; from < valid; from += BLOCK) {
+      // Padding would be zeros, but with it the sum would be grouped otherwise than that of the row alone.
+      const count = Math.min(this.terms(from), valid - from);
       const place = this.argmax - from;
       if (place >= 0 && place < count) {
         // The largest term is left out, so that what it would drown is there for the logarithms.

@@ -13,7 +13,7 @@ export class RowReader {
   /** Whether any class of any row may be left out. */
   readonly masked: boolean;
   /** Classes from this on are padding. */
-  private valid = 0;
+  valid = 0;
 
   constructor(private readonly problem: Rows) {
     this.rows = problem.outer * problem.inner;

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import * as sync from '../../lib/index.js';
+import * as promises from '../../lib/promises.js';
+import { bits, type Elements, elements, elementTypes } from '../elements.js';
+import { Random, seed } from '../random.js';
+import { backendName } from './ways.js';
+
+type Options = { readonly [name: string]: unknown };
+type Op = (x: Elements, options: Options) => Elements;
+type AsyncOp = (x: Elements, options: Options) => Promise<Elements>;
+
+const ops = [
+  ['softmax', sync.softmax as Op, promises.softmax as AsyncOp],
+  ['logSoftmax', sync.logSoftmax as Op, promises.logSoftmax as AsyncOp],
+  ['logSumExp', sync.logSumExp as Op, promises.logSumExp as AsyncOp],
+] as const;
+
+const lengths = [1, 2, 3, 4, 5, 7, 8, 10, 13, 16, 17, 31, 32, 33, 64, 100, 257, 1000];
+
+describe(`A row's bits depend on that row alone, on ${backendName} (seed ${seed})`, () => {
+  for (const type of elementTypes) {
+    for (const [name, op, asyncOp] of ops) {
+      const options = { dtype: type, temperature: 0.7 };
+
+      it(`not on the batch around it, or its place in it: ${name} of ${type}`, () => {
+        for (const length of lengths) {
+          const random = new Random(`batch ${type} ${length}`);
+          const row = elements(random.fill(new Float64Array(length), 20), type);
+          const alone = bits(op(row, options));
+          for (const rows of [2, 3, 4, 7, 16, 17, 33, 70]) {
+            const batch = elements(random.fill(new Float64Array(rows * length), 50), type);
+            for (const place of new Set([0, 1, rows >> 1, rows - 1])) {
+              batch.set(row, place * length);
+              const result = op(batch, { shape: [rows, length], ...options });
+              const size = name === 'logSumExp' ? 1 : length;
+              const received = bits(result.subarray(place * size, (place + 1) * size));
+              expect(received, `row ${place} of ${rows} × ${length}`).toBe(alone);
+            }
+          }
+        }
+      });
+
+      it(`not on threads, memory, or sync and async: ${name} of ${type}`, async () => {
+        for (const [rows, length] of [
+          [1, 4],
+          [1, 1000],
+          [1000, 4],
+          [517, 10],
+          [300, 129],
+          [3, 70_000],
+          [1, 300_000],
+        ]) {
+          const x = elements(new Random(`${rows} ${length}`).fill(new Float64Array(rows * length), 20), type);
+          const shape = { shape: [rows, length], ...options };
+          const place = `${rows} × ${length}`;
+          const expected = bits(op(x, shape));
+          for (const threads of [1, 2, 5]) {
+            expect(bits(op(x, { threads, ...shape })), `${threads} threads, ${place}`).toBe(expected);
+          }
+          expect(bits(await asyncOp(x, shape)), `async, ${place}`).toBe(expected);
+          const out = op(x, shape);
+          expect(op(x, { out, ...shape })).toBe(out);
+          expect(bits(out), `into out, ${place}`).toBe(expected);
+          if (name === 'logSumExp') continue;
+          const inPlace = x.slice();
+          op(inPlace, { out: inPlace, ...shape });
+          expect(bits(inPlace), `in place, ${place}`).toBe(expected);
+          const again = x.slice();
+          await asyncOp(again, { out: again, ...shape });
+          expect(bits(again), `in place, async, ${place}`).toBe(expected);
+          const shared = new SharedArrayBuffer(x.byteLength);
+          const view = new (x.constructor as new (memory: SharedArrayBuffer) => Elements)(shared);
+          view.set(x);
+          await asyncOp(view, { out: view, ...shape });
+          expect(bits(view), `shared memory, ${place}`).toBe(expected);
+        }
+      });
+    }
+  }
+
+  it('nor do draws depend on anything but the seed, the row number and the row', async () => {
+    const x = new Random('draws').fill(new Float32Array(300 * 40), 4);
+    const options = { shape: [300, 40], seed: 9, count: 2, topP: 0.9 };
+    const draws = [...sync.sample(x, options)];
+    expect([...sync.sample(x, { threads: 1, ...options })]).toEqual(draws);
+    expect([...(await promises.sample(x, options))]).toEqual(draws);
+    expect([...sync.sample(x.subarray(0, 400), { ...options, shape: [10, 40] })]).toEqual(draws.slice(0, 20));
+    const more = [...sync.sample(x, { ...options, count: 5 })];
+    expect(more.filter((_, i) => i % 5 < 2)).toEqual(draws);
+  });
+
+  it('an aborted call writes nothing', async () => {
+    const x = new Random('abort').fill(new Float32Array(200_000), 4);
+    const out = new Float32Array(x.length).fill(7);
+    const controller = new AbortController();
+    const call = promises.softmax(x, { shape: [2000, 100], out, signal: controller.signal });
+    controller.abort(new Error('enough'));
+    await expect(call).rejects.toThrow('enough');
+    expect(out.every((value) => value === 7)).toBe(true);
+  });
+
+  it('a call works on the logits as they were when it was made', async () => {
+    const x = new Random('copies').fill(new Float32Array(100_000), 4);
+    const expected = bits(sync.softmax(x, { shape: [1000, 100] }));
+    const call = promises.softmax(x, { shape: [1000, 100] });
+    x.fill(NaN);
+    expect(bits(await call)).toBe(expected);
+  });
+});
