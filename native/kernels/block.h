@@ -1,0 +1,217 @@
+// A block is 64 bytes of lanes, 16 floats or 8 doubles, on every ISA: one AVX-512 register, two AVX2, four of
+// 16 bytes. The kernels are written over blocks, so that lane i of a row is added to the same partial sum, in
+// the same order, everywhere; that is what makes the bits equal across ISAs. Each simd_*.h defines the
+// register vocabulary (f32r, f64r and the functions on them); this header lifts it to blocks.
+//
+// Only intrinsics headers may be included by kernel units, and everything lives in an anonymous namespace: an
+// inline function of the standard library compiled for AVX-512 could be the copy the linker keeps for all.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#define INLINE inline __attribute__((always_inline))
+#define INLINE_LAMBDA __attribute__((always_inline))
+
+namespace {
+
+constexpr size_t block_bytes = 64;
+
+template <class R, class T>
+struct Block {
+  using Register = R;
+  using Scalar = T;
+  static constexpr size_t lanes = block_bytes / sizeof(T);
+  static constexpr size_t registers = block_bytes / sizeof(R);
+  static constexpr size_t per_register = sizeof(R) / sizeof(T);
+  R r[registers];
+};
+
+using F32 = Block<f32r, float>;
+using F64 = Block<f64r, double>;
+
+#define LIFT1(name)                                                                                          \
+  template <class R, class T>                                                                                \
+  INLINE Block<R, T> name(Block<R, T> a) {                                                                   \
+    for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i]);                               \
+    return a;                                                                                                \
+  }
+#define LIFT2(name)                                                                                          \
+  template <class R, class T>                                                                                \
+  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b) {                                                    \
+    for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i], b.r[i]);                       \
+    return a;                                                                                                \
+  }
+#define LIFT3(name)                                                                                          \
+  template <class R, class T>                                                                                \
+  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b, Block<R, T> c) {                                     \
+    for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i], b.r[i], c.r[i]);               \
+    return a;                                                                                                \
+  }
+
+LIFT2(add)
+LIFT2(sub)
+LIFT2(mul)
+LIFT2(div)
+LIFT2(max_number)      // the larger; a NaN in the first operand is ignored
+LIFT3(fma)             // a * b + c, rounded once
+LIFT3(fms)             // a * b - c, rounded once
+LIFT3(muladd)          // a * b + c, rounded once or twice, whichever is faster
+LIFT3(zero_if_equal)   // c where a != b, else +0; a NaN in a keeps c
+LIFT3(count_if_equal)  // c + 1 where a == b, else c
+LIFT1(absolute)
+LIFT1(pow2)  // 2^k from k in the low mantissa bits; see exp.h
+
+#undef LIFT1
+#undef LIFT2
+#undef LIFT3
+
+template <class V>
+INLINE V splat(typename V::Scalar value) {
+  V v;
+  for (size_t i = 0; i < V::registers; i++) v.r[i] = splat_register(value);
+  return v;
+}
+
+template <class V>
+INLINE V load(const typename V::Scalar* p) {
+  V v;
+  for (size_t i = 0; i < V::registers; i++) v.r[i] = load_register(p + i * V::per_register);
+  return v;
+}
+
+template <class R, class T>
+INLINE void store(T* p, Block<R, T> v) {
+  for (size_t i = 0; i < v.registers; i++) store_register(p + i * v.per_register, v.r[i]);
+}
+
+// The first `count` (< lanes) elements; the other lanes hold `fill`, and memory past `count` is not touched.
+template <class V>
+INLINE V load_first(const typename V::Scalar* p, size_t count, typename V::Scalar fill) {
+  V v;
+  for (size_t i = 0; i < V::registers; i++) {
+    const size_t at = i * V::per_register;
+    const size_t left = count > at ? count - at : 0;
+    v.r[i] = left >= V::per_register ? load_register(p + at) : load_register_first(p + at, left, fill);
+  }
+  return v;
+}
+
+template <class R, class T>
+INLINE void store_first(T* p, Block<R, T> v, size_t count) {
+  for (size_t i = 0; i < v.registers; i++) {
+    const size_t at = i * v.per_register;
+    const size_t left = count > at ? count - at : 0;
+    if (left >= v.per_register) {
+      store_register(p + at, v.r[i]);
+    } else {
+      store_register_first(p + at, v.r[i], left);
+    }
+  }
+}
+
+// Eight floats as eight doubles, and back (rounded to nearest).
+INLINE F64 load_widened(const float* p) {
+  F64 v;
+  for (size_t i = 0; i < F64::registers; i++) v.r[i] = load_register_widened(p + i * F64::per_register);
+  return v;
+}
+
+INLINE void store_narrowed(float* p, F64 v) {
+  for (size_t i = 0; i < F64::registers; i++) store_register_narrowed(p + i * F64::per_register, v.r[i]);
+}
+
+// A block of floats as two of doubles, and back.
+INLINE void widen(F32 v, F64* wide) {
+  for (size_t i = 0; i < F32::registers; i++) {
+    f64r half[2];
+    widen_register(v.r[i], half);
+    for (size_t h = 0; h < 2; h++) wide[(2 * i + h) / F64::registers].r[(2 * i + h) % F64::registers] = half[h];
+  }
+}
+
+INLINE F32 narrow(const F64* wide, F32) {
+  F32 v;
+  for (size_t i = 0; i < F32::registers; i++) {
+    const size_t at = 2 * i, next = 2 * i + 1;
+    v.r[i] = narrow_registers(wide[at / F64::registers].r[at % F64::registers],
+                              wide[next / F64::registers].r[next % F64::registers]);
+  }
+  return v;
+}
+
+INLINE void widen(F64 v, F64* wide) { wide[0] = v; }
+INLINE F64 narrow(const F64* wide, F64) { return wide[0]; }
+
+// Whether a < b in every lane; false if either is NaN in any.
+template <class R, class T>
+INLINE bool all_less(Block<R, T> a, Block<R, T> b) {
+  bool all = true;
+  for (size_t i = 0; i < a.registers; i++) all = all_less(a.r[i], b.r[i]) && all;
+  return all;
+}
+
+// u = 2^k * m with m in [sqrt(1/2), sqrt(2)), for normal u > 0.
+INLINE void split_exponent(F64 u, F64& k, F64& m) {
+  for (size_t i = 0; i < F64::registers; i++) split_exponent(u.r[i], k.r[i], m.r[i]);
+}
+
+// What is done once per row is written for D = F64 (a row per lane) and for D = double, with the same roundings;
+// each simd_*.h gives the scalar fma.
+INLINE double add(double a, double b) { return a + b; }
+INLINE double sub(double a, double b) { return a - b; }
+INLINE double mul(double a, double b) { return a * b; }
+INLINE double div(double a, double b) { return a / b; }
+INLINE double fms(double a, double b, double c) { return fma(a, b, -c); }
+INLINE double max_number(double a, double b) { return a > b ? a : b; }
+INLINE void split_exponent(double u, double& k, double& m) {
+  const int64_t bits = __builtin_bit_cast(int64_t, u) + (one_bits - half_root_bits);
+  k = double((bits >> 52) - 1023);
+  m = __builtin_bit_cast(double, (bits & mantissa_bits) + half_root_bits);
+}
+
+template <class D>
+INLINE D constant(double v);
+template <>
+INLINE F64 constant<F64>(double v) { return splat<F64>(v); }
+template <>
+INLINE double constant<double>(double v) { return v; }
+
+// A panel is V::lanes rows of a few neighbouring columns (16 bytes of each row): column[j] lane i is
+// base[i * stride + j]. Rows from `rows` on repeat the last one when loaded and are not stored.
+template <class V>
+constexpr size_t panel_columns = 16 / sizeof(typename V::Scalar);
+
+template <class V>
+INLINE void load_panel(const typename V::Scalar* base, size_t stride, size_t rows, V* column) {
+  for (size_t i = 0; i < V::registers; i++) {
+    typename V::Register c[panel_columns<V>];
+    const size_t at = i * V::per_register;
+    if (rows == V::lanes) {
+      load_panel_registers([=](size_t row) { return base + (at + row) * stride; }, c);
+    } else {
+      load_panel_registers(
+          [=](size_t row) { return base + (at + row < rows ? at + row : rows - 1) * stride; }, c);
+    }
+    for (size_t j = 0; j < panel_columns<V>; j++) column[j].r[i] = c[j];
+  }
+}
+
+template <class V>
+INLINE void store_panel(typename V::Scalar* base, size_t stride, size_t rows, const V* column) {
+  for (size_t i = 0; i < V::registers; i++) {
+    typename V::Register c[panel_columns<V>];
+    for (size_t j = 0; j < panel_columns<V>; j++) c[j] = column[j].r[i];
+    const size_t at = i * V::per_register;
+    if (rows == V::lanes) {
+      store_panel_registers([=](size_t row, auto q) { store_quarter(base + (at + row) * stride, q); }, c);
+    } else {
+      store_panel_registers(
+          [=](size_t row, auto q) {
+            if (at + row < rows) store_quarter(base + (at + row) * stride, q);
+          },
+          c);
+    }
+  }
+}
+
+}  // namespace

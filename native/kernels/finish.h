@@ -1,0 +1,82 @@
+// From sums to results: reciprocals and logarithms, as blocks of doubles with one row per lane. Kernels that
+// work on one row at a time use the first lane, so that both give the same bits.
+#pragma once
+#include "log.h"
+#include "sum.h"
+
+namespace {
+
+// An unevaluated sum of two.
+template <class D>
+struct Wide {
+  D hi, lo;
+};
+
+// The term of a row's maximum in the units of V's kernel, to more than double precision.
+template <class V, class D>
+INLINE Wide<D> term_of_max(D max, D top, const Scale<F64>& scale) {
+  using E = ExpTraits<V>;
+  const D unit = constant<D>(E::factor * power_of_two(int(E::offset)));
+  const D r = muladd(max, constant<D>(scale.c_lo), fms(max, constant<D>(scale.c_hi), top));
+  const D one = constant<D>(1), p = Exp<F64, false>::polynomial(r), term = add(one, p);
+  return {mul(term, unit), mul(sub(p, sub(term, one)), unit)};
+}
+
+// 2^lift / sum.
+template <class V, class D>
+INLINE Wide<D> reciprocal(Wide<D> sum) {
+  const D one = constant<D>(1), s = add(sum.hi, sum.lo), inverse = div(one, s);
+  const D lost = add(sub(sum.hi, s), sum.lo);
+  const D excess = muladd(inverse, lost, fms(inverse, s, one));  // inverse * sum - 1
+  const D unit = constant<D>(power_of_two(ExpTraits<V>::lift)), hi = mul(inverse, unit);
+  return {hi, sub(constant<D>(0), mul(excess, hi))};
+}
+
+// log(sum of all terms / term of the maximum), where `rest` is the sum of the terms below the maximum and `count`
+// the number of logits equal to it.
+template <class D>
+INLINE D log_of_sum(Wide<D> rest, D count, Wide<D> top_term) {
+  const D ratio = div(add(rest.hi, rest.lo), top_term.hi);
+  const D off = mul(ratio, div(top_term.lo, top_term.hi));
+  return log1p(add(sub(count, constant<D>(1)), sub(ratio, off)));
+}
+
+// max / T + log(sum).
+template <class D>
+INLINE D log_sum_exp(D max, D log_sum, const Scale<F64>& scale) {
+  const D x = mul(mul(max, constant<D>(scale.down)), constant<D>(scale.up));
+  return fma(x, constant<D>(scale.inverse), fma(x, constant<D>(scale.inverse_lo), log_sum));
+}
+
+// log p = (x - max) / T - log(sum), eight logits at a time, in double precision for float32 too: rounding x - max
+// would cost a digit.
+template <class T>
+struct LogProbability;
+
+template <>
+struct LogProbability<float> {
+  F64 max, inverse, log_sum;
+  // The cap keeps 0 * inverse from being NaN; a float32 difference that is not 0 overflows well before it.
+  LogProbability(F64 max, F64 log_sum, double temperature, const Scale<F64>&)
+      : max(max), inverse(splat<F64>(1 / temperature < 0x1p1023 ? 1 / temperature : 0x1p1023)), log_sum(log_sum) {}
+  INLINE F64 operator()(F64 x) const { return fms(sub(x, max), inverse, log_sum); }
+};
+
+template <>
+struct LogProbability<double> {
+  F64 down, up, origin, inverse, inverse_lo, log_sum;
+  // Differences are halved (exactly) where they could overflow before the temperature divides them.
+  LogProbability(F64 max, F64 log_sum, double, const Scale<F64>& s) : up(splat<F64>(s.up)), log_sum(log_sum) {
+    const double half = s.up == 1 ? 0.5 : 1;
+    down = splat<F64>(s.down * half);
+    origin = mul(max, down);
+    inverse = splat<F64>(s.inverse / half), inverse_lo = splat<F64>(s.inverse_lo / half);
+  }
+  INLINE F64 operator()(F64 x) const {
+    const F64 d = mul(fms(x, down, origin), up);
+    const F64 bounded = max_number(d, splat<F64>(-0x1p1000));  // -Infinity * inverse_lo would be NaN
+    return fma(d, inverse, fms(bounded, inverse_lo, log_sum));
+  }
+};
+
+}  // namespace

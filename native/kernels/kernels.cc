@@ -1,0 +1,48 @@
+// Compiled once per ISA: SIMD_HEADER names the register vocabulary and KERNELS the table.
+#include SIMD_HEADER
+
+#include "lanes.h"
+
+namespace {
+
+template <class V>
+void solve(const Problem& p, size_t begin, size_t end) {
+  if (LaneSolver<V>::suits(p)) return LaneSolver<V>(p).solve(begin, end);
+  const RowSolver<V> rows(p);
+  for (size_t r = begin; r < end; r++) rows.solve(r);
+}
+
+void solve(const Problem& p, size_t begin, size_t end) {
+  p.type == Type::float64 ? solve<F64>(p, begin, end) : solve<F32>(p, begin, end);
+}
+
+template <class V>
+Measure measure_span(const Problem& p, size_t r, size_t span, const double* max) {
+  const RowSolver<V> rows(p);
+  const Source row = source_of(p, r);
+  const size_t from = span * span_length, rest = row.length - from;
+  return rows.measurer.stretch(row, from, from + (rest < span_length ? rest : span_length), max, nullptr, nullptr);
+}
+
+Measure measure(const Problem& p, size_t row, size_t span, const double* max) {
+  return p.type == Type::float64 ? measure_span<F64>(p, row, span, max) : measure_span<F32>(p, row, span, max);
+}
+
+Measure combine(const Measure* parts, size_t count) {
+  Measure whole;
+  for (size_t i = 0; i < count; i++) whole = combine(whole, parts[i]);
+  return whole;
+}
+
+template <class V>
+void emit_span(const Problem& p, size_t r, size_t span, const Measure& whole) {
+  RowSolver<V>(p).emit(r, span * span_length, whole);
+}
+
+void emit(const Problem& p, size_t row, size_t span, const Measure& whole) {
+  p.type == Type::float64 ? emit_span<F64>(p, row, span, whole) : emit_span<F32>(p, row, span, whole);
+}
+
+}  // namespace
+
+const Kernels KERNELS = {KERNELS_NAME, solve, measure, combine, emit};

@@ -1,0 +1,30 @@
+// What one ISA's build of the kernels offers. dispatch.cc picks a table once; batch.cc calls it.
+#pragma once
+#include "../problem.h"
+
+// The measure of a stretch of one row: its maximum, and the sum of its terms 2^(x * log2(e) / T - top), in
+// units of a constant of the kernel. For the logarithms the sum leaves out the logits equal to max, which are
+// counted instead: log(1 + 4e-18) would be lost otherwise.
+struct Measure {
+  double max = -__builtin_inf();  // of the logits that take part
+  double top = -__builtin_inf();
+  double sum = 0, sum_lo = 0;  // an unevaluated sum; NaN if a logit is
+  double count = 0;
+  double top_term = 1, top_term_lo = 0;  // the term of a logit equal to max
+  bool reshape = false;  // no shift of its own would do: to be measured again under the row's maximum
+};
+
+struct Kernels {
+  const char* name;
+  // Rows [begin, end), whole.
+  void (*solve)(const Problem&, size_t begin, size_t end);
+  // One row of softmax, logSoftmax or logSumExp longer than a span, cut into spans of `span` classes: measure
+  // each (under the shift for *max if given), combine in order, then emit each.
+  Measure (*measure)(const Problem&, size_t row, size_t span, const double* max);
+  Measure (*combine)(const Measure*, size_t count);
+  void (*emit)(const Problem&, size_t row, size_t span, const Measure& whole);
+};
+
+constexpr size_t span_length = 1 << 18;
+
+extern const Kernels kernels_avx512, kernels_avx2, kernels_neon, kernels_portable;

@@ -1,0 +1,272 @@
+// A row per lane: groups of V::lanes rows at once, for rows of few classes (transposed in registers on the way in
+// and out) and for any axis but the last (neighbouring rows already lie side by side). Every class is one block
+// operation, with nothing to reduce across lanes. The sums follow the order of LaneSum (class i goes to partial
+// sum i % lanes, then the tree), so that the bits are those of a row scored alone.
+#pragma once
+#include "rows.h"
+
+namespace {
+
+constexpr size_t few_classes = 64;      // longest contiguous row worth transposing
+constexpr size_t column_classes = 1024; // longest row along another axis that is solved in lanes
+
+template <class V>
+constexpr size_t wides = V::lanes / F64::lanes;  // blocks of doubles to a block of V
+
+// Adds up `live` partial sums as reduce_add adds up lanes: i and i + half, from half the lanes down.
+template <size_t lanes>
+INLINE F64 tree(F64* partial, size_t live) {
+  for (size_t half = lanes / 2; half > 0; half /= 2) {
+    for (size_t i = 0; i + half < live; i++) partial[i] = add(partial[i], partial[i + half]);
+    if (live > half) live = half;
+  }
+  return partial[0];
+}
+
+// The sums of the terms of V::lanes rows. LaneSum's order for a row is kept: class i is added to partial sum i %
+// lanes, then the tree adds up those. Each partial sum is itself a block, of all the rows.
+template <class V>
+INLINE void add_class(LaneSum<V>* part, size_t i, Term<V> e) {
+  part[i % V::lanes].add_term(e);
+  if (i / V::lanes % LaneSum<V>::run == LaneSum<V>::run - 1) part[i % V::lanes].end_run();
+}
+
+// The sums of rows [8 * w, 8 * w + 8) over `live` partial sums.
+INLINE Wide<F64> total(LaneSum<F32>* part, size_t live, size_t w) {
+  F64 partial[F32::lanes];
+  for (size_t i = 0; i < live; i++) partial[i] = w == 0 ? part[i].lo : part[i].hi;
+  return {tree<F32::lanes>(partial, live), splat<F64>(0)};
+}
+
+INLINE Wide<F64> total(LaneSum<F64>* part, size_t live, size_t) {
+  F64 partial[F64::lanes], error[F64::lanes];
+  for (size_t i = 0; i < live; i++) {
+    partial[i] = sub(part[i].sum, splat<F64>(LaneSum<F64>::bias)), error[i] = part[i].error;
+  }
+  return {tree<F64::lanes>(partial, live), tree<F64::lanes>(error, live)};
+}
+
+template <class V>
+struct LaneSolver {
+  using T = typename V::Scalar;
+  static constexpr size_t L = V::lanes, W = wides<V>;
+  // Groups of short rows go through each step together, so that the latencies of a step overlap.
+  static constexpr size_t most_groups = 8;
+  const Problem& p;
+  const RowSolver<V> rows;
+  const size_t n;
+
+  explicit LaneSolver(const Problem& p) : p(p), rows(p), n(p.length) {}
+
+  // Whether this problem's rows can be solved in lanes.
+  static bool suits(const Problem& p) {
+    if (p.where || p.lengths || p.offsets || p.logNormalizer || p.length == 0) return false;
+    return p.inner == 1 ? p.length <= few_classes : p.inner >= L / 4 && p.length <= column_classes;
+  }
+
+  void solve(size_t begin, size_t end) const {
+    p.inner == 1 ? solve_in<few_classes>(begin, end) : solve_in<column_classes>(begin, end);
+  }
+
+ private:
+  struct Group {
+    size_t row, count;
+    bool solvable;
+    V max, magic, lower, count_of_max;
+    F64 wide_max[W], top[W];
+    V hi, lo;         // softmax: the factor
+    F64 log_sum[W];   // logSoftmax, logSumExp
+  };
+
+  template <size_t classes>
+  void solve_in(size_t begin, size_t end) const {
+    alignas(64) T blocks[classes * L];
+    LaneSum<V> part[most_groups * L];
+    Group group[most_groups];
+    const size_t live = n < L ? n : L;
+    const size_t groups = p.inner > 1 || n * 2 > classes ? 1 : classes / n < most_groups ? classes / n : most_groups;
+    while (begin < end) {
+      size_t g = 0;
+      for (; g < groups && begin < end; g++) {
+        size_t count = end - begin < L ? end - begin : L;
+        const size_t beside = p.inner > 1 ? p.inner - begin % p.inner : count;
+        group[g].row = begin;
+        group[g].count = count < beside ? count : beside;
+        // Stragglers are solved one by one, as are rows that hold NaN or infinities or huge logits.
+        group[g].solvable = count > L / 8 && !rows.scale.extreme;
+        begin += group[g].count;
+      }
+      for (size_t i = 0; i < g; i++) {
+        if (group[i].solvable) shift(group[i], blocks + i * n * L);
+      }
+      for (size_t i = 0; i < g; i++) {
+        if (!group[i].solvable) continue;
+        LaneSum<V>* sums = part + i * live;
+        for (size_t j = 0; j < live; j++) sums[j] = LaneSum<V>();
+        p.op == Op::softmax ? add_terms(group[i], blocks + i * n * L, sums)
+                            : add_terms_below(group[i], blocks + i * n * L, sums);
+        for (size_t j = 0; j < live; j++) sums[j].end_run();
+      }
+      for (size_t i = 0; i < g; i++) {
+        if (!group[i].solvable) continue;
+        p.op == Op::softmax ? normalizer(group[i], part + i * live, live) : logarithm(group[i], part + i * live, live);
+      }
+      for (size_t i = 0; i < g; i++) {
+        if (group[i].solvable) {
+          write(group[i], blocks + i * n * L);
+        } else {
+          for (size_t r = 0; r < group[i].count; r++) rows.solve(group[i].row + r);
+        }
+      }
+    }
+  }
+
+  // Loads a group, finds its maxima, and the shifts for them.
+  INLINE void shift(Group& g, T* x) const {
+    using E = ExpTraits<V>;
+    p.inner == 1 ? load_rows(g.row, g.count, x) : load_columns(g.row, g.count, x);
+    V max = load<V>(x);
+    for (size_t i = 1; i < n; i++) max = max_number(load<V>(x + i * L), max);
+    F64 magic[W], lower[W];
+    g.max = max;
+    widen(max, g.wide_max);
+    for (size_t w = 0; w < W; w++) {
+      const F64 z = mul(g.wide_max[w], splat<F64>(rows.scale.c));
+      g.solvable = g.solvable && all_less(absolute(z), splat<F64>(E::reducible));
+      g.top[w] = round_to_integer(z);
+      const F64 step = mul(splat<F64>(E::steps), sub(splat<F64>(E::offset), g.top[w]));
+      magic[w] = add(splat<F64>(E::magic), step);
+      lower[w] = mul(sub(g.top[w], splat<F64>(E::vanish)), splat<F64>(rows.scale.c_inverse));
+    }
+    g.magic = narrow(magic, V());
+    g.lower = narrow(lower, V());
+  }
+
+  INLINE void add_terms(const Group& g, T* x, LaneSum<V>* sums) const {
+    const Exp<V, false> exp(rows.scale, g.magic, g.lower);
+    for (size_t i = 0; i < n; i++) {
+      const Term<V> e = exp.term(load<V>(x + i * L));
+      store(x + i * L, e.value());
+      add_class(sums, i, e);
+    }
+  }
+
+  INLINE void add_terms_below(Group& g, const T* x, LaneSum<V>* sums) const {
+    const Exp<V, false> exp(rows.scale, g.magic, g.lower);
+    V count = splat<V>(0);
+    for (size_t i = 0; i < n; i++) {
+      const V v = load<V>(x + i * L);
+      Term<V> e = exp.term(v);
+      e.t = zero_if_equal(v, g.max, e.t);
+      count = count_if_equal(v, g.max, count);
+      add_class(sums, i, e);
+    }
+    g.count_of_max = count;
+  }
+
+  INLINE void normalizer(Group& g, LaneSum<V>* sums, size_t live) const {
+    F64 hi[W], lo[W], rounded[W];
+    for (size_t w = 0; w < W; w++) {
+      const Wide<F64> sum = total(sums, live, w);
+      g.solvable = g.solvable && all_less(sum.hi, splat<F64>(__builtin_inf()));  // not if NaN
+      const Wide<F64> inverse = reciprocal<V>(sum);
+      hi[w] = inverse.hi, lo[w] = inverse.lo;
+    }
+    g.hi = narrow(hi, V());
+    widen(g.hi, rounded);
+    for (size_t w = 0; w < W; w++) lo[w] = add(sub(hi[w], rounded[w]), lo[w]);
+    g.lo = narrow(lo, V());
+  }
+
+  INLINE void logarithm(Group& g, LaneSum<V>* sums, size_t live) const {
+    F64 count[W];
+    widen(g.count_of_max, count);
+    for (size_t w = 0; w < W; w++) {
+      const Wide<F64> rest = total(sums, live, w);
+      g.solvable = g.solvable && all_less(rest.hi, splat<F64>(__builtin_inf()));
+      g.log_sum[w] = log_of_sum(rest, count[w], term_of_max<V>(g.wide_max[w], g.top[w], rows.scale64));
+      if (p.op != Op::logSumExp) continue;
+      const F64 value = log_sum_exp(g.wide_max[w], g.log_sum[w], rows.scale64);
+      // See RowSolver::logSumExp; strictly less, but for a last bit.
+      const F64 least = mul(g.log_sum[w], splat<F64>(1 - 0x1p-50));
+      if (sizeof(T) == 4) g.solvable = g.solvable && all_less(least, absolute(value));
+      g.log_sum[w] = value;
+    }
+  }
+
+  INLINE void write(const Group& g, T* x) const {
+    if (p.op == Op::logSumExp) {
+      alignas(64) T value[L];
+      store(value, narrow(g.log_sum, V()));
+      return Sink{static_cast<char*>(p.out), p.outType, 1}.copy(g.row, g.count, value);
+    }
+    if (p.op == Op::softmax) {
+      for (size_t i = 0; i < n; i++) store(x + i * L, scaled(load<V>(x + i * L), g.hi, g.lo));
+    } else {
+      for (size_t w = 0; w < W; w++) {
+        const LogProbability<T> log_of(g.wide_max[w], g.log_sum[w], p.temperature, rows.scale64);
+        for (size_t i = w * F64::lanes; i < n * L; i += L) RowSolver<V>::logs(x + i, x + i, F64::lanes, log_of);
+      }
+    }
+    p.inner == 1 ? store_rows(g.row, g.count, x) : store_columns(g.row, g.count, x);
+  }
+
+  // Rows of n classes to one block per class, and back.
+  INLINE void load_rows(size_t row, size_t count, T* blocks) const {
+    constexpr size_t P = panel_columns<V>;
+    alignas(64) T buffer[few_classes * L + P];
+    const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, count * n};
+    const T* x = flat.fetch(row * n, count * n, buffer);
+    if (n < P) {  // a panel reads 16 bytes of each row
+      if (x != buffer) __builtin_memcpy(buffer, x, count * n * sizeof(T));
+      x = buffer;
+    }
+    for (size_t i = 0; i < n; i += P) {
+      if (n >= P && i + P > n) i = n - P;
+      V column[P];
+      load_panel(x + i, n, count, column);
+      for (size_t j = 0; j < P && i + j < n; j++) store(blocks + (i + j) * L, column[j]);
+    }
+  }
+
+  INLINE void store_rows(size_t row, size_t count, const T* blocks) const {
+    constexpr size_t P = panel_columns<V>;
+    alignas(64) T buffer[few_classes * L + P];
+    const Sink out = {static_cast<char*>(p.out), p.outType, 1};
+    T* y = n < P ? buffer : out.place(row * n, buffer);
+    for (size_t i = 0; i < n; i += P) {
+      if (n >= P && i + P > n) i = n - P;
+      V column[P];
+      for (size_t j = 0; j < P; j++) column[j] = load<V>(blocks + (i + j < n ? i + j : 0) * L);
+      store_panel(y + i, n, count, column);
+    }
+    if (y == buffer) out.copy(row * n, count * n, buffer);
+  }
+
+  // Neighbouring rows along another axis to one block per class, and back.
+  void load_columns(size_t row, size_t count, T* blocks) const {
+    const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, count};
+    const size_t at = row / p.inner * n * p.inner + row % p.inner;
+    for (size_t i = 0; i < n; i++) {
+      alignas(64) T buffer[L];
+      const T* x = flat.fetch(at + i * p.inner, count, buffer);
+      store(blocks + i * L, count == L ? load<V>(x) : load_first<V>(x, count, 0));
+    }
+  }
+
+  void store_columns(size_t row, size_t count, const T* blocks) const {
+    const Sink out = {static_cast<char*>(p.out), p.outType, 1};
+    const size_t at = row / p.inner * n * p.inner + row % p.inner;
+    if (out.direct<T>()) {
+      T* y = reinterpret_cast<T*>(out.data) + at;
+      for (size_t i = 0; i < n; i++) {
+        count == L ? store(y + i * p.inner, load<V>(blocks + i * L))
+                   : store_first(y + i * p.inner, load<V>(blocks + i * L), count);
+      }
+    } else {
+      for (size_t i = 0; i < n; i++) out.copy(at + i * p.inner, count, blocks + i * L);
+    }
+  }
+};
+
+}  // namespace

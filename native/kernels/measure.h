@@ -1,0 +1,226 @@
+// Measuring: the maximum of a row and the sum of its terms, by segments that stay in the first cache.
+#pragma once
+#include "kernels.h"
+#include "finish.h"
+#include "row.h"
+
+namespace {
+
+// A segment is measured in two passes over the first-level cache (maximum, then terms under its own shift), and
+// segments are combined exactly, so that memory is read once. Fixed, since the order of a sum depends on it.
+constexpr size_t segment_length = 4096;
+static_assert(span_length % segment_length == 0, "a span is a whole number of segments");
+
+template <class V>
+INLINE typename V::Scalar max_of(const typename V::Scalar* x, size_t n) {
+  using T = typename V::Scalar;
+  constexpr size_t L = V::lanes;
+  const V lowest = splat<V>(T(-infinity));
+  V a = lowest, b = lowest, c = lowest, d = lowest;
+  size_t i = 0;
+  for (; i + 4 * L <= n; i += 4 * L) {
+    a = max_number(load<V>(x + i), a);
+    b = max_number(load<V>(x + i + L), b);
+    c = max_number(load<V>(x + i + 2 * L), c);
+    d = max_number(load<V>(x + i + 3 * L), d);
+  }
+  for (; i + L <= n; i += L) a = max_number(load<V>(x + i), a);
+  if (i < n) b = max_number(load_first<V>(x + i, n - i, T(-infinity)), b);
+  return reduce_max(max_number(max_number(a, b), max_number(c, d)).r);
+}
+
+// Sums for softmax: the terms, stored in `terms` where that is not null.
+//
+// Ports, AVX-512, of two for arithmetic: clamp 1, reduce 4, polynomial 4, pow2 3, value 1, sum 5.4: 18.4 / 2 = 9.2
+// cycles for 16 elements. (Intel; AMD adds elsewhere, and multiplies 11: 11 half-blocks / 2.)
+template <class V, bool moved, bool stored>
+INLINE void sum_terms(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exp,
+                      typename V::Scalar* terms, LaneSum<V>& sum) {
+  using T = typename V::Scalar;
+  constexpr size_t L = V::lanes, run = LaneSum<V>::run * L;
+  size_t i = 0;
+  const auto block = [&](size_t i) INLINE_LAMBDA {
+    const Term<V> e = exp.term(load<V>(x + i));
+    if (stored) store(terms + i, e.value());
+    sum.add_term(e);
+  };
+  for (; i + run <= n; sum.end_run()) {
+    for (const size_t end = i + run; i < end; i += L) block(i);
+  }
+  for (; i + L <= n; i += L) block(i);
+  if (i < n) {
+    const Term<V> e = exp.term(load_first<V>(x + i, n - i, T(-infinity)));
+    if (stored) store_first(terms + i, e.value(), n - i);
+    sum.add_term(e);
+  }
+  sum.end_run();
+}
+
+// Sums for the logarithms: terms of logits other than the maximum, and how many logits equal it. Apart, so that
+// log(1 + 4e-18) is not lost.
+template <class V, bool moved>
+INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exp, V max,
+                      LaneSum<V>& rest, V& count) {
+  using T = typename V::Scalar;
+  constexpr size_t L = V::lanes, run = LaneSum<V>::run * L;
+  size_t i = 0;
+  const auto block = [&](V v) INLINE_LAMBDA {
+    Term<V> e = exp.term(v);
+    e.t = zero_if_equal(v, max, e.t);
+    rest.add_term(e);
+    count = count_if_equal(v, max, count);
+  };
+  for (; i + run <= n; rest.end_run()) {
+    for (const size_t end = i + run; i < end; i += L) block(load<V>(x + i));
+  }
+  for (; i + L <= n; i += L) block(load<V>(x + i));
+  if (i < n) block(load_first<V>(x + i, n - i, T(-infinity)));
+  rest.end_run();
+}
+
+template <class V>
+INLINE double count_of(V count) {
+  alignas(64) typename V::Scalar lane[V::lanes];
+  store(lane, count);
+  double sum = 0;
+  for (size_t i = 0; i < V::lanes; i++) sum += double(lane[i]);
+  return sum;
+}
+
+// Measures put together, exactly but for the last bits of sum_lo: one's units are an exact power of two of the
+// other's.
+INLINE Measure combine(const Measure& a, const Measure& b) {
+  const Measure &hi = a.max >= b.max ? a : b, &lo = a.max >= b.max ? b : a;
+  Measure m = hi;
+  m.reshape = a.reshape || b.reshape;
+  if (m.reshape || (lo.sum == 0 && lo.count == 0)) return m;
+  const double down = hi.top - lo.top;  // NaN where a stretch held nothing but NaN and -Infinity
+  const double unit = down < 2000 ? power_of_two(-int(down)) : down >= 2000 ? 0 : lo.sum;
+  double more = lo.sum * unit, more_lo = lo.sum_lo * unit;
+  if (hi.max == lo.max) {
+    m.count += lo.count;
+  } else {
+    const double tops = lo.count * lo.top_term * unit, both = more + tops;
+    more_lo += (more - (both - tops)) + (tops - (both - (both - tops)));
+    more = both;
+  }
+  const double sum = m.sum + more, back = sum - m.sum;
+  m.sum_lo += ((m.sum - (sum - back)) + (more - back)) + more_lo;
+  m.sum = sum;
+  return m;
+}
+
+template <class V>
+struct Measurer {
+  using T = typename V::Scalar;
+  const Scale<V>& scale;
+  const Scale<F64>& scale64;
+  bool log;
+
+  // Elements [from, to), at most a segment, under the shift for `whole` (the row's maximum) if given, else under
+  // one of their own. Terms are stored in `terms` (of element `from` on) if not null.
+  Measure segment(const Source& row, size_t from, size_t to, const double* whole, T* terms) const {
+    if (row.direct<T>()) {
+      return plain(row.fetch<T>(from, to - from, nullptr), to - from, whole, to - from == row.length, terms);
+    }
+    alignas(64) T buffer[chunk_length];
+    T max = T(-infinity);
+    for (size_t i = from; i < to; i += chunk_length) {
+      const size_t n = to - i < chunk_length ? to - i : chunk_length;
+      const T part = max_of<V>(row.fetch(i, n, buffer), n);
+      max = part > max ? part : max;
+    }
+    return under(
+        max, whole, to - from == row.length,
+        [&](auto&& sum) {
+          for (size_t i = from; i < to; i += chunk_length) {
+            const size_t n = to - i < chunk_length ? to - i : chunk_length;
+            sum(row.fetch(i, n, buffer), n, terms ? terms + (i - from) : nullptr);
+          }
+        });
+  }
+
+  // The same for contiguous elements of the kernel's type; `alone` where they are all of the row.
+  INLINE Measure plain(const T* x, size_t n, const double* whole, bool alone, T* terms) const {
+    return under(max_of<V>(x, n), whole, alone, [&](auto&& sum) INLINE_LAMBDA { sum(x, n, terms); });
+  }
+
+  // Elements [from, to) of a row, from a multiple of the segment's length on. The tops of the segments' shifts
+  // go to `tops` where terms are stored.
+  Measure stretch(const Source& row, size_t from, size_t to, const double* whole, T* terms, double* tops) const {
+    Measure m;
+    for (size_t at = from; at < to; at += segment_length) {
+      const size_t end = to - at < segment_length ? to : at + segment_length;
+      const Measure part = segment(row, at, end, whole, terms ? terms + (at - from) : nullptr);
+      if (terms) tops[(at - from) / segment_length] = part.top;
+      m = combine(m, part);
+    }
+    return m;
+  }
+
+  // A whole row, span by span.
+  Measure row(const Source& row, T* terms, double* tops) const {
+    Measure m = spans(row, nullptr, terms, tops);
+    if (!m.reshape || m.max == __builtin_inf()) return m;
+    const double max = m.max;
+    return spans(row, &max, terms, tops);
+  }
+
+ private:
+  Measure spans(const Source& row, const double* whole, T* terms, double* tops) const {
+    Measure m;
+    for (size_t at = 0; at < row.length; at += span_length) {
+      const size_t end = row.length - at < span_length ? row.length : at + span_length;
+      m = combine(m, stretch(row, at, end, whole, terms, tops));
+    }
+    return m;
+  }
+
+  template <class Chunks>
+  INLINE Measure under(T own, const double* whole, bool alone, Chunks chunks) const {
+    Measure m;
+    m.max = whole ? *whole : double(own);
+    if (m.max == -__builtin_inf()) {
+      bool nan = false;
+      chunks([&](const T* x, size_t n, T*) {
+        for (size_t i = 0; i < n; i++) nan |= x[i] != x[i];
+      });
+      m.sum = nan ? __builtin_nan("") : 0;
+      return m;
+    }
+    const Shift<T> shift = shift_for<V>(T(m.max), scale);
+    m.top = shift.top;
+    m.reshape = m.max == __builtin_inf() || (shift.origin != 0 && !whole && !alone);
+    if (m.reshape) return m;
+    if (shift.moved) {
+      sum(m, Exp<V, true>(scale, shift), chunks);
+    } else {
+      sum(m, Exp<V, false>(scale, shift), chunks);
+    }
+    if (log) {
+      const double moved = shift.origin != 0 ? 0 : m.max * scale64.down * scale64.up;
+      const Wide<double> top = term_of_max<V>(moved, m.top, scale64);
+      m.top_term = top.hi, m.top_term_lo = top.lo;
+    }
+    return m;
+  }
+
+  // Writes the sums of m under an exponential for its shift.
+  template <bool moved, class Chunks>
+  INLINE void sum(Measure& m, const Exp<V, moved>& exp, Chunks& chunks) const {
+    LaneSum<V> sum;
+    V count = splat<V>(0);
+    const V max = splat<V>(T(m.max));
+    chunks([&](const T* x, size_t n, T* terms) INLINE_LAMBDA {
+      if (log) {
+        sum_below(x, n, exp, max, sum, count);
+      } else {
+        terms ? sum_terms<V, moved, true>(x, n, exp, terms, sum) : sum_terms<V, moved, false>(x, n, exp, terms, sum);
+      }
+    });
+    sum.total(m.sum, m.sum_lo);
+    if (log) m.count = count_of(count);
+  }
+};
+
+}  // namespace

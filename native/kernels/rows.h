@@ -1,0 +1,225 @@
+// A row at a time: softmax, logSoftmax and logSumExp over rows of any length, layout and element type.
+#pragma once
+#include "measure.h"
+
+namespace {
+
+// A factor in two parts: value = term * hi + term * lo, rounded once.
+template <class T>
+struct Factor {
+  T hi, lo;
+};
+
+template <class T>
+INLINE Factor<T> factor_of(Wide<double> w) {
+  return {T(w.hi), T((w.hi - double(T(w.hi))) + w.lo)};
+}
+
+// term * factor / 2^lift.
+template <class V>
+INLINE V scaled(V term, V hi, V lo) {
+  return mul(fma(term, hi, mul(term, lo)), splat<V>(typename V::Scalar(power_of_two(-ExpTraits<V>::lift))));
+}
+
+// probabilities = terms * unit (an exact power of two) * factor, in place.
+template <class V>
+INLINE void normalize(typename V::Scalar* terms, size_t n, typename V::Scalar unit,
+                      Factor<typename V::Scalar> factor) {
+  constexpr size_t L = V::lanes;
+  const V hi = splat<V>(factor.hi), lo = splat<V>(factor.lo), u = splat<V>(unit);
+  size_t i = 0;
+  if (unit == 1) {
+    for (; i + L <= n; i += L) store(terms + i, scaled(load<V>(terms + i), hi, lo));
+  } else {
+    for (; i + L <= n; i += L) store(terms + i, scaled(mul(load<V>(terms + i), u), hi, lo));
+  }
+  if (i < n) store_first(terms + i, scaled(mul(load_first<V>(terms + i, n - i, 0), u), hi, lo), n - i);
+}
+
+template <class V>
+struct RowSolver {
+  using T = typename V::Scalar;
+  const Problem& p;
+  const Scale<V> scale;
+  const Scale<F64> scale64;
+  const Measurer<V> measurer;
+
+  explicit RowSolver(const Problem& p)
+      : p(p), scale(temperature_of<V>(p.temperature)), scale64(temperature_of<F64>(p.temperature)),
+        measurer{scale, scale64, p.op != Op::softmax || p.logNormalizer} {}
+
+  void solve(size_t r) const {
+    const Source row = source_of(p, r);
+    switch (p.op) {
+      case Op::softmax: return softmax(row, sink_of(p, p.out, p.outType, r), r);
+      case Op::logSoftmax: return logSoftmax(row, sink_of(p, p.out, p.outType, r), r);
+      default: return Sink{static_cast<char*>(p.out), p.outType, 1}.put(r, logSumExp(row));
+    }
+  }
+
+  void softmax(const Source& row, const Sink& out, size_t r) const {
+    out.fill(row.length, full_length(p, r), 0);
+    if (p.logNormalizer) return softmaxUnder(row, out, p.logNormalizer[p.logNormalizerShared ? 0 : r]);
+    if (row.direct<T>() && out.direct<T>() && row.length <= segment_length) {
+      T* y = out.place<T>(0, nullptr);
+      const Measure m = measurer.plain(row.fetch<T>(0, row.length, nullptr), row.length, nullptr, true, y);
+      if (!finite(m)) return (void)settle(row, out, 0, row.length, m, 0);
+      return normalize<V>(y, row.length, 1, factor_of<T>(reciprocal<V>(Wide<double>{m.sum, m.sum_lo})));
+    }
+    // Terms wait in the output for the sum, unless the row is too long for the second cache; then they are
+    // worked out twice, as they are in place, where a second look at the logits may be needed.
+    const bool overwrites = row.data == out.data && row.length > segment_length;
+    const bool stored = out.direct<T>() && row.length <= span_length && !overwrites;
+    T* terms = stored ? out.place<T>(0, nullptr) : nullptr;
+    double tops[span_length / segment_length];
+    const Measure m = measurer.row(row, terms, tops);
+    if (!settle(row, out, 0, row.length, m, 0)) return;
+    const Factor<T> factor = factor_of<T>(reciprocal<V>(Wide<double>{m.sum, m.sum_lo}));
+    const Shift<T> shift = shift_for<V>(T(m.max), scale);
+    if (!stored) return emitTerms(row, out, 0, row.length, shift, factor);
+    for (size_t at = 0, s = 0; at < row.length; at += segment_length, s++) {
+      const size_t n = row.length - at < segment_length ? row.length - at : segment_length;
+      const double down = m.top - tops[s];
+      if (down <= 20) {  // stored terms are at least 2^(offset - vanish) = 2^-104: the product is exact
+        normalize<V>(terms + at, n, T(power_of_two(-int(down))), factor);
+      } else {
+        emitTerms(row, out, at, at + n, shift, factor);
+      }
+    }
+  }
+
+  void logSoftmax(const Source& row, const Sink& out, size_t r) const {
+    constexpr double nothing = -__builtin_inf();
+    out.fill(row.length, full_length(p, r), nothing);
+    const Measure m = measurer.row(row, nullptr, nullptr);
+    if (settle(row, out, 0, row.length, m, nothing)) emitLogs(row, out, 0, row.length, m);
+  }
+
+  double logSumExp(const Source& row) const {
+    const Measure m = measurer.row(row, nullptr, nullptr);
+    if (__builtin_fabs(m.max) == __builtin_inf()) return has_nan(row) ? __builtin_nan("") : m.max;
+    const double log_sum = log_of_measure(m), value = log_sum_exp(m.max, log_sum, scale64);
+    // Where max / T and the logarithm cancel, float32 terms have too few digits.
+    if (sizeof(T) == 4 && __builtin_fabs(value) < log_sum) {
+      const Measure precise = Measurer<F64>{scale64, scale64, true}.row(row, nullptr, nullptr);
+      return log_sum_exp(precise.max, log_of_measure(precise), scale64);
+    }
+    return value == value ? value : __builtin_nan("");
+  }
+
+  static double log_of_measure(const Measure& m) {
+    return log_of_sum(Wide<double>{m.sum, m.sum_lo}, m.count, Wide<double>{m.top_term, m.top_term_lo});
+  }
+
+  // Elements [from, from + span) of a row of softmax or logSoftmax, all of which was measured as `m`.
+  void emit(size_t r, size_t from, const Measure& m) const {
+    Source row = source_of(p, r);
+    const Sink out = sink_of(p, p.out, p.outType, r);
+    const size_t to = row.length - from < span_length ? row.length : from + span_length;
+    const bool log = p.op == Op::logSoftmax;
+    if (!settle(row, out, from, to, m, log ? -__builtin_inf() : 0)) return;
+    if (log) return emitLogs(row, out, from, to, m);
+    const Factor<T> factor = factor_of<T>(reciprocal<V>(Wide<double>{m.sum, m.sum_lo}));
+    emitTerms(row, out, from, to, shift_for<V>(T(m.max), scale), factor);
+  }
+
+  // Writes elements of rows that have no sum (nothing left, NaN, infinities) and says so by false.
+  bool settle(const Source& row, const Sink& out, size_t from, size_t to, const Measure& m, double nothing) const {
+    if (finite(m)) return true;
+    const double value = row.nothing_left() ? nothing : __builtin_nan("");
+    for (size_t i = from; i < to; i++) out.put(i, row.masked_out(i) ? nothing : value);
+    return false;
+  }
+
+  void emitTerms(const Source& row, const Sink& out, size_t from, size_t to, const Shift<T>& shift,
+                 Factor<T> factor) const {
+    shift.moved ? emitTerms(row, out, from, to, Exp<V, true>(scale, shift), factor)
+                   : emitTerms(row, out, from, to, Exp<V, false>(scale, shift), factor);
+  }
+
+  void emitLogs(const Source& row, const Sink& out, size_t from, size_t to, const Measure& m) const {
+    alignas(64) T buffer[chunk_length];
+    const LogProbability<T> log_of(splat<F64>(m.max), splat<F64>(log_of_measure(m)), p.temperature, scale64);
+    for (size_t i = from; i < to; i += chunk_length) {
+      const size_t n = to - i < chunk_length ? to - i : chunk_length;
+      T* y = out.place(i, buffer);
+      logs(row.fetch(i, n, buffer), y, n, log_of);
+      out.flush(i, n, y);
+    }
+  }
+
+  static void logs(const float* x, float* y, size_t n, const LogProbability<float>& log_of) {
+    size_t i = 0;
+    for (; i + F64::lanes <= n; i += F64::lanes) store_narrowed(y + i, log_of(load_widened(x + i)));
+    if (i < n) {
+      alignas(64) float lane[F32::lanes];
+      store(lane, load_first<F32>(x + i, n - i, 0));
+      store_narrowed(lane, log_of(load_widened(lane)));
+      store_first(y + i, load<F32>(lane), n - i);
+    }
+  }
+  static void logs(const double* x, double* y, size_t n, const LogProbability<double>& log_of) {
+    size_t i = 0;
+    for (; i + F64::lanes <= n; i += F64::lanes) store(y + i, log_of(load<F64>(x + i)));
+    if (i < n) store_first(y + i, log_of(load_first<F64>(x + i, n - i, 0)), n - i);
+  }
+
+ private:
+  static INLINE bool finite(const Measure& m) {
+    return __builtin_fabs(m.max) < __builtin_inf() && m.sum == m.sum;
+  }
+
+  bool has_nan(const Source& row) const {
+    alignas(64) T buffer[chunk_length];
+    bool nan = false;
+    for (size_t i = 0; i < row.length; i++) {
+      const T* x = row.fetch(i, 1, buffer);
+      nan |= *x != *x;
+    }
+    return nan;
+  }
+
+  template <bool moved>
+  void emitTerms(const Source& row, const Sink& out, size_t from, size_t to, const Exp<V, moved>& exp,
+                 Factor<T> factor) const {
+    constexpr size_t L = V::lanes;
+    alignas(64) T buffer[chunk_length];
+    const V hi = splat<V>(factor.hi), lo = splat<V>(factor.lo);
+    for (size_t i = from; i < to; i += chunk_length) {
+      const size_t n = to - i < chunk_length ? to - i : chunk_length;
+      const T* x = row.fetch(i, n, buffer);
+      T* y = out.place(i, buffer);
+      size_t j = 0;
+      for (; j + L <= n; j += L) store(y + j, scaled(exp.term(load<V>(x + j)).value(), hi, lo));
+      if (j < n) {
+        const V e = exp.term(load_first<V>(x + j, n - j, T(-infinity))).value();
+        store_first(y + j, scaled(e, hi, lo), n - j);
+      }
+      out.flush(i, n, y);
+    }
+  }
+
+  // softmax of a shard of the classes: exp(x / T - N) = term / term of max * exp(max / T - N). The whole part of
+  // the last exponent goes into the shift, so that nothing is rounded in the subnormal range but the result.
+  void softmaxUnder(const Source& row, const Sink& out, double normalizer) const {
+    const Measure m = measurer.row(row, nullptr, nullptr);
+    const bool empty = m.max == -__builtin_inf() && m.sum == m.sum && __builtin_fabs(normalizer) < __builtin_inf();
+    if (empty) return out.fill(0, row.length, 0);
+    Measure checked = m;
+    if (!(__builtin_fabs(normalizer) < __builtin_inf())) checked.sum = __builtin_nan("");
+    if (!settle(row, out, 0, row.length, checked, 0)) return;
+    const double x = m.max * scale64.down * scale64.up;
+    const double log_p = fma(x, scale64.inverse, fms(x, scale64.inverse_lo, normalizer));
+    double n = round_to_integer(log_p * log2e_hi);
+    const double r = muladd(log_p, log2e_lo, fms(log_p, log2e_hi, n));
+    const double over = n > 60 ? (n > 1000 ? 940 : n - 60) : 0;  // a normalizer that is far too small
+    n = n < -4000 ? -4000 : n - over;
+    const double fraction = (1 + Exp<F64, false>::polynomial(r)) * power_of_two(int(over));
+    const Wide<double> inverse = reciprocal<V>(Wide<double>{m.top_term, m.top_term_lo});
+    const double hi = inverse.hi * fraction, lo = muladd(inverse.lo, fraction, fms(inverse.hi, fraction, hi));
+    const Shift<T> own = shift_for<V>(T(m.max), scale);
+    emitTerms(row, out, 0, row.length, shift_at<V>(own.top - n, own.origin, scale), factor_of<T>({hi, lo}));
+  }
+};
+
+}  // namespace

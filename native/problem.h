@@ -1,0 +1,48 @@
+// The problem that one call poses, with everything optional resolved: the twin of lib/problem.ts.
+//
+// x is row-major [outer, length, inner] and every op works along the middle. Row r is (r / inner, r % inner).
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+enum class Op : int32_t { softmax, logSoftmax, logSumExp, topK, sample, crossEntropy };
+enum class Type : int32_t { float32, float64, float16, bfloat16 };
+
+struct Problem {
+  Op op;
+  Type type, outType;
+  size_t outer, length, inner;
+  double temperature;
+
+  const void* x;
+  void* out;
+  const uint8_t* where;     // 1 = takes part: a byte per element of x, or `length` bytes for every row
+  bool whereShared;
+  const uint32_t* lengths;  // valid prefix of each row
+  const uint32_t* offsets;  // ragged rows: outer + 1 offsets into x
+  const double* logNormalizer;
+  bool logNormalizerShared;
+
+  // topK
+  size_t k;
+  uint32_t* indices;
+
+  // sample
+  size_t count, keepTop;  // draws per row; 0 = no top-k filter
+  double topP, minP;
+  uint32_t seed[2];
+  void* logProbabilities;
+  Type logProbabilitiesType;
+
+  // crossEntropy
+  const int32_t* targets;
+  const void* targetProbabilities;
+  int32_t ignoreIndex;
+  double labelSmoothing;
+  const double* weights;
+  double* losses;
+  void* gradient;
+  double gradientScale;
+
+  size_t rows() const { return outer * inner; }
+};
