@@ -113,9 +113,9 @@ export function logSumExp<X extends Logits, Out extends Losses = never>(
  * The k likeliest classes of every row with their softmax probabilities, in descending order. The softmax itself is
  * never written.
  *
- * Ties go to the lower index. NaN sorts first and makes its row's probabilities NaN. With `offsets`, rows of fewer
- * than k classes end in probabilities of 0 with the index 4294967295. With several axes, indices count the classes
- * row-major over them.
+ * Ties go to the lower index. NaN sorts first and makes its row's probabilities NaN. A row in which fewer than k
+ * classes take part ends in probabilities of 0 with the index 4294967295. With several axes, indices count the
+ * classes row-major over them.
  *
  * @param x - Logits, [x.length] unless `shape` says otherwise.
  * @param k - From 1 to the number of classes.
@@ -159,7 +159,8 @@ export function classify<X extends Logits>(x: X, options: ClassifyOptions): Labe
 
 /**
  * Draws a class from every row, each with its softmax probability, after the filters topK, topP and minP (in this
- * order). A temperature of 0 takes the likeliest class.
+ * order). A temperature of 0 takes the likeliest class. A row without probabilities (NaN or +Infinity in it, or nothing
+ * left by a mask) gives 4294967295.
  *
  * @param x - Logits, [x.length] unless `shape` says otherwise.
  * @returns Class indices, [rows · count]: a `Uint32Array`, or an array where `x` is one; or `out`.

@@ -58,7 +58,7 @@ export function solvePlain(
           temperature = typeof value === 'number' ? value : 0;
           break;
         case 'threads':
-          threads = typeof value === 'number' && threadLimit === 0 ? value : 0.5;
+          threads = threadLimit === 0 && Number.isSafeInteger(value) ? (value as number) || -1 : -1;
           break;
         default:
           return undefined;
@@ -67,7 +67,7 @@ export function solvePlain(
   }
   if (count === 0 || rows === 0 || !(temperature > 0 && temperature < Number.POSITIVE_INFINITY))
     return undefined;
-  if (threads !== threadLimit && !(Number.isSafeInteger(threads) && threads > 0)) return undefined;
+  if (threads < 0) return undefined;
   const results = op === 'logSumExp' ? rows : count;
   if (out === undefined) out = type === 'float32' ? new Float32Array(results) : new Float64Array(results);
   else if (out === x ? op === 'logSumExp' : floatType(out) !== type) return undefined;
@@ -102,9 +102,9 @@ function floatType(x: unknown): (ElementType & ('float32' | 'float64')) | undefi
 /** The rows of a shape of [rows, classes] that fits `count` elements; 0 for any other. */
 function rowsOf(shape: unknown, count: number): number {
   if (!Array.isArray(shape) || shape.length !== 2) return 0;
-  const rows: unknown = shape[0];
-  if (typeof rows !== 'number' || !(rows > 0 && Number.isInteger(rows))) return 0;
-  return rows * (shape[1] as number) === count ? rows : 0;
+  const [rows, classes]: unknown[] = shape;
+  if (!Number.isInteger(rows) || !Number.isInteger(classes)) return 0;
+  return (rows as number) > 0 && (rows as number) * (classes as number) === count ? (rows as number) : 0;
 }
 
 /**

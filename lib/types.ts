@@ -104,7 +104,7 @@ export interface RowOptions {
   /** What the logits are divided by: finite and over 0. Default: 1. */
   readonly temperature?: number | undefined;
   /**
-   * Which classes take part: 1 or true. Broadcast as NumPy does, so one row serves for all. Those left out come
+   * Which classes take part: 1 or true (any byte but 0). Broadcast as NumPy does, so one row serves for all. Those left out come
    * out as exactly 0 (in logSoftmax: -Infinity), whatever they hold.
    */
   readonly where?: Uint8Array | Int32Array | BigInt64Array | NestedBooleans | TensorLike | undefined;

@@ -8,7 +8,7 @@ import type { Plan } from '../plan.js';
 import type { Data, Problem } from '../problem.js';
 import { arrangeAgain, type Request, readNormalizer, readOutType, readRows } from '../rows.js';
 
-/** The index that fills the entries of a ragged row of fewer than k classes. */
+/** The index that fills the entries of a row in which fewer than k classes take part. */
 export const noClass = 0xffffffff;
 
 export interface Label {
