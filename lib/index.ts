@@ -103,10 +103,10 @@ export function logSoftmax<X extends Logits, Out extends Output = never, Type ex
 export function logSumExp<X extends Logits, Out extends Losses = never>(
   x: X,
   options?: LogSumExpOptions<Out>,
-): [Out] extends [never] ? ReducedForm<X> : Out {
+): [Out] extends [never] ? ReducedForm<X> : NoInfer<Out> {
   return (solvePlain('logSumExp', x, options) ?? solve(planLogSumExp(x, options))) as [Out] extends [never]
     ? ReducedForm<X>
-    : Out;
+    : NoInfer<Out>;
 }
 
 /**
@@ -132,10 +132,10 @@ export function topK<X extends Logits, Out extends TopKResult = never, Type exte
   x: X,
   k: number,
   options?: TopKOptions<Out, Type>,
-): [Out] extends [never] ? TopKResult<LikeX<X, never, Type>, IndexForm<X>> : Out {
+): [Out] extends [never] ? TopKResult<LikeX<X, never, Type>, IndexForm<X>> : NoInfer<Out> {
   return solve(planTopK(x, k, options)) as [Out] extends [never]
     ? TopKResult<LikeX<X, never, Type>, IndexForm<X>>
-    : Out;
+    : NoInfer<Out>;
 }
 
 /**

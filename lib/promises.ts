@@ -92,9 +92,11 @@ export async function logSoftmax<
 export async function logSumExp<X extends Logits, Out extends Losses = never>(
   x: X,
   options?: LogSumExpOptions<Out> & Abortable,
-): Promise<[Out] extends [never] ? ReducedForm<X> : Out> {
+): Promise<[Out] extends [never] ? ReducedForm<X> : NoInfer<Out>> {
   const { signal, rest } = readAbortable(options);
-  return solveAsync(planLogSumExp(x, rest), signal) as Promise<[Out] extends [never] ? ReducedForm<X> : Out>;
+  return solveAsync(planLogSumExp(x, rest), signal) as Promise<
+    [Out] extends [never] ? ReducedForm<X> : NoInfer<Out>
+  >;
 }
 
 /**
@@ -115,10 +117,10 @@ export async function topK<
   x: X,
   k: number,
   options?: TopKOptions<Out, Type> & Abortable,
-): Promise<[Out] extends [never] ? TopKResult<LikeX<X, never, Type>, IndexForm<X>> : Out> {
+): Promise<[Out] extends [never] ? TopKResult<LikeX<X, never, Type>, IndexForm<X>> : NoInfer<Out>> {
   const { signal, rest } = readAbortable(options);
   return solveAsync(planTopK(x, k, rest), signal) as Promise<
-    [Out] extends [never] ? TopKResult<LikeX<X, never, Type>, IndexForm<X>> : Out
+    [Out] extends [never] ? TopKResult<LikeX<X, never, Type>, IndexForm<X>> : NoInfer<Out>
   >;
 }
 

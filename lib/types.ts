@@ -70,7 +70,7 @@ export type LikeX<X, Out, Type> = [Out] extends [never]
     : Type extends 'float32'
       ? Float32Form<X>
       : SameForm<X>
-  : Out;
+  : NoInfer<Out>; // lest the place where the result goes be taken for the type of `out`
 
 /** The form of a result asked for as float32. */
 export type Float32Form<X> = X extends Float32Array | Uint16Array | Float16ArrayLike
