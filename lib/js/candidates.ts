@@ -1,7 +1,8 @@
 import type { SampleProblem } from '../problem.js';
+import { BLOCK, block } from './block.js';
 import { HIGH } from './half.js';
 import type { Normalizer } from './normalizer.js';
-import { BLOCK, room } from './scratch.js';
+import { room } from './scratch.js';
 import { Selection } from './selection.js';
 import { select } from './topK.js';
 
@@ -54,7 +55,7 @@ export class Candidates {
     for (let from = 0; from < row.length; from += BLOCK) {
       const count = row.logits(from);
       for (let i = 0; i < count; i++) {
-        const x = row.block[i];
+        const x = block[i];
         if (!(x > least || (x === least && from + i <= last)) || x === -Infinity) continue;
         this.logits[kept] = x + 0; // -0 becomes 0: they are equal, and are to have equal bits
         this.terms[kept] = x;

@@ -1,8 +1,10 @@
 import type { CrossEntropyProblem } from '../problem.js';
+import { BLOCK, block } from './block.js';
 import { twoSum } from './doubleDouble.js';
+import { decodingTable } from './half.js';
 import { Normalizer } from './normalizer.js';
 import { store } from './rows.js';
-import { BLOCK, scratch } from './scratch.js';
+import { room } from './scratch.js';
 import { distance } from './softmax.js';
 
 /**
@@ -31,7 +33,7 @@ export function crossEntropy(problem: CrossEntropyProblem, first: number, end: n
       if (ignored) count = row.blanks(from, 0, 0);
       else if (row.kind === 'ordinary') count = gradientOf(problem, row, coefficients, r, from, weight);
       else count = row.blanks(from, NaN, 0);
-      store(row.block, 1, count, gradient, type, row.reader.base + from * stride, stride);
+      store(1, count, gradient, type, row.reader.base + from * stride, stride);
     }
   }
 }
@@ -51,7 +53,7 @@ function gradientOf(
   const { temperature, gradientScale } = problem;
   const count = row.terms(from);
   const a = coefficients.fill(r, from, count);
-  const { block, total, rest, argmax } = row;
+  const { total, rest, argmax } = row;
   for (let i = 0; i < count; i++) {
     const t = block[i];
     const others = from + i === argmax ? rest : total - t;
@@ -70,7 +72,7 @@ class Coefficients {
     private readonly problem: CrossEntropyProblem,
     private readonly row: Normalizer,
   ) {
-    this.block = scratch('coefficients', problem.length);
+    this.block = room('coefficients', Math.min(problem.length, BLOCK));
   }
 
   fill(r: number, from: number, count: number): Float64Array {
@@ -79,8 +81,12 @@ class Coefficients {
     const a = this.block;
     const even = labelSmoothing === 0 ? 0 : labelSmoothing / reader.classes();
     if (targetProbabilities) {
-      reader.copy(targetProbabilities, type, from, count, a);
-      for (let i = 0; i < count; i++) a[i] = (1 - labelSmoothing) * a[i] + even;
+      const values = type === 'float16' || type === 'bfloat16' ? decodingTable(type) : undefined;
+      const { base, stride } = reader;
+      for (let i = 0, at = base + from * stride; i < count; i++, at += stride) {
+        const q = targetProbabilities[at];
+        a[i] = (1 - labelSmoothing) * (values ? values[q] : q) + even;
+      }
     } else a.fill(even, 0, count);
     if (reader.masked) for (let i = 0; i < count; i++) if (!reader.takesPart(from + i)) a[i] = 0;
     if (targets) {
@@ -103,7 +109,7 @@ class Coefficients {
       for (let i = 0; i < count; i++) {
         if (a[i] === 0) continue;
         sum.add(a[i]);
-        const x = row.block[i];
+        const x = block[i];
         distances.add(a[i] * (x === -Infinity ? Infinity : distance(row.max, x, temperature)));
       }
     }

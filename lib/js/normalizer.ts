@@ -1,15 +1,14 @@
 import type { Rows } from '../problem.js';
-import { exponentials, type Origin, originOf, originOfNormalizer, type Reduction, reduction } from './exp.js';
+import { add, addFours, BLOCK, block, exponential, exponentials, type Running } from './block.js';
+import { type Origin, originOf, type Reduction, reduction } from './reduction.js';
 import { RowReader } from './rows.js';
-import { BLOCK, scratch } from './scratch.js';
+import { originOfNormalizer } from './shard.js';
 
 /**
  * What a row is. Only an 'ordinary' row, whose maximum is finite, has probabilities; in the others a class
  * that takes part has none ('nothing' is a row where no class takes part).
  */
 export type Kind = 'ordinary' | 'NaN' | '+Infinity' | '-Infinity' | 'nothing';
-
-const one = new Float64Array(1);
 
 /**
  * One row after another: its maximum, its terms e^(x/T) (over a common power of two) and their sum. A row is
@@ -18,7 +17,6 @@ const one = new Float64Array(1);
 export class Normalizer {
   readonly reader: RowReader;
   readonly by: Reduction;
-  readonly block: Float64Array;
   kind: Kind = 'nothing';
   /** The first of the largest logits, and its class. */
   max = 0;
@@ -28,9 +26,7 @@ export class Normalizer {
   rest = 0;
   total = 0;
   private origin: Origin = { shift: 0, exponent: 0, floor: 0 };
-  /** The running sum, to about twice the precision of float64. */
-  private high = 0;
-  private low = 0;
+  private readonly running: Running = { high: 0, low: 0 };
   /** What the block holds: classes from `heldFrom` on, as logits or as terms. */
   private held: 'logits' | 'terms' | 'other' = 'other';
   private heldFrom = 0;
@@ -38,7 +34,6 @@ export class Normalizer {
   constructor(problem: Rows) {
     this.reader = new RowReader(problem);
     this.by = reduction(problem.temperature);
-    this.block = scratch('logits', problem.length);
   }
 
   get length(): number {
@@ -51,12 +46,16 @@ export class Normalizer {
     this.held = 'other';
     this.max = -Infinity;
     this.argmax = 0;
-    let nan = false;
-    for (let from = 0; from < this.length && !nan; from += BLOCK) {
-      const count = this.logits(from);
-      nan = this.findLargest(from, count);
+    for (let from = 0; from < this.length; from += BLOCK) {
+      const count = Math.min(this.length - from, BLOCK);
+      const place = this.load(from, count);
+      const largest = block[place];
+      if (largest <= this.max) continue;
+      this.max = largest;
+      this.argmax = from + place;
+      if (Number.isNaN(largest)) break;
     }
-    if (nan) this.kind = 'NaN';
+    if (Number.isNaN(this.max)) this.kind = 'NaN';
     else if (this.max === Infinity) this.kind = '+Infinity';
     else if (this.max !== -Infinity) this.kind = 'ordinary';
     else this.kind = this.reader.classes() > 0 ? '-Infinity' : 'nothing';
@@ -65,19 +64,21 @@ export class Normalizer {
   /** Fills the block with the logits of the classes from `from` on, and says how many. */
   logits(from: number): number {
     const count = Math.min(this.length - from, BLOCK);
-    if (this.held !== 'logits' || this.heldFrom !== from) {
-      this.reader.load(from, count, this.block);
-      this.held = 'logits';
-      this.heldFrom = from;
-    }
+    if (this.held !== 'logits' || this.heldFrom !== from) this.load(from, count);
     return count;
+  }
+
+  private load(from: number, count: number): number {
+    this.held = 'logits';
+    this.heldFrom = from;
+    return this.reader.load(from, count);
   }
 
   /** Fills the block with terms, once `normalize` has chosen where they are counted from. */
   terms(from: number): number {
     if (this.held === 'terms' && this.heldFrom === from) return Math.min(this.length - from, BLOCK);
     const count = this.logits(from);
-    exponentials(this.block, count, this.by, this.origin);
+    exponentials(count, this.by, this.origin);
     this.held = 'terms';
     return count;
   }
@@ -94,25 +95,30 @@ export class Normalizer {
   }
 
   private sum(): void {
-    this.countFromMaximum();
-    this.high = 0;
-    this.low = 0;
+    const { running } = this;
     const { valid } = this.reader;
+    this.countFrom(originOf(this.max, this.by));
+    running.high = 0;
+    running.low = 0;
     for (let from = 0; from < valid; from += BLOCK) {
       // Padding would be zeros, but with it the sum would be grouped otherwise than that of the row alone.
       const count = Math.min(this.terms(from), valid - from);
       const place = this.argmax - from;
-      if (place >= 0 && place < count) {
-        // The largest term is left out, so that what it would drown is there for the logarithms.
-        this.block[place] = 0;
-        this.add(count);
-        this.block[place] = this.top;
-      } else this.add(count);
+      const holdsTop = place >= 0 && place < count;
+      // The largest term is left out, so that what it would drown is there for the logarithms.
+      if (holdsTop) {
+        this.top = block[place];
+        block[place] = 0;
+      }
+      if (this.reader.isDouble) add(0, count, running);
+      else addFours(count, running);
+      if (holdsTop) block[place] = this.top;
     }
-    this.rest = this.high + this.low;
-    const total = this.top + this.high;
-    const lost = this.top > this.high ? this.high - (total - this.top) : this.top - (total - this.high);
-    this.total = total + (lost + this.low);
+    const { high, low } = running;
+    this.rest = high + low;
+    const total = this.top + high;
+    const lost = this.top > high ? high - (total - this.top) : this.top - (total - high);
+    this.total = total + (lost + low);
   }
 
   private normalizeBy(normalizer: number): boolean {
@@ -125,7 +131,7 @@ export class Normalizer {
     return true;
   }
 
-  /** To be told when the caller has used the block for something else. */
+  /** To be told when the block has been used for something else. */
   changed(): void {
     this.held = 'other';
   }
@@ -133,9 +139,7 @@ export class Normalizer {
   /** Has terms counted from the maximum of an ordinary row, without their sum. */
   countFromMaximum(): void {
     this.countFrom(originOf(this.max, this.by));
-    one[0] = this.max;
-    this.termsOf(one, 1);
-    this.top = one[0];
+    this.top = exponential(this.max, this.by, this.origin);
   }
 
   private countFrom(origin: Origin): void {
@@ -143,9 +147,15 @@ export class Normalizer {
     if (this.held === 'terms') this.held = 'other';
   }
 
-  /** The term of any logits, with the same bits as in the row. */
+  /** Replaces any logits by their terms, with the same bits as in the row; the block is used for it. */
   termsOf(logits: Float64Array, count: number): void {
-    exponentials(logits, count, this.by, this.origin);
+    for (let from = 0; from < count; from += BLOCK) {
+      const end = Math.min(from + BLOCK, count);
+      block.set(logits.subarray(from, end));
+      exponentials(end - from, this.by, this.origin);
+      logits.set(block.subarray(0, end - from), from);
+    }
+    this.changed();
   }
 
   /** ln Σ e^((x - max)/T), which is 0 or more, without the cancellation of ln(1 + small). */
@@ -157,54 +167,8 @@ export class Normalizer {
   blanks(from: number, participant: number, other: number): number {
     const count = Math.min(this.length - from, BLOCK);
     this.held = 'other';
-    if (!this.reader.masked) this.block.fill(participant, 0, count);
-    else
-      for (let i = 0; i < count; i++) this.block[i] = this.reader.takesPart(from + i) ? participant : other;
+    if (!this.reader.masked) block.fill(participant, 0, count);
+    else for (let i = 0; i < count; i++) block[i] = this.reader.takesPart(from + i) ? participant : other;
     return count;
-  }
-
-  /** Updates the maximum from the block; true where it holds a NaN. */
-  private findLargest(from: number, count: number): boolean {
-    const block = this.block;
-    let max = this.max;
-    let argmax = this.argmax;
-    for (let i = 0; i < count; i++) {
-      const x = block[i];
-      if (!(x <= max)) {
-        if (Number.isNaN(x)) return true;
-        max = x;
-        argmax = from + i;
-      }
-    }
-    this.max = max;
-    this.argmax = argmax;
-    return false;
-  }
-
-  /**
-   * Adds the block to the running sum, keeping what each addition rounds off (Knuth's two-sum): no length of
-   * row makes the sum worse. Results coarser than float64 do with one such addition for every four terms.
-   */
-  private add(count: number): void {
-    const block = this.block;
-    let high = this.high;
-    let low = this.low;
-    let i = 0;
-    for (const whole = this.reader.isDouble ? 0 : count - 3; i < whole; i += 4) {
-      const t = block[i] + block[i + 1] + (block[i + 2] + block[i + 3]);
-      const sum = high + t;
-      const part = sum - high;
-      low += high - (sum - part) + (t - part);
-      high = sum;
-    }
-    for (; i < count; i++) {
-      const t = block[i];
-      const sum = high + t;
-      const part = sum - high;
-      low += high - (sum - part) + (t - part);
-      high = sum;
-    }
-    this.high = high;
-    this.low = low;
   }
 }

@@ -1,5 +1,15 @@
 import type { Data, ElementType, Rows } from '../problem.js';
-import { decodingTable, encode, type HalfType } from './half.js';
+import {
+  block,
+  copyDecoded,
+  copyFloat32,
+  copyFloat64,
+  placeOfLargest,
+  storeFloat32,
+  storeFloat64,
+  storeHalf,
+} from './block.js';
+import { decodingTable } from './half.js';
 
 /** How a row is read: its place, its stride, its type, and which of its classes take part. */
 export class RowReader {
@@ -36,26 +46,29 @@ export class RowReader {
     this.valid = lengths ? Math.min(lengths[row], this.length) : this.length;
   }
 
-  /** Classes [from, from + count) of the open row as float64; those that take no part as -Infinity. */
-  load(from: number, count: number, into: Float64Array): void {
-    const { x, type } = this.problem;
-    this.copy(x, type, from, count, into);
-    if (!this.masked) return;
+  /**
+   * Fills the block with classes [from, from + count) of the open row; those that take no part as -Infinity.
+   * Returns the place of a NaN, or else of the first of the largest.
+   */
+  load(from: number, count: number): number {
+    const place = this.copy(from, count);
+    if (!this.masked) return place;
     const { where, whereShared } = this.problem;
     if (where) {
       const step = whereShared ? 1 : this.stride;
       const at = (whereShared ? 0 : this.base) + from * step;
-      for (let i = 0; i < count; i++) if (where[at + i * step] === 0) into[i] = -Infinity;
+      for (let i = 0; i < count; i++) if (where[at + i * step] === 0) block[i] = -Infinity;
     }
-    if (from + count > this.valid) into.fill(-Infinity, Math.max(this.valid - from, 0), count);
+    if (from + count > this.valid) block.fill(-Infinity, Math.max(this.valid - from, 0), count);
+    return placeOfLargest(count);
   }
 
-  /** The same classes of another array in the layout of `x`. */
-  copy(data: Data, type: ElementType, from: number, count: number, into: Float64Array): void {
+  private copy(from: number, count: number): number {
+    const { x, type } = this.problem;
     const at = this.base + from * this.stride;
-    if (type === 'float32') copyFloat32(data as Float32Array, at, this.stride, count, into);
-    else if (type === 'float64') copyFloat64(data as Float64Array, at, this.stride, count, into);
-    else decodeHalf(data as Uint16Array, decodingTable(type), at, this.stride, count, into);
+    if (type === 'float32') return copyFloat32(x as Float32Array, at, this.stride, count);
+    if (type === 'float64') return copyFloat64(x as Float64Array, at, this.stride, count);
+    return copyDecoded(x as Uint16Array, decodingTable(type), at, this.stride, count);
   }
 
   takesPart(position: number): boolean {
@@ -73,31 +86,8 @@ export class RowReader {
   }
 }
 
-// Two functions of one body: V8 specialises a loop to the kind of array it has seen.
-function copyFloat32(x: Float32Array, at: number, stride: number, count: number, into: Float64Array): void {
-  if (stride === 1) for (let i = 0; i < count; i++) into[i] = x[at + i];
-  else for (let i = 0; i < count; i++) into[i] = x[at + i * stride];
-}
-
-function copyFloat64(x: Float64Array, at: number, stride: number, count: number, into: Float64Array): void {
-  if (stride === 1) for (let i = 0; i < count; i++) into[i] = x[at + i];
-  else for (let i = 0; i < count; i++) into[i] = x[at + i * stride];
-}
-
-function decodeHalf(
-  x: Uint16Array,
-  table: Float64Array,
-  at: number,
-  stride: number,
-  count: number,
-  into: Float64Array,
-): void {
-  for (let i = 0; i < count; i++) into[i] = table[x[at + i * stride]];
-}
-
-/** Stores values divided by `divisor` at out[at], out[at + stride], …, each rounded once to the type. */
+/** Stores the block divided by `divisor` at out[at], out[at + stride], …, each rounded to the type. */
 export function store(
-  values: Float64Array,
   divisor: number,
   count: number,
   out: Data,
@@ -105,43 +95,7 @@ export function store(
   at: number,
   stride: number,
 ): void {
-  if (type === 'float32') storeFloat32(values, divisor, count, out as Float32Array, at, stride);
-  else if (type === 'float64') storeFloat64(values, divisor, count, out as Float64Array, at, stride);
-  else storeHalf(values, divisor, count, out as Uint16Array, type, at, stride);
-}
-
-function storeFloat32(
-  values: Float64Array,
-  divisor: number,
-  count: number,
-  out: Float32Array,
-  at: number,
-  stride: number,
-): void {
-  if (stride === 1) for (let i = 0; i < count; i++) out[at + i] = values[i] / divisor;
-  else for (let i = 0; i < count; i++) out[at + i * stride] = values[i] / divisor;
-}
-
-function storeFloat64(
-  values: Float64Array,
-  divisor: number,
-  count: number,
-  out: Float64Array,
-  at: number,
-  stride: number,
-): void {
-  if (stride === 1) for (let i = 0; i < count; i++) out[at + i] = values[i] / divisor;
-  else for (let i = 0; i < count; i++) out[at + i * stride] = values[i] / divisor;
-}
-
-function storeHalf(
-  values: Float64Array,
-  divisor: number,
-  count: number,
-  out: Uint16Array,
-  type: HalfType,
-  at: number,
-  stride: number,
-): void {
-  for (let i = 0; i < count; i++) out[at + i * stride] = encode(values[i] / divisor, type);
+  if (type === 'float32') storeFloat32(divisor, count, out as Float32Array, at, stride);
+  else if (type === 'float64') storeFloat64(divisor, count, out as Float64Array, at, stride);
+  else storeHalf(divisor, count, out as Uint16Array, type, at, stride);
 }

@@ -1,9 +1,9 @@
 import type { LogSoftmaxProblem, LogSumExpProblem, SoftmaxProblem } from '../problem.js';
+import { BLOCK, block } from './block.js';
 import { twoSum } from './doubleDouble.js';
-import { overTemperature } from './exp.js';
 import { Normalizer } from './normalizer.js';
+import { overTemperature } from './reduction.js';
 import { store } from './rows.js';
-import { BLOCK } from './scratch.js';
 
 export function softmax(problem: SoftmaxProblem, first: number, end: number): void {
   const { out, outType, logNormalizer } = problem;
@@ -14,8 +14,8 @@ export function softmax(problem: SoftmaxProblem, first: number, end: number): vo
     const good = row.normalize(logNormalizer?.[logNormalizer.length === 1 ? 0 : r]);
     for (let from = 0; from < row.length; from += BLOCK) {
       const at = row.reader.base + from * stride;
-      if (good) store(row.block, row.total, row.terms(from), out, outType, at, stride);
-      else store(row.block, 1, row.blanks(from, NaN, 0), out, outType, at, stride);
+      if (good) store(row.total, row.terms(from), out, outType, at, stride);
+      else store(1, row.blanks(from, NaN, 0), out, outType, at, stride);
     }
   }
 }
@@ -36,11 +36,10 @@ export function logSoftmax(problem: LogSoftmaxProblem, first: number, end: numbe
       const at = row.reader.base + from * stride;
       if (good) {
         const count = row.logits(from);
-        for (let i = 0; i < count; i++)
-          row.block[i] = 0 - (distance(row.max, row.block[i], temperature) + logSum);
+        for (let i = 0; i < count; i++) block[i] = 0 - (distance(row.max, block[i], temperature) + logSum);
         row.changed();
-        store(row.block, 1, count, out, outType, at, stride);
-      } else store(row.block, 1, row.blanks(from, NaN, -Infinity), out, outType, at, stride);
+        store(1, count, out, outType, at, stride);
+      } else store(1, row.blanks(from, NaN, -Infinity), out, outType, at, stride);
     }
   }
 }

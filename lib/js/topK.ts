@@ -1,7 +1,7 @@
 import type { TopKProblem } from '../problem.js';
-import { encode } from './half.js';
+import { BLOCK, block } from './block.js';
 import { Normalizer } from './normalizer.js';
-import { BLOCK } from './scratch.js';
+import { store } from './rows.js';
 import { Selection } from './selection.js';
 
 /** The class index where a row has fewer than k classes that take part; its probability is 0. */
@@ -16,22 +16,27 @@ export function topK(problem: TopKProblem, first: number, end: number): void {
     row.open(r);
     select(selection, row);
     const good = row.normalize(logNormalizer?.[logNormalizer.length === 1 ? 0 : r]);
-    if (good) row.termsOf(selection.logits, selection.count);
+    const { count, logits, classes } = selection;
+    if (good) row.termsOf(logits, count);
+    else logits.fill(NaN);
+    logits.fill(0, count);
     const outer = Math.floor(r / inner);
     const base = outer * k * inner + (r - outer * inner);
     for (let place = 0; place < k; place++) {
-      const at = base + place * inner;
-      const found = place < selection.count;
-      indices[at] = found ? selection.classes[place] : NO_CLASS;
-      const probability = !found ? 0 : good ? selection.logits[place] / row.total : NaN;
-      out[at] = outType === 'float16' || outType === 'bfloat16' ? encode(probability, outType) : probability;
+      indices[base + place * inner] = place < count ? classes[place] : NO_CLASS;
+    }
+    for (let from = 0; from < k; from += BLOCK) {
+      const part = logits.subarray(from, from + BLOCK);
+      block.set(part);
+      row.changed();
+      store(good ? row.total : 1, part.length, out, outType, base + from * inner, inner);
     }
   }
 }
 
 /** Leaves the selection sorted, with the largest logits of the open row that take part. */
 export function select(selection: Selection, row: Normalizer): void {
-  const { reader, block } = row;
+  const { reader } = row;
   selection.clear();
   for (let from = 0; from < row.length; from += BLOCK) {
     const count = row.logits(from);
