@@ -38,8 +38,7 @@ export function solvePlain(
 ): Floats | undefined {
   const type = floatType(x);
   if (type === undefined) return undefined;
-  const count = (x as Floats).length;
-  let rows = 1;
+  let shape: unknown;
   let temperature = 1;
   let threads = threadLimit;
   let out: unknown;
@@ -52,7 +51,7 @@ export function solvePlain(
           out = value;
           break;
         case 'shape':
-          rows = rowsOf(value, count);
+          shape = value;
           break;
         case 'temperature':
           temperature = typeof value === 'number' ? value : 0;
@@ -65,6 +64,8 @@ export function solvePlain(
       }
     }
   }
+  const count = (x as Floats).length;
+  const rows = shape === undefined ? 1 : rowsOf(shape, count);
   if (count === 0 || rows === 0 || !(temperature > 0 && temperature < Number.POSITIVE_INFINITY))
     return undefined;
   if (threads < 0) return undefined;
