@@ -408,3 +408,40 @@ describe(`crossEntropy on ${backendName} (seed ${seed})`, () => {
     }
   });
 });
+
+describe(`Rows of more classes than any block holds, on ${backendName} (seed ${seed})`, () => {
+  const classes = 600_011;
+  const x = new Random('long').fill(new Float64Array(classes), 3);
+  x[599_000] = 17;
+  x[300_000] = 16;
+  x[5] = 16;
+  const p = softmax(x);
+  const logs = logSoftmax(x);
+
+  it('topK finds the largest and gives them the bits of softmax', () => {
+    const { indices, probabilities } = topK(x, 3);
+    expect([...indices]).toEqual([599_000, 5, 300_000]);
+    expect([...probabilities]).toEqual([p[599_000], p[5], p[300_000]]);
+  });
+
+  it('draws come with their probability', () => {
+    const logProbabilities = new Float64Array(50);
+    const draws = sample(x, { seed: 4, count: 50, logProbabilities });
+    draws.forEach((draw, i) => {
+      expect(Math.abs(logProbabilities[i] - logs[draw])).toBeLessThan(1e-10);
+    });
+    expect(new Set(draws).has(599_000)).toBe(true);
+    expect([...sample(x, { temperature: 0 })]).toEqual([599_000]);
+  });
+
+  it('crossEntropy is minus logSoftmax, and its gradient the probabilities less the target', () => {
+    for (const target of [3, 300_000, 599_000, classes - 1]) {
+      const gradient = new Float64Array(classes);
+      expect(crossEntropy(x, Int32Array.of(target), { gradient })).toBe(-logs[target]);
+      expect(Math.abs(gradient[target] - (p[target] - 1))).toBeLessThan(1e-15);
+      for (const i of [0, 262_143, 262_144, 524_288, classes - 2]) {
+        expect(Math.abs(gradient[i] / p[i] - 1)).toBeLessThan(1e-15);
+      }
+    }
+  });
+});

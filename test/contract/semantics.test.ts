@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { classify, logSoftmax, logSumExp, softmax, topK } from '../../lib/index.js';
+import { backend, classify, logSoftmax, logSumExp, softmax, topK } from '../../lib/index.js';
 import type { ElementType } from '../../lib/problem.js';
 import { type Elements, elements, elementTypes, numbers } from '../elements.js';
 import { backendName, ways } from './ways.js';
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
+
+it('the backend under test is the one that was asked for', () => {
+  expect(backend.isa).toBe(process.env.SIMD_SOFTMAX_BACKEND);
+});
 
 describe(`The canonical example on ${backendName}`, () => {
   it('gives dog 0.775, cat 0.116, horse 0.039, cheetah 0.070', () => {
