@@ -13,6 +13,7 @@ export default defineConfig([
     // so that a bundler for the browser never sees the word `node:` or a binary.
     entry: ['lib/index.ts', 'lib/promises.ts', 'lib/addon.ts', 'lib/no-addon.ts'],
     format: ['esm', 'cjs'],
+    shims: true,
     // tsup sets baseUrl, which TypeScript 6 calls deprecated.
     dts: { entry: ['lib/index.ts', 'lib/promises.ts'], compilerOptions: { ignoreDeprecations: '6.0' } },
     target: 'node20',

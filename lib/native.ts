@@ -1,5 +1,219 @@
-import type { Backend } from './problem.js';
+/**
+ * The native backend: hands problems to the C++ side. The numbers of a problem travel in a header that both sides
+ * see, its arrays as arguments, and the smallest rows in a scratch area, since looking up a typed array takes the
+ * C++ side longer than scoring four classes.
+ */
+import { addon } from '#addon';
+import { newSharedMemory, onPrivateMemory } from './flight.js';
+import type { Backend, Bound, Data, ElementType, Op, Problem } from './problem.js';
+
+type View = Data | Uint32Array | Int32Array | Uint8Array;
+type Operands = readonly (View | undefined)[];
+
+/** What native/binding.cc exports. */
+export interface Addon {
+  /** Kernel tables that this machine runs, best first. */
+  readonly isas: readonly string[];
+  /** Threads that this process may use. */
+  readonly threads: number;
+  pin(header: Float64Array, scratch: Float64Array): void;
+  solve(...operands: Operands): void;
+  solveScratch(): void;
+  prepare(...operands: Operands): number;
+  solvePrepared(): void;
+  release(): void;
+  submit(landed: () => void, ...operands: Operands): number;
+  cancel(): void;
+}
+
+const ops: { readonly [op in Op]: number } = {
+  softmax: 0,
+  logSoftmax: 1,
+  logSumExp: 2,
+  topK: 3,
+  sample: 4,
+  crossEntropy: 5,
+};
+const types: { readonly [type in ElementType]: number } = { float32: 0, float64: 1, float16: 2, bfloat16: 3 };
+
+/** Places in the header: the twin of `Field` in native/binding.cc. */
+const field = {
+  kernels: 0,
+  op: 1,
+  type: 2,
+  outType: 3,
+  outer: 4,
+  length: 5,
+  inner: 6,
+  elements: 7,
+  temperature: 8,
+  threads: 9,
+  whereShared: 10,
+  normalizerShared: 11,
+  k: 12,
+  count: 13,
+  keepTop: 14,
+  topP: 15,
+  minP: 16,
+  seedLow: 17,
+  seedHigh: 18,
+  logProbabilitiesType: 19,
+  ignoreIndex: 20,
+  labelSmoothing: 21,
+  gradientScale: 22,
+  handle: 23,
+} as const;
+
+const header = new Float64Array(newSharedMemory(256));
+
+/** Rows up to this many elements go by way of the scratch area; measured, looking up two arrays costs as much. */
+const scratchElements = 32;
+const scratch64 = new Float64Array(newSharedMemory(scratchElements * 8));
+const scratch32 = new Float32Array(scratch64.buffer);
+addon?.pin(header, scratch64);
 
 export function nativeBackend(isa: string): Backend {
-  throw new Error(`no native backend ${isa} yet`);
+  if (addon === null) throw new TypeError(`Expected the addon for ${isa} but received null`);
+  const native = addon;
+  const kernels = native.isas.indexOf(isa);
+  return {
+    kind: 'native',
+    isa,
+    run(problem) {
+      writeHeader(kernels, problem);
+      if (!isPlain(problem)) native.solve(...operandsOf(problem));
+      else if (isSmall(problem)) solveSmall(native, problem);
+      else native.solve(problem.x, problem.out);
+    },
+    runAsync(problem, signal) {
+      return onPrivateMemory(problem, signal, (own) => submit(native, kernels, own, signal));
+    },
+    bind(problem): Bound {
+      const operands = operandsOf(problem);
+      writeHeader(kernels, problem);
+      const handle = native.prepare(...operands);
+      return {
+        run() {
+          header[field.handle] = handle;
+          native.solvePrepared();
+        },
+        runAsync(signal) {
+          return onPrivateMemory(problem, signal, (own) => submit(native, kernels, own, signal));
+        },
+        release() {
+          header[field.handle] = handle;
+          native.release();
+        },
+      };
+    },
+  };
+}
+
+/** Settles when the threads are done with the problem, or have left it because of the signal. */
+function submit(native: Addon, kernels: number, problem: Problem, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    let landed = false;
+    let handle = 0;
+    const cancel = () => {
+      if (landed) return;
+      header[field.handle] = handle;
+      native.cancel();
+    };
+    writeHeader(kernels, problem);
+    handle = native.submit(
+      () => {
+        landed = true;
+        signal?.removeEventListener('abort', cancel);
+        resolve();
+      },
+      ...operandsOf(problem),
+    );
+    signal?.addEventListener('abort', cancel, { once: true });
+  });
+}
+
+function writeHeader(kernels: number, problem: Problem): void {
+  header[field.kernels] = kernels;
+  header[field.op] = ops[problem.op];
+  header[field.type] = types[problem.type];
+  header[field.outer] = problem.outer;
+  header[field.length] = problem.length;
+  header[field.inner] = problem.inner;
+  header[field.elements] =
+    problem.offsets === undefined ? problem.outer * problem.length * problem.inner : problem.x.length;
+  header[field.temperature] = problem.temperature;
+  header[field.threads] = problem.threads;
+  header[field.whereShared] = problem.whereShared === true ? 1 : 0;
+  switch (problem.op) {
+    case 'softmax':
+    case 'topK':
+      header[field.outType] = types[problem.outType];
+      header[field.normalizerShared] = problem.logNormalizer?.length === 1 ? 1 : 0;
+      if (problem.op === 'topK') header[field.k] = problem.k;
+      break;
+    case 'sample':
+      header[field.count] = problem.count;
+      header[field.keepTop] = problem.topK;
+      header[field.topP] = problem.topP;
+      header[field.minP] = problem.minP;
+      header[field.seedLow] = problem.seed[0];
+      header[field.seedHigh] = problem.seed[1];
+      header[field.logProbabilitiesType] =
+        problem.logProbabilities instanceof Float64Array ? types.float64 : types.float32;
+      break;
+    case 'crossEntropy':
+      header[field.ignoreIndex] = problem.ignoreIndex;
+      header[field.labelSmoothing] = problem.labelSmoothing;
+      header[field.gradientScale] = problem.gradientScale;
+      break;
+    default:
+      header[field.outType] = types[problem.outType];
+  }
+}
+
+/** The arrays of a problem: the twin of `Operand` in native/binding.cc. */
+function operandsOf(problem: Problem): Operands {
+  const { x, where, lengths, offsets } = problem;
+  const rows = [where, lengths, offsets] as const;
+  switch (problem.op) {
+    case 'softmax':
+      return [x, problem.out, ...rows, problem.logNormalizer];
+    case 'topK':
+      return [x, problem.out, ...rows, problem.logNormalizer, problem.indices];
+    case 'sample':
+      return [x, problem.out, ...rows, undefined, undefined, problem.logProbabilities];
+    case 'crossEntropy': {
+      const { losses, targets, targetProbabilities, weights, gradient } = problem;
+      const none = undefined;
+      return [x, losses, ...rows, none, none, none, targets, targetProbabilities, weights, gradient];
+    }
+    default:
+      return [x, problem.out, ...rows];
+  }
+}
+
+type Elementwise = Extract<Problem, { readonly op: 'softmax' | 'logSoftmax' | 'logSumExp' }>;
+
+/** No arrays but x and out. */
+function isPlain(problem: Problem): problem is Elementwise {
+  if (problem.op !== 'softmax' && problem.op !== 'logSoftmax' && problem.op !== 'logSumExp') return false;
+  if (problem.where !== undefined || problem.lengths !== undefined || problem.offsets !== undefined)
+    return false;
+  return problem.op !== 'softmax' || problem.logNormalizer === undefined;
+}
+
+function isSmall(problem: Elementwise): boolean {
+  const elements = header[field.elements];
+  if (elements > scratchElements || elements === 0 || problem.type !== problem.outType) return false;
+  return problem.type === 'float32' || problem.type === 'float64';
+}
+
+function solveSmall(native: Addon, problem: Elementwise): void {
+  const { x, out } = problem;
+  const elements = header[field.elements];
+  const results = problem.op === 'logSumExp' ? problem.outer * problem.inner : elements;
+  const scratch = problem.type === 'float32' ? scratch32 : scratch64;
+  for (let i = 0; i < elements; i++) scratch[i] = x[i];
+  native.solveScratch();
+  for (let i = 0; i < results; i++) out[i] = scratch[i];
 }

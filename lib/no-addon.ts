@@ -1,6 +1,7 @@
-export interface Addon {
-  readonly isas: readonly string[];
-  readonly threads: number;
-}
-export const addon = null as Addon | null;
-export const loadError: Error | null = new Error('not built');
+/** Stands in for `addon.ts` where there is no Node: browsers, and runtimes that cannot load native code. */
+import type { Addon } from './native.js';
+
+export const addon: Addon | null = null;
+export const loadError: Error | null = new Error(
+  'This runtime has no native addons, so pure TypeScript serves.',
+);

@@ -12,6 +12,7 @@ struct Problem {
   Op op;
   Type type, outType;
   size_t outer, length, inner;
+  size_t elements;  // of x
   double temperature;
 
   const void* x;

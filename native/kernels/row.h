@@ -175,8 +175,7 @@ INLINE Source source_of(const Problem& p, size_t row) {
   const size_t element = size_of(p.type);
   const char* x = static_cast<const char*>(p.x);
   if (p.offsets) {
-    const size_t at = p.offsets[row];
-    const size_t length = p.offsets[row + 1] - at;
+    const size_t at = p.offsets[row], length = p.offsets[row + 1] - at;
     return {x + at * element, p.type, 1, p.where ? p.where + at : nullptr, 1, length};
   }
   const size_t at = start_of(p, row);

@@ -53,7 +53,7 @@ struct RowSolver {
     switch (p.op) {
       case Op::softmax: return softmax(row, sink_of(p, p.out, p.outType, r), r);
       case Op::logSoftmax: return logSoftmax(row, sink_of(p, p.out, p.outType, r), r);
-      default: return Sink{static_cast<char*>(p.out), p.outType, 1}.put(r, logSumExp(row));
+      default: return putLogSumExp(row, measurer.row(row, nullptr, nullptr), r);
     }
   }
 
@@ -95,8 +95,11 @@ struct RowSolver {
     if (settle(row, out, 0, row.length, m, nothing)) emitLogs(row, out, 0, row.length, m);
   }
 
-  double logSumExp(const Source& row) const {
-    const Measure m = measurer.row(row, nullptr, nullptr);
+  void putLogSumExp(const Source& row, const Measure& m, size_t r) const {
+    Sink{static_cast<char*>(p.out), p.outType, 1}.put(r, logSumExp(row, m));
+  }
+
+  double logSumExp(const Source& row, const Measure& m) const {
     if (__builtin_fabs(m.max) == __builtin_inf()) return has_nan(row) ? __builtin_nan("") : m.max;
     const double log_sum = log_of_measure(m), value = log_sum_exp(m.max, log_sum, scale64);
     // Where max / T and the logarithm cancel, float32 terms have too few digits.
@@ -111,9 +114,10 @@ struct RowSolver {
     return log_of_sum(Wide<double>{m.sum, m.sum_lo}, m.count, Wide<double>{m.top_term, m.top_term_lo});
   }
 
-  // Elements [from, from + span) of a row of softmax or logSoftmax, all of which was measured as `m`.
+  // Elements [from, from + span) of a row that was measured as `m`; for logSumExp, its one value.
   void emit(size_t r, size_t from, const Measure& m) const {
-    Source row = source_of(p, r);
+    const Source row = source_of(p, r);
+    if (p.op == Op::logSumExp) return putLogSumExp(row, m, r);
     const Sink out = sink_of(p, p.out, p.outType, r);
     const size_t to = row.length - from < span_length ? row.length : from + span_length;
     const bool log = p.op == Op::logSoftmax;

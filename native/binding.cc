@@ -1,0 +1,416 @@
+// The binding: unpacks a problem, checks what protects memory, calls, returns. Nothing numeric lives here, and
+// nothing that runs on another thread is given an `env`.
+//
+// A call's numbers travel in a header, a Float64Array that lib/native.ts pins once per environment (reading an
+// argument costs 10 ns, reading the header nothing); its typed arrays travel as arguments, in the order of Operand,
+// as many as the problem has.
+#include <napi.h>
+
+#include <algorithm>
+#include <memory>
+#include <unordered_map>
+
+#include "batch.h"
+#include "dispatch.h"
+#include "pool.h"
+
+namespace {
+
+// The twins of `field` and `operands` in lib/native.ts.
+enum Field {
+  kernels_, op_, type_, out_type_, outer_, length_, inner_, elements_, temperature_, threads_, where_shared_,
+  normalizer_shared_, k_, count_, keep_top_, top_p_, min_p_, seed_low_, seed_high_, log_probabilities_type_,
+  ignore_index_, label_smoothing_, gradient_scale_, handle_, field_count
+};
+enum Operand {
+  x_, out_, where, lengths, offsets, log_normalizer, indices, log_probabilities, targets, target_probabilities,
+  weights, gradient, operand_count
+};
+
+size_t size_of(Type type) { return type == Type::float64 ? 8 : type == Type::float32 ? 4 : 2; }
+
+struct Bytes {
+  void* data = nullptr;
+  size_t length = 0;
+};
+
+// A problem with everything needed to solve it.
+struct Call {
+  Problem problem{};
+  const Kernels* kernels = nullptr;
+  size_t threads = 1;
+};
+
+class AsyncBatch;
+
+// What the addon keeps per environment (the main thread's, or a worker's).
+struct Environment {
+  const double* header = nullptr;
+  char* scratch = nullptr;  // small rows are copied here by JS: no typed array to look up
+  size_t scratch_bytes = 0;
+  std::unordered_map<uint32_t, Call> prepared;
+  std::unordered_map<uint32_t, std::shared_ptr<AsyncBatch>> flying;
+  std::vector<napi_ref> pinned;
+  uint32_t last_handle = 0;
+  napi_threadsafe_function landed = nullptr;
+};
+
+// A batch in flight. It tells the environment's thread when it has landed; only that thread touches `callback` and
+// `memory`.
+class AsyncBatch : public Batch {
+ public:
+  AsyncBatch(const Call& call, uint32_t handle, napi_threadsafe_function landed)
+      : Batch(*call.kernels, call.problem), handle(handle), landed(landed) {}
+
+  const uint32_t handle;
+  napi_ref callback = nullptr;
+  std::vector<napi_ref> memory;
+
+ protected:
+  void finished() override {
+    // Refused only by an environment that is going away and no longer cares.
+    napi_call_threadsafe_function(landed, reinterpret_cast<void*>(uintptr_t(handle)), napi_tsfn_nonblocking);
+  }
+
+ private:
+  const napi_threadsafe_function landed;
+};
+
+napi_value undefined(napi_env env) {
+  napi_value value;
+  napi_get_undefined(env, &value);
+  return value;
+}
+
+napi_value refuse(napi_env env, const char* what) {
+  napi_throw_range_error(env, "ERR_OUT_OF_BOUNDS", what);
+  return nullptr;
+}
+
+Environment& environment_of(napi_env env) {
+  void* data = nullptr;
+  napi_get_instance_data(env, &data);
+  return *static_cast<Environment*>(data);
+}
+
+// The memory of a typed array, read from the view itself: a detached one has a null pointer and length 0.
+bool bytes_of(napi_env env, napi_value value, Bytes& bytes) {
+  napi_typedarray_type type;
+  size_t length;
+  if (napi_get_typedarray_info(env, value, &type, &length, &bytes.data, nullptr, nullptr) != napi_ok) return false;
+  static constexpr size_t sizes[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8, 2};
+  bytes.length = length * (size_t(type) < sizeof sizes / sizeof *sizes ? sizes[type] : 1);
+  return true;
+}
+
+template <class T>
+bool fits(const Bytes& bytes, size_t count) {
+  return bytes.length / sizeof(T) >= count;
+}
+
+bool fits(const Bytes& bytes, size_t count, Type type) { return bytes.length / size_of(type) >= count; }
+
+// Fills a call from the header and its operands; says what is out of bounds, or null.
+const char* read_call(const double* header, const Bytes* operand, Call& call) {
+  Problem& p = call.problem;
+  const auto size = [&](Field field) { return size_t(header[field]); };
+  p.op = Op(int(header[op_]));
+  p.type = Type(int(header[type_]));
+  p.outType = Type(int(header[out_type_]));
+  p.outer = size(outer_), p.length = size(length_), p.inner = size(inner_), p.elements = size(elements_);
+  p.temperature = header[temperature_];
+  const auto& kernels = supported_kernels();
+  call.kernels = kernels[std::min(size(kernels_), kernels.size() - 1)];
+  call.threads = size(threads_) == 0 ? Pool::instance().threads() : size(threads_);
+
+  const size_t rows = p.outer * p.inner;
+  p.x = operand[x_].data, p.out = operand[out_].data;
+  if (!fits(operand[x_], p.elements, p.type)) return "x is shorter than its shape";
+  if (p.inner == 0 || p.outer == 0) return nullptr;  // no rows: nothing is read or written
+  if (!operand[offsets].length && p.elements / p.inner / p.outer < p.length) return "x is shorter than its shape";
+
+  const size_t per_row = p.op == Op::topK ? size(k_) : p.op == Op::sample ? size(count_) : 1;
+  size_t out_count = rows * per_row;
+  if (p.op == Op::softmax || p.op == Op::logSoftmax) out_count = p.elements;
+  const bool out_fits = p.op == Op::sample         ? fits<uint32_t>(operand[out_], out_count)
+                        : p.op == Op::crossEntropy ? fits<double>(operand[out_], out_count)
+                                                   : fits(operand[out_], out_count, p.outType);
+  if (!out_fits) return "out is shorter than its shape";
+
+  if (const Bytes& mask = operand[where]; mask.data) {
+    p.where = static_cast<const uint8_t*>(mask.data);
+    p.whereShared = header[where_shared_] != 0;
+    if (mask.length < (p.whereShared ? p.length : p.elements)) return "where is shorter than its shape";
+  }
+  if (const Bytes& list = operand[lengths]; list.data) {
+    p.lengths = static_cast<const uint32_t*>(list.data);
+    if (!fits<uint32_t>(list, rows)) return "lengths is shorter than the rows";
+    for (size_t r = 0; r < rows; r++) {
+      if (p.lengths[r] > p.length) return "a length exceeds the row";
+    }
+  }
+  if (const Bytes& list = operand[offsets]; list.data) {
+    p.offsets = static_cast<const uint32_t*>(list.data);
+    if (p.inner != 1 || !fits<uint32_t>(list, p.outer + 1)) return "offsets is shorter than the rows";
+    for (size_t r = 0; r < p.outer; r++) {
+      if (p.offsets[r] > p.offsets[r + 1]) return "offsets descend";
+    }
+    if (p.offsets[p.outer] > p.elements) return "offsets exceed x";
+  }
+  if (const Bytes& values = operand[log_normalizer]; values.data) {
+    p.logNormalizer = static_cast<const double*>(values.data);
+    p.logNormalizerShared = header[normalizer_shared_] != 0;
+    if (!fits<double>(values, p.logNormalizerShared ? 1 : rows)) return "logNormalizer is shorter than the rows";
+  }
+
+  if (p.op == Op::topK) {
+    p.k = size(k_);
+    p.indices = static_cast<uint32_t*>(operand[indices].data);
+    if (!fits<uint32_t>(operand[indices], out_count)) return "indices is shorter than its shape";
+  } else if (p.op == Op::sample) {
+    p.count = size(count_), p.keepTop = size(keep_top_);
+    p.topP = header[top_p_], p.minP = header[min_p_];
+    p.seed[0] = uint32_t(header[seed_low_]), p.seed[1] = uint32_t(header[seed_high_]);
+    p.logProbabilities = operand[log_probabilities].data;
+    p.logProbabilitiesType = Type(int(header[log_probabilities_type_]));
+    if (p.logProbabilities && !fits(operand[log_probabilities], out_count, p.logProbabilitiesType)) {
+      return "logProbabilities is shorter than its shape";
+    }
+  } else if (p.op == Op::crossEntropy) {
+    p.losses = static_cast<double*>(p.out);
+    p.ignoreIndex = int32_t(header[ignore_index_]);
+    p.labelSmoothing = header[label_smoothing_];
+    p.gradientScale = header[gradient_scale_];
+    p.targets = static_cast<const int32_t*>(operand[targets].data);
+    p.targetProbabilities = operand[target_probabilities].data;
+    p.weights = static_cast<const double*>(operand[weights].data);
+    p.gradient = operand[gradient].data;
+    if (p.targets) {
+      if (!fits<int32_t>(operand[targets], rows)) return "targets is shorter than the rows";
+      for (size_t r = 0; r < rows; r++) {
+        const size_t length = p.offsets ? p.offsets[r + 1] - p.offsets[r] : p.length;
+        if (p.targets[r] != p.ignoreIndex && (p.targets[r] < 0 || size_t(p.targets[r]) >= length)) {
+          return "a target is no class";
+        }
+      }
+    } else if (!fits(operand[target_probabilities], p.elements, p.type)) {
+      return "targets is shorter than its shape";
+    }
+    if (p.weights && !fits<double>(operand[weights], p.length)) return "weights is shorter than the classes";
+    if (p.gradient && !fits(operand[gradient], p.elements, p.type)) return "gradient is shorter than its shape";
+  }
+  return nullptr;
+}
+
+// Reads the operands among `values` (undefined where a problem lacks one).
+bool read_operands(napi_env env, const napi_value* values, size_t count, Bytes* operand) {
+  for (size_t i = 0; i < count; i++) {
+    if (bytes_of(env, values[i], operand[i])) continue;
+    napi_valuetype type;
+    if (napi_typeof(env, values[i], &type) != napi_ok || type != napi_undefined) return false;
+  }
+  return true;
+}
+
+// solve(x, out, ...): the problem in the header, solved before this returns.
+napi_value solve(napi_env env, napi_callback_info info) {
+  size_t count = operand_count;
+  napi_value values[operand_count];
+  void* data;
+  napi_get_cb_info(env, info, &count, values, nullptr, &data);
+  const Environment& environment = *static_cast<Environment*>(data);
+  Bytes operand[operand_count];
+  if (!read_operands(env, values, std::min<size_t>(count, operand_count), operand)) {
+    return refuse(env, "an operand is not a typed array");
+  }
+  Call call;
+  if (const char* what = read_call(environment.header, operand, call)) return refuse(env, what);
+  solve_batch(*call.kernels, call.problem, call.threads);
+  return nullptr;
+}
+
+// solveScratch(): the same for a small problem whose x starts the scratch memory; out overwrites it.
+napi_value solve_scratch(napi_env env, napi_callback_info info) {
+  void* data;
+  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
+  const Environment& environment = *static_cast<Environment*>(data);
+  Bytes operand[operand_count];
+  operand[x_] = operand[out_] = {environment.scratch, environment.scratch_bytes};
+  Call call;
+  if (const char* what = read_call(environment.header, operand, call)) return refuse(env, what);
+  call.kernels->solve(call.problem, 0, call.problem.rows());
+  return nullptr;
+}
+
+// prepare(x, out, ...): a handle under which solvePrepared() solves the problem again and again. The arrays' memory
+// is shared memory, which cannot move, and lib/native.ts keeps it alive.
+napi_value prepare(napi_env env, napi_callback_info info) {
+  size_t count = operand_count;
+  napi_value values[operand_count];
+  void* data;
+  napi_get_cb_info(env, info, &count, values, nullptr, &data);
+  Environment& environment = *static_cast<Environment*>(data);
+  Bytes operand[operand_count];
+  if (!read_operands(env, values, std::min<size_t>(count, operand_count), operand)) {
+    return refuse(env, "an operand is not a typed array");
+  }
+  Call call;
+  if (const char* what = read_call(environment.header, operand, call)) return refuse(env, what);
+  environment.prepared[++environment.last_handle] = call;
+  napi_value handle;
+  napi_create_uint32(env, environment.last_handle, &handle);
+  return handle;
+}
+
+napi_value solve_prepared(napi_env env, napi_callback_info info) {
+  void* data;
+  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
+  const Environment& environment = *static_cast<Environment*>(data);
+  const auto found = environment.prepared.find(uint32_t(environment.header[handle_]));
+  if (found == environment.prepared.end()) return refuse(env, "the prepared call was released");
+  solve_batch(*found->second.kernels, found->second.problem, found->second.threads);
+  return nullptr;
+}
+
+napi_value release(napi_env env, napi_callback_info info) {
+  void* data;
+  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
+  Environment& environment = *static_cast<Environment*>(data);
+  environment.prepared.erase(uint32_t(environment.header[handle_]));
+  return nullptr;
+}
+
+// On the environment's thread: lets go of a landed batch and calls its callback. Without an env, the environment is
+// gone and its references with it.
+void land(napi_env env, napi_value, void*, void* data) {
+  if (env == nullptr) return;
+  Environment& environment = environment_of(env);
+  const auto found = environment.flying.find(uint32_t(uintptr_t(data)));
+  if (found == environment.flying.end()) return;
+  const std::shared_ptr<AsyncBatch> batch = std::move(found->second);
+  environment.flying.erase(found);
+  if (environment.flying.empty()) napi_unref_threadsafe_function(env, environment.landed);
+  napi_value callback, result;
+  napi_get_reference_value(env, batch->callback, &callback);
+  napi_delete_reference(env, batch->callback);
+  for (napi_ref memory : batch->memory) napi_delete_reference(env, memory);
+  napi_call_function(env, undefined(env), callback, 0, nullptr, &result);
+}
+
+// Runs while the environment goes away: no thread may touch its memory, or call it, from here on.
+void drain(void* data) {
+  Environment& environment = *static_cast<Environment*>(data);
+  for (auto& flight : environment.flying) flight.second->cancelled = true;
+  for (auto& flight : environment.flying) Pool::instance().wait(*flight.second);
+}
+
+bool open_landing(napi_env env, Environment& environment) {
+  if (environment.landed) return true;
+  napi_value name;
+  if (napi_create_string_utf8(env, "simd-softmax", NAPI_AUTO_LENGTH, &name) != napi_ok) return false;
+  if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, nullptr, land,
+                                      &environment.landed) != napi_ok) {
+    return false;
+  }
+  // Hooks run last in, first out: the batches are drained before the function they call is torn down.
+  return napi_add_env_cleanup_hook(env, drain, &environment) == napi_ok;
+}
+
+// submit(callback, x, out, ...): solves the problem on other threads and then calls back. Its arrays must view shared
+// memory, which can neither be detached nor shrunk. Returns a handle for cancel().
+napi_value submit(napi_env env, napi_callback_info info) {
+  size_t count = operand_count + 1;
+  napi_value values[operand_count + 1];
+  void* data;
+  napi_get_cb_info(env, info, &count, values, nullptr, &data);
+  Environment& environment = *static_cast<Environment*>(data);
+  count = std::min<size_t>(count, operand_count + 1);
+  Bytes operand[operand_count];
+  if (count < 1 || !read_operands(env, values + 1, count - 1, operand)) {
+    return refuse(env, "an operand is not a typed array");
+  }
+  Call call;
+  if (const char* what = read_call(environment.header, operand, call)) return refuse(env, what);
+  if (!open_landing(env, environment)) return refuse(env, "no more callbacks can be made");
+
+  const uint32_t handle = ++environment.last_handle;
+  const auto batch = std::make_shared<AsyncBatch>(call, handle, environment.landed);
+  napi_create_reference(env, values[0], 1, &batch->callback);
+  for (size_t i = 1; i < count; i++) {
+    if (!operand[i - 1].data) continue;
+    napi_ref memory;
+    napi_create_reference(env, values[i], 1, &memory);
+    batch->memory.push_back(memory);
+  }
+  if (environment.flying.empty()) napi_ref_threadsafe_function(env, environment.landed);
+  environment.flying[handle] = batch;
+  Pool::instance().submit(batch, std::max<size_t>(batch->useful_threads(call.threads), 1));
+  napi_value result;
+  napi_create_uint32(env, handle, &result);
+  return result;
+}
+
+// cancel(): the batch in the header's handle skips the blocks it has not begun; its callback is called all the same.
+napi_value cancel(napi_env env, napi_callback_info info) {
+  void* data;
+  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
+  Environment& environment = *static_cast<Environment*>(data);
+  const auto found = environment.flying.find(uint32_t(environment.header[handle_]));
+  if (found != environment.flying.end()) found->second->cancelled = true;
+  return nullptr;
+}
+
+// pin(header, scratch): the two arrays, over shared memory, that the calls above read.
+napi_value pin(napi_env env, napi_callback_info info) {
+  size_t count = 2;
+  napi_value values[2];
+  void* data;
+  napi_get_cb_info(env, info, &count, values, nullptr, &data);
+  Environment& environment = *static_cast<Environment*>(data);
+  Bytes header, scratch;
+  if (count < 2 || !bytes_of(env, values[0], header) || !bytes_of(env, values[1], scratch) ||
+      !fits<double>(header, field_count)) {
+    return refuse(env, "the header is too short");
+  }
+  for (napi_value value : values) {
+    napi_ref keep;
+    napi_create_reference(env, value, 1, &keep);
+    environment.pinned.push_back(keep);
+  }
+  environment.header = static_cast<const double*>(header.data);
+  environment.scratch = static_cast<char*>(scratch.data), environment.scratch_bytes = scratch.length;
+  return nullptr;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  static constexpr double nothing[field_count] = {};
+  auto* environment = new Environment;
+  environment->header = nothing;  // until pin(): a problem without rows
+  napi_set_instance_data(
+      env, environment, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); }, nullptr);
+  Pool::instance().enter();
+  napi_add_env_cleanup_hook(env, [](void*) { Pool::instance().leave(); }, nullptr);
+
+  Napi::Array isas = Napi::Array::New(env);
+  for (const Kernels* kernels : supported_kernels()) isas[isas.Length()] = kernels->name;
+  exports["isas"] = isas;
+  exports["threads"] = double(Pool::instance().threads());
+  const auto add = [&](const char* name, napi_callback callback) {
+    napi_value function;
+    napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, environment, &function);
+    exports[name] = Napi::Value(env, function);
+  };
+  add("pin", pin);
+  add("solve", solve);
+  add("solveScratch", solve_scratch);
+  add("prepare", prepare);
+  add("solvePrepared", solve_prepared);
+  add("release", release);
+  add("submit", submit);
+  add("cancel", cancel);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(simd_softmax, init)
