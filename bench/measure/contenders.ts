@@ -1,0 +1,95 @@
+/** Who takes part, and in which groups of cases. */
+import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import type { Group } from './case.js';
+import { type Kind, REFERENCE } from './results.js';
+
+export interface ContenderSpec {
+  readonly name: string;
+  readonly kind: Kind;
+  /** In bench/contenders/. */
+  readonly module: string;
+  readonly options: { readonly [name: string]: unknown };
+  readonly env: { readonly [name: string]: string };
+  /** Default: all. */
+  readonly groups?: readonly Group[];
+}
+
+/** Everything but what only some can do: the family, and more threads. */
+const SOFTMAX: readonly Group[] = ['shapes', 'axes', 'calls', 'classes', 'ranges'];
+/** Less the sweeps: for variants, and for the slowest. */
+const TABLES: readonly Group[] = ['shapes', 'axes', 'calls'];
+/** One thread, whatever library they call. */
+const ONE_THREAD = { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1', MKL_NUM_THREADS: '1' };
+
+export function contenders(): ContenderSpec[] {
+  return [...ours(), ...peers(), ...python()];
+}
+
+function ours(): ContenderSpec[] {
+  const { backend } = createRequire(new URL('../../package.json', import.meta.url))('simd-softmax');
+  const [best, ...others] = backend.supported as string[];
+  const spec = (name: string, isa: string, options: object, groups?: readonly Group[]): ContenderSpec => ({
+    name,
+    kind: 'ours',
+    module: 'simd-softmax.ts',
+    options: { ...options },
+    env: { SIMD_SOFTMAX_BACKEND: isa },
+    ...(groups && { groups }),
+  });
+  return [
+    spec(REFERENCE, best, {}),
+    spec(`${REFERENCE}, all threads`, best, { allThreads: true }, ['shapes', 'axes', 'family']),
+    spec(`${REFERENCE}, prepared`, best, { prepared: true }, ['calls']),
+    ...others.map((isa) =>
+      spec(`${REFERENCE}, ${isa}`, isa, {}, [...(isa === 'js' ? SOFTMAX : TABLES), 'family']),
+    ),
+  ];
+}
+
+function peers(): ContenderSpec[] {
+  const spec = (
+    name: string,
+    kind: Kind,
+    module: string,
+    groups?: readonly Group[],
+    options: object = {},
+  ): ContenderSpec => ({
+    name,
+    kind,
+    module,
+    options: { ...options },
+    env: ONE_THREAD,
+    ...(groups && { groups }),
+  });
+  return [
+    spec('onnxruntime-node', 'peer', 'onnxruntime-node.ts'),
+    spec('onnxruntime-web', 'peer', 'onnxruntime-web.ts', [...SOFTMAX, 'family']),
+    spec('tfjs wasm', 'peer', 'tfjs.ts', SOFTMAX, { backend: 'wasm' }),
+    spec('tfjs cpu', 'peer', 'tfjs.ts', TABLES, { backend: 'cpu' }),
+    spec('transformers.js', 'peer', 'transformers.ts', SOFTMAX),
+    spec('mathjs', 'peer', 'mathjs.ts', TABLES),
+    spec('map/reduce', 'loop', 'map-reduce.ts', TABLES),
+    spec('plain loop', 'loop', 'plain-loop.ts', [...SOFTMAX, 'family']),
+    spec('memcpy', 'floor', 'memcpy.ts', ['shapes', 'axes', 'calls', 'classes', 'threads']),
+  ];
+}
+
+/** What is at hand in Python: Debian's python3-scipy and python3-torch, or any other installation. */
+function python(): ContenderSpec[] {
+  const all = [
+    { name: 'numpy', needs: 'numpy' },
+    { name: 'scipy', needs: 'scipy.special' },
+    { name: 'torch', needs: 'torch' },
+  ];
+  return all
+    .filter(({ needs }) => spawnSync('python3', ['-c', `import ${needs}`]).status === 0)
+    .map(({ name }) => ({
+      name,
+      kind: 'peer',
+      module: 'python.py',
+      options: { library: name },
+      env: ONE_THREAD,
+      groups: SOFTMAX,
+    }));
+}

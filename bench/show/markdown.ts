@@ -1,0 +1,170 @@
+/** bench/RESULTS.md: one full run as people read it, nothing left out. */
+import { markdownTable } from 'markdown-table';
+import type { Group } from '../measure/case.js';
+import type { CaseResults, Results } from '../measure/results.js';
+import { REFERENCE } from '../measure/results.js';
+import {
+  accuracyText,
+  type Measured,
+  measuredOf,
+  ratioText,
+  ratioToOurs,
+  spreadText,
+  timeText,
+  titleOf,
+  ulpText,
+  unitOf,
+} from './numbers.js';
+import { ranked } from './ranking.js';
+
+const GROUPS: {
+  readonly group: Group;
+  readonly title: string;
+  readonly about: string;
+  readonly plot?: string;
+}[] = [
+  { group: 'shapes', title: 'Shapes', about: 'Rows × classes, along the last axis.', plot: 'classes' },
+  { group: 'axes', title: 'Other axes', about: 'Each followed by as much data along the last axis.' },
+  {
+    group: 'family',
+    title: 'The family',
+    about:
+      'topK, sample and crossEntropy. onnxruntime runs Softmax and TopK in one model for topK; Softmax, then a loop in JavaScript, for sample; LogSoftmax, then a look-up, for crossEntropy. Of a sample, the distribution of the draws is checked.',
+  },
+  {
+    group: 'calls',
+    title: 'One call',
+    about: 'A single row, nanoseconds per call; ours is `softmax(x, { out })`, or a prepared `run()`.',
+    plot: 'calls',
+  },
+  {
+    group: 'threads',
+    title: 'Threads',
+    about: 'onnxruntime-node with as many intra-op threads.',
+    plot: 'threads',
+  },
+  {
+    group: 'classes',
+    title: 'From one class to a million',
+    about: 'About a million logits in every batch.',
+  },
+  {
+    group: 'ranges',
+    title: 'Error against the range of the logits',
+    about: '256 × 1000 logits, uniform in ±range; not timed.',
+    plot: 'ranges',
+  },
+];
+
+export function resultsPage(results: Results): string {
+  const { machine, date, commit, contenders } = results;
+  const groups = GROUPS.filter(({ group }) => results.cases.some((one) => one.case.group === group));
+  return `${[
+    '# Results',
+    'Written by `npm run bench -- --write`; do not edit. One full run, every case and every contender of it.',
+    [
+      `- ${machine.cpu}, ${machine.cores} cores${machine.caches.map((cache) => `, ${cache}`).join('')}, ${machine.memoryGiB} GiB`,
+      `- ${machine.system}, Node ${machine.node}, V8 ${machine.v8}`,
+      `- ${date.slice(0, 10)}, commit ${commit ?? 'unknown'}`,
+    ].join('\n'),
+    markdownTable([['Contender', 'Version'], ...contenders.map(({ name, version }) => [name, version])]),
+    READING,
+    '## Overview',
+    'Nanoseconds per element (per call for one row), and the largest error.',
+    overview(results),
+    ...groups.flatMap(({ group, title, about, plot }) => [
+      `## ${title}`,
+      about,
+      ...(plot ? [`![${title}](plots/${plot}.svg)`] : []),
+      ...(group === 'classes' || group === 'ranges'
+        ? [sweepTable(results, group)]
+        : casesIn(results, group).map(details)),
+    ]),
+  ].join('\n\n')}\n`;
+}
+
+const READING = `## How to read this
+
+Every contender has a process of its own, runs on one thread (but for "all threads") and takes its turn in every
+round. A time is the median of the rounds; the spread is their median absolute deviation. \`${REFERENCE}\` is our best
+kernels on one thread, which the ratios refer to: 2× takes twice as long. Logits are float32 and uniform in ±10 unless
+said otherwise. Errors are distances from the exact answer, in units in the last place (ULP), over up to a million
+logits of each case; an answer that is wrong is not timed, but told. What a service does once is not timed: loading
+models, and making input tensors (which spares onnxruntime and tfjs a copy, or part of one). Reading the answer back
+is. memcpy copies the logits (\`Float32Array.set\`): no softmax can be faster on one thread.`;
+
+function casesIn({ cases }: Results, group: Group): CaseResults[] {
+  return cases.filter((one) => one.case.group === group);
+}
+
+const OVERVIEW_CALLS = new Set([4, 10, 100, 1000]);
+const OVERVIEW = [
+  REFERENCE,
+  'onnxruntime-node',
+  'onnxruntime-web',
+  'tfjs wasm',
+  'transformers.js',
+  'scipy',
+  'plain loop',
+  'memcpy',
+];
+
+/** Speed and error in one cell. */
+function overview(results: Results): string {
+  const names = OVERVIEW.filter((name) => results.contenders.some((one) => one.name === name));
+  const cases = results.cases.filter(
+    ({ case: of }) =>
+      ['shapes', 'axes', 'family'].includes(of.group) ||
+      (of.group === 'calls' && OVERVIEW_CALLS.has(of.shape[1])),
+  );
+  const rows = cases.map((one) => [
+    `${titleOf(one.case)}${one.case.group === 'calls' ? ', ns/call' : ''}`,
+    ...names.map((name) => {
+      const measured = measuredOf(one, name);
+      if (!measured?.time) return '';
+      const parts = [timeText(one.case, measured.time), accuracyText(measured.accuracy)];
+      const ratio = name === REFERENCE ? undefined : ratioToOurs(one, measured.time);
+      return [...parts.filter(Boolean), ...(ratio ? [`**${ratioText(ratio)}**`] : [])].join('<br>');
+    }),
+  ]);
+  return table([['', ...names], ...rows]);
+}
+
+function details(results: CaseResults): string {
+  const rows = ranked(results).map((result) => [
+    result.contender === REFERENCE ? `**${REFERENCE}**` : result.contender,
+    ...timeCells(results, result),
+    ulpText(result.accuracy.maxUlp),
+    ulpText(result.accuracy.meanUlp),
+  ]);
+  const head = ['', unitOf(results.case).name, 'spread', 'to ours', 'max ULP', 'mean ULP'];
+  const asides = results.results.flatMap((one) =>
+    one.status === 'measured' ? [] : `${one.contender}: ${one.reason}`,
+  );
+  const note = asides.length > 0 ? `\n\nNot here: ${asides.join('; ')}.` : '';
+  return `### ${titleOf(results.case)}\n\n${table([head, ...rows])}${note}`;
+}
+
+function timeCells(results: CaseResults, { time }: Measured): string[] {
+  if (!time) return ['', '', ''];
+  return [timeText(results.case, time), spreadText(time), ratioText(ratioToOurs(results, time))];
+}
+
+/** A row per case, a column per contender. */
+function sweepTable(results: Results, group: 'classes' | 'ranges'): string {
+  const cases = casesIn(results, group);
+  const names = [...new Set(cases.flatMap((one) => one.results.map(({ contender }) => contender)))];
+  const rows = cases.map((one) => [
+    group === 'ranges' ? `±${one.case.range}` : String(one.case.shape.at(-1)),
+    ...names.map((name) => {
+      const measured = measuredOf(one, name);
+      if (!measured) return '';
+      return measured.time ? timeText(one.case, measured.time) : ulpText(measured.accuracy.maxUlp);
+    }),
+  ]);
+  return table([[group === 'ranges' ? 'range, max ULP' : 'classes, ns/element', ...names], ...rows]);
+}
+
+function table([head, ...rows]: string[][]): string {
+  return markdownTable([head, ...rows], { align: ['l', ...head.slice(1).map(() => 'r')] });
+}
