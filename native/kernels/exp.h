@@ -26,17 +26,20 @@ struct ExpTraits;
 // `steps`: r is in units of 1/steps. `offset`: terms are stored 2^offset too large and `unit` = 2^-lift takes
 // that out of the result, so that nothing but a subnormal result is ever subnormal. (Intel takes 45 ns for one
 // operation that rounds in the subnormal range, but none for one that vanishes altogether.) `vanish`: a term
-// 2^-vanish below 2^n_max gives a probability that rounds to 0; lower logits, -Inf too, count as that low.
+// 2^-vanish below 2^n_max gives a probability that rounds to 0; lower logits, -Inf too, count as that low. Where
+// terms are only summed, for a logarithm, they may be smaller, and 2^33 of 2^-log_vanish must still count as nothing.
 template <>
 struct ExpTraits<F32> {
-  static constexpr double steps = 8, offset = 60, vanish = 164, magic = 0x1.8p23, factor = table_factor;
+  static constexpr double steps = 8, offset = 60, vanish = 164, log_vanish = 184;
+  static constexpr double magic = 0x1.8p23, factor = table_factor;
   static constexpr int lift = 64;
   static constexpr double reducible = 0x1p17;  // |max * c| below this: c's second part keeps r exact to 2^-29
   static constexpr int far = 126;              // powers of two up to 2^far are finite and normal
 };
 template <>
 struct ExpTraits<F64> {
-  static constexpr double steps = 1, offset = 500, vanish = 1090, magic = 0x1.8p52 + 1023, factor = 1;
+  static constexpr double steps = 1, offset = 500, vanish = 1090, log_vanish = 1480;
+  static constexpr double magic = 0x1.8p52 + 1023, factor = 1;
   static constexpr int lift = 512;
   static constexpr double reducible = 0x1p40;
   static constexpr int far = 1014;
@@ -95,10 +98,11 @@ struct Shift {
 };
 
 template <class V>
-Shift<typename V::Scalar> shift_at(double top, typename V::Scalar origin, const Scale<V>& s) {
+Shift<typename V::Scalar> shift_at(double top, typename V::Scalar origin, const Scale<V>& s,
+                                   double vanish = ExpTraits<V>::vanish) {
   using T = typename V::Scalar;
   using E = ExpTraits<V>;
-  return {T(E::magic + E::steps * (E::offset - top)), T((top - E::vanish) * s.c_inverse), origin, top,
+  return {T(E::magic + E::steps * (E::offset - top)), T((top - vanish) * s.c_inverse), origin, top,
           s.extreme || origin != 0};
 }
 
@@ -109,10 +113,11 @@ INLINE D round_to_integer(D x) {
 
 // The shift for a row (or a piece of one) whose finite maximum is `max`.
 template <class V>
-Shift<typename V::Scalar> shift_for(typename V::Scalar max, const Scale<V>& s) {
+Shift<typename V::Scalar> shift_for(typename V::Scalar max, const Scale<V>& s,
+                                    double vanish = ExpTraits<V>::vanish) {
   const double top = double(max) * double(s.down) * double(s.up) * s.c;
-  if (!(__builtin_fabs(top) < ExpTraits<V>::reducible)) return shift_at<V>(0, max * s.down, s);
-  return shift_at<V>(round_to_integer(top), 0, s);
+  if (!(__builtin_fabs(top) < ExpTraits<V>::reducible)) return shift_at<V>(0, max * s.down, s, vanish);
+  return shift_at<V>(round_to_integer(top), 0, s, vanish);
 }
 
 // 2^r as t * (1 + p), where t is a table entry times a power of two.

@@ -136,7 +136,8 @@ struct LaneSolver {
       g.top[w] = round_to_integer(z);
       const F64 step = mul(splat<F64>(E::steps), sub(splat<F64>(E::offset), g.top[w]));
       magic[w] = add(splat<F64>(E::magic), step);
-      lower[w] = mul(sub(g.top[w], splat<F64>(E::vanish)), splat<F64>(rows.scale.c_inverse));
+      const double vanish = p.op == Op::softmax ? E::vanish : E::log_vanish;
+      lower[w] = mul(sub(g.top[w], splat<F64>(vanish)), splat<F64>(rows.scale.c_inverse));
     }
     g.magic = narrow(magic, V());
     g.lower = narrow(lower, V());

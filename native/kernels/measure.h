@@ -11,8 +11,9 @@ namespace {
 constexpr size_t segment_length = 4096;
 static_assert(span_length % segment_length == 0, "a span is a whole number of segments");
 
+// The maximum of each lane; -Infinity where a lane holds nothing but NaN.
 template <class V>
-INLINE typename V::Scalar max_of(const typename V::Scalar* x, size_t n) {
+INLINE V lane_maxima(const typename V::Scalar* x, size_t n) {
   using T = typename V::Scalar;
   constexpr size_t L = V::lanes;
   const V lowest = splat<V>(T(-infinity));
@@ -26,7 +27,12 @@ INLINE typename V::Scalar max_of(const typename V::Scalar* x, size_t n) {
   }
   for (; i + L <= n; i += L) a = max_number(load<V>(x + i), a);
   if (i < n) b = max_number(load_first<V>(x + i, n - i, T(-infinity)), b);
-  return reduce_max(max_number(max_number(a, b), max_number(c, d)).r);
+  return max_number(max_number(a, b), max_number(c, d));
+}
+
+template <class V>
+INLINE typename V::Scalar max_of(const typename V::Scalar* x, size_t n) {
+  return reduce_max(lane_maxima<V>(x, n).r);
 }
 
 // Sums for softmax: the terms, stored in `terms` where that is not null.
@@ -166,16 +172,7 @@ struct Measurer {
     return spans(row, &max, terms, tops);
   }
 
- private:
-  Measure spans(const Source& row, const double* whole, T* terms, double* tops) const {
-    Measure m;
-    for (size_t at = 0; at < row.length; at += span_length) {
-      const size_t end = row.length - at < span_length ? row.length : at + span_length;
-      m = combine(m, stretch(row, at, end, whole, terms, tops));
-    }
-    return m;
-  }
-
+  // The measure of the chunks that chunks(sum) hands to sum(x, n, terms), whose maximum is `own`.
   template <class Chunks>
   INLINE Measure under(T own, const double* whole, bool alone, Chunks chunks) const {
     Measure m;
@@ -188,7 +185,8 @@ struct Measurer {
       m.sum = nan ? __builtin_nan("") : 0;
       return m;
     }
-    const Shift<T> shift = shift_for<V>(T(m.max), scale);
+    using E = ExpTraits<V>;
+    const Shift<T> shift = shift_for<V>(T(m.max), scale, log ? E::log_vanish : E::vanish);
     m.top = shift.top;
     m.reshape = m.max == __builtin_inf() || (shift.origin != 0 && !whole && !alone);
     if (m.reshape) return m;
@@ -201,6 +199,16 @@ struct Measurer {
       const double moved = shift.origin != 0 ? 0 : m.max * scale64.down * scale64.up;
       const Wide<double> top = term_of_max<V>(moved, m.top, scale64);
       m.top_term = top.hi, m.top_term_lo = top.lo;
+    }
+    return m;
+  }
+
+ private:
+  Measure spans(const Source& row, const double* whole, T* terms, double* tops) const {
+    Measure m;
+    for (size_t at = 0; at < row.length; at += span_length) {
+      const size_t end = row.length - at < span_length ? row.length : at + span_length;
+      m = combine(m, stretch(row, at, end, whole, terms, tops));
     }
     return m;
   }
