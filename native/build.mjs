@@ -21,7 +21,9 @@ function missing() {
 
 const lacks = missing();
 if (lacks) {
-  console.warn(`simd-softmax: ${lacks} is missing, so no native addon is built; the pure-TypeScript path serves.`);
+  console.warn(
+    `simd-softmax: ${lacks} is missing, so no native addon is built; the pure-TypeScript path serves.`,
+  );
 } else {
   const jobs = { ...process.env, CMAKE_BUILD_PARALLEL_LEVEL: process.env.CMAKE_BUILD_PARALLEL_LEVEL ?? '2' };
   const cli = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
