@@ -1,8 +1,7 @@
 /** Which backend solves a problem: decided once, at load; a call may ask for another by name. */
-import { addon, loadError } from '#addon';
+import { addon, loadError, nativeBackend } from '#addon';
 import { rangeError, typeError } from './errors.js';
 import { jsBackend } from './js/index.js';
-import { nativeBackend } from './native.js';
 import type { Backend } from './problem.js';
 
 /** What serves calls that name no backend, and what else there is on this machine. */

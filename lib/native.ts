@@ -3,8 +3,8 @@
  * see, its arrays as arguments, and the smallest rows in a scratch area, since looking up a typed array takes the
  * C++ side longer than scoring four classes.
  */
-import { addon } from '#addon';
 import { newSharedMemory, onPrivateMemory } from './flight.js';
+import { addon } from './load.js';
 import type { Backend, Bound, Data, ElementType, Op, Problem } from './problem.js';
 
 type View = Data | Uint32Array | Int32Array | Uint8Array;
@@ -24,6 +24,13 @@ export interface Addon {
   release(): void;
   submit(landed: () => void, ...operands: Operands): number;
   cancel(): void;
+  /** What is pinned: kept here, since a process that both imports and requires this package loads one addon twice. */
+  memory?: Memory;
+}
+
+interface Memory {
+  readonly header: Float64Array;
+  readonly scratch64: Float64Array;
 }
 
 const ops: { readonly [op in Op]: number } = {
@@ -64,13 +71,23 @@ const field = {
   handle: 23,
 } as const;
 
-const header = new Float64Array(newSharedMemory(256));
-
 /** Rows up to this many elements go by way of the scratch area; measured, looking up two arrays costs as much. */
 const scratchElements = 32;
-const scratch64 = new Float64Array(newSharedMemory(scratchElements * 8));
+
+const { header, scratch64 } = addon?.memory ?? newMemory();
 const scratch32 = new Float32Array(scratch64.buffer);
-addon?.pin(header, scratch64);
+
+function newMemory(): Memory {
+  const memory = {
+    header: new Float64Array(newSharedMemory(256)),
+    scratch64: new Float64Array(newSharedMemory(scratchElements * 8)),
+  };
+  if (addon !== null) {
+    addon.pin(memory.header, memory.scratch64);
+    addon.memory = memory;
+  }
+  return memory;
+}
 
 export function nativeBackend(isa: string): Backend {
   if (addon === null) throw new TypeError(`Expected the addon for ${isa} but received null`);
