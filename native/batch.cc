@@ -5,63 +5,67 @@
 namespace {
 
 // A block is about 10 to 20 microseconds of work at 0.3 to 0.6 ns per element: short beside the whole, so that the
-// last thread leaves no long tail, and long beside the 0.1 microseconds of taking it.
+// last thread leaves no long tail and other jobs have their turn soon, and long beside taking it (0.02 microseconds).
 constexpr size_t block_elements = 1 << 15;
 
 // Waking a thread takes 5 to 50 microseconds (futex wake and scheduling, measured on virtual machines), so a call
 // is shared only from about 100 microseconds of work on; below, one thread finishes sooner.
 constexpr size_t worth_sharing = 1 << 18;
 
-size_t total_elements(const Problem& p) { return p.offsets ? p.elements : p.outer * p.length * p.inner; }
+size_t ceiling(size_t n, size_t d) { return (n + d - 1) / d; }
 
 }  // namespace
 
-Batch::Batch(const Kernels& kernels, const Problem& problem) : kernels(kernels), problem(problem) {
-  elements = total_elements(problem);
-  const size_t rows = problem.rows(), length = std::max<size_t>(problem.length, 1);
-  const bool spans_pay = !problem.offsets && !problem.lengths && rows < 16 && length > span_length;
-  by_spans = spans_pay && !problem.logNormalizer &&
-             (problem.op == Op::softmax || problem.op == Op::logSoftmax || problem.op == Op::logSumExp);
-  if (problem.offsets) {  // by elements: row r is in the block of its first element
-    rows_per_block = 0;
-    blocks_of_rows = elements / block_elements + 1;
-  } else {  // whole groups of lanes
-    rows_per_block = (std::max<size_t>(block_elements / length, 1) + 15) / 16 * 16;
-    if (length * 16 > block_elements) rows_per_block = std::max<size_t>(block_elements / length, problem.inner > 1 ? 16 : 1);
-    blocks_of_rows = (rows + rows_per_block - 1) / rows_per_block;
-  }
+Batch::Batch(const Kernels& kernels, const Problem& problem, size_t limit) : kernels(kernels), problem(problem) {
+  const Problem& p = problem;
+  const size_t rows = p.rows(), elements = p.offsets ? p.elements : rows * p.length;
+  // With a few rows for every thread no thread waits long for the last one; with fewer rows they are cut into spans.
+  by_spans = !p.offsets && !p.lengths && !p.logNormalizer && rows < 4 * limit && p.length > span_length &&
+             (p.op == Op::softmax || p.op == Op::logSoftmax || p.op == Op::logSumExp);
+  by_spans ? (void)(blocks = ceiling(p.length, span_length)) : cut_rows(elements);
+  if (elements >= worth_sharing) useful = std::max<size_t>(std::min({limit, blocks, elements / (worth_sharing / 2)}), 1);
 }
 
-size_t Batch::useful_threads(size_t limit) const {
-  if (elements < worth_sharing) return 1;
-  const size_t blocks = by_spans ? (problem.length + span_length - 1) / span_length : blocks_of_rows;
-  return std::min({limit, blocks, elements / (worth_sharing / 2)});
+void Batch::cut_rows(size_t elements) {
+  const Problem& p = problem;
+  if (p.offsets) {  // by elements: a row is in the block of its first element
+    blocks = elements / block_elements + 1;
+    return;
+  }
+  constexpr size_t group = 16;  // rows that kernels solve side by side
+  const size_t rows = block_elements / std::max<size_t>(p.length, 1);
+  rows_per_slab = p.inner > 1 ? p.inner : p.outer;
+  rows_per_block = p.inner > 1 || rows > group ? std::max(rows / group * group, group) : std::max<size_t>(rows, 1);
+  if (p.inner > 1 && rows_per_block > p.inner) {  // whole slabs
+    rows_per_block = rows_per_block / p.inner * p.inner;
+    rows_per_slab = p.rows();
+  }
+  blocks_per_slab = ceiling(rows_per_slab, rows_per_block);
+  blocks = blocks_per_slab * (p.rows() / std::max<size_t>(rows_per_slab, 1));
 }
 
 size_t Batch::next_stage() {
-  if (!by_spans) {
-    if (begun) return 0;
-    begun = true;
-    stage = Stage::rows;
-    return problem.rows() > 0 ? blocks_of_rows : 0;
+  const auto open = [this](Stage next, size_t count) {
+    stage = next;
+    return count;
+  };
+  switch (stage) {
+    case Stage::rows: return 0;
+    case Stage::begin:
+      if (!by_spans) return open(Stage::rows, blocks);
+      break;
+    case Stage::measure:
+    case Stage::measure_again:
+      whole = kernels.combine(measures.data(), measures.size());
+      if (stage == Stage::measure && whole.reshape && whole.max - whole.max == 0) {
+        return open(Stage::measure_again, blocks);
+      }
+      return open(Stage::emit, problem.op == Op::logSumExp ? 1 : blocks);
+    case Stage::emit: row++;
   }
-  const size_t spans = (problem.length + span_length - 1) / span_length;
-  if (stage == Stage::measure || stage == Stage::measure_again) {
-    const bool again = stage == Stage::measure_again;
-    whole = kernels.combine(measures.data(), measures.size());
-    const bool finite = whole.max - whole.max == 0;
-    if (whole.reshape && finite && !again) {
-      stage = Stage::measure_again;
-      return spans;
-    }
-    stage = Stage::emit;
-    return problem.op == Op::logSumExp ? 1 : spans;
-  }
-  if (stage == Stage::emit) row++;
   if (row == problem.rows()) return 0;
-  stage = Stage::measure;
-  measures.assign(spans, Measure());
-  return spans;
+  measures.assign(blocks, Measure());
+  return open(Stage::measure, blocks);
 }
 
 void Batch::run(size_t block) {
@@ -69,27 +73,29 @@ void Batch::run(size_t block) {
     case Stage::measure: measures[block] = kernels.measure(problem, row, block, nullptr); break;
     case Stage::measure_again: measures[block] = kernels.measure(problem, row, block, &whole.max); break;
     case Stage::emit: kernels.emit(problem, row, block, whole); break;
-    default: run_rows(block);
+    default: {
+      const size_t begin = first_row(block), end = first_row(block + 1);
+      if (begin < end) kernels.solve(problem, begin, end);
+    }
   }
 }
 
-void Batch::run_rows(size_t block) {
-  const size_t begin = first_row(block), end = first_row(block + 1);
-  if (begin < end) kernels.solve(problem, begin, end);
-}
-
 size_t Batch::first_row(size_t block) const {
-  if (rows_per_block > 0) return std::min(block * rows_per_block, problem.rows());
+  if (block >= blocks) return problem.rows();
+  if (rows_per_slab > 0) {
+    const size_t in_slab = block % blocks_per_slab * rows_per_block;
+    return block / blocks_per_slab * rows_per_slab + in_slab;
+  }
   if (block == 0) return 0;
-  if (block >= blocks_of_rows) return problem.rows();
   const uint32_t* ends = problem.offsets + 1;
   return size_t(std::lower_bound(ends, ends + problem.rows(), block * block_elements) - ends);
 }
 
 void solve_batch(const Kernels& kernels, const Problem& problem, size_t threads) {
   if (problem.rows() == 0) return;
-  Batch batch(kernels, problem);
-  const size_t useful = batch.useful_threads(threads);
-  if (useful <= 1) return kernels.solve(problem, 0, problem.rows());
-  Pool::instance().run(batch, useful);
+  if (threads > 1) {
+    Batch batch(kernels, problem, threads);
+    if (batch.useful_threads() > 1) return Pool::instance().run(batch, batch.useful_threads());
+  }
+  kernels.solve(problem, 0, problem.rows());
 }

@@ -8,10 +8,11 @@
 
 class Batch : public Job {
  public:
-  Batch(const Kernels& kernels, const Problem& problem);
+  // On at most `limit` threads.
+  Batch(const Kernels& kernels, const Problem& problem, size_t limit);
 
-  // Threads worth waking for it, at most `limit`.
-  size_t useful_threads(size_t limit) const;
+  // Threads worth waking for it.
+  size_t useful_threads() const { return useful; }
 
  protected:
   size_t next_stage() override;
@@ -21,16 +22,19 @@ class Batch : public Job {
   const Problem problem;
 
  private:
-  void run_rows(size_t block);
+  void cut_rows(size_t elements);
   size_t first_row(size_t block) const;
 
-  enum class Stage { rows, measure, measure_again, emit, end };
-  size_t elements, blocks_of_rows, rows_per_block;
-  bool by_spans;
+  size_t useful = 1, blocks = 0;  // blocks of a stage
+
+  // By rows: a slab is all the rows there are, or the neighbouring rows along another axis than the last, where
+  // blocks begin anew with each, to stay on whole groups of lanes. No slabs where rows are ragged.
+  size_t rows_per_slab = 0, blocks_per_slab = 0, rows_per_block = 0;
 
   // By spans: one long row at a time.
-  Stage stage = Stage::end;
-  bool begun = false;
+  enum class Stage { begin, rows, measure, measure_again, emit };
+  Stage stage = Stage::begin;
+  bool by_spans = false;
   size_t row = 0;
   std::vector<Measure> measures;
   Measure whole;

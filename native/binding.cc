@@ -7,7 +7,9 @@
 #include <napi.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
+#include <thread>
 #include <unordered_map>
 
 #include "batch.h"
@@ -53,14 +55,15 @@ struct Environment {
   std::vector<napi_ref> pinned;
   uint32_t last_handle = 0;
   napi_threadsafe_function landed = nullptr;
+  std::atomic<size_t> landing{0};  // threads that are calling it
 };
 
 // A batch in flight. It tells the environment's thread when it has landed; only that thread touches `callback` and
 // `memory`.
 class AsyncBatch : public Batch {
  public:
-  AsyncBatch(const Call& call, uint32_t handle, napi_threadsafe_function landed)
-      : Batch(*call.kernels, call.problem), handle(handle), landed(landed) {}
+  AsyncBatch(const Call& call, uint32_t handle, Environment& environment)
+      : Batch(*call.kernels, call.problem, call.threads), handle(handle), environment(environment) {}
 
   const uint32_t handle;
   napi_ref callback = nullptr;
@@ -68,12 +71,15 @@ class AsyncBatch : public Batch {
 
  protected:
   void finished() override {
-    // Refused only by an environment that is going away and no longer cares.
-    napi_call_threadsafe_function(landed, reinterpret_cast<void*>(uintptr_t(handle)), napi_tsfn_nonblocking);
+    // The environment may let go of this batch, and go away, before the call returns; drain() waits for that.
+    Environment& calling = environment;
+    calling.landing++;
+    napi_call_threadsafe_function(calling.landed, reinterpret_cast<void*>(uintptr_t(handle)), napi_tsfn_nonblocking);
+    calling.landing--;
   }
 
  private:
-  const napi_threadsafe_function landed;
+  Environment& environment;
 };
 
 napi_value undefined(napi_env env) {
@@ -302,6 +308,8 @@ void drain(void* data) {
   Environment& environment = *static_cast<Environment*>(data);
   for (auto& flight : environment.flying) flight.second->cancelled = true;
   for (auto& flight : environment.flying) Pool::instance().wait(*flight.second);
+  // Those that have landed but just now: a few instructions away from leaving.
+  while (environment.landing > 0) std::this_thread::yield();
 }
 
 bool open_landing(napi_env env, Environment& environment) {
@@ -334,7 +342,7 @@ napi_value submit(napi_env env, napi_callback_info info) {
   if (!open_landing(env, environment)) return refuse(env, "no more callbacks can be made");
 
   const uint32_t handle = ++environment.last_handle;
-  const auto batch = std::make_shared<AsyncBatch>(call, handle, environment.landed);
+  const auto batch = std::make_shared<AsyncBatch>(call, handle, environment);
   napi_create_reference(env, values[0], 1, &batch->callback);
   for (size_t i = 1; i < count; i++) {
     if (!operand[i - 1].data) continue;
@@ -344,7 +352,7 @@ napi_value submit(napi_env env, napi_callback_info info) {
   }
   if (environment.flying.empty()) napi_ref_threadsafe_function(env, environment.landed);
   environment.flying[handle] = batch;
-  Pool::instance().submit(batch, std::max<size_t>(batch->useful_threads(call.threads), 1));
+  Pool::instance().submit(batch, batch->useful_threads());
   napi_value result;
   napi_create_uint32(env, handle, &result);
   return result;

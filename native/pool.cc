@@ -1,7 +1,10 @@
 #include "pool.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <string>
+#include <system_error>
 
 #if defined(__linux__)
 #include <sched.h>
@@ -9,142 +12,205 @@
 
 namespace {
 
-// cgroup v2 (cpu.max: "quota period" or "max period") and v1; 0 where there is no quota.
-size_t quota_of_cgroup() {
+#if defined(__linux__)
+// The CPUs that one control group may use: "quota period" or "max period" in v2, a file for each in v1. 0 where
+// there is no limit.
+size_t quota_in(const std::string& folder) {
   long long quota = 0, period = 0;
-  if (FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
-    if (std::fscanf(file, "%lld %lld", &quota, &period) != 2) quota = 0;
+  const auto read = [&folder](const char* name, const char* format, auto*... numbers) {
+    FILE* file = std::fopen((folder + name).c_str(), "r");
+    if (!file) return false;
+    const bool all = std::fscanf(file, format, numbers...) == int(sizeof...(numbers));
     std::fclose(file);
-  } else {
-    FILE* quota_file = std::fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "r");
-    FILE* period_file = std::fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "r");
-    if (quota_file && std::fscanf(quota_file, "%lld", &quota) != 1) quota = 0;
-    if (period_file && std::fscanf(period_file, "%lld", &period) != 1) period = 0;
-    if (quota_file) std::fclose(quota_file);
-    if (period_file) std::fclose(period_file);
-  }
-  return quota > 0 && period > 0 ? size_t((quota + period - 1) / period) : 0;
+    return all;
+  };
+  const bool found = read("/cpu.max", "%lld %lld", &quota, &period) ||
+                     (read("/cpu.cfs_quota_us", "%lld", &quota) && read("/cpu.cfs_period_us", "%lld", &period));
+  return found && quota > 0 && period > 0 ? size_t((quota + period - 1) / period) : 0;
 }
+
+// The tightest quota of this process's group and those it lies in. A container often sees its own group as the
+// root, but is told the path that it has on the host: a folder that is not there limits nothing.
+size_t quota_of_cgroups() {
+  size_t least = 0;
+  FILE* list = std::fopen("/proc/self/cgroup", "r");
+  if (!list) return 0;
+  char line[4096];
+  while (std::fgets(line, sizeof line, list)) {  // "0::/path", or in v1 "4:cpu,cpuacct:/path"
+    const std::string entry(line);
+    const size_t first = entry.find(':'), second = entry.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = entry.substr(first + 1, second - first - 1);
+    if (!controllers.empty() && ("," + controllers + ",").find(",cpu,") == std::string::npos) continue;
+    const std::string root = controllers.empty() ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
+    std::string path = entry.substr(second + 1, entry.find('\n') - second - 1);
+    for (;; path.resize(path.rfind('/'))) {
+      if (path == "/") path.clear();
+      const size_t quota = quota_in(root + path);
+      if (quota > 0 && (least == 0 || quota < least)) least = quota;
+      if (path.find('/') == std::string::npos) break;
+    }
+  }
+  std::fclose(list);
+  return least;
+}
+#endif
 
 size_t threads_available() {
   size_t count = std::thread::hardware_concurrency();
 #if defined(__linux__)
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0) count = size_t(CPU_COUNT(&set));
-  if (const size_t quota = quota_of_cgroup()) count = std::min(count, quota);
+  if (const size_t quota = quota_of_cgroups()) count = std::min(count, quota);
 #endif
   return std::max<size_t>(count, 1);
+}
+
+// Waits for a helper's last block, which is shorter than falling asleep and being woken again: at most about as long
+// as that takes, lest a helper that lost its core be waited for on this one.
+void wait_briefly(const std::atomic<size_t>& helpers) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::microseconds(30);
+  while (helpers.load(std::memory_order_relaxed) > 0 && Clock::now() < end) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
 }
 
 }  // namespace
 
 Pool& Pool::instance() {
-  static Pool* pool = new Pool;  // never destroyed: see leave()
+  static Pool* pool = new Pool(threads_available());  // never destroyed: see leave()
   return *pool;
 }
 
-Pool::Pool() : available(threads_available()) {}
-
 void Pool::enter() {
-  std::lock_guard<std::mutex> lock(mutex);
+  std::lock_guard<std::mutex> passing(gate);
   environments++;
 }
 
 void Pool::leave() {
-  std::vector<std::thread> joining;
+  // Who enters meanwhile waits: threads started now would stop at once.
+  std::lock_guard<std::mutex> passing(gate);
+  if (--environments > 0) return;
   {
     std::lock_guard<std::mutex> lock(mutex);
-    if (--environments > 0) return;
     stopping = true;
-    joining.swap(workers);
     wake.notify_all();
   }
-  for (std::thread& thread : joining) thread.join();
-  std::lock_guard<std::mutex> lock(mutex);
+  // No environment is left that could add to them, nor to the queue.
+  for (std::thread& thread : workers) thread.join();
+  workers.clear();
   stopping = false;
 }
 
+// A process may be out of threads: fewer do as well, and so do none, as run() has its caller.
 void Pool::start_workers(size_t count) {
-  while (workers.size() < std::min(count, available)) workers.emplace_back([this] { work(); });
+  try {
+    while (workers.size() < std::min(count, available)) workers.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {
+  }
 }
 
-bool Pool::take(Job& job, size_t& block) {
-  if (job.next >= job.blocks || job.running >= job.limit) return false;
-  block = job.next++;
-  return true;
+// The first job in the queue that has blocks left and room for a helper. Whoever looks next sees the other jobs
+// first: each gets its turn.
+std::shared_ptr<Job> Pool::join() {
+  const auto open = [](const std::shared_ptr<Job>& job) {
+    return job->next.load(std::memory_order_relaxed) < job->blocks && job->helpers < job->limit;
+  };
+  const auto found = std::find_if(queue.begin(), queue.end(), open);
+  if (found == queue.end()) return nullptr;
+  const std::shared_ptr<Job> job = *found;
+  queue.erase(found);
+  queue.push_back(job);
+  job->helpers++;
+  return job;
 }
 
-void Pool::step(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Job>& job, size_t block) {
-  job->running++;
+void Pool::take_blocks(Job& job, bool with_others) {
+  for (size_t block; (block = job.next.fetch_add(1, std::memory_order_relaxed)) < job.blocks;) {
+    if (job.cancelled.load(std::memory_order_relaxed)) {
+      job.next.store(job.blocks, std::memory_order_relaxed);
+    } else {
+      job.run(block);
+    }
+    if (with_others && crowded.load(std::memory_order_relaxed)) return;
+  }
+}
+
+void Pool::help(Lock& lock, const std::shared_ptr<Job>& job) {
   lock.unlock();
-  if (!job->cancelled.load(std::memory_order_relaxed)) job->run(block);
+  take_blocks(*job, true);
   lock.lock();
-  job->running--;
-  if (job->running == 0 && job->next == job->blocks) open_stage(lock, job);
+  // A caller may see this without the mutex, but does not let go of the job before it had the mutex.
+  if (--job->helpers > 0 || job->next.load(std::memory_order_relaxed) < job->blocks) return;
+  job->has_caller ? ended.notify_all() : (void)open_stage(lock, job);
 }
 
-// Called by the one thread that ended a stage; nobody else can take a block of this job meanwhile.
-void Pool::open_stage(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Job>& job) {
+// Called by one thread, when all blocks of the last stage are done: so nobody can join meanwhile. False when that was
+// the last stage.
+bool Pool::open_stage(Lock& lock, const std::shared_ptr<Job>& job) {
   lock.unlock();
   const size_t blocks = job->cancelled.load(std::memory_order_relaxed) ? 0 : job->next_stage();
   if (blocks == 0) job->finished();
   lock.lock();
-  job->blocks = blocks, job->next = 0;
-  if (blocks > 0) {
-    wake.notify_all();
-  } else {
+  job->blocks = blocks;
+  job->next.store(0, std::memory_order_relaxed);
+  if (blocks == 0) {
     job->done = true;
     queue.erase(std::find(queue.begin(), queue.end(), job));
+    crowded = queue.size() > 1;
+    ended.notify_all();
   }
-  ended.notify_all();
+  for (size_t i = job->has_caller ? 1 : 0; i < std::min(blocks, job->limit + job->has_caller); i++) wake.notify_one();
+  return blocks > 0;
 }
 
 void Pool::work() {
-  std::unique_lock<std::mutex> lock(mutex);
+  Lock lock(mutex);
   for (;;) {
-    bool worked = false;
-    for (size_t i = 0; i < queue.size() && !worked; i++) {
-      const std::shared_ptr<Job> job = queue[i];
-      size_t block;
-      if (!take(*job, block)) continue;
-      // Whoever looks next sees the other jobs first: each gets its turn.
-      queue.erase(queue.begin() + long(i));
-      queue.push_back(job);
-      step(lock, job, block);
-      worked = true;
+    if (const std::shared_ptr<Job> job = join()) {
+      help(lock, job);
+    } else if (stopping) {
+      return;
+    } else {
+      wake.wait(lock);
     }
-    if (worked) continue;
-    if (stopping) return;
-    wake.wait(lock);
   }
 }
 
 void Pool::run(Job& job, size_t limit) {
   const std::shared_ptr<Job> borrowed(&job, [](Job*) {});  // the queue forgets it before this returns
-  std::unique_lock<std::mutex> lock(mutex);
-  job.limit = std::min(limit, available);
+  Lock lock(mutex);
+  job.has_caller = true;
+  job.limit = std::min(limit, available) - 1;
+  start_workers(job.limit);
   queue.push_front(borrowed);
-  start_workers(job.limit - 1);
-  open_stage(lock, borrowed);
-  while (!job.done) {
-    size_t block;
-    if (take(job, block)) {
-      step(lock, borrowed, block);
-    } else {
-      ended.wait(lock);
-    }
+  crowded = queue.size() > 1;
+  while (open_stage(lock, borrowed)) {
+    lock.unlock();
+    take_blocks(job, false);
+    wait_briefly(job.helpers);
+    lock.lock();
+    ended.wait(lock, [&job] { return job.helpers == 0; });
   }
 }
 
-void Pool::submit(std::shared_ptr<Job> job, size_t limit) {
-  std::unique_lock<std::mutex> lock(mutex);
+void Pool::submit(const std::shared_ptr<Job>& job, size_t limit) {
+  Lock lock(mutex);
+  start_workers(limit);
+  if (workers.empty()) {
+    lock.unlock();
+    return run(*job, 1);
+  }
   job->limit = std::min(limit, available);
-  start_workers(job->limit);
   queue.push_back(job);
+  crowded = queue.size() > 1;
   open_stage(lock, job);
 }
 
 void Pool::wait(Job& job) {
-  std::unique_lock<std::mutex> lock(mutex);
-  ended.wait(lock, [&] { return job.done; });
+  Lock lock(mutex);
+  ended.wait(lock, [&job] { return job.done; });
 }

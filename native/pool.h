@@ -18,15 +18,22 @@ class Job {
   std::atomic<bool> cancelled{false};  // blocks and stages not yet begun are then skipped
 
  protected:
-  // Opens the next stage (the first one at first): how many blocks it has; 0 when there is none left.
+  // Opens the next stage (the first one at first): how many blocks it has; 0 when there is none left. No block of
+  // this job runs meanwhile.
   virtual size_t next_stage() = 0;
   virtual void run(size_t block) = 0;
-  virtual void finished() {}  // on whichever thread ends it
+  virtual void finished() {}  // on whichever thread ends it; what it calls may already let go of the job
 
  private:
   friend class Pool;
-  // Guarded by the pool's mutex.
-  size_t blocks = 0, next = 0, running = 0, limit = 1;
+  // Blocks are taken without the pool's mutex, by the threads that joined under it. `blocks` is only written while
+  // there are none.
+  std::atomic<size_t> next{0};
+  size_t blocks = 0;
+  // Written under the mutex.
+  std::atomic<size_t> helpers{0};  // workers that joined
+  size_t limit = 0;                // at most so many
+  bool has_caller = false;         // who takes part, and opens the stages
   bool done = false;
 };
 
@@ -46,23 +53,29 @@ class Pool {
   void run(Job& job, size_t limit);
 
   // Queues a job for up to `limit` workers. Jobs in flight take turns, block by block.
-  void submit(std::shared_ptr<Job> job, size_t limit);
+  void submit(const std::shared_ptr<Job>& job, size_t limit);
 
-  // Waits until a submitted job is done; for environments that go away.
+  // Waits until a submitted job is done, finished() included; for environments that go away.
   void wait(Job& job);
 
+  // `threads` is for tests alone: everything else shares the one instance.
+  explicit Pool(size_t threads) : available(threads) {}
+
  private:
-  Pool();
+  using Lock = std::unique_lock<std::mutex>;
   void work();
-  bool take(Job& job, size_t& block);
-  void step(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Job>& job, size_t block);
-  void open_stage(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Job>& job);
+  std::shared_ptr<Job> join();
+  void help(Lock& lock, const std::shared_ptr<Job>& job);
+  void take_blocks(Job& job, bool with_others);
+  bool open_stage(Lock& lock, const std::shared_ptr<Job>& job);
   void start_workers(size_t count);
 
   const size_t available;
+  std::mutex gate;  // of enter() and leave(), which waits for threads
   std::mutex mutex;
   std::condition_variable wake, ended;
   std::deque<std::shared_ptr<Job>> queue;
+  std::atomic<bool> crowded{false};  // more than one job is in the queue
   std::vector<std::thread> workers;
   size_t environments = 0;
   bool stopping = false;
