@@ -1,0 +1,82 @@
+// `npm run test:bits`: whether every ISA of this CPU gives the bits that it gave before, and that the others give.
+// `npm run test:arm64`: the same for AArch64, cross-compiled and run under qemu.
+//
+// Under qemu NEON takes a minute; `--all` adds the portable kernels, two more.
+//
+// `--update` rewrites the expected hashes. `--optimise O1`, or another compiler by CXX, may not change a bit.
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { build } from './program.mjs';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    update: { type: 'boolean' },
+    all: { type: 'boolean' },
+    optimise: { type: 'string', default: 'O3' },
+  },
+});
+const arm64 = positionals[0] === 'arm64' && process.arch !== 'arm64';
+const [compiler, emulator] = ['aarch64-linux-gnu-g++', 'qemu-aarch64-static'];
+
+if (arm64) requireTools();
+const hashes = build(
+  'hashes',
+  [arm64 ? 'arm64' : process.arch, process.env.CXX, values.optimise].filter(Boolean).join('-'),
+  {
+    CMAKE_BUILD_TYPE: 'Bits',
+    CMAKE_CXX_FLAGS_BITS: `-${values.optimise}`,
+    ...(arm64 && {
+      CMAKE_SYSTEM_NAME: 'Linux',
+      CMAKE_SYSTEM_PROCESSOR: 'aarch64',
+      CMAKE_CXX_COMPILER: compiler,
+      CMAKE_EXE_LINKER_FLAGS: '-static',
+    }),
+  },
+);
+const isas = run([]);
+const native = process.arch === 'arm64' ? ['neon', 'portable'] : ['avx512', 'avx2', 'portable'];
+const built = arm64 ? (values.all ? ['neon', 'portable'] : ['neon']) : native;
+for (const isa of built) {
+  if (isas.includes(isa)) compare(isa);
+  else console.warn(`SKIPPED ${isa}: this CPU does not have it`);
+}
+
+function compare(isa) {
+  const expected = new URL(isa === 'portable' ? 'hashes-portable.txt' : 'hashes.txt', import.meta.url);
+  const lines = run([isa]);
+  if (values.update) return writeFileSync(expected, `${lines.join('\n')}\n`);
+  const before = readFileSync(expected, 'utf8').trim().split('\n');
+  const differing = lines.filter((line) => !before.includes(line));
+  const missing = before.length - (lines.length - differing.length);
+  if (differing.length === 0 && missing === 0)
+    return console.log(`${isa}: ${lines.length} hashes, all as expected`);
+  process.exitCode = 1;
+  console.error(
+    `${isa}: ${differing.length} hashes are not as expected; problem by problem: ${hashes} ${isa} OP TYPE GROUP`,
+  );
+  for (const line of differing) console.error(`  ${line}`);
+}
+
+/** The lines that the program prints. It fails where a promise is broken that needs no expected hash. */
+function run(args) {
+  const command = arm64 ? [emulator, hashes, ...args] : [hashes, ...args];
+  const { status, stdout, error } = spawnSync(command[0], command.slice(1), {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (error) throw error;
+  if (status !== 0) process.exitCode = 1;
+  return stdout.trim().split('\n');
+}
+
+function requireTools() {
+  const packages = { [compiler]: 'g++-aarch64-linux-gnu', [emulator]: 'qemu-user-static', cmake: 'cmake' };
+  const missing = Object.keys(packages).filter((tool) => spawnSync(tool, ['--version']).error);
+  if (missing.length === 0) return;
+  console.warn(
+    `SKIPPED arm64: ${missing.join(', ')} not found; apt-get install ${missing.map((tool) => packages[tool]).join(' ')}`,
+  );
+  process.exit(process.env.CI_REQUIRE === '1' ? 1 : 0);
+}
