@@ -15,7 +15,12 @@ export default defineConfig([
     format: ['esm', 'cjs'],
     shims: true,
     // tsup sets baseUrl, which TypeScript 6 calls deprecated.
-    dts: { entry: ['lib/index.ts', 'lib/promises.ts'], compilerOptions: { ignoreDeprecations: '6.0' } },
+    dts: {
+      entry: ['lib/index.ts', 'lib/promises.ts'],
+      compilerOptions: { ignoreDeprecations: '6.0' },
+      // For [Symbol.dispose], which few projects have among their `lib`.
+      banner: '/// <reference lib="esnext.disposable" />',
+    },
     target: 'node20',
     external: ['#addon'],
     splitting: true,

@@ -2,6 +2,7 @@
  * Loads the native addon: the build in the package's folder if there is one, else the prebuilt binary for this machine.
  * The package is looked up by its name, so that a bundle of this file finds it too where it is installed.
  */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { version } from '../package.json';
@@ -15,8 +16,10 @@ function load(): Addon | Error {
     const installed = (require(manifest) as { version: string }).version;
     if (installed !== version) throw new Error(`The addon installed is ${installed}, and this is ${version}`);
     const folder = dirname(manifest);
-    const nodeGypBuild = createRequire(`${folder}/`)('node-gyp-build') as (folder: string) => Addon;
-    return nodeGypBuild(folder);
+    const { path } = createRequire(`${folder}/`)('node-gyp-build') as { path(folder: string): string };
+    const binary = path(folder);
+    if (process.platform === 'linux') refuseCutShort(binary);
+    return require(binary) as Addon;
   } catch (cause) {
     const { platform, arch } = process;
     const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
@@ -28,6 +31,28 @@ function load(): Addon | Error {
         '- Start Node without --no-addons',
       { cause },
     );
+  }
+}
+
+/**
+ * Linux maps a binary without comparing it with the file's size: the process would die of SIGBUS in dlopen where a full
+ * disk cut the file short. The section headers stand at the end of the file, and the ELF header says where that is.
+ */
+function refuseCutShort(path: string): void {
+  const file = openSync(path, 'r');
+  try {
+    const elf = Buffer.alloc(64);
+    readSync(file, elf, 0, 64, 0);
+    const [headersAt, headerSize, headers] = [
+      elf.readBigUInt64LE(40),
+      elf.readUInt16LE(58),
+      elf.readUInt16LE(60),
+    ];
+    const end = Number(headersAt) + headerSize * headers;
+    if (elf.readUInt32BE(0) === 0x7f454c46 && fstatSync(file).size < end)
+      throw new Error(`${path}: file too short`);
+  } finally {
+    closeSync(file);
   }
 }
 
