@@ -1,5 +1,5 @@
 /** `npm run bench`: measures everything, prints a table per case, and leaves the results as JSON. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
@@ -57,7 +57,7 @@ async function measure(
   const versions = new Map<string, string>();
   const infos = () =>
     specs.map(({ name, kind }) => ({ name, kind, version: versions.get(name) ?? 'did not load' }));
-  const folder = temporaryFolder();
+  const folder = mkdtempSync(`${tmpdir()}/simd-softmax-bench-`);
   try {
     const built = await buildContenders();
     for (const groups of lineupsOf(cases, effort)) {
@@ -104,10 +104,4 @@ function failuresOfOurs({ contenders, cases }: Results): string[] {
 function lineupsOf(cases: readonly Case[], { quick }: Effort): Group[][] {
   const groups = [...new Set(cases.map(({ group }) => group))];
   return quick ? [groups] : groups.map((group) => [group]);
-}
-
-/** In memory where the system has such a place. */
-function temporaryFolder(): string {
-  const base = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-  return mkdtempSync(`${base}/simd-softmax-bench-`);
 }

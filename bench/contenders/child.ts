@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Case, Logits } from '../measure/case.js';
-import { Stopwatch } from '../measure/stopwatch.js';
+import { type FirstCall, Stopwatch } from '../measure/stopwatch.js';
 import type { Answer, Contender, Prepared } from './contender.js';
 
 export type Request =
@@ -29,6 +29,7 @@ for (const method of ['log', 'info', 'debug', 'warn'] as const) console[method] 
 
 const [module, options] = process.argv.slice(2);
 let prepared: Prepared | undefined;
+let first: FirstCall | undefined;
 let watch: Stopwatch | undefined;
 
 function reply(message: Reply): void {
@@ -36,7 +37,10 @@ function reply(message: Reply): void {
 }
 
 async function answerOf(of: Case, current: Prepared): Promise<Answer> {
-  await current.run();
+  const start = performance.now();
+  const running = current.run();
+  await running;
+  first = { ms: performance.now() - start, isAsync: running instanceof Promise };
   if (of.op !== 'sample') return current.answer();
   const indices: number[] = [];
   for (let n = 0; n < SAMPLE_RUNS; n++) {
@@ -72,7 +76,7 @@ function read(file: string, of: Case): Logits {
 async function respond(contender: Contender, request: Request): Promise<Reply> {
   if (request.do === 'prepare') return prepare(contender, request);
   if (request.do === 'warm') {
-    watch = await Stopwatch.warmed(() => prepared!.run(), request.warmMs, request.patienceMs);
+    watch = await Stopwatch.warmed(() => prepared!.run(), first!, request.warmMs, request.patienceMs);
     return { ns: 0 };
   }
   return { ns: await watch!.measure(request.ms) };

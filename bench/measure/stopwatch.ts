@@ -3,6 +3,11 @@ import { median } from 'simple-statistics';
 
 const BATCH_MS = 1;
 
+export interface FirstCall {
+  readonly ms: number;
+  readonly isAsync: boolean;
+}
+
 export class Stopwatch {
   private batch = 1;
 
@@ -11,16 +16,23 @@ export class Stopwatch {
     private readonly isAsync: boolean,
   ) {}
 
-  /** Runs until the compiler and the caches have settled: for `warmMs`, but not beyond a call over `patienceMs`. */
-  static async warmed(run: () => unknown, warmMs: number, patienceMs: number): Promise<Stopwatch> {
-    const watch = new Stopwatch(run, run() instanceof Promise);
+  /**
+   * Runs until the compiler and the caches have settled: for `warmMs`, but no call that would end after `patienceMs`.
+   * `first` is a call that was made before.
+   */
+  static async warmed(
+    run: () => unknown,
+    first: FirstCall,
+    warmMs: number,
+    patienceMs: number,
+  ): Promise<Stopwatch> {
+    const watch = new Stopwatch(run, first.isAsync);
     const start = performance.now();
-    let callMs = await watch.perCall();
+    let callMs = first.ms;
     while (performance.now() - start < warmMs && performance.now() - start + callMs < patienceMs) {
-      watch.batch = Math.max(1, Math.round(BATCH_MS / callMs));
       callMs = await watch.perCall();
+      watch.batch = Math.max(1, Math.round(BATCH_MS / callMs));
     }
-    watch.batch = Math.max(1, Math.round(BATCH_MS / callMs));
     return watch;
   }
 

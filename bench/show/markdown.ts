@@ -76,9 +76,8 @@ export function resultsPage(results: Results): string {
       `## ${title}`,
       about,
       ...(plot ? [`![${title}](plots/${plot}.svg)`] : []),
-      ...(group === 'classes' || group === 'ranges'
-        ? [sweepTable(results, group)]
-        : casesIn(results, group).map(details)),
+      ...(isSweep(group) ? [sweepTable(results, group)] : []),
+      ...detailed(casesIn(results, group)).map(details),
     ]),
   ].join('\n\n')}\n`;
 }
@@ -90,8 +89,8 @@ round. A time is the median of the rounds; the spread is their median absolute d
 kernels on one thread, which the ratios refer to: 2× takes twice as long. Logits are float32 and uniform in ±10 unless
 said otherwise. Errors are distances from the exact answer, in units in the last place (ULP), over up to a million
 logits of each case; an answer that is wrong is not timed, but told. What a service does once is not timed: loading
-models, and making input tensors (which spares onnxruntime and tfjs a copy, or part of one). Reading the answer back
-is. memcpy copies the logits (\`Float32Array.set\`): no softmax can be faster on one thread.`;
+models, preparing calls, and making and filling input tensors (which spares onnxruntime and tfjs a copy, or part of
+one). Reading the answer back is. memcpy copies the logits (\`Float32Array.set\`): no softmax can be faster on one thread.`;
 
 function casesIn({ cases }: Results, group: Group): CaseResults[] {
   return cases.filter((one) => one.case.group === group);
@@ -109,14 +108,14 @@ const OVERVIEW = [
   'memcpy',
 ];
 
+function isInOverview({ group, shape }: CaseResults['case']): boolean {
+  return ['shapes', 'axes', 'family'].includes(group) || (group === 'calls' && OVERVIEW_CALLS.has(shape[1]));
+}
+
 /** Speed and error in one cell. */
 function overview(results: Results): string {
   const names = OVERVIEW.filter((name) => results.contenders.some((one) => one.name === name));
-  const cases = results.cases.filter(
-    ({ case: of }) =>
-      ['shapes', 'axes', 'family'].includes(of.group) ||
-      (of.group === 'calls' && OVERVIEW_CALLS.has(of.shape[1])),
-  );
+  const cases = results.cases.filter(({ case: of }) => isInOverview(of));
   const rows = cases.map((one) => [
     `${titleOf(one.case)}${one.case.group === 'calls' ? ', ns/call' : ''}`,
     ...names.map((name) => {
@@ -128,6 +127,17 @@ function overview(results: Results): string {
     }),
   ]);
   return table([['', ...names], ...rows]);
+}
+
+type Sweep = 'classes' | 'calls' | 'ranges';
+
+function isSweep(group: Group): group is Sweep {
+  return group === 'classes' || group === 'calls' || group === 'ranges';
+}
+
+/** The cases with a table of their own: of a sweep, only those that the overview has. */
+function detailed(cases: readonly CaseResults[]): CaseResults[] {
+  return cases.filter(({ case: of }) => !isSweep(of.group) || isInOverview(of));
 }
 
 function details(results: CaseResults): string {
@@ -150,8 +160,14 @@ function timeCells(results: CaseResults, { time }: Measured): string[] {
   return [timeText(results.case, time), spreadText(time), ratioText(ratioToOurs(results, time))];
 }
 
+const SWEEP_HEADS: Record<Sweep, string> = {
+  classes: 'classes, ns/element',
+  calls: 'classes, ns/call',
+  ranges: 'range, max ULP',
+};
+
 /** A row per case, a column per contender. */
-function sweepTable(results: Results, group: 'classes' | 'ranges'): string {
+function sweepTable(results: Results, group: Sweep): string {
   const cases = casesIn(results, group);
   const names = [...new Set(cases.flatMap((one) => one.results.map(({ contender }) => contender)))];
   const rows = cases.map((one) => [
@@ -162,7 +178,7 @@ function sweepTable(results: Results, group: 'classes' | 'ranges'): string {
       return measured.time ? timeText(one.case, measured.time) : ulpText(measured.accuracy.maxUlp);
     }),
   ]);
-  return table([[group === 'ranges' ? 'range, max ULP' : 'classes, ns/element', ...names], ...rows]);
+  return table([[SWEEP_HEADS[group], ...names], ...rows]);
 }
 
 function table([head, ...rows]: string[][]): string {
