@@ -1,5 +1,5 @@
-// `npm run prebuild [-- <target>]`: builds the binary that ships for a target, by prebuildify over cmake-js, into
-// prebuilds/<target>/. It works in a folder of its own, so that build/, which the tests use, stays as it is.
+// `npm run prebuild [-- <target> [<out> [<folder to build in>]]]`: builds the binary that ships for a target, by
+// prebuildify over cmake-js, into <out>/prebuilds/<target>/. It works in a folder of its own, so that build/, which the tests use, stays as it is.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -19,10 +19,9 @@ const crosses = {
   },
 };
 
-const here = `${process.platform}-${process.arch}`;
-const target = process.argv[2] ?? here;
-const out = process.argv[3] ?? fileURLToPath(new URL('..', import.meta.url));
 const root = fileURLToPath(new URL('..', import.meta.url));
+const here = `${process.platform}-${process.arch}`;
+const [target = here, out = root, folder = `${root}build-prebuild/${target}`] = process.argv.slice(2);
 const cross = target === here ? undefined : crosses[target];
 if (target !== here && cross === undefined) {
   console.error(
@@ -35,7 +34,6 @@ if (cross !== undefined && spawnSync(cross.compiler, ['--version'], { stdio: 'ig
   process.exit(process.env.CI ? 1 : 0);
 }
 
-const folder = `${root}build-prebuild/${target}`;
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 for (const part of ['package.json', 'CMakeLists.txt', 'native'])
