@@ -22,12 +22,9 @@ INLINE void store_register(double* p, f64r v) { vst1q_f64(p, v); }
 
 INLINE f32r load_register_first(const float* p, size_t count, float fill) {
   f32r v = vdupq_n_f32(fill);
-  if (count > 0)
-    v = vld1q_lane_f32(p, v, 0);
-  if (count > 1)
-    v = vld1q_lane_f32(p + 1, v, 1);
-  if (count > 2)
-    v = vld1q_lane_f32(p + 2, v, 2);
+  if (count > 0) v = vld1q_lane_f32(p, v, 0);
+  if (count > 1) v = vld1q_lane_f32(p + 1, v, 1);
+  if (count > 2) v = vld1q_lane_f32(p + 2, v, 2);
   return v;
 }
 INLINE f64r load_register_first(const double* p, size_t count, double fill) {
@@ -35,16 +32,12 @@ INLINE f64r load_register_first(const double* p, size_t count, double fill) {
   return count > 0 ? vld1q_lane_f64(p, v, 0) : v;
 }
 INLINE void store_register_first(float* p, f32r v, size_t count) {
-  if (count > 0)
-    vst1q_lane_f32(p, v, 0);
-  if (count > 1)
-    vst1q_lane_f32(p + 1, v, 1);
-  if (count > 2)
-    vst1q_lane_f32(p + 2, v, 2);
+  if (count > 0) vst1q_lane_f32(p, v, 0);
+  if (count > 1) vst1q_lane_f32(p + 1, v, 1);
+  if (count > 2) vst1q_lane_f32(p + 2, v, 2);
 }
 INLINE void store_register_first(double* p, f64r v, size_t count) {
-  if (count > 0)
-    vst1q_lane_f64(p, v, 0);
+  if (count > 0) vst1q_lane_f64(p, v, 0);
 }
 
 INLINE f64r load_register_widened(const float* p) { return vcvt_f64_f32(vld1_f32(p)); }
@@ -152,15 +145,13 @@ INLINE void transpose_4x4(f32r* c) {
 }
 template <class Row>
 INLINE void load_panel_registers(Row row, f32r* c) {
-  for (int j = 0; j < 4; j++)
-    c[j] = vld1q_f32(row(j));
+  for (int j = 0; j < 4; j++) c[j] = vld1q_f32(row(j));
   transpose_4x4(c);
 }
 template <class Put>
 INLINE void store_panel_registers(Put put, f32r* c) {
   transpose_4x4(c);
-  for (int j = 0; j < 4; j++)
-    put(j, c[j]);
+  for (int j = 0; j < 4; j++) put(j, c[j]);
 }
 INLINE void store_quarter(float* p, f32r v) { vst1q_f32(p, v); }
 
@@ -171,29 +162,25 @@ INLINE void transpose_2x2(f64r* c) {
 }
 template <class Row>
 INLINE void load_panel_registers(Row row, f64r* c) {
-  for (int j = 0; j < 2; j++)
-    c[j] = vld1q_f64(row(j));
+  for (int j = 0; j < 2; j++) c[j] = vld1q_f64(row(j));
   transpose_2x2(c);
 }
 template <class Put>
 INLINE void store_panel_registers(Put put, f64r* c) {
   transpose_2x2(c);
-  for (int j = 0; j < 2; j++)
-    put(j, c[j]);
+  for (int j = 0; j < 2; j++) put(j, c[j]);
 }
 INLINE void store_quarter(double* p, f64r v) { vst1q_f64(p, v); }
 
 // As many of `count` halves as fill registers; how many that was.
 INLINE size_t widen_halves(const uint16_t* half, size_t count, float* p) {
   size_t i = 0;
-  for (; i + 4 <= count; i += 4)
-    vst1q_f32(p + i, vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(half + i))));
+  for (; i + 4 <= count; i += 4) vst1q_f32(p + i, vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(half + i))));
   return i;
 }
 INLINE size_t narrow_halves(const float* p, size_t count, uint16_t* half) {
   size_t i = 0;
-  for (; i + 4 <= count; i += 4)
-    vst1_u16(half + i, vreinterpret_u16_f16(vcvt_f16_f32(vld1q_f32(p + i))));
+  for (; i + 4 <= count; i += 4) vst1_u16(half + i, vreinterpret_u16_f16(vcvt_f16_f32(vld1q_f32(p + i))));
   return i;
 }
 
