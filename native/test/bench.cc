@@ -136,9 +136,7 @@ int main(int count, char** names) {
         std::any_of(names + 1, names + count, [&](char* name) { return strcmp(name, k->name) == 0; }))
       isas.push_back(k);
   }
-  printf(
-      "Median nanoseconds per element; (cycles per element); [the port bound in cycles, rows in lanes "
-      "excepted]\n\n");
+  printf("Median nanoseconds per element; (cycles per element); [port bound in cycles, Intel]\n\n");
   printf("%-11s %-9s %-18s %4s  %6s", "op", "type", "shape", "T", "memcpy");
   for (const Kernels* k : isas) printf("  %-22s", k->name);
   printf("\n");
