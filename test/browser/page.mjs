@@ -1,0 +1,39 @@
+/** Runs the contract suite, and the smoke of every operation, in this page, and shows what came out. */
+import { backend, classify } from 'simd-softmax';
+import { smoke } from '../package/smoke.mjs';
+import { tests } from './vitest.ts';
+
+const load = import.meta.glob('../contract/*.test.ts');
+const element = (id) => document.getElementById(id);
+const turn = () => new Promise((resolve) => setTimeout(resolve));
+
+// test/elements.ts compares bits as hexadecimal text.
+const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+globalThis.Buffer = {
+  from: (...range) => ({
+    toString: () => Array.from(new Uint8Array(...range), (byte) => hex[byte]).join(''),
+  }),
+};
+
+const [dog] = classify([3.2, 1.3, 0.2, 0.8], { labels: ['dog', 'cat', 'horse', 'cheetah'] });
+element('example').textContent =
+  `The logits 3.2, 1.3, 0.2, 0.8 make it a ${dog.label}, with probability ${dog.score.toFixed(3)} (backend ${backend.isa}).`;
+
+for (const path of Object.keys(load).sort()) await load[path]();
+const first = await smoke();
+const failures = [...first.failures];
+let passed = first.passed;
+for (const { name, body } of tests) {
+  try {
+    await body();
+    passed++;
+  } catch (error) {
+    failures.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  element('result').textContent =
+    `${passed} passed, ${failures.length} failed, of ${tests.length + first.passed} …`;
+  await turn();
+}
+element('result').textContent = `${passed} passed, ${failures.length} failed`;
+element('failures').textContent = failures.join('\n\n');
+document.body.dataset.report = JSON.stringify({ ...first, passed, failures });

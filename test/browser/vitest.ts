@@ -1,0 +1,37 @@
+/** As much of vitest as the contract suite uses, for a page: tests are collected here, and page.mjs runs them. */
+import { chai, JestChaiExpect } from '@vitest/expect';
+
+chai.use(JestChaiExpect);
+export const { expect } = chai;
+
+type Body = () => unknown;
+export const tests: { readonly name: string; readonly body: Body }[] = [];
+const path: string[] = [];
+
+export function describe(name: string, collect: () => void): void {
+  path.push(name);
+  collect();
+  path.pop();
+}
+
+export function it(name: string, body: Body): void {
+  tests.push({ name: [...path, name].join(' › '), body });
+}
+
+it.each =
+  (cases: readonly unknown[]) =>
+  (name: string, body: (...values: never[]) => unknown): void => {
+    for (const one of cases) {
+      const values = (Array.isArray(one) ? one : [one]) as never[];
+      let next = 0;
+      const title = name
+        .replace(/%\w/g, () => String(values[next++]))
+        .replace(/\$(\w+)/g, (_, key: string) => String((one as { [key: string]: unknown })[key]));
+      it(title, () => body(...values));
+    }
+  };
+
+export const test = it;
+export const beforeAll = (body: Body): unknown => body();
+/** Summaries for a terminal. */
+export const afterAll = (_body: Body): void => {};
