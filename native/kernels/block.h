@@ -72,6 +72,13 @@ INLINE V splat(typename V::Scalar value) {
   return v;
 }
 
+template <class R, class T>
+INLINE T first_lane(Block<R, T> v) {
+  T lane[Block<R, T>::per_register];
+  store_register(lane, v.r[0]);
+  return lane[0];
+}
+
 template <class V>
 INLINE V load(const typename V::Scalar* p) {
   V v;
@@ -141,6 +148,14 @@ INLINE F32 narrow(const F64* wide, F32) {
 
 INLINE void widen(F64 v, F64* wide) { wide[0] = v; }
 INLINE F64 narrow(const F64* wide, F64) { return wide[0]; }
+
+// Bit i is set where a > b in lane i.
+template <class R, class T>
+INLINE uint32_t mask_greater(Block<R, T> a, Block<R, T> b) {
+  uint32_t mask = 0;
+  for (size_t i = 0; i < a.registers; i++) mask |= mask_greater(a.r[i], b.r[i]) << i * a.per_register;
+  return mask;
+}
 
 // Whether a < b in every lane; false if either is NaN in any.
 template <class R, class T>

@@ -124,7 +124,7 @@ Shift<typename V::Scalar> shift_for(typename V::Scalar max, const Scale<V>& s,
 template <class V>
 struct Term {
   V t, p;
-  INLINE V value() const { return fma(t, p, t); }
+  INLINE V value() const { return muladd(t, p, t); }
 };
 
 // Everything a term needs, in registers.
@@ -144,7 +144,7 @@ struct Exp {
     x = max_number(lower, x);            // NaN stays
     const V z = muladd(x, c_hi, magic);  // n + constants, in the low bits of the significand
     const V n = sub(z, magic);           // exact
-    return {pow2(z), polynomial(fma(x, c_lo, fms(x, c_hi, n)))};
+    return {pow2(z), polynomial(muladd(x, c_lo, fms(x, c_hi, n)))};
   }
 
   static INLINE F32 polynomial(F32 r) {

@@ -28,8 +28,25 @@ INLINE Wide<D> reciprocal(Wide<D> sum) {
   const D one = constant<D>(1), s = add(sum.hi, sum.lo), inverse = div(one, s);
   const D lost = add(sub(sum.hi, s), sum.lo);
   const D excess = muladd(inverse, lost, fms(inverse, s, one));  // inverse * sum - 1
-  const D unit = constant<D>(power_of_two(ExpTraits<V>::lift)), hi = mul(inverse, unit);
+  const D hi = mul(inverse, constant<D>(power_of_two(ExpTraits<V>::lift)));
   return {hi, sub(constant<D>(0), mul(excess, hi))};
+}
+
+// 2^lift / sum for the rows in the lanes of V, as a factor in two parts. A division of floats and a Newton step
+// (error < 2^-45) take a third of the time of a division of doubles.
+INLINE void factor(const Wide<F64>* sum, F32& hi, F32& lo) {
+  const F64 whole[2] = {sum[0].hi, sum[1].hi};
+  const F32 s = narrow(whole, F32()), one = splat<F32>(1), inverse = div(one, s);
+  F64 back[2];
+  widen(s, back);
+  const F64 rest[2] = {sub(whole[0], back[0]), sub(whole[1], back[1])};
+  const F32 excess = muladd(inverse, narrow(rest, F32()), fms(inverse, s, one));  // inverse * sum - 1
+  hi = mul(inverse, splat<F32>(float(power_of_two(ExpTraits<F32>::lift))));
+  lo = sub(splat<F32>(0), mul(excess, hi));
+}
+INLINE void factor(const Wide<F64>* sum, F64& hi, F64& lo) {
+  const Wide<F64> inverse = reciprocal<F64>(sum[0]);
+  hi = inverse.hi, lo = inverse.lo;
 }
 
 // log(sum of all terms / term of the maximum), where `rest` is the sum of the terms below the maximum and `count`

@@ -1,13 +1,19 @@
 // Compiled once per ISA: SIMD_HEADER names the register vocabulary and KERNELS the table.
 #include SIMD_HEADER
 
+#include "cross_entropy.h"
 #include "lanes.h"
+#include "short_rows.h"
+#include "top_k.h"
 
 namespace {
 
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
+  if (p.op == Op::crossEntropy) return CrossEntropySolver<V>(p).solve(begin, end);
+  if (p.op == Op::topK) return TopKSolver<V>(p).solve(begin, end);
   if (LaneSolver<V>::suits(p)) return LaneSolver<V>(p).solve(begin, end);
+  if (ShortRowSolver<V>::suits(p)) return ShortRowSolver<V>(p).solve(begin, end);
   const RowSolver<V> rows(p);
   for (size_t r = begin; r < end; r++) rows.solve(r);
 }

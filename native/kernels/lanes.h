@@ -14,8 +14,8 @@ template <class V>
 constexpr size_t wides = V::lanes / F64::lanes;  // blocks of doubles to a block of V
 
 // Adds up `live` partial sums as reduce_add adds up lanes: i and i + half, from half the lanes down.
-template <size_t lanes>
-INLINE F64 tree(F64* partial, size_t live) {
+template <size_t lanes, class V>
+INLINE V tree(V* partial, size_t live) {
   for (size_t half = lanes / 2; half > 0; half /= 2) {
     for (size_t i = 0; i + half < live; i++) partial[i] = add(partial[i], partial[i + half]);
     if (live > half) live = half;
@@ -23,28 +23,35 @@ INLINE F64 tree(F64* partial, size_t live) {
   return partial[0];
 }
 
-// The sums of the terms of V::lanes rows. LaneSum's order for a row is kept: class i is added to partial sum i %
-// lanes, then the tree adds up those. Each partial sum is itself a block, of all the rows.
+// The sums of the terms of V::lanes rows, in LaneSum's order for each: class i goes to partial sum i % lanes, and
+// the tree adds up those. Each partial sum is itself a block (or two, of doubles), a row per lane.
 template <class V>
-INLINE void add_class(LaneSum<V>* part, size_t i, Term<V> e) {
-  part[i % V::lanes].add_term(e);
-  if (i / V::lanes % LaneSum<V>::run == LaneSum<V>::run - 1) part[i % V::lanes].end_run();
-}
+struct ClassSums;
 
-// The sums of rows [8 * w, 8 * w + 8) over `live` partial sums.
-INLINE Wide<F64> total(LaneSum<F32>* part, size_t live, size_t w) {
-  F64 partial[F32::lanes];
-  for (size_t i = 0; i < live; i++) partial[i] = w == 0 ? part[i].lo : part[i].hi;
-  return {tree<F32::lanes>(partial, live), splat<F64>(0)};
-}
+template <>
+struct ClassSums<F32> {
+  F64 partial[2][F32::lanes];  // of rows 0 to 7, and 8 to 15
+  F32 small[F32::lanes];
 
-INLINE Wide<F64> total(LaneSum<F64>* part, size_t live, size_t) {
-  F64 partial[F64::lanes], error[F64::lanes];
-  for (size_t i = 0; i < live; i++) {
-    partial[i] = sub(part[i].sum, splat<F64>(LaneSum<F64>::bias)), error[i] = part[i].error;
+  INLINE void put(size_t i, const LaneSum<F32>& s) { partial[0][i] = s.lo, partial[1][i] = s.hi, small[i] = s.small; }
+  INLINE void total(size_t live, Wide<F64>* sum) {
+    F64 rest[2];
+    widen(tree<F32::lanes>(small, live), rest);
+    for (size_t w = 0; w < 2; w++) sum[w] = {add(tree<F32::lanes>(partial[w], live), rest[w]), splat<F64>(0)};
   }
-  return {tree<F64::lanes>(partial, live), tree<F64::lanes>(error, live)};
-}
+};
+
+template <>
+struct ClassSums<F64> {
+  F64 partial[F64::lanes], error[F64::lanes];
+
+  INLINE void put(size_t i, const LaneSum<F64>& s) {
+    partial[i] = sub(s.sum, splat<F64>(s.bias)), error[i] = s.error;
+  }
+  INLINE void total(size_t live, Wide<F64>* sum) {
+    sum[0] = {tree<F64::lanes>(partial, live), tree<F64::lanes>(error, live)};
+  }
+};
 
 template <class V>
 struct LaneSolver {
@@ -72,18 +79,17 @@ struct LaneSolver {
   struct Group {
     size_t row, count;
     bool solvable;
-    V max, magic, lower, count_of_max;
-    F64 wide_max[W], top[W];
-    V hi, lo;         // softmax: the factor
-    F64 log_sum[W];   // logSoftmax, logSumExp
+    V max, top, magic, lower, count_of_max;
+    ClassSums<V> sums;
+    V hi, lo;        // softmax: the factor
+    F64 log_sum[W];  // logSoftmax; for logSumExp, the result; for softmax, what the sum has beside its largest term
+    bool has_singles = false;
   };
 
   template <size_t classes>
   void solve_in(size_t begin, size_t end) const {
     alignas(64) T blocks[classes * L];
-    LaneSum<V> part[most_groups * L];
     Group group[most_groups];
-    const size_t live = n < L ? n : L;
     const size_t groups = p.inner > 1 || n * 2 > classes ? 1 : classes / n < most_groups ? classes / n : most_groups;
     while (begin < end) {
       size_t g = 0;
@@ -101,15 +107,10 @@ struct LaneSolver {
       }
       for (size_t i = 0; i < g; i++) {
         if (!group[i].solvable) continue;
-        LaneSum<V>* sums = part + i * live;
-        for (size_t j = 0; j < live; j++) sums[j] = LaneSum<V>();
-        p.op == Op::softmax ? add_terms(group[i], blocks + i * n * L, sums)
-                            : add_terms_below(group[i], blocks + i * n * L, sums);
-        for (size_t j = 0; j < live; j++) sums[j].end_run();
+        p.op == Op::softmax ? add_terms(group[i], blocks + i * n * L) : add_terms_below(group[i], blocks + i * n * L);
       }
       for (size_t i = 0; i < g; i++) {
-        if (!group[i].solvable) continue;
-        p.op == Op::softmax ? normalizer(group[i], part + i * live, live) : logarithm(group[i], part + i * live, live);
+        if (group[i].solvable) p.op == Op::softmax ? normalizer(group[i]) : logarithm(group[i]);
       }
       for (size_t i = 0; i < g; i++) {
         if (group[i].solvable) {
@@ -127,67 +128,86 @@ struct LaneSolver {
     p.inner == 1 ? load_rows(g.row, g.count, x) : load_columns(g.row, g.count, x);
     V max = load<V>(x);
     for (size_t i = 1; i < n; i++) max = max_number(load<V>(x + i * L), max);
-    F64 magic[W], lower[W];
+    const double vanish = p.op == Op::softmax ? E::vanish : E::log_vanish;
+    const V z = mul(max, splat<V>(T(rows.scale.c))), whole = splat<V>(T(sizeof(T) == 4 ? 0x1.8p23 : 0x1.8p52));
+    const V top = sub(add(z, whole), whole);
+    g.solvable = all_less(absolute(z), splat<V>(T(E::reducible)));
     g.max = max;
-    widen(max, g.wide_max);
-    for (size_t w = 0; w < W; w++) {
-      const F64 z = mul(g.wide_max[w], splat<F64>(rows.scale.c));
-      g.solvable = g.solvable && all_less(absolute(z), splat<F64>(E::reducible));
-      g.top[w] = round_to_integer(z);
-      const F64 step = mul(splat<F64>(E::steps), sub(splat<F64>(E::offset), g.top[w]));
-      magic[w] = add(splat<F64>(E::magic), step);
-      const double vanish = p.op == Op::softmax ? E::vanish : E::log_vanish;
-      lower[w] = mul(sub(g.top[w], splat<F64>(vanish)), splat<F64>(rows.scale.c_inverse));
-    }
-    g.magic = narrow(magic, V());
-    g.lower = narrow(lower, V());
+    g.top = top;
+    // Whole numbers below 2^23 throughout: exact.
+    g.magic = add(splat<V>(T(E::magic)), mul(splat<V>(T(E::steps)), sub(splat<V>(T(E::offset)), top)));
+    g.lower = mul(sub(top, splat<V>(T(vanish))), splat<V>(T(rows.scale.c_inverse)));
   }
 
-  INLINE void add_terms(const Group& g, T* x, LaneSum<V>* sums) const {
+  // Hands classes i, i + L, ... to take(class), run by run, for every partial sum i in turn: it then stays in
+  // registers.
+  template <class Take>
+  INLINE void each_partial(ClassSums<V>& sums, Take take) const {
+    constexpr size_t run = LaneSum<V>::run * L;
+    for (size_t i = 0; i < L && i < n; i++) {
+      LaneSum<V> sum;
+      size_t c = i;
+      for (; c / run < n / run; sum.end_run()) {
+        for (const size_t end = c + run; c < end; c += L) sum.add_term(take(c));
+      }
+      for (; c < n; c += L) sum.add_term(take(c));
+      sums.put(i, sum);
+    }
+  }
+
+  INLINE void add_terms(Group& g, T* x) const {
     const Exp<V, false> exp(rows.scale, g.magic, g.lower);
-    for (size_t i = 0; i < n; i++) {
-      const Term<V> e = exp.term(load<V>(x + i * L));
-      store(x + i * L, e.value());
-      add_class(sums, i, e);
-    }
+    each_partial(g.sums, [&](size_t c) INLINE_LAMBDA {
+      const Term<V> e = exp.term(load<V>(x + c * L));
+      store(x + c * L, e.value());
+      return e;
+    });
   }
 
-  INLINE void add_terms_below(Group& g, const T* x, LaneSum<V>* sums) const {
+  INLINE void add_terms_below(Group& g, const T* x) const {
     const Exp<V, false> exp(rows.scale, g.magic, g.lower);
     V count = splat<V>(0);
-    for (size_t i = 0; i < n; i++) {
-      const V v = load<V>(x + i * L);
+    each_partial(g.sums, [&](size_t c) INLINE_LAMBDA {
+      const V v = load<V>(x + c * L);
       Term<V> e = exp.term(v);
       e.t = zero_if_equal(v, g.max, e.t);
       count = count_if_equal(v, g.max, count);
-      add_class(sums, i, e);
-    }
+      return e;
+    });
     g.count_of_max = count;
   }
 
-  INLINE void normalizer(Group& g, LaneSum<V>* sums, size_t live) const {
-    F64 hi[W], lo[W], rounded[W];
+  INLINE void normalizer(Group& g) const {
+    Wide<F64> sum[W];
+    g.sums.total(n < L ? n : L, sum);
     for (size_t w = 0; w < W; w++) {
-      const Wide<F64> sum = total(sums, live, w);
-      g.solvable = g.solvable && all_less(sum.hi, splat<F64>(__builtin_inf()));  // not if NaN
-      const Wide<F64> inverse = reciprocal<V>(sum);
-      hi[w] = inverse.hi, lo[w] = inverse.lo;
+      g.solvable = g.solvable && all_less(sum[w].hi, splat<F64>(__builtin_inf()));  // not if NaN
     }
-    g.hi = narrow(hi, V());
-    widen(g.hi, rounded);
-    for (size_t w = 0; w < W; w++) lo[w] = add(sub(hi[w], rounded[w]), lo[w]);
-    g.lo = narrow(lo, V());
+    factor(sum, g.hi, g.lo);
+    if (sizeof(T) == 8) return;
+    // See make_one in rows.h.
+    const Term<V> e = Exp<V, false>(rows.scale, g.magic, g.lower).term(g.max);
+    F64 t[W], small[W];
+    widen(e.t, t), widen(mul(e.t, e.p), small);
+    g.has_singles = false;
+    for (size_t w = 0; w < W; w++) {
+      g.log_sum[w] = sub(sum[w].hi, add(t[w], small[w]));
+      g.has_singles = g.has_singles || !all_less(splat<F64>(0), g.log_sum[w]);
+    }
   }
 
-  INLINE void logarithm(Group& g, LaneSum<V>* sums, size_t live) const {
-    F64 count[W];
+  INLINE void logarithm(Group& g) const {
+    F64 count[W], max[W], top[W];
+    Wide<F64> rest[W];
     widen(g.count_of_max, count);
+    widen(g.max, max);
+    widen(g.top, top);
+    g.sums.total(n < L ? n : L, rest);
     for (size_t w = 0; w < W; w++) {
-      const Wide<F64> rest = total(sums, live, w);
-      g.solvable = g.solvable && all_less(rest.hi, splat<F64>(__builtin_inf()));
-      g.log_sum[w] = log_of_sum(rest, count[w], term_of_max<V>(g.wide_max[w], g.top[w], rows.scale64));
+      g.solvable = g.solvable && all_less(rest[w].hi, splat<F64>(__builtin_inf()));
+      g.log_sum[w] = log_of_sum(rest[w], count[w], term_of_max<V>(max[w], top[w], rows.scale64));
       if (p.op != Op::logSumExp) continue;
-      const F64 value = log_sum_exp(g.wide_max[w], g.log_sum[w], rows.scale64);
+      const F64 value = log_sum_exp(max[w], g.log_sum[w], rows.scale64);
       // See RowSolver::logSumExp; strictly less, but for a last bit.
       const F64 least = mul(g.log_sum[w], splat<F64>(1 - 0x1p-50));
       if (sizeof(T) == 4) g.solvable = g.solvable && all_less(least, absolute(value));
@@ -204,12 +224,23 @@ struct LaneSolver {
     if (p.op == Op::softmax) {
       for (size_t i = 0; i < n; i++) store(x + i * L, scaled(load<V>(x + i * L), g.hi, g.lo));
     } else {
+      F64 max[W];
+      widen(g.max, max);
       for (size_t w = 0; w < W; w++) {
-        const LogProbability<T> log_of(g.wide_max[w], g.log_sum[w], p.temperature, rows.scale64);
+        const LogProbability<T> log_of(max[w], g.log_sum[w], p.temperature, rows.scale64);
         for (size_t i = w * F64::lanes; i < n * L; i += L) RowSolver<V>::logs(x + i, x + i, F64::lanes, log_of);
       }
     }
     p.inner == 1 ? store_rows(g.row, g.count, x) : store_columns(g.row, g.count, x);
+    if (p.op == Op::softmax && g.has_singles && p.outType == type_of<T>) polish(g);
+  }
+
+  void polish(const Group& g) const {
+    alignas(64) double beside[L];
+    for (size_t w = 0; w < W; w++) store(beside + w * F64::lanes, g.log_sum[w]);
+    for (size_t i = 0; i < g.count; i++) {
+      if (beside[i] == 0) make_one(reinterpret_cast<T*>(sink_of(p, p.out, p.outType, g.row + i).data), n, p.inner);
+    }
   }
 
   // Rows of n classes to one block per class, and back.

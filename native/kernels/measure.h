@@ -40,9 +40,10 @@ INLINE typename V::Scalar max_of(const typename V::Scalar* x, size_t n) {
 // Ports, AVX-512, of two for arithmetic: clamp 1, reduce 4, polynomial 4, pow2 3, value 1, sum 5.4: 18.4 / 2 = 9.2
 // cycles for 16 elements. (Intel; AMD adds elsewhere, and multiplies 11: 11 half-blocks / 2.)
 template <class V, bool moved, bool stored>
-INLINE void sum_terms(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exp,
-                      typename V::Scalar* terms, LaneSum<V>& sum) {
+INLINE void sum_terms(const typename V::Scalar* x, size_t n, const Exp<V, moved> exp,
+                      typename V::Scalar* terms, LaneSum<V>& total) {
   using T = typename V::Scalar;
+  LaneSum<V> sum = total;  // by value: in registers, or each addition waits for a store
   constexpr size_t L = V::lanes, run = LaneSum<V>::run * L;
   size_t i = 0;
   const auto block = [&](size_t i) INLINE_LAMBDA {
@@ -59,29 +60,33 @@ INLINE void sum_terms(const typename V::Scalar* x, size_t n, const Exp<V, moved>
     if (stored) store_first(terms + i, e.value(), n - i);
     sum.add_term(e);
   }
-  sum.end_run();
+  total = sum;
 }
 
 // Sums for the logarithms: terms of logits other than the maximum, and how many logits equal it. Apart, so that
 // log(1 + 4e-18) is not lost.
-template <class V, bool moved>
-INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exp, V max,
-                      LaneSum<V>& rest, V& count) {
+// All terms are stored in `terms` where that is not null.
+template <class V, bool moved, bool stored = false>
+INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, moved> exp, V max,
+                      LaneSum<V>& total, V& equal, typename V::Scalar* terms = nullptr) {
   using T = typename V::Scalar;
+  LaneSum<V> rest = total;  // by value: in registers, or each addition waits for a store
+  V count = equal;
   constexpr size_t L = V::lanes, run = LaneSum<V>::run * L;
   size_t i = 0;
-  const auto block = [&](V v) INLINE_LAMBDA {
+  const auto block = [&](V v, size_t lanes) INLINE_LAMBDA {
     Term<V> e = exp.term(v);
+    if (stored) lanes == L ? store(terms + i, e.value()) : store_first(terms + i, e.value(), lanes);
     e.t = zero_if_equal(v, max, e.t);
     rest.add_term(e);
     count = count_if_equal(v, max, count);
   };
   for (; i + run <= n; rest.end_run()) {
-    for (const size_t end = i + run; i < end; i += L) block(load<V>(x + i));
+    for (const size_t end = i + run; i < end; i += L) block(load<V>(x + i), L);
   }
-  for (; i + L <= n; i += L) block(load<V>(x + i));
-  if (i < n) block(load_first<V>(x + i, n - i, T(-infinity)));
-  rest.end_run();
+  for (; i + L <= n; i += L) block(load<V>(x + i), L);
+  if (i < n) block(load_first<V>(x + i, n - i, T(-infinity)), n - i);
+  total = rest, equal = count;
 }
 
 template <class V>
@@ -221,7 +226,8 @@ struct Measurer {
     const V max = splat<V>(T(m.max));
     chunks([&](const T* x, size_t n, T* terms) INLINE_LAMBDA {
       if (log) {
-        sum_below(x, n, exp, max, sum, count);
+        terms ? sum_below<V, moved, true>(x, n, exp, max, sum, count, terms)
+              : sum_below<V, moved, false>(x, n, exp, max, sum, count);
       } else {
         terms ? sum_terms<V, moved, true>(x, n, exp, terms, sum) : sum_terms<V, moved, false>(x, n, exp, terms, sum);
       }

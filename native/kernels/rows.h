@@ -10,9 +10,25 @@ struct Factor {
   T hi, lo;
 };
 
+// What turns the logits of a shard of the classes into probabilities.
+template <class T>
+struct Shard {
+  Shift<T> shift;
+  Factor<T> factor;
+  bool sound;  // false for a normalizer so far below the logits that it cannot be theirs: results beyond 2^60
+};
+
 template <class T>
 INLINE Factor<T> factor_of(Wide<double> w) {
   return {T(w.hi), T((w.hi - double(T(w.hi))) + w.lo)};
+}
+
+template <class V>
+INLINE Factor<typename V::Scalar> factor_of(const Measure& m) {
+  const Wide<F64> sum = {splat<F64>(m.sum), splat<F64>(m.sum_lo)}, sums[2] = {sum, sum};
+  V hi, lo;
+  factor(sums, hi, lo);
+  return {first_lane(hi), first_lane(lo)};
 }
 
 // term * factor / 2^lift.
@@ -36,6 +52,15 @@ INLINE void normalize(typename V::Scalar* terms, size_t n, typename V::Scalar un
   if (i < n) store_first(terms + i, scaled(mul(load_first<V>(terms + i, n - i, 0), u), hi, lo), n - i);
 }
 
+// Where all terms but one are too small to change the sum, the probability of that one is 1. Its term was rounded
+// when it was stored and not when it was summed (see LaneSum<F32>), so that 1 - 2^-24 may have come out.
+INLINE void make_one(float* y, size_t n, size_t stride) {
+  for (size_t i = 0; i < n; i++) {
+    if (y[i * stride] > 0.5f) y[i * stride] = 1;
+  }
+}
+INLINE void make_one(double*, size_t, size_t) {}  // double terms are summed as they are stored
+
 template <class V>
 struct RowSolver {
   using T = typename V::Scalar;
@@ -43,10 +68,11 @@ struct RowSolver {
   const Scale<V> scale;
   const Scale<F64> scale64;
   const Measurer<V> measurer;
+  static constexpr double unit_term = ExpTraits<V>::factor * power_of_two(int(ExpTraits<V>::offset));
 
   explicit RowSolver(const Problem& p)
       : p(p), scale(temperature_of<V>(p.temperature)), scale64(temperature_of<F64>(p.temperature)),
-        measurer{scale, scale64, p.op != Op::softmax || p.logNormalizer} {}
+        measurer{scale, scale64, !(p.op == Op::softmax || p.op == Op::topK) || p.logNormalizer} {}
 
   void solve(size_t r) const {
     const Source row = source_of(p, r);
@@ -64,7 +90,9 @@ struct RowSolver {
       T* y = out.place<T>(0, nullptr);
       const Measure m = measurer.plain(row.fetch<T>(0, row.length, nullptr), row.length, nullptr, true, y);
       if (!finite(m)) return (void)settle(row, out, 0, row.length, m, 0);
-      return normalize<V>(y, row.length, 1, factor_of<T>(reciprocal<V>(Wide<double>{m.sum, m.sum_lo})));
+      normalize<V>(y, row.length, 1, factor_of<V>(m));
+      if (is_single(m.sum, m.max)) make_one(y, row.length, 1);
+      return;
     }
     // Terms wait in the output for the sum, unless the row is too long for the second cache; then they are
     // worked out twice, as they are in place, where a second look at the logits may be needed.
@@ -74,9 +102,31 @@ struct RowSolver {
     double tops[span_length / segment_length];
     const Measure m = measurer.row(row, terms, tops);
     if (!settle(row, out, 0, row.length, m, 0)) return;
-    const Factor<T> factor = factor_of<T>(reciprocal<V>(Wide<double>{m.sum, m.sum_lo}));
+    finish(row, out, m, terms, tops, factor_of<V>(m));
+    polish(out, 0, row.length, m);
+  }
+
+  // Whether a sum holds one term, that of the maximum, and nothing else of any weight.
+  bool is_single(double sum, double max) const {
+    if (sizeof(T) == 8 || sum > 1.4143 * unit_term) return false;  // the largest term is within sqrt(2) of 1
+    const Shift<T> shift = shift_for<V>(T(max), scale);
+    const V x = splat<V>(T(max));
+    const Term<V> e = shift.moved ? Exp<V, true>(scale, shift).term(x) : Exp<V, false>(scale, shift).term(x);
+    return sum == double(first_lane(e.t)) + double(first_lane(mul(e.t, e.p)));
+  }
+
+  // Elements [from, to) of a row, written as probabilities.
+  void polish(const Sink& out, size_t from, size_t to, const Measure& m) const {
+    if (out.type != Type::float32 || !is_single(m.sum, m.max)) return;
+    make_one(reinterpret_cast<T*>(out.data) + from * out.stride, to - from, out.stride);
+  }
+
+  // Turns the terms of a row measured as `m`, each segment's under a shift to its top, into terms * factor; where
+  // they were not stored (null), they are worked out again.
+  void finish(const Source& row, const Sink& out, const Measure& m, T* terms, const double* tops,
+              Factor<T> factor) const {
     const Shift<T> shift = shift_for<V>(T(m.max), scale);
-    if (!stored) return emitTerms(row, out, 0, row.length, shift, factor);
+    if (!terms) return emitTerms(row, out, 0, row.length, shift, factor);
     for (size_t at = 0, s = 0; at < row.length; at += segment_length, s++) {
       const size_t n = row.length - at < segment_length ? row.length - at : segment_length;
       const double down = m.top - tops[s];
@@ -123,8 +173,9 @@ struct RowSolver {
     const bool log = p.op == Op::logSoftmax;
     if (!settle(row, out, from, to, m, log ? -__builtin_inf() : 0)) return;
     if (log) return emitLogs(row, out, from, to, m);
-    const Factor<T> factor = factor_of<T>(reciprocal<V>(Wide<double>{m.sum, m.sum_lo}));
+    const Factor<T> factor = factor_of<V>(m);
     emitTerms(row, out, from, to, shift_for<V>(T(m.max), scale), factor);
+    polish(out, from, to, m);
   }
 
   // Writes elements of rows that have no sum (nothing left, NaN, infinities) and says so by false.
@@ -168,11 +219,11 @@ struct RowSolver {
     if (i < n) store_first(y + i, log_of(load_first<F64>(x + i, n - i, 0)), n - i);
   }
 
- private:
   static INLINE bool finite(const Measure& m) {
     return __builtin_fabs(m.max) < __builtin_inf() && m.sum == m.sum;
   }
 
+ private:
   bool has_nan(const Source& row) const {
     alignas(64) T buffer[chunk_length];
     bool nan = false;
@@ -212,17 +263,24 @@ struct RowSolver {
     Measure checked = m;
     if (!(__builtin_fabs(normalizer) < __builtin_inf())) checked.sum = __builtin_nan("");
     if (!settle(row, out, 0, row.length, checked, 0)) return;
+    const Shard<T> shard = shard_of(m, normalizer);
+    if (!shard.sound) return out.fill(0, row.length, __builtin_nan(""));
+    emitTerms(row, out, 0, row.length, shard.shift, shard.factor);
+  }
+
+ public:
+  // Of a shard whose measure is finite, under a finite normalizer.
+  Shard<T> shard_of(const Measure& m, double normalizer) const {
     const double x = m.max * scale64.down * scale64.up;
     const double log_p = fma(x, scale64.inverse, fms(x, scale64.inverse_lo, normalizer));
     double n = round_to_integer(log_p * log2e_hi);
     const double r = muladd(log_p, log2e_lo, fms(log_p, log2e_hi, n));
-    const double over = n > 60 ? (n > 1000 ? 940 : n - 60) : 0;  // a normalizer that is far too small
-    n = n < -4000 ? -4000 : n - over;
-    const double fraction = (1 + Exp<F64, false>::polynomial(r)) * power_of_two(int(over));
+    n = n < -4000 ? -4000 : n;
+    const double fraction = 1 + Exp<F64, false>::polynomial(r);
     const Wide<double> inverse = reciprocal<V>(Wide<double>{m.top_term, m.top_term_lo});
     const double hi = inverse.hi * fraction, lo = muladd(inverse.lo, fraction, fms(inverse.hi, fraction, hi));
     const Shift<T> own = shift_for<V>(T(m.max), scale);
-    emitTerms(row, out, 0, row.length, shift_at<V>(own.top - n, own.origin, scale), factor_of<T>({hi, lo}));
+    return {shift_at<V>(own.top - n, own.origin, scale), factor_of<T>({hi, lo}), n <= 60};
   }
 };
 

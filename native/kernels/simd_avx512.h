@@ -76,6 +76,8 @@ INLINE f32r count_if_equal(f32r a, f32r b, f32r c) {
 INLINE f64r count_if_equal(f64r a, f64r b, f64r c) {
   return _mm512_mask_add_pd(c, _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ), c, _mm512_set1_pd(1));
 }
+INLINE uint32_t mask_greater(f32r a, f32r b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
+INLINE uint32_t mask_greater(f64r a, f64r b) { return _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ); }
 INLINE bool all_less(f32r a, f32r b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ) == 0xffff; }
 INLINE bool all_less(f64r a, f64r b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ) == 0xff; }
 
@@ -96,11 +98,17 @@ INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
       _mm512_add_epi64(_mm512_and_si512(bits, _mm512_set1_epi64(mantissa_bits)), half_root));
 }
 
-// The fixed tree of promise 2: lanes i and i + 4, then + 2, then + 1.
+// The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1.
 INLINE double reduce_add(const f64r* r) {
   const __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(r[0]), _mm512_extractf64x4_pd(r[0], 1));
   const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
   return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+INLINE float reduce_add(const f32r* r) {
+  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(r[0]), _mm512_extractf32x8_ps(r[0], 1));
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 INLINE float reduce_max(const f32r* r) { return _mm512_reduce_max_ps(r[0]); }
 INLINE double reduce_max(const f64r* r) { return _mm512_reduce_max_pd(r[0]); }

@@ -48,14 +48,26 @@ INLINE void store_register_first(double* p, f64r v, size_t count) {
   for (size_t i = 0; i < count; i++) p[i] = v[i];
 }
 
-INLINE f64r load_register_widened(const float* p) { return f64r{double(p[0]), double(p[1])}; }
-INLINE void store_register_narrowed(float* p, f64r v) { p[0] = float(v[0]), p[1] = float(v[1]); }
+typedef float f32h __attribute__((vector_size(8)));
 INLINE void widen_register(f32r v, f64r* half) {
-  half[0] = f64r{double(v[0]), double(v[1])};
-  half[1] = f64r{double(v[2]), double(v[3])};
+  f32h part[2];
+  __builtin_memcpy(part, &v, sizeof v);
+  half[0] = __builtin_convertvector(part[0], f64r);
+  half[1] = __builtin_convertvector(part[1], f64r);
+}
+INLINE f64r load_register_widened(const float* p) {
+  f32h v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return __builtin_convertvector(v, f64r);
+}
+INLINE void store_register_narrowed(float* p, f64r v) {
+  const f32h half = __builtin_convertvector(v, f32h);
+  __builtin_memcpy(p, &half, sizeof half);
 }
 INLINE f32r narrow_registers(f64r lo, f64r hi) {
-  f32r v = {float(lo[0]), float(lo[1]), float(hi[0]), float(hi[1])};
+  const f32h part[2] = {__builtin_convertvector(lo, f32h), __builtin_convertvector(hi, f32h)};
+  f32r v;
+  __builtin_memcpy(&v, part, sizeof v);
   __asm__("" : "+m"(v));  // gcc 12 -O3 takes the rounding away where the floats are widened again
   return v;
 }
@@ -73,7 +85,7 @@ INLINE f64r muladd(f64r a, f64r b, f64r c) { return a * b + c; }
 INLINE double muladd(double a, double b, double c) { return a * b + c; }
 
 // A product of floats is exact in double; the sum then rounds to 53 bits before it rounds to 24.
-INLINE f32r fma(f32r a, f32r b, f32r c) {
+__attribute__((noinline)) f32r fma(f32r a, f32r b, f32r c) {
   f64r x[2], y[2], z[2];
   widen_register(a, x), widen_register(b, y), widen_register(c, z);
   return narrow_registers(x[0] * y[0] + z[0], x[1] * y[1] + z[1]);
@@ -87,11 +99,11 @@ INLINE D fma_in_parts(D a, D b, D c, D splitter) {
   const D sum = product + c, back = sum - product;
   return sum + (((product - (sum - back)) + (c - back)) + error);
 }
-INLINE double fma(double a, double b, double c) {
+__attribute__((noinline)) double fma(double a, double b, double c) {
   const double plain = a * b + c, split = fma_in_parts(a, b, c, 0x1p27 + 1);
   return split - split == 0 ? split : plain;  // infinities, and operands too large to split
 }
-INLINE f64r fma(f64r a, f64r b, f64r c) {
+__attribute__((noinline)) f64r fma(f64r a, f64r b, f64r c) {
   const f64r plain = a * b + c, split = fma_in_parts(a, b, c, splat_register(0x1p27 + 1));
   const i64r good = split - split == splat_register(0.0);
   return (f64r)(((i64r)split & good) | ((i64r)plain & ~good));
@@ -113,6 +125,14 @@ INLINE f32r zero_if_equal(f32r a, f32r b, f32r c) { return (f32r)((i32r)c & (a !
 INLINE f64r zero_if_equal(f64r a, f64r b, f64r c) { return (f64r)((i64r)c & (a != b)); }
 INLINE f32r count_if_equal(f32r a, f32r b, f32r c) { return c + (f32r)((i32r)splat_register(1.0f) & (a == b)); }
 INLINE f64r count_if_equal(f64r a, f64r b, f64r c) { return c + (f64r)((i64r)splat_register(1.0) & (a == b)); }
+INLINE uint32_t mask_greater(f32r a, f32r b) {
+  const i32r bits = (a > b) & i32r{1, 2, 4, 8};
+  return uint32_t(bits[0] | bits[1] | bits[2] | bits[3]);
+}
+INLINE uint32_t mask_greater(f64r a, f64r b) {
+  const i64r bits = (a > b) & i64r{1, 2};
+  return uint32_t(bits[0] | bits[1]);
+}
 INLINE bool all_less(f32r a, f32r b) {
   const i32r less = a < b;
   return (less[0] & less[1] & less[2] & less[3]) != 0;
@@ -136,10 +156,14 @@ INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
   m = (f64r)((bits & mantissa_bits) + half_root_bits);
 }
 
-// The fixed tree of promise 2: lanes i and i + 4, then + 2, then + 1.
+// The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1.
 INLINE double reduce_add(const f64r* r) {
   const f64r two = (r[0] + r[2]) + (r[1] + r[3]);
   return two[0] + two[1];
+}
+INLINE float reduce_add(const f32r* r) {
+  const f32r four = (r[0] + r[2]) + (r[1] + r[3]);
+  return (four[0] + four[2]) + (four[1] + four[3]);
 }
 INLINE float reduce_max(const f32r* r) {
   const f32r m = max_number(max_number(r[0], r[1]), max_number(r[2], r[3]));
