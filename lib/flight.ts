@@ -41,7 +41,8 @@ export async function onPrivateMemory(
   signal?.throwIfAborted();
   const copied = viewsToCopy(problem, signal);
   const bytes = copied.reduce((sum, [, view]) => sum + view.byteLength, 0);
-  await takeOff(bytes, signal);
+  const turn = takeOff(bytes, signal);
+  if (turn !== undefined) await turn;
   const memory: Memory[] = [];
   try {
     const own: { [name: string]: unknown } = { ...problem };
@@ -52,6 +53,7 @@ export async function onPrivateMemory(
       const copy = viewOver(view, buffer);
       own[name] = copy;
       if (outputs.has(name)) results.push([view, copy]);
+      else if (view.byteLength <= sliceBytes) copy.set(view as Data);
       else await copyInSlices(view, copy, name, signal);
     }
     signal?.throwIfAborted();
@@ -75,7 +77,8 @@ function viewsToCopy(problem: Problem, signal: AbortSignal | undefined): [string
     if (!ArrayBuffer.isView(view) || (view as View).length === 0) continue;
     if (!isShared(view) || (signal !== undefined && outputs.has(name))) list.push([name, view as View]);
   }
-  return list;
+  // What is copied at once comes first, so that small calls see their arguments as they were when they were made.
+  return list.sort(([, a], [, b]) => a.byteLength - b.byteLength);
 }
 
 function isShared(view: ArrayBufferView): boolean {
@@ -102,8 +105,7 @@ async function copyInSlices(
       if (from.length !== length || to.length !== length)
         throw typeError('memory that stays until the promise settles', name, from, 'ERR_DETACHED');
     }
-    if (length <= step) to.set(from as Data);
-    else to.set(from.subarray(at, at + step) as Data, at);
+    to.set(from.subarray(at, at + step) as Data, at);
   }
 }
 
@@ -119,13 +121,13 @@ function keep(buffer: Memory): void {
   while (bytes > keptLimit || kept.length > 16) bytes -= (kept.shift() as Memory).byteLength;
 }
 
-/** Waits, first come first served, until `bytes` more may be in flight. */
-async function takeOff(bytes: number, signal: AbortSignal | undefined): Promise<void> {
+/** Waits, first come first served, until `bytes` more may be in flight; undefined where they may at once. */
+function takeOff(bytes: number, signal: AbortSignal | undefined): Promise<void> | undefined {
   if (waiting.length === 0 && mayFly(bytes)) {
     inFlight += bytes;
-    return;
+    return undefined;
   }
-  await new Promise<void>((resolve, reject) => {
+  return new Promise<void>((resolve, reject) => {
     const place = { bytes, start };
     const leave = () => {
       const at = waiting.indexOf(place);

@@ -271,10 +271,13 @@ struct RowSolver {
  public:
   // Of a shard whose measure is finite, under a finite normalizer.
   Shard<T> shard_of(const Measure& m, double normalizer) const {
-    const double x = m.max * scale64.down * scale64.up;
-    const double log_p = fma(x, scale64.inverse, fms(x, scale64.inverse_lo, normalizer));
+    // max / T - N as an unevaluated sum: it goes into an exponent, where its absolute error counts.
+    const double x = m.max * scale64.down * scale64.up, quotient = x * scale64.inverse;
+    const double quotient_lo = muladd(x, scale64.inverse_lo, fms(x, scale64.inverse, quotient));
+    const double log_p = quotient - normalizer, back = log_p - quotient;
+    const double log_p_lo = ((quotient - (log_p - back)) - (normalizer + back)) + quotient_lo;
     double n = round_to_integer(log_p * log2e_hi);
-    const double r = muladd(log_p, log2e_lo, fms(log_p, log2e_hi, n));
+    const double r = (fms(log_p, log2e_hi, n) + log_p * log2e_lo) + log_p_lo * log2e_hi;
     n = n < -4000 ? -4000 : n;
     const double fraction = 1 + Exp<F64, false>::polynomial(r);
     const Wide<double> inverse = reciprocal<V>(Wide<double>{m.top_term, m.top_term_lo});
