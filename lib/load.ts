@@ -27,7 +27,8 @@ function load(): Addon | Error {
       `No native addon for ${platform}-${arch} on Node ${process.version}, so pure TypeScript serves: ${why}\n` +
         'Possible solutions:\n' +
         '- Install again, with the files of the package complete (prebuilds/ holds the binaries)\n' +
-        '- Build it here: npm explore simd-softmax -- npm run build:native (wants CMake and a C++ compiler)\n' +
+        '- Build it here, with CMake and a C++ compiler: npm install --no-save cmake-js node-addon-api && ' +
+        'npm explore simd-softmax -- npm run build:native\n' +
         '- Start Node without --no-addons',
       { cause },
     );

@@ -15,7 +15,7 @@ function missing() {
     createRequire(import.meta.url).resolve('cmake-js/package.json');
     return '';
   } catch {
-    return 'cmake-js';
+    return 'cmake-js (npm install --no-save cmake-js node-addon-api)';
   }
 }
 
