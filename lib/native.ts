@@ -4,6 +4,7 @@
  * C++ side longer than scoring four classes.
  */
 import { newSharedMemory, onPrivateMemory } from './flight.js';
+import { jsBackend } from './js/index.js';
 import { addon } from './load.js';
 import type { Backend, Bound, Data, ElementType, Op, Problem } from './problem.js';
 
@@ -97,12 +98,14 @@ export function nativeBackend(isa: string): Backend {
     kind: 'native',
     isa,
     run(problem) {
+      if (problem.op === 'sample') return jsBackend.run(problem); // no kernel of its own yet
       writeHeader(kernels, problem);
       if (!isPlain(problem)) native.solve(...operandsOf(problem));
       else if (isSmall(problem)) solveSmall(native, problem);
       else native.solve(problem.x, problem.out);
     },
     runAsync(problem, signal) {
+      if (problem.op === 'sample') return jsBackend.runAsync(problem, signal);
       return onPrivateMemory(problem, signal, (own) => submit(native, kernels, own, signal));
     },
     bind(problem): Bound {
