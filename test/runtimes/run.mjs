@@ -61,7 +61,7 @@ const runtimes = [
     name: 'Node',
     platform: 'win32-x64',
     how: ' (wine)',
-    needs: [['wine', 'wine64']],
+    needs: [['wine', 'wine wine64']],
     // Under wine, Node cannot write to a pipe.
     command: () => [
       ...['sh', '-c', 'wine "$@" >wine.out; code=$?; cat wine.out; exit $code', 'wine'],
