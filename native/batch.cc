@@ -23,7 +23,8 @@ Batch::Batch(const Kernels& kernels, const Problem& problem, size_t limit) : ker
   by_spans = !p.offsets && !p.lengths && !p.logNormalizer && rows < 4 * limit && p.length > span_length &&
              (p.op == Op::softmax || p.op == Op::logSoftmax || p.op == Op::logSumExp);
   by_spans ? (void)(blocks = ceiling(p.length, span_length)) : cut_rows(elements);
-  if (elements >= worth_sharing) useful = std::max<size_t>(std::min({limit, blocks, elements / (worth_sharing / 2)}), 1);
+  if (elements >= worth_sharing)
+    useful = std::max<size_t>(std::min({limit, blocks, elements / (worth_sharing / 2)}), 1);
 }
 
 void Batch::cut_rows(size_t elements) {

@@ -20,13 +20,46 @@ namespace {
 
 // The twins of `field` and `operands` in lib/native.ts.
 enum Field {
-  kernels_, op_, type_, out_type_, outer_, length_, inner_, elements_, temperature_, threads_, where_shared_,
-  normalizer_shared_, k_, count_, keep_top_, top_p_, min_p_, seed_low_, seed_high_, log_probabilities_type_,
-  ignore_index_, label_smoothing_, gradient_scale_, handle_, field_count
+  kernels_,
+  op_,
+  type_,
+  out_type_,
+  outer_,
+  length_,
+  inner_,
+  elements_,
+  temperature_,
+  threads_,
+  where_shared_,
+  normalizer_shared_,
+  k_,
+  count_,
+  keep_top_,
+  top_p_,
+  min_p_,
+  seed_low_,
+  seed_high_,
+  log_probabilities_type_,
+  ignore_index_,
+  label_smoothing_,
+  gradient_scale_,
+  handle_,
+  field_count
 };
 enum Operand {
-  x_, out_, where, lengths, offsets, log_normalizer, indices, log_probabilities, targets, target_probabilities,
-  weights, gradient, operand_count
+  x_,
+  out_,
+  where,
+  lengths,
+  offsets,
+  log_normalizer,
+  indices,
+  log_probabilities,
+  targets,
+  target_probabilities,
+  weights,
+  gradient,
+  operand_count
 };
 
 size_t size_of(Type type) { return type == Type::float64 ? 8 : type == Type::float32 ? 4 : 2; }
@@ -74,7 +107,8 @@ class AsyncBatch : public Batch {
     // The environment may let go of this batch, and go away, before the call returns; drain() waits for that.
     Environment& calling = environment;
     calling.landing++;
-    napi_call_threadsafe_function(calling.landed, reinterpret_cast<void*>(uintptr_t(handle)), napi_tsfn_nonblocking);
+    napi_call_threadsafe_function(calling.landed, reinterpret_cast<void*>(uintptr_t(handle)),
+                                  napi_tsfn_nonblocking);
     calling.landing--;
   }
 
@@ -397,7 +431,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   napi_set_instance_data(
       env, environment, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); }, nullptr);
   Pool::instance().enter();
-  napi_add_env_cleanup_hook(env, [](void*) { Pool::instance().leave(); }, nullptr);
+  napi_add_env_cleanup_hook(
+      env, [](void*) { Pool::instance().leave(); }, nullptr);
 
   Napi::Array isas = Napi::Array::New(env);
   for (const Kernels* kernels : supported_kernels()) isas[isas.Length()] = kernels->name;

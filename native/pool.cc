@@ -109,8 +109,7 @@ void Pool::leave() {
 void Pool::start_workers(size_t count) {
   try {
     while (workers.size() < std::min(count, available)) workers.emplace_back([this] { work(); });
-  } catch (const std::system_error&) {
-  }
+  } catch (const std::system_error&) {}
 }
 
 // The first job in the queue that has blocks left and room for a helper. Whoever looks next sees the other jobs
@@ -163,7 +162,8 @@ bool Pool::open_stage(Lock& lock, const std::shared_ptr<Job>& job) {
     crowded = queue.size() > 1;
     ended.notify_all();
   }
-  for (size_t i = job->has_caller ? 1 : 0; i < std::min(blocks, job->limit + job->has_caller); i++) wake.notify_one();
+  for (size_t i = job->has_caller ? 1 : 0; i < std::min(blocks, job->limit + job->has_caller); i++)
+    wake.notify_one();
   return blocks > 0;
 }
 

@@ -17,7 +17,7 @@ struct Problem {
 
   const void* x;
   void* out;
-  const uint8_t* where;     // 1 = takes part: a byte per element of x, or `length` bytes for every row
+  const uint8_t* where;  // 1 = takes part: a byte per element of x, or `length` bytes for every row
   bool whereShared;
   const uint32_t* lengths;  // valid prefix of each row
   const uint32_t* offsets;  // ragged rows: outer + 1 offsets into x

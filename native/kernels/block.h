@@ -29,23 +29,23 @@ struct Block {
 using F32 = Block<f32r, float>;
 using F64 = Block<f64r, double>;
 
-#define LIFT1(name)                                                                                          \
-  template <class R, class T>                                                                                \
-  INLINE Block<R, T> name(Block<R, T> a) {                                                                   \
-    for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i]);                               \
-    return a;                                                                                                \
+#define LIFT1(name)                                                            \
+  template <class R, class T>                                                  \
+  INLINE Block<R, T> name(Block<R, T> a) {                                     \
+    for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i]); \
+    return a;                                                                  \
   }
-#define LIFT2(name)                                                                                          \
-  template <class R, class T>                                                                                \
-  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b) {                                                    \
-    for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i], b.r[i]);                       \
-    return a;                                                                                                \
+#define LIFT2(name)                                                                    \
+  template <class R, class T>                                                          \
+  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b) {                              \
+    for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i], b.r[i]); \
+    return a;                                                                          \
   }
-#define LIFT3(name)                                                                                          \
-  template <class R, class T>                                                                                \
-  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b, Block<R, T> c) {                                     \
-    for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i], b.r[i], c.r[i]);               \
-    return a;                                                                                                \
+#define LIFT3(name)                                                                            \
+  template <class R, class T>                                                                  \
+  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b, Block<R, T> c) {                       \
+    for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i], b.r[i], c.r[i]); \
+    return a;                                                                                  \
   }
 
 LIFT2(add)
@@ -187,9 +187,13 @@ INLINE void split_exponent(double u, double& k, double& m) {
 template <class D>
 INLINE D constant(double v);
 template <>
-INLINE F64 constant<F64>(double v) { return splat<F64>(v); }
+INLINE F64 constant<F64>(double v) {
+  return splat<F64>(v);
+}
 template <>
-INLINE double constant<double>(double v) { return v; }
+INLINE double constant<double>(double v) {
+  return v;
+}
 
 // A panel is V::lanes rows of a few neighbouring columns (16 bytes of each row): column[j] lane i is
 // base[i * stride + j]. Rows from `rows` on repeat the last one when loaded and are not stored.
@@ -204,8 +208,7 @@ INLINE void load_panel(const typename V::Scalar* base, size_t stride, size_t row
     if (rows == V::lanes) {
       load_panel_registers([=](size_t row) { return base + (at + row) * stride; }, c);
     } else {
-      load_panel_registers(
-          [=](size_t row) { return base + (at + row < rows ? at + row : rows - 1) * stride; }, c);
+      load_panel_registers([=](size_t row) { return base + (at + row < rows ? at + row : rows - 1) * stride; }, c);
     }
     for (size_t j = 0; j < panel_columns<V>; j++) column[j].r[i] = c[j];
   }

@@ -13,10 +13,10 @@ constexpr double log2e_hi = 0x1.71547652b82fep+0, log2e_lo = 0x1.777d0ffda0d24p-
 // entry's 2^23 significands, for which the eight roundings err least: within 0.0463 * 2^-24 relative each,
 // eleven times better than rounding 2^(j/8) itself. K cancels in every quotient.
 constexpr uint32_t table_entry(uint32_t bits, uint32_t j) { return bits - (j << 20); }
-alignas(32) constexpr uint32_t pow2_table[8] = {
-    table_entry(0x3fb48e45, 0), table_entry(0x3fc4e5be, 1), table_entry(0x3fd6b7da, 2),
-    table_entry(0x3fea26de, 3), table_entry(0x3fff5829, 4), table_entry(0x400b3a3e, 5),
-    table_entry(0x4017d424, 6), table_entry(0x40259202, 7)};
+alignas(32) constexpr uint32_t pow2_table[8] = {table_entry(0x3fb48e45, 0), table_entry(0x3fc4e5be, 1),
+                                                table_entry(0x3fd6b7da, 2), table_entry(0x3fea26de, 3),
+                                                table_entry(0x3fff5829, 4), table_entry(0x400b3a3e, 5),
+                                                table_entry(0x4017d424, 6), table_entry(0x40259202, 7)};
 constexpr double table_factor = 1.41059171764513050212;
 
 // float32: 2^(r/8) - 1 = r * (p[0] + r * (p[1] + r * (p[2] + r * p[3]))) on |r| <= 0.504, relative error of

@@ -113,10 +113,10 @@ struct CrossEntropySolver {
   struct Coefficients {
     const Problem& p;
     const Source& row;
-    Source q;         // the target's distribution; no data for a class
-    size_t target;    // or the class
-    double weight;    // of that class, before weights[]
-    double even;      // what label smoothing adds to every class
+    Source q;       // the target's distribution; no data for a class
+    size_t target;  // or the class
+    double weight;  // of that class, before weights[]
+    double even;    // what label smoothing adds to every class
     bool weighted;
 
     // Those of classes [from, from + count).

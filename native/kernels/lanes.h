@@ -7,8 +7,8 @@
 
 namespace {
 
-constexpr size_t few_classes = 64;      // longest contiguous row worth transposing
-constexpr size_t column_classes = 1024; // longest row along another axis that is solved in lanes
+constexpr size_t few_classes = 64;       // longest contiguous row worth transposing
+constexpr size_t column_classes = 1024;  // longest row along another axis that is solved in lanes
 
 template <class V>
 constexpr size_t wides = V::lanes / F64::lanes;  // blocks of doubles to a block of V
@@ -33,7 +33,9 @@ struct ClassSums<F32> {
   F64 partial[2][F32::lanes];  // of rows 0 to 7, and 8 to 15
   F32 small[F32::lanes];
 
-  INLINE void put(size_t i, const LaneSum<F32>& s) { partial[0][i] = s.lo, partial[1][i] = s.hi, small[i] = s.small; }
+  INLINE void put(size_t i, const LaneSum<F32>& s) {
+    partial[0][i] = s.lo, partial[1][i] = s.hi, small[i] = s.small;
+  }
   INLINE void total(size_t live, Wide<F64>* sum) {
     F64 rest[2];
     widen(tree<F32::lanes>(small, live), rest);
@@ -58,7 +60,7 @@ struct LaneSolver {
   using T = typename V::Scalar;
   static constexpr size_t L = V::lanes, W = wides<V>;
   // Groups of short rows go through each step together, so that the latencies of a step overlap.
-  static constexpr size_t most_groups = 8;
+  static constexpr size_t most_groups = 8, column_groups = 4;
   const Problem& p;
   const RowSolver<V> rows;
   const size_t n;
@@ -72,7 +74,20 @@ struct LaneSolver {
   }
 
   void solve(size_t begin, size_t end) const {
-    p.inner == 1 ? solve_in<few_classes>(begin, end) : solve_in<column_classes>(begin, end);
+    if (p.inner == 1) {
+      alignas(64) T blocks[few_classes * L];
+      solve_in(begin, end, blocks, few_classes / n);
+    } else {
+      // Neighbouring groups of columns share pages and lines next to each other.
+      T* blocks = static_cast<T*>(__builtin_malloc(column_groups * n * L * sizeof(T) + 64));
+      T* aligned = reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(blocks) + 63) / 64 * 64);
+      if (blocks) {
+        solve_in(begin, end, aligned, column_groups);
+      } else {
+        for (size_t r = begin; r < end; r++) rows.solve(r);
+      }
+      __builtin_free(blocks);
+    }
   }
 
  private:
@@ -81,16 +96,15 @@ struct LaneSolver {
     bool solvable;
     V max, top, magic, lower, count_of_max;
     ClassSums<V> sums;
-    V hi, lo;        // softmax: the factor
-    F64 log_sum[W];  // logSoftmax; for logSumExp, the result; for softmax, what the sum has beside its largest term
+    V hi, lo;  // softmax: the factor
+    F64 log_sum
+        [W];  // logSoftmax; for logSumExp, the result; for softmax, what the sum has beside its largest term
     bool has_singles = false;
   };
 
-  template <size_t classes>
-  void solve_in(size_t begin, size_t end) const {
-    alignas(64) T blocks[classes * L];
+  void solve_in(size_t begin, size_t end, T* blocks, size_t room) const {
     Group group[most_groups];
-    const size_t groups = p.inner > 1 || n * 2 > classes ? 1 : classes / n < most_groups ? classes / n : most_groups;
+    const size_t groups = room < most_groups ? room : most_groups;
     while (begin < end) {
       size_t g = 0;
       for (; g < groups && begin < end; g++) {
@@ -102,30 +116,61 @@ struct LaneSolver {
         group[g].solvable = count > L / 8 && !rows.scale.extreme;
         begin += group[g].count;
       }
+      load_groups(group, g, blocks);
       for (size_t i = 0; i < g; i++) {
         if (group[i].solvable) shift(group[i], blocks + i * n * L);
       }
       for (size_t i = 0; i < g; i++) {
         if (!group[i].solvable) continue;
-        p.op == Op::softmax ? add_terms(group[i], blocks + i * n * L) : add_terms_below(group[i], blocks + i * n * L);
+        p.op == Op::softmax ? add_terms(group[i], blocks + i * n * L)
+                            : add_terms_below(group[i], blocks + i * n * L);
       }
       for (size_t i = 0; i < g; i++) {
         if (group[i].solvable) p.op == Op::softmax ? normalizer(group[i]) : logarithm(group[i]);
       }
       for (size_t i = 0; i < g; i++) {
-        if (group[i].solvable) {
-          write(group[i], blocks + i * n * L);
-        } else {
+        if (group[i].solvable) emit(group[i], blocks + i * n * L);
+      }
+      if (p.op != Op::logSumExp) store_groups(group, g, blocks);
+      for (size_t i = 0; i < g; i++) {
+        if (!group[i].solvable) {
           for (size_t r = 0; r < group[i].count; r++) rows.solve(group[i].row + r);
+        } else if (p.op == Op::softmax && group[i].has_singles && p.outType == type_of<T>) {
+          polish(group[i]);
         }
       }
     }
   }
 
-  // Loads a group, finds its maxima, and the shifts for them.
-  INLINE void shift(Group& g, T* x) const {
+  INLINE void load_groups(const Group* group, size_t count, T* blocks) const {
+    if (p.inner == 1) {
+      for (size_t i = 0; i < count; i++) {
+        if (group[i].solvable) load_rows(group[i].row, group[i].count, blocks + i * n * L);
+      }
+    } else {
+      for (size_t c = 0; c < n; c++) {
+        for (size_t i = 0; i < count; i++) load_column(group[i], c, blocks + (i * n + c) * L);
+      }
+    }
+  }
+
+  INLINE void store_groups(const Group* group, size_t count, const T* blocks) const {
+    if (p.inner == 1) {
+      for (size_t i = 0; i < count; i++) {
+        if (group[i].solvable) store_rows(group[i].row, group[i].count, blocks + i * n * L);
+      }
+    } else {
+      for (size_t c = 0; c < n; c++) {
+        for (size_t i = 0; i < count; i++) {
+          if (group[i].solvable) store_column(group[i], c, blocks + (i * n + c) * L);
+        }
+      }
+    }
+  }
+
+  // Finds the maxima of a group, and the shifts for them.
+  INLINE void shift(Group& g, const T* x) const {
     using E = ExpTraits<V>;
-    p.inner == 1 ? load_rows(g.row, g.count, x) : load_columns(g.row, g.count, x);
     V max = load<V>(x);
     for (size_t i = 1; i < n; i++) max = max_number(load<V>(x + i * L), max);
     const double vanish = p.op == Op::softmax ? E::vanish : E::log_vanish;
@@ -215,7 +260,8 @@ struct LaneSolver {
     }
   }
 
-  INLINE void write(const Group& g, T* x) const {
+  // Turns terms, or logits, into results.
+  INLINE void emit(const Group& g, T* x) const {
     if (p.op == Op::logSumExp) {
       alignas(64) T value[L];
       store(value, narrow(g.log_sum, V()));
@@ -231,8 +277,6 @@ struct LaneSolver {
         for (size_t i = w * F64::lanes; i < n * L; i += L) RowSolver<V>::logs(x + i, x + i, F64::lanes, log_of);
       }
     }
-    p.inner == 1 ? store_rows(g.row, g.count, x) : store_columns(g.row, g.count, x);
-    if (p.op == Op::softmax && g.has_singles && p.outType == type_of<T>) polish(g);
   }
 
   void polish(const Group& g) const {
@@ -276,28 +320,19 @@ struct LaneSolver {
   }
 
   // Neighbouring rows along another axis to one block per class, and back.
-  void load_columns(size_t row, size_t count, T* blocks) const {
-    const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, count};
-    const size_t at = row / p.inner * n * p.inner + row % p.inner;
-    for (size_t i = 0; i < n; i++) {
-      alignas(64) T buffer[L];
-      const T* x = flat.fetch(at + i * p.inner, count, buffer);
-      store(blocks + i * L, count == L ? load<V>(x) : load_first<V>(x, count, 0));
-    }
+  INLINE void load_column(const Group& g, size_t c, T* block) const {
+    alignas(64) T buffer[L];
+    const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, g.count};
+    const T* x = flat.fetch(start_of(p, g.row) + c * p.inner, g.count, buffer);
+    store(block, g.count == L ? load<V>(x) : load_first<V>(x, g.count, 0));
   }
 
-  void store_columns(size_t row, size_t count, const T* blocks) const {
+  INLINE void store_column(const Group& g, size_t c, const T* block) const {
     const Sink out = {static_cast<char*>(p.out), p.outType, 1};
-    const size_t at = row / p.inner * n * p.inner + row % p.inner;
-    if (out.direct<T>()) {
-      T* y = reinterpret_cast<T*>(out.data) + at;
-      for (size_t i = 0; i < n; i++) {
-        count == L ? store(y + i * p.inner, load<V>(blocks + i * L))
-                   : store_first(y + i * p.inner, load<V>(blocks + i * L), count);
-      }
-    } else {
-      for (size_t i = 0; i < n; i++) out.copy(at + i * p.inner, count, blocks + i * L);
-    }
+    const size_t at = start_of(p, g.row) + c * p.inner;
+    if (!out.direct<T>()) return out.copy(at, g.count, block);
+    T* y = reinterpret_cast<T*>(out.data) + at;
+    g.count == L ? store(y, load<V>(block)) : store_first(y, load<V>(block), g.count);
   }
 };
 

@@ -40,13 +40,15 @@ INLINE typename V::Scalar max_of(const typename V::Scalar* x, size_t n) {
 // Ports, AVX-512, of two for arithmetic: clamp 1, reduce 4, polynomial 4, pow2 3, value 1, sum 5.4: 18.4 / 2 = 9.2
 // cycles for 16 elements. (Intel; AMD adds elsewhere, and multiplies 11: 11 half-blocks / 2.)
 template <class V, bool moved, bool stored>
-INLINE void sum_terms(const typename V::Scalar* x, size_t n, const Exp<V, moved> exp,
-                      typename V::Scalar* terms, LaneSum<V>& total) {
+INLINE void sum_terms(const typename V::Scalar* x, size_t n, const Exp<V, moved> exp, typename V::Scalar* terms,
+                      LaneSum<V>& total) {
   using T = typename V::Scalar;
   LaneSum<V> sum = total;  // by value: in registers, or each addition waits for a store
   constexpr size_t L = V::lanes, run = LaneSum<V>::run * L;
   size_t i = 0;
   const auto block = [&](size_t i) INLINE_LAMBDA {
+    // The next segment comes from memory while this one is worked on: else the maximum would wait for it.
+    __builtin_prefetch(x + i + segment_length, 0, 2);
     const Term<V> e = exp.term(load<V>(x + i));
     if (stored) store(terms + i, e.value());
     sum.add_term(e);
@@ -67,14 +69,15 @@ INLINE void sum_terms(const typename V::Scalar* x, size_t n, const Exp<V, moved>
 // log(1 + 4e-18) is not lost.
 // All terms are stored in `terms` where that is not null.
 template <class V, bool moved, bool stored = false>
-INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, moved> exp, V max,
-                      LaneSum<V>& total, V& equal, typename V::Scalar* terms = nullptr) {
+INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, moved> exp, V max, LaneSum<V>& total,
+                      V& equal, typename V::Scalar* terms = nullptr) {
   using T = typename V::Scalar;
   LaneSum<V> rest = total;  // by value: in registers, or each addition waits for a store
   V count = equal;
   constexpr size_t L = V::lanes, run = LaneSum<V>::run * L;
   size_t i = 0;
   const auto block = [&](V v, size_t lanes) INLINE_LAMBDA {
+    __builtin_prefetch(x + i + segment_length, 0, 2);
     Term<V> e = exp.term(v);
     if (stored) lanes == L ? store(terms + i, e.value()) : store_first(terms + i, e.value(), lanes);
     e.t = zero_if_equal(v, max, e.t);
@@ -141,14 +144,12 @@ struct Measurer {
       const T part = max_of<V>(row.fetch(i, n, buffer), n);
       max = part > max ? part : max;
     }
-    return under(
-        max, whole, to - from == row.length,
-        [&](auto&& sum) {
-          for (size_t i = from; i < to; i += chunk_length) {
-            const size_t n = to - i < chunk_length ? to - i : chunk_length;
-            sum(row.fetch(i, n, buffer), n, terms ? terms + (i - from) : nullptr);
-          }
-        });
+    return under(max, whole, to - from == row.length, [&](auto&& sum) {
+      for (size_t i = from; i < to; i += chunk_length) {
+        const size_t n = to - i < chunk_length ? to - i : chunk_length;
+        sum(row.fetch(i, n, buffer), n, terms ? terms + (i - from) : nullptr);
+      }
+    });
   }
 
   // The same for contiguous elements of the kernel's type; `alone` where they are all of the row.
@@ -229,7 +230,8 @@ struct Measurer {
         terms ? sum_below<V, moved, true>(x, n, exp, max, sum, count, terms)
               : sum_below<V, moved, false>(x, n, exp, max, sum, count);
       } else {
-        terms ? sum_terms<V, moved, true>(x, n, exp, terms, sum) : sum_terms<V, moved, false>(x, n, exp, terms, sum);
+        terms ? sum_terms<V, moved, true>(x, n, exp, terms, sum)
+              : sum_terms<V, moved, false>(x, n, exp, terms, sum);
       }
     });
     sum.total(m.sum, m.sum_lo);

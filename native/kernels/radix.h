@@ -118,9 +118,7 @@ size_t select_many(const Source& row, size_t k, Classes c) {
   Key<T> cut = 0;
   if (k < parts) {
     cut = search_keys<T, uint32_t>(
-        [&](auto visit) {
-          for_each_logit<T>(row, [&](T x, size_t i) INLINE_LAMBDA { visit(key_of(x, i), 1); });
-        },
+        [&](auto visit) { for_each_logit<T>(row, [&](T x, size_t i) INLINE_LAMBDA { visit(key_of(x, i), 1); }); },
         uint32_t(k));
   }
   size_t count = 0;

@@ -9,7 +9,8 @@ namespace {
 
 constexpr size_t chunk_length = 1024;
 
-template <class T> constexpr Type type_of = sizeof(T) == 4 ? Type::float32 : Type::float64;
+template <class T>
+constexpr Type type_of = sizeof(T) == 4 ? Type::float32 : Type::float64;
 constexpr size_t size_of(Type type) { return type == Type::float64 ? 8 : type == Type::float32 ? 4 : 2; }
 
 constexpr float infinity = __builtin_inff();
@@ -51,7 +52,9 @@ struct Source {
   size_t length;
 
   template <class T>
-  bool direct() const { return type == type_of<T> && stride == 1 && !mask; }
+  bool direct() const {
+    return type == type_of<T> && stride == 1 && !mask;
+  }
 
   // Elements [from, from + count), count <= chunk_length unless direct.
   template <class T>
@@ -109,11 +112,15 @@ struct Sink {
   size_t stride;
 
   template <class T>
-  bool direct() const { return type == type_of<T> && stride == 1; }
+  bool direct() const {
+    return type == type_of<T> && stride == 1;
+  }
 
   // Where to put elements [from, ...): in place, or a buffer to be flushed.
   template <class T>
-  T* place(size_t from, T* buffer) const { return direct<T>() ? reinterpret_cast<T*>(data) + from : buffer; }
+  T* place(size_t from, T* buffer) const {
+    return direct<T>() ? reinterpret_cast<T*>(data) + from : buffer;
+  }
 
   template <class T>
   INLINE void flush(size_t from, size_t count, const T* buffer) const {
@@ -142,7 +149,8 @@ struct Sink {
   // Puts elements [from, from + count), wherever the buffer is.
   template <class T>
   void copy(size_t from, size_t count, const T* buffer) const {
-    direct<T>() ? void(__builtin_memcpy(place<T>(from, nullptr), buffer, count * sizeof(T))) : flush(from, count, buffer);
+    direct<T>() ? void(__builtin_memcpy(place<T>(from, nullptr), buffer, count * sizeof(T)))
+                : flush(from, count, buffer);
   }
 
   void fill(size_t from, size_t to, double value) const {

@@ -71,7 +71,9 @@ struct RowSolver {
   static constexpr double unit_term = ExpTraits<V>::factor * power_of_two(int(ExpTraits<V>::offset));
 
   explicit RowSolver(const Problem& p)
-      : p(p), scale(temperature_of<V>(p.temperature)), scale64(temperature_of<F64>(p.temperature)),
+      : p(p),
+        scale(temperature_of<V>(p.temperature)),
+        scale64(temperature_of<F64>(p.temperature)),
         measurer{scale, scale64, !(p.op == Op::softmax || p.op == Op::topK) || p.logNormalizer} {}
 
   void solve(size_t r) const {
@@ -189,7 +191,7 @@ struct RowSolver {
   void emitTerms(const Source& row, const Sink& out, size_t from, size_t to, const Shift<T>& shift,
                  Factor<T> factor) const {
     shift.moved ? emitTerms(row, out, from, to, Exp<V, true>(scale, shift), factor)
-                   : emitTerms(row, out, from, to, Exp<V, false>(scale, shift), factor);
+                : emitTerms(row, out, from, to, Exp<V, false>(scale, shift), factor);
   }
 
   void emitLogs(const Source& row, const Sink& out, size_t from, size_t to, const Measure& m) const {
@@ -219,9 +221,7 @@ struct RowSolver {
     if (i < n) store_first(y + i, log_of(load_first<F64>(x + i, n - i, 0)), n - i);
   }
 
-  static INLINE bool finite(const Measure& m) {
-    return __builtin_fabs(m.max) < __builtin_inf() && m.sum == m.sum;
-  }
+  static INLINE bool finite(const Measure& m) { return __builtin_fabs(m.max) < __builtin_inf() && m.sum == m.sum; }
 
  private:
   bool has_nan(const Source& row) const {

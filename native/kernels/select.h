@@ -41,11 +41,17 @@ INLINE T logit_of_order(typename KeyTraits<T>::Bits ordered) {
 }
 
 template <class T>
-INLINE Key<T> key_of(T x, size_t index) { return Key<T>(order_of(x)) << 32 | uint32_t(~uint32_t(index)); }
+INLINE Key<T> key_of(T x, size_t index) {
+  return Key<T>(order_of(x)) << 32 | uint32_t(~uint32_t(index));
+}
 template <class T>
-INLINE T logit_of(Key<T> key) { return logit_of_order<T>(typename KeyTraits<T>::Bits(key >> 32)); }
+INLINE T logit_of(Key<T> key) {
+  return logit_of_order<T>(typename KeyTraits<T>::Bits(key >> 32));
+}
 template <class K>
-INLINE uint32_t class_of(K key) { return ~uint32_t(key); }
+INLINE uint32_t class_of(K key) {
+  return ~uint32_t(key);
+}
 
 // The first `count` of two sorted lists.
 template <class K>
@@ -204,9 +210,7 @@ struct Selection {
   static constexpr size_t few_groups = 12;
 
   // The next lower value; 0 is -0.
-  static T below(T x) {
-    return x == T(-infinity) ? x : logit_of_order<T>(order_of(x) - (x == 0 ? 2 : 1));
-  }
+  static T below(T x) { return x == T(-infinity) ? x : logit_of_order<T>(order_of(x) - (x == 0 ? 2 : 1)); }
 
   // Bit i is set where x[i] > t, of at most a group.
   static INLINE uint64_t above(const T* x, size_t n, T t) {

@@ -97,8 +97,7 @@ INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
   const __m256i bits = _mm256_add_epi64(_mm256_castpd_si256(u), _mm256_set1_epi64x(one_bits - half_root_bits));
   const __m256i exponent = _mm256_or_si256(_mm256_srli_epi64(bits, 52), _mm256_set1_epi64x(two52_bits));
   k = _mm256_sub_pd(_mm256_castsi256_pd(exponent), _mm256_set1_pd(two52_plus_bias));
-  m = _mm256_castsi256_pd(
-      _mm256_add_epi64(_mm256_and_si256(bits, _mm256_set1_epi64x(mantissa_bits)), half_root));
+  m = _mm256_castsi256_pd(_mm256_add_epi64(_mm256_and_si256(bits, _mm256_set1_epi64x(mantissa_bits)), half_root));
 }
 
 // The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1.
@@ -175,7 +174,8 @@ INLINE void store_quarter(double* p, __m128d v) { _mm_storeu_pd(p, v); }
 // As many of `count` halves as fill registers; how many that was.
 INLINE size_t widen_halves(const uint16_t* half, size_t count, float* p) {
   size_t i = 0;
-  for (; i + 8 <= count; i += 8) _mm256_storeu_ps(p + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(half + i))));
+  for (; i + 8 <= count; i += 8)
+    _mm256_storeu_ps(p + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(half + i))));
   return i;
 }
 INLINE size_t narrow_halves(const float* p, size_t count, uint16_t* half) {

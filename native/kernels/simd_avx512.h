@@ -84,8 +84,7 @@ INLINE bool all_less(f64r a, f64r b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_O
 INLINE f32r pow2(f32r z) {
   const __m512i table = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i*)pow2_table));
   const __m512i bits = _mm512_castps_si512(z);
-  return _mm512_castsi512_ps(
-      _mm512_add_epi32(_mm512_slli_epi32(bits, 20), _mm512_permutexvar_epi32(bits, table)));
+  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_slli_epi32(bits, 20), _mm512_permutexvar_epi32(bits, table)));
 }
 INLINE f64r pow2(f64r z) { return _mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(z), 52)); }
 
@@ -94,8 +93,7 @@ INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
   const __m512i bits = _mm512_add_epi64(_mm512_castpd_si512(u), _mm512_set1_epi64(one_bits - half_root_bits));
   const __m512i exponent = _mm512_or_si512(_mm512_srli_epi64(bits, 52), _mm512_set1_epi64(two52_bits));
   k = _mm512_sub_pd(_mm512_castsi512_pd(exponent), _mm512_set1_pd(two52_plus_bias));
-  m = _mm512_castsi512_pd(
-      _mm512_add_epi64(_mm512_and_si512(bits, _mm512_set1_epi64(mantissa_bits)), half_root));
+  m = _mm512_castsi512_pd(_mm512_add_epi64(_mm512_and_si512(bits, _mm512_set1_epi64(mantissa_bits)), half_root));
 }
 
 // The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1.
@@ -173,7 +171,8 @@ INLINE void store_quarter(double* p, __m128d v) { _mm_storeu_pd(p, v); }
 // As many of `count` halves as fill registers; how many that was.
 INLINE size_t widen_halves(const uint16_t* half, size_t count, float* p) {
   size_t i = 0;
-  for (; i + 16 <= count; i += 16) _mm512_storeu_ps(p + i, _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)(half + i))));
+  for (; i + 16 <= count; i += 16)
+    _mm512_storeu_ps(p + i, _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)(half + i))));
   return i;
 }
 INLINE size_t narrow_halves(const float* p, size_t count, uint16_t* half) {

@@ -79,8 +79,8 @@ struct TopKSolver {
     const T own = reduce_max(maxima.r);
     const bool more = own > selection.least;
     const T threshold = more ? selection.bound(maxima) : 0;
-    const Measure m = rows.measurer.under(
-        own, nullptr, alone, [&](auto&& sum) INLINE_LAMBDA { sum(x, n, static_cast<T*>(nullptr)); });
+    const Measure m = rows.measurer.under(own, nullptr, alone,
+                                          [&](auto&& sum) INLINE_LAMBDA { sum(x, n, static_cast<T*>(nullptr)); });
     if (more) selection.filter(x, n, at, threshold, maxima);
     return m;
   }

@@ -18,15 +18,12 @@ namespace {
 std::atomic<int> failures{0};
 
 void expect(bool good, const char* promise) {
-  if (good)
-    return;
-  if (failures++ < 20)
-    fprintf(stderr, "broken: %s\n", promise);
+  if (good) return;
+  if (failures++ < 20) fprintf(stderr, "broken: %s\n", promise);
 }
 
 void work_a_while(size_t spins) {
-  for (volatile size_t i = 0; i < spins; i = i + 1) {
-  }
+  for (volatile size_t i = 0; i < spins; i = i + 1) {}
 }
 
 // Counts how often each block runs, in stages of the given lengths.
@@ -34,15 +31,12 @@ class Counting : public Job {
  public:
   explicit Counting(std::vector<size_t> stages, size_t spins = 0) : stages(std::move(stages)), spins(spins) {}
   std::atomic<size_t> runs{0}, ends{0};
-  bool whole() const {
-    return ends == 1 && runs == total && std::all_of(counts.begin(), counts.end(), is_one);
-  }
+  bool whole() const { return ends == 1 && runs == total && std::all_of(counts.begin(), counts.end(), is_one); }
 
  protected:
   size_t next_stage() override {
     expect(std::all_of(counts.begin(), counts.end(), is_one), "a stage opens when every block ran once");
-    if (stage == stages.size())
-      return 0;
+    if (stage == stages.size()) return 0;
     counts.assign(stages[stage], 0);  // not atomic: no two threads have one block
     total += stages[stage];
     return stages[stage++];
@@ -66,8 +60,7 @@ void every_block_runs_once(Pool& pool) {
   std::mt19937 random(1);
   for (int i = 0; i < 300; i++) {
     std::vector<size_t> stages(random() % 4);
-    for (size_t& blocks : stages)
-      blocks = 1 + random() % 60;
+    for (size_t& blocks : stages) blocks = 1 + random() % 60;
     Counting job(stages, random() % 300);
     pool.run(job, 1 + random() % 6);
     expect(job.whole(), "a job that is run does every block once");
@@ -95,8 +88,7 @@ void callers_share_the_pool(Pool& pool) {
         pool.run(own, 1 + random() % 4);
         expect(own.whole(), "callers do not mix up their jobs");
         for (const auto& job : flying) {
-          if (random() % 3 == 0)
-            job->cancelled = true;
+          if (random() % 3 == 0) job->cancelled = true;
           pool.wait(*job);
           expect(job->ends == 1, "a job ends once");
           expect(job->cancelled || job->whole(), "jobs in flight do every block once");
@@ -105,8 +97,7 @@ void callers_share_the_pool(Pool& pool) {
       pool.leave();
     });
   }
-  for (std::thread& caller : callers)
-    caller.join();
+  for (std::thread& caller : callers) caller.join();
 }
 
 // Threads start, stop and start again while others come and go.
@@ -128,8 +119,7 @@ void environments_come_and_go() {
       }
     });
   }
-  for (std::thread& environment : environments)
-    environment.join();
+  for (std::thread& environment : environments) environment.join();
 }
 
 void small_jobs_do_not_wait_for_big_ones(Pool& pool) {
@@ -153,8 +143,7 @@ std::vector<std::atomic<int>> measured, emitted;
 std::atomic<bool> ask_again{false};
 
 void count_rows(const Problem&, size_t begin, size_t end) {
-  for (size_t r = begin; r < end; r++)
-    solved[r]++;
+  for (size_t r = begin; r < end; r++) solved[r]++;
 }
 size_t spans_of(const Problem& p) { return (p.length + span_length - 1) / span_length; }
 Measure count_measured(const Problem& p, size_t row, size_t span, const double*) {
@@ -166,8 +155,7 @@ Measure count_measured(const Problem& p, size_t row, size_t span, const double*)
 Measure count_combined(const Measure* parts, size_t count) {
   Measure whole = parts[0];
   whole.count = 0;
-  for (size_t i = 0; i < count; i++)
-    whole.count += parts[i].count;
+  for (size_t i = 0; i < count; i++) whole.count += parts[i].count;
   return whole;
 }
 void count_emitted(const Problem& p, size_t row, size_t span, const Measure& whole) {
@@ -193,8 +181,7 @@ void batches_solve_every_row_once(Pool& pool) {
     std::vector<uint32_t> offsets{0};
     if (random() % 4 == 0 && !wide) {
       p.inner = 1;
-      for (size_t r = 0; r < p.outer; r++)
-        offsets.push_back(offsets.back() + (random() % 3 ? random() % 600 : 0));
+      for (size_t r = 0; r < p.outer; r++) offsets.push_back(offsets.back() + (random() % 3 ? random() % 600 : 0));
       p.offsets = offsets.data();
       p.elements = offsets.back();
     } else {
@@ -231,7 +218,6 @@ int main() {
     pool.leave();
   }
   environments_come_and_go();
-  if (failures == 0)
-    printf("pool and batches: every promise kept\n");
+  if (failures == 0) printf("pool and batches: every promise kept\n");
   return failures > 0;
 }
