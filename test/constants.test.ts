@@ -1,0 +1,76 @@
+/** The constants of the native kernels, as native/kernels/constants.h has them, against decimal.js. */
+import { readFileSync } from 'node:fs';
+import { Decimal } from 'decimal.js';
+import { describe, expect, it } from 'vitest';
+
+const Exact = Decimal.clone({ precision: 60 });
+const source = readFileSync(new URL('../native/kernels/constants.h', import.meta.url), 'utf8');
+const ln2 = new Exact(2).ln();
+
+/** The numbers that a definition lists, hexadecimal floats among them. */
+function numbers(name: string): Decimal[] {
+  const list = new RegExp(`\\b${name}(?:\\[\\d+\\])? = \\{?([^;}]+)`).exec(source)?.[1].split(', l')[0];
+  if (list === undefined) throw new TypeError(`Expected a definition of ${name}`);
+  const found = list.match(/-?0x1(?:\.[\da-f]+)?p[+-]?\d+|-?\d\.\d+(?:e[+-]?\d+)?/g) ?? [];
+  return found.map((text) => {
+    const [, digits = '', exponent] = /0x1\.?([\da-f]*)p([+-]?\d+)/.exec(text) ?? [];
+    if (exponent === undefined) return exactly(Number(text));
+    const significand = new Exact(`0x1${digits}`).div(new Exact(16).pow(digits.length));
+    return significand.mul(new Exact(2).pow(Number(exponent)));
+  });
+}
+
+/** A double between 2^-40 and 2^40, digit for digit. */
+function exactly(value: number): Decimal {
+  return new Exact(BigInt(value * 2 ** 100).toString()).div(new Exact(2).pow(100));
+}
+
+/** The largest relative error of 1 + r·(p0 + r·(p1 + …)) as 2^(r/steps) on |r| <= bound. */
+function polynomialError(coefficients: Decimal[], steps: number, bound: number): number {
+  let worst = 0;
+  for (let i = -500; i <= 500; i++) {
+    const r = new Exact(bound).mul(i).div(500);
+    const p = coefficients.reduceRight((sum, c) => sum.mul(r).plus(c), new Exact(0)).mul(r);
+    const exact = r.div(steps).mul(ln2).exp();
+    worst = Math.max(worst, p.plus(1).div(exact).minus(1).abs().toNumber());
+  }
+  return worst;
+}
+
+describe('The constants of the kernels', () => {
+  it('log2(e) is right to 2^-107', () => {
+    const both = numbers('log2e_hi')[0].plus(lowPart());
+    expect(both.mul(ln2).minus(1).abs().toNumber()).toBeLessThan(2 ** -107);
+  });
+
+  it('the eight powers of two share a factor, within 0.0463 of 2^-24', () => {
+    const factor = numbers('table_factor')[0];
+    const bits = [...source.matchAll(/table_entry\((0x[\da-f]{8}), (\d)\)/g)];
+    expect(bits).toHaveLength(8);
+    for (const [, entry, j] of bits) {
+      const value = new Float32Array(Uint32Array.of(Number(entry)).buffer)[0];
+      const exact = ln2.mul(Number(j)).div(8).exp().mul(factor);
+      expect(new Exact(value).div(exact).minus(1).abs().toNumber()).toBeLessThan(0.0463 * 2 ** -24);
+    }
+  });
+
+  it('the polynomial for float32 errs by less than 2.7e-10', () => {
+    expect(polynomialError(numbers('exp_f32'), 8, 0.504)).toBeLessThan(2.7e-10);
+  });
+
+  it('the polynomial for float64 errs by less than 9.2e-18', () => {
+    expect(polynomialError(numbers('exp_f64'), 1, 0.501)).toBeLessThan(9.2e-18);
+  });
+
+  it('ln 2 in two parts is right to 2^-85, and k times the first part is exact', () => {
+    const [hi] = numbers('ln2_hi');
+    const lo = exactly(Number(/ln2_lo = ([\d.e+-]+)/.exec(source)?.[1]));
+    expect(hi.plus(lo).minus(ln2).abs().toNumber()).toBeLessThan(2 ** -85);
+    expect(new Float64Array([hi.toNumber() * 2 ** 33])[0] % 1).toBe(0);
+  });
+});
+
+function lowPart(): Decimal {
+  const [, text = ''] = /log2e_lo = 0x1\.([\da-f]+)p-56/.exec(source) ?? [];
+  return new Exact(`0x1${text}`).div(new Exact(16).pow(text.length)).mul(new Exact(2).pow(-56));
+}
