@@ -61,13 +61,19 @@ struct CrossEntropySolver {
         gradient.put(target, 0 - scale * others(m, x, inverse, rest_of(m, sum)));
       }
     }
-    return weight == 0 ? 0 : weight * (distance(m.max, x) + rows.log_of_measure(m));
+    return weight == 0 ? 0 : weight * (distance(m.max, x) + log_sum_of(m));
   }
 
   // As softmax: whether terms wait in the output for the sum.
   bool stores(const Source& row, const Sink& out) const {
     const bool overwrites = row.data == out.data && row.length > segment_length;
     return p.gradient && out.direct<T>() && row.length <= span_length && !overwrites;
+  }
+
+  // log(sum / term of the maximum); what is 0 as a float32 is 0, and not what the lanes beyond a row's end hold.
+  double log_sum_of(const Measure& m) const {
+    const double value = rows.log_of_measure(m);
+    return sizeof(T) == 4 && value < 0x1p-151 ? 0 : value;
   }
 
   // 1 - p of a class, without cancellation where p is near 1.
@@ -189,7 +195,7 @@ struct CrossEntropySolver {
     }
     if (!finite) return distances.value();
     if (p.gradient) write(row, gradient, coefficients, m, weight.value());
-    return distances.value() + weight.value() * rows.log_of_measure(m);
+    return distances.value() + weight.value() * log_sum_of(m);
   }
 
   void write(const Source& row, const Sink& gradient, const Coefficients& coefficients, const Measure& m,
