@@ -31,7 +31,7 @@ const { outputFiles } = await build({
 });
 const data = JSON.stringify(JSON.parse(readFileSync(file, 'utf8')));
 const page = readFileSync(`${here}show/page.html`, 'utf8')
-  .replace('/* style */', () => chartStyle())
+  .replace('/* style */', () => chartStyle('auto'))
   .replace('"the results"', () => asScript(data))
   .replace('/* script */', () => asScript(outputFiles[0].text));
 writeFileSync(out, page);

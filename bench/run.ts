@@ -10,14 +10,18 @@ import { type ContenderSpec, contenders } from './measure/contenders.js';
 import { commit, machine } from './measure/machine.js';
 import type { CaseResults, Results } from './measure/results.js';
 import { type Effort, FULL, Lineup, QUICK } from './measure/rounds.js';
-import { resultsPage } from './show/markdown.js';
+import { publish } from './show/publish.js';
 import { caseTable } from './show/terminal.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const { quick, write, json, only, contender, list } = new Command('npm run bench --')
   .description('Measures simd-softmax and its peers: speed and error of each, shape by shape.')
   .option('--quick', 'a sample of the cases in under a minute; the full run takes under fifteen', false)
-  .option('--write', 'write bench/results.json and bench/RESULTS.md, which are committed', false)
+  .option(
+    '--write',
+    'write what is committed: bench/results.json, bench/RESULTS.md, the plots, the part of the README',
+    false,
+  )
   .option('--json <file>', 'where the results go otherwise', `${here}latest.json`)
   .option('--only <text>', 'only the cases whose name has this in it, such as "shapes" or "1×128256"')
   .option('--contender <text>', 'only the contenders whose name has this in it, and simd-softmax')
@@ -38,8 +42,7 @@ if (list) {
   const results = await measure(cases, specs, quick ? QUICK : FULL);
   const file = write ? `${here}results.json` : json;
   writeFileSync(file, `${JSON.stringify(results, null, 1)}\n`);
-  if (write) writeFileSync(`${here}RESULTS.md`, resultsPage(results));
-  console.log(`\nResults: ${file}${write ? `, ${here}RESULTS.md` : ''}`);
+  console.log(`\nResults: ${[file, ...(write ? publish(results) : [])].join('\n')}`);
   const failures = failuresOfOurs(results);
   if (failures.length > 0) {
     console.error(`\nOurs failed:\n${failures.join('\n')}`);

@@ -65,6 +65,10 @@ describe('the README', () => {
     for (const script of scripts) expect(packageJson.scripts).toHaveProperty(script);
   });
 
+  test('the benchmark can write its part', () => {
+    expect(README).toMatch(/^<!-- bench -->\n.+\n<!-- \/bench -->$/ms);
+  });
+
   test('lists every option of the command line, and no other', async () => {
     const section = README.slice(README.indexOf('## Command line'));
     const listed = [...section.matchAll(/^\| `(--?[\w-]+)/gm)].map(([, option]) => option);

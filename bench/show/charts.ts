@@ -2,7 +2,7 @@
 import * as Plot from '@observablehq/plot';
 import type { Results } from '../measure/results.js';
 import { REFERENCE } from '../measure/results.js';
-import { FONT, lookOf } from './colours.js';
+import { FONT, lookOf, type Scheme } from './colours.js';
 import { type EndLabel, endLabels } from './labels.js';
 import { digits, spreadText, ulpText } from './numbers.js';
 import {
@@ -27,6 +27,11 @@ export interface Chart {
   readonly title: string;
   series(results: Results): Point[];
   draw(points: readonly Point[], options: ChartOptions): Element;
+}
+
+/** Where the picture of a chart lies, seen from the benchmark's folder. */
+export function plotFile(name: string, scheme: Scheme): string {
+  return `plots/${name}-${scheme}.svg`;
 }
 
 const WIDTH = 860;

@@ -37,15 +37,20 @@ export const FONT =
 
 const INK = { light: '#1f2328', dark: '#e6edf3' };
 
-/** The style sheet that every chart carries. Its attributes are the light tones; this turns them for the dark. */
-export function chartStyle(): string {
+export const SCHEMES = ['light', 'dark'] as const;
+export type Scheme = (typeof SCHEMES)[number];
+
+/**
+ * The style sheet that a chart carries. Its attributes are the light tones; this turns them for the dark. A file is
+ * for one scheme, since pages choose their scheme without telling the pictures in them; `'auto'` asks the browser.
+ */
+export function chartStyle(scheme: Scheme | 'auto'): string {
   const turned = [...Object.values(LOOKS), UNKNOWN].map(
     ({ light, dark }) =>
       `.chart [stroke="${light}"] { stroke: ${dark}; } .chart [fill="${light}"] { fill: ${dark}; }`,
   );
-  return `.chart { color: ${INK.light}; }
-@media (prefers-color-scheme: dark) {
-.chart { color: ${INK.dark}; }
-${turned.join('\n')}
-}`;
+  const inDark = [`.chart { color: ${INK.dark}; }`, ...turned].join('\n');
+  const inLight = `.chart { color: ${INK.light}; }`;
+  if (scheme !== 'auto') return scheme === 'dark' ? inDark : inLight;
+  return `${inLight}\n@media (prefers-color-scheme: dark) {\n${inDark}\n}`;
 }

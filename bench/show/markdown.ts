@@ -3,6 +3,8 @@ import { markdownTable } from 'markdown-table';
 import type { Group } from '../measure/case.js';
 import type { CaseResults, Results } from '../measure/results.js';
 import { REFERENCE } from '../measure/results.js';
+import { plotFile } from './charts.js';
+import { SCHEMES } from './colours.js';
 import {
   accuracyText,
   type Measured,
@@ -75,11 +77,20 @@ export function resultsPage(results: Results): string {
     ...groups.flatMap(({ group, title, about, plot }) => [
       `## ${title}`,
       about,
-      ...(plot ? [`![${title}](plots/${plot}.svg)`] : []),
+      ...(plot ? [picture(plot, title)] : []),
       ...(isSweep(group) ? [sweepTable(results, group)] : []),
       ...detailed(casesIn(results, group)).map(details),
     ]),
   ].join('\n\n')}\n`;
+}
+
+/** A picture for each scheme: the page that shows them knows which it has. */
+export function picture(chart: string, alt: string, folder = '.'): string {
+  const [light, dark] = SCHEMES.map((scheme) => `${folder}/${plotFile(chart, scheme)}`);
+  return `<picture>
+  <source media="(prefers-color-scheme: dark)" srcset="${dark}">
+  <img alt="${alt}" src="${light}">
+</picture>`;
 }
 
 const READING = `## How to read this
