@@ -3,11 +3,17 @@ import type { Data, ElementType } from './problem.js';
 
 /** `Float16Array`, by its shape: no TypeScript library this package can ask for declares it. */
 export interface Float16ArrayLike {
+  /** What tells it from other typed arrays. */
   readonly [Symbol.toStringTag]: 'Float16Array';
+  /** 2. */
   readonly BYTES_PER_ELEMENT: number;
+  /** The memory that it is a view of. */
   readonly buffer: ArrayBufferLike;
+  /** Where in that memory it starts, in bytes. */
   readonly byteOffset: number;
+  /** Its length in bytes. */
   readonly byteLength: number;
+  /** How many elements it has. */
   readonly length: number;
   [index: number]: number;
 }

@@ -27,7 +27,10 @@ export type ErrorCode =
   | 'ERR_DISPOSED';
 
 /** What simd-softmax throws: a `TypeError` or `RangeError` with a stable `code`. */
-export type SimdSoftmaxError = (TypeError | RangeError) & { readonly code: ErrorCode };
+export type SimdSoftmaxError = (TypeError | RangeError) & {
+  /** What went wrong, in a word that stays the same between releases. */
+  readonly code: ErrorCode;
+};
 
 /** The value is of the wrong kind. */
 export function typeError(

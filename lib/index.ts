@@ -1,7 +1,7 @@
 /**
  * Softmax and its family, synchronously. `simd-softmax/promises` has the same names as promises.
  *
- * @packageDocumentation
+ * @module simd-softmax
  */
 
 import { solvePlain } from './plain.js';
@@ -46,7 +46,10 @@ export type * from './types.js';
  * @param x - Logits, [x.length] unless `shape` says otherwise.
  * @returns Probabilities, of the shape and kind of `x`, or `out`.
  * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
- * value. Both have a stable `code`, and nothing has been written to any output by then.
+ * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
+ *
+ * @see P. Blanchard, D. J. Higham, N. J. Higham: Accurately computing the log-sum-exp and softmax functions (2021);
+ * `native/ALGORITHM.md` has the error bound.
  *
  * @example
  * ```ts
@@ -70,7 +73,7 @@ export function softmax<X extends Logits, Out extends Output = never, Type exten
  * @param x - Logits, [x.length] unless `shape` says otherwise.
  * @returns Log-probabilities (nats), of the shape and kind of `x`, or `out`.
  * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
- * value. Both have a stable `code`, and nothing has been written to any output by then.
+ * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
  *
  * @example
  * ```ts
@@ -93,7 +96,7 @@ export function logSoftmax<X extends Logits, Out extends Output = never, Type ex
  * @returns One value per row: the shape of `x` less the axis (of a single row: one value in an array of length 1),
  * float32 where `x` is 16-bit; or `out`.
  * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
- * value. Both have a stable `code`, and nothing has been written to any output by then.
+ * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
  *
  * @example
  * ```ts
@@ -121,7 +124,7 @@ export function logSumExp<X extends Logits, Out extends Losses = never>(
  * @param k - From 1 to the number of classes.
  * @returns Probabilities and class indices: the shape of `x` with k in the place of the (first) axis; or `out`.
  * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
- * value. Both have a stable `code`, and nothing has been written to any output by then.
+ * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
  *
  * @example
  * ```ts
@@ -145,7 +148,7 @@ export function topK<X extends Logits, Out extends TopKResult = never, Type exte
  * @returns Labels with their probabilities, in descending order: one list where `x` has one dimension, else a list of
  * such lists, one per row.
  * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
- * value. Both have a stable `code`, and nothing has been written to any output by then.
+ * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
  *
  * @example
  * ```ts
@@ -165,7 +168,11 @@ export function classify<X extends Logits>(x: X, options: ClassifyOptions): Labe
  * @param x - Logits, [x.length] unless `shape` says otherwise.
  * @returns Class indices, [rows · count]: a `Uint32Array`, or an array where `x` is one; or `out`.
  * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
- * value. Both have a stable `code`, and nothing has been written to any output by then.
+ * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
+ *
+ * @see A. Holtzman et al.: The Curious Case of Neural Text Degeneration (2020), for topP; M. Nguyen et al.: Turning Up the
+ * Heat: Min-p Sampling (2024), for minP; J. K. Salmon et al.: Parallel Random Numbers: As Easy as 1, 2, 3 (2011), for
+ * Philox, which draws.
  *
  * @example
  * ```ts
@@ -189,7 +196,9 @@ export function sample<X extends Logits>(
  * @param targets - A class per row, or a distribution over the classes per row, in the shape and type of `x`.
  * @returns The mean or sum; with reduction `'none'`, the loss of every row in the form that `logSumExp` gives.
  * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
- * value. Both have a stable `code`, and nothing has been written to any output by then.
+ * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
+ *
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
  *
  * @example
  * ```ts

@@ -19,6 +19,7 @@ import type {
   SampleOptions,
   SoftmaxOptions,
   TopKOptions,
+  TopKResult,
 } from './types.js';
 
 /** The typed array that holds elements of a type; 16-bit ones are `Uint16Array` bits. */
@@ -34,18 +35,22 @@ export type ArrayOf<Type extends ElementType> = Type extends 'float32'
  * holds for it.
  */
 export interface Prepared<Input, Output, Result = Output> {
+  /** The logits, in the shape and type that were asked for: yours to write between runs. */
   readonly input: Input;
+  /** The result of the latest run. */
   readonly output: Output;
   /** Solves it before it returns. Throws while a `runAsync` is under way, and once disposed. */
   run(): Result;
   /** Solves it without blocking the event loop; leave the arrays alone until the promise settles. */
   runAsync(signal?: AbortSignal): Promise<Result>;
+  /** Gives back what the backend holds; a `runAsync` under way still ends. Twice is as good as once. */
   [Symbol.dispose](): void;
 }
 
 /** A prepared `topK`: `output` holds the probabilities. */
 export interface PreparedTopK<Input, Output>
-  extends Prepared<Input, Output, { readonly probabilities: Output; readonly indices: Uint32Array }> {
+  extends Prepared<Input, Output, TopKResult<Output, Uint32Array>> {
+  /** The classes that the probabilities belong to, in the same shape. */
   readonly indices: Uint32Array;
 }
 

@@ -4,7 +4,7 @@
  *
  * Do not touch `x` or the outputs until the promise settles. Outputs are written once, whole.
  *
- * @packageDocumentation
+ * @module simd-softmax/promises
  */
 
 import { readAbortable } from './options.js';

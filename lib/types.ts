@@ -14,8 +14,18 @@ export type { ElementType } from './problem.js';
  * transformers.js (`dims`), and plain objects with `dims` or `shape`.
  */
 export type TensorLike =
-  | { readonly data: object; readonly dims: readonly number[] }
-  | { readonly data: object; readonly shape: readonly number[] };
+  | {
+      /** A typed array. */
+      readonly data: object;
+      /** Its dimensions, row-major. */
+      readonly dims: readonly number[];
+    }
+  | {
+      /** A typed array. */
+      readonly data: object;
+      /** Its dimensions, row-major. */
+      readonly shape: readonly number[];
+    };
 
 /** `number[]`, `number[][]` and so on; rectangular. */
 export type NestedNumbers = readonly number[] | readonly NestedNumbers[];
@@ -104,25 +114,30 @@ export interface RowOptions {
   /** What the logits are divided by: finite and over 0. Default: 1. */
   readonly temperature?: number | undefined;
   /**
-   * Which classes take part: 1 or true (any byte but 0). Broadcast as NumPy does, so one row serves for all. Those left out come
-   * out as exactly 0 (in logSoftmax: -Infinity), whatever they hold.
+   * Which classes take part: 1 or true (any number but 0). In the shape of `x`, or in one that NumPy would broadcast
+   * to it, so one row serves for all. Those left out come out as exactly 0 (in logSoftmax: -Infinity), whatever they
+   * hold. Default: all.
    */
   readonly where?: Uint8Array | Int32Array | BigInt64Array | NestedBooleans | TensorLike | undefined;
-  /** How many classes of each row of a padded batch are valid, from its start on; one entry per row. */
+  /**
+   * How many classes of each row of a padded batch are valid, from its start on; one entry per row. The padding is
+   * never read. Default: all.
+   */
   readonly lengths?: Integers | undefined;
   /**
    * Where each of many rows of unequal length starts in a flat `x`, and in the end `x.length`: rows + 1 ascending
    * integers (the row pointers of CSR). Excludes `shape`, `axis` and `lengths`.
    */
   readonly offsets?: Integers | undefined;
-  /** At most so many threads. Default: all there are. */
+  /** At most so many threads, from 1 up. Default: as many as `backend.threads` says. */
   readonly threads?: number | undefined;
-  /** Which backend solves this call. Default: `'auto'`, the best there is. */
+  /** Which backend solves this call. Default: `'auto'`: `'native'` where the addon has loaded, else `'js'`. */
   readonly backend?: 'auto' | 'native' | 'js' | undefined;
-  /** What the elements of `x` are; needed where `x` is a `Uint16Array`. */
+  /** What the elements of `x` are; needed where `x` is a `Uint16Array`, whose bits are then taken for floats. */
   readonly dtype?: ElementType | undefined;
 }
 
+/** Options of `logSoftmax`. */
 export interface LogSoftmaxOptions<Out extends Output = Output, Type extends ElementType = ElementType>
   extends RowOptions {
   /** Memory for the result, which is returned: like the result, or `x` itself. */
@@ -131,6 +146,7 @@ export interface LogSoftmaxOptions<Out extends Output = Output, Type extends Ele
   readonly outType?: Type | undefined;
 }
 
+/** Options of `softmax`. */
 export interface SoftmaxOptions<Out extends Output = Output, Type extends ElementType = ElementType>
   extends LogSoftmaxOptions<Out, Type> {
   /**
@@ -140,6 +156,7 @@ export interface SoftmaxOptions<Out extends Output = Output, Type extends Elemen
   readonly logNormalizer?: number | Float64Array | Float32Array | readonly number[] | undefined;
 }
 
+/** Options of `logSumExp`. */
 export interface LogSumExpOptions<Out extends Losses = Losses> extends RowOptions {
   /** Memory for the result, which is returned; not that of `x`. */
   readonly out?: Out | undefined;
@@ -147,10 +164,13 @@ export interface LogSumExpOptions<Out extends Losses = Losses> extends RowOption
 
 /** The likeliest classes of every row, in descending order. */
 export interface TopKResult<Probabilities = Output, Indices = Uint32Array | TensorLike> {
+  /** Softmax probabilities, [rows, k] (k in the place of the axis). */
   readonly probabilities: Probabilities;
+  /** The classes they belong to, in the same shape; 4294967295 where a row has fewer than k classes. */
   readonly indices: Indices;
 }
 
+/** Options of `topK`. */
 export interface TopKOptions<Out extends TopKResult = TopKResult, Type extends ElementType = ElementType>
   extends RowOptions {
   /** The type of the probabilities; 16-bit `x` can be widened to `'float32'`. Default: the type of `x`. */
@@ -161,10 +181,11 @@ export interface TopKOptions<Out extends TopKResult = TopKResult, Type extends E
   readonly out?: Out | undefined;
 }
 
+/** Options of `classify`. */
 export interface ClassifyOptions extends RowOptions {
-  /** The name of every class. */
+  /** The name of every class, in the order of the logits. */
   readonly labels: readonly string[];
-  /** How many classes to list. Default: all. */
+  /** How many classes to list, from 1 up. Default: all. */
   readonly k?: number | undefined;
   /** As in `softmax`. */
   readonly logNormalizer?: SoftmaxOptions['logNormalizer'];
@@ -177,6 +198,7 @@ export type Labels<X> = X extends readonly (infer Entry)[]
     : Label[]
   : Label[] | Label[][];
 
+/** Options of `sample`. The filters apply in this order: `temperature`, `topK`, `topP`, `minP`. */
 export interface SampleOptions extends RowOptions {
   /** As elsewhere, and 0: the likeliest class. */
   readonly temperature?: number | undefined;
@@ -199,6 +221,7 @@ export interface SampleOptions extends RowOptions {
 /** A class per row, or a distribution over the classes per row in the type and shape of `x`. */
 export type Targets = Integers | Logits;
 
+/** Options of `crossEntropy`. */
 export interface CrossEntropyOptions<How extends Reduction = Reduction> extends RowOptions {
   /** One number for all rows, or the loss of each. Default: `'mean'`. */
   readonly reduction?: How | undefined;
@@ -206,7 +229,7 @@ export interface CrossEntropyOptions<How extends Reduction = Reduction> extends 
   readonly ignoreIndex?: number | undefined;
   /** The share of each target that is spread evenly over all classes, in [0, 1]. Default: 0. */
   readonly labelSmoothing?: number | undefined;
-  /** One weight per class. */
+  /** One weight per class, which multiplies its share of the loss. Default: 1 for all. */
   readonly weights?: Float64Array | Float32Array | readonly number[] | undefined;
   /** Memory for the gradient of the loss with respect to `x`: like `x`, or `x` itself. */
   readonly gradient?: Output | undefined;
@@ -214,6 +237,7 @@ export interface CrossEntropyOptions<How extends Reduction = Reduction> extends 
   readonly out?: Losses | undefined;
 }
 
+/** What becomes of the losses of the rows: their mean, their sum, or nothing: one loss per row. */
 export type Reduction = 'mean' | 'sum' | 'none';
 
 /** What the promises take besides. */

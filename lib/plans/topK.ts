@@ -11,8 +11,11 @@ import { arrangeAgain, type Request, readNormalizer, readOutType, readRows } fro
 /** The index that fills the entries of a row in which fewer than k classes take part. */
 export const noClass = 0xffffffff;
 
+/** A class by its name. */
 export interface Label {
+  /** The name, of the option `labels`. */
   readonly label: string;
+  /** Its softmax probability, in [0, 1]. */
   readonly score: number;
 }
 
