@@ -16,21 +16,20 @@ const COLUMNS = [
   { name: 'transformers.js', head: 'transformers.js' },
   { name: 'scipy', head: 'SciPy' },
   { name: 'plain loop', head: 'plain loop' },
-  { name: 'memcpy', head: 'memcpy' },
 ];
 
 /** By the ids of cases: every kind of shape, and those where ours loses. */
 const ROWS = new Map([
-  ['shapes: softmax 1024×4', '1024 × 4'],
-  ['shapes: softmax 100000×10', '100 000 × 10'],
-  ['shapes: softmax 1024×128', '1024 × 128'],
-  ['shapes: softmax 4096×1000', '4096 × 1000'],
-  ['shapes: softmax 1×128256', '1 × 128 256'],
-  ['axes: softmax 64×21×64×64, axis 1', '64 × 21 × 64 × 64, axis 1'],
-  ['family: topK 32×128256, k=5', 'topK, 32 × 128 256, k = 5'],
-  ['family: sample 32×128256', 'sample, 32 × 128 256'],
-  ['calls: softmax 1×4', 'one call, 1 × 4 (ns per call)'],
-  ['calls: softmax 1×1000', 'one call, 1 × 1000 (ns per call)'],
+  ['shapes: softmax 1024×4', '1024×4'],
+  ['shapes: softmax 100000×10', '100000×10'],
+  ['shapes: softmax 1024×128', '1024×128'],
+  ['shapes: softmax 4096×1000', '4096×1000'],
+  ['shapes: softmax 1×128256', '1×128256'],
+  ['axes: softmax 64×21×64×64, axis 1', '64×21×64×64, axis 1'],
+  ['family: topK 32×128256, k=5', 'topK, 32×128256, k=5'],
+  ['family: sample 32×128256', 'sample, 32×128256'],
+  ['calls: softmax 1×4', 'one call of 1×4, ns per call'],
+  ['calls: softmax 1×1000', 'one call of 1×1000, ns per call'],
 ]);
 
 /** The README with the part between the two comments made anew; `folder` leads from it to the benchmark. */
@@ -44,12 +43,15 @@ export function withFront(readme: string, results: Results, folder: string): str
 function front(results: Results, folder: string): string {
   const { machine, date, contenders } = results;
   const columns = COLUMNS.filter(({ name }) => contenders.some((one) => one.name === name));
-  const shown = results.cases.filter(({ case: of }) => ROWS.has(of.id));
-  const rows = shown.map((one) => [ROWS.get(one.case.id)!, ...columns.map(({ name }) => cell(one, name))]);
+  const cases = new Map(results.cases.map((one) => [one.case.id, one]));
+  const rows = [...ROWS].flatMap(([id, title]) => {
+    const one = cases.get(id);
+    return one ? [[title, ...columns.map(({ name }) => cell(one, name))]] : [];
+  });
   const align = ['l', ...columns.map(() => 'r')];
   return [
     picture('classes', 'Time per logit against the number of classes, a line per library', folder),
-    markdownTable([['rows × classes', ...columns.map(({ head }) => head)], ...rows], { align }),
+    markdownTable([['rows×classes', ...columns.map(({ head }) => head)], ...rows], { align }),
     `Nanoseconds per logit, and the largest error in units in the last place (ULP); float32, logits within ±10, on one thread but in the second column. ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${date.slice(0, 10)}: \`npm run bench -- --write\`, of which [bench/RESULTS.md](${folder}/RESULTS.md) has every shape, every contender and the spread.`,
   ].join('\n\n');
 }
@@ -62,5 +64,5 @@ function cell(one: CaseResults, name: string): string {
   const text = timeText(one.case, time);
   if (accuracy.maxUlp === null) return text;
   const ulp = accuracy.maxUlp < 10 ? accuracy.maxUlp.toFixed(1) : digits(accuracy.maxUlp);
-  return `${name === REFERENCE ? `**${text}**` : text}<br>${ulp} ULP`;
+  return `${name === REFERENCE ? `**${text}**` : text}<br><sub>${ulp}\u00a0ULP</sub>`;
 }
