@@ -4,6 +4,7 @@ import { defineConfig } from 'tsup';
 /** What the command line bundles, so that the package keeps a single dependency; the licences travel along. */
 const licences = [
   ['commander', 'commander/LICENSE'],
+  ['cli-progress', 'cli-progress/LICENSE.md'],
   ['string-width, get-east-asian-width, strip-ansi, ansi-regex', 'string-width/license'],
 ].map(([names, path]) => `${names}\n\n${readFileSync(`node_modules/${path}`, 'utf8')}`);
 
@@ -31,7 +32,7 @@ export default defineConfig([
     entry: ['lib/cli.ts'],
     format: ['esm'],
     target: 'node20',
-    noExternal: ['commander', 'string-width'],
+    noExternal: ['cli-progress', 'commander', 'string-width'],
     splitting: false,
     silent: true,
     // commander is CommonJS and asks for Node's own modules.

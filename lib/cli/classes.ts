@@ -4,8 +4,8 @@ import { expected, systemFailure } from './failure.js';
 import { openInput } from './input.js';
 import { readNpy } from './npy.js';
 
-/** One class name per line, as many as there are classes. */
-export async function readLabels(path: string, classes: number): Promise<string[]> {
+/** One class name per line, as many as there are classes, if that is known. */
+export async function readLabels(path: string, classes: number | undefined): Promise<string[]> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -17,7 +17,7 @@ export async function readLabels(path: string, classes: number): Promise<string[
     .replace(/\r?\n$/, '')
     .split(/\r?\n/)
     .map(printable);
-  if (labels.length !== classes) {
+  if (classes !== undefined && labels.length !== classes) {
     throw expected(`${classes} class names, one per line,`, path, labels.length);
   }
   return labels;
@@ -29,9 +29,14 @@ function printable(name: string): string {
 }
 
 /** The true class of each row. */
-export async function readTruth(path: string, rows: number, classes: number): Promise<Float64Array> {
+export async function readTruth(
+  path: string,
+  rows: number | undefined,
+  classes: number,
+): Promise<Float64Array> {
+  const source = await openInput(path);
   const { data, shape } = await readNpy<ArrayLike<number | bigint> & { BYTES_PER_ELEMENT: number }>(
-    openInput(path),
+    source,
     {
       '|i1': Int8Array,
       '|u1': Uint8Array,
@@ -43,8 +48,9 @@ export async function readTruth(path: string, rows: number, classes: number): Pr
       '<u8': BigUint64Array,
     },
     'integers',
-  );
-  if (data.length !== rows) throw expected(`${rows} class numbers, one per row,`, path, data.length);
+  ).finally(() => source.close());
+  if (rows !== undefined && data.length !== rows)
+    throw expected(`${rows} class numbers, one per row,`, path, data.length);
   const truth = Float64Array.from(data, Number);
   const wrong = truth.findIndex((label) => label < 0 || label >= classes);
   if (wrong >= 0) {

@@ -1,33 +1,71 @@
-import { createReadStream } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { expectedUsage, systemFailure } from './failure.js';
 
-/** Bytes from a file or a pipe, taken in pieces of the size that a format asks for. */
-export class ByteSource {
+/** Bytes that are read from front to back, in pieces of the size that a format asks for. */
+export interface Bytes {
+  /** What messages call them. */
+  readonly name: string;
+  /** How many there are in all, where that can be known before the end. */
+  readonly size?: number | undefined;
+  /** When the file was last changed, in milliseconds; of files only. */
+  readonly modified?: number | undefined;
+  /** How many have been read or skipped. */
+  readonly position: number;
+  /** Fills `target` from the start; the number of bytes written is smaller only where the bytes end. */
+  fill(target: Uint8Array): Promise<number>;
+  /** Passes over so many bytes; false where they end before. */
+  skip(bytes: number): Promise<boolean>;
+  ended(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** Bytes from a pipe. */
+export class ByteSource implements Bytes {
   #chunks: AsyncIterator<Uint8Array>;
   #chunk: Uint8Array = new Uint8Array(0);
+  #position = 0;
 
   constructor(
-    /** What messages call it. */
     readonly name: string,
     chunks: AsyncIterable<Uint8Array>,
   ) {
     this.#chunks = chunks[Symbol.asyncIterator]();
   }
 
-  /** Fills `target` from the start; the number of bytes written is smaller only where the source ends. */
+  get position(): number {
+    return this.#position;
+  }
+
   async fill(target: Uint8Array): Promise<number> {
     let filled = 0;
     while (filled < target.length && (await this.#refill())) {
-      const piece = this.#chunk.subarray(0, target.length - filled);
+      const piece = this.#take(target.length - filled);
       target.set(piece, filled);
       filled += piece.length;
-      this.#chunk = this.#chunk.subarray(piece.length);
     }
     return filled;
   }
 
+  async skip(bytes: number): Promise<boolean> {
+    let left = bytes;
+    while (left > 0 && (await this.#refill())) left -= this.#take(left).length;
+    return left === 0;
+  }
+
   async ended(): Promise<boolean> {
     return !(await this.#refill());
+  }
+
+  async close(): Promise<void> {
+    // A pipe that gives nothing more would keep the call waiting.
+    void this.#chunks.return?.().catch(() => {});
+  }
+
+  #take(most: number): Uint8Array {
+    const piece = this.#chunk.subarray(0, most);
+    this.#chunk = this.#chunk.subarray(piece.length);
+    this.#position += piece.length;
+    return piece;
   }
 
   /** Makes sure that `#chunk` holds something; false at the end. */
@@ -45,9 +83,70 @@ export class ByteSource {
   }
 }
 
+/** Bytes of a file, read straight into the memory where they are wanted. */
+class FileBytes implements Bytes {
+  position = 0;
+
+  constructor(
+    readonly name: string,
+    readonly size: number,
+    readonly modified: number,
+    private readonly file: FileHandle,
+  ) {}
+
+  async fill(target: Uint8Array): Promise<number> {
+    let filled = 0;
+    while (filled < target.length) {
+      const wanted = Math.min(target.length - filled, 1 << 30);
+      const read = await this.#read(target, filled, wanted);
+      if (read === 0) break;
+      filled += read;
+      this.position += read;
+    }
+    return filled;
+  }
+
+  async skip(bytes: number): Promise<boolean> {
+    const left = this.size - this.position;
+    this.position += Math.min(bytes, left);
+    return bytes <= left;
+  }
+
+  async ended(): Promise<boolean> {
+    return (await this.#read(new Uint8Array(1), 0, 1)) === 0;
+  }
+
+  close(): Promise<void> {
+    return this.file.close();
+  }
+
+  async #read(target: Uint8Array, at: number, wanted: number): Promise<number> {
+    try {
+      return (await this.file.read(target, at, wanted, this.position)).bytesRead;
+    } catch (error) {
+      throw systemFailure(error, 'a readable file', this.name);
+    }
+  }
+}
+
 /** `-` is stdin. */
-export function openInput(path: string): ByteSource {
-  if (path !== '-') return new ByteSource(path, createReadStream(path, { highWaterMark: 1 << 20 }));
-  if (process.stdin.isTTY) throw expectedUsage('a file or a pipe', 'stdin', 'a terminal');
-  return new ByteSource('stdin', process.stdin);
+export async function openInput(path: string): Promise<Bytes> {
+  if (path === '-') {
+    if (process.stdin.isTTY) throw expectedUsage('a file or a pipe', 'stdin', 'a terminal');
+    return new ByteSource('stdin', process.stdin);
+  }
+  try {
+    const file = await open(path);
+    const { size, mtimeMs, isFile } = await statOf(file);
+    if (isFile) return new FileBytes(path, size, mtimeMs, file);
+    // A pipe or a device has neither size nor positions.
+    return new ByteSource(path, file.createReadStream({ highWaterMark: 1 << 20 }));
+  } catch (error) {
+    throw systemFailure(error, 'a readable file', path);
+  }
+}
+
+async function statOf(file: FileHandle) {
+  const stats = await file.stat();
+  return { size: stats.size, mtimeMs: stats.mtimeMs, isFile: stats.isFile() };
 }

@@ -1,6 +1,6 @@
 /** NumPy's .npy: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, versions 1 to 3. */
 import { expected } from './failure.js';
-import type { ByteSource } from './input.js';
+import type { Bytes } from './input.js';
 import { type PythonLiteral, parsePythonLiteral } from './python-literal.js';
 
 const MAGIC = Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59);
@@ -32,7 +32,7 @@ export interface NpyArray<A> {
  * @param what how a message calls them.
  */
 export async function readNpy<A extends ElementArray>(
-  source: ByteSource,
+  source: Bytes,
   accepted: Readonly<Record<string, ElementArrayConstructor<A>>>,
   what: string,
 ): Promise<NpyArray<A>> {
@@ -56,7 +56,7 @@ export async function readNpy<A extends ElementArray>(
   return { dtype, shape, data: new ElementArray(bytes.buffer) };
 }
 
-function allocate(source: ByteSource, shape: readonly number[], bytesPerElement: number) {
+function allocate(source: Bytes, shape: readonly number[], bytesPerElement: number) {
   const byteLength = shape.reduce((product, length) => product * length, bytesPerElement);
   try {
     return new Uint8Array(new ArrayBuffer(byteLength));
@@ -65,7 +65,7 @@ function allocate(source: ByteSource, shape: readonly number[], bytesPerElement:
   }
 }
 
-export async function readNpyHeader(source: ByteSource): Promise<NpyHeader> {
+export async function readNpyHeader(source: Bytes): Promise<NpyHeader> {
   const start = new Uint8Array(8);
   const received = await source.fill(start);
   if (received < start.length || MAGIC.some((byte, i) => start[i] !== byte)) {
@@ -87,7 +87,7 @@ export async function readNpyHeader(source: ByteSource): Promise<NpyHeader> {
   return parsed;
 }
 
-function truncatedHeader(source: ByteSource) {
+function truncatedHeader(source: Bytes) {
   return expected('a whole .npy header', source.name, 'a part of it (the file is truncated)');
 }
 
@@ -123,13 +123,14 @@ function isShape(value: PythonLiteral | undefined): value is number[] {
 /**
  * All that comes before the data, padded so that the data begins at a multiple of 64.
  * @param dtype as Python writes it: `'<f4'` with its quotes, or a list of fields.
+ * @param least the fewest bytes to take: room for a shape that is not known yet.
  */
-export function formatNpyHeader(dtype: string, shape: readonly number[]): Uint8Array {
+export function formatNpyHeader(dtype: string, shape: readonly number[], least = 0): Uint8Array {
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
   const text = `{'descr': ${dtype}, 'fortran_order': False, 'shape': ${tuple}, }`;
   const version = text.length + 75 > 0xffff ? 2 : 1;
   const prefix = version === 1 ? 10 : 12;
-  const total = Math.ceil((prefix + text.length + 1) / 64) * 64;
+  const total = Math.max(least, Math.ceil((prefix + text.length + 1) / 64) * 64);
 
   const bytes = Buffer.alloc(total, ' ');
   bytes.set(MAGIC);

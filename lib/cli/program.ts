@@ -2,7 +2,9 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../../package.json';
 import { EXIT, expectedUsage, Failure } from './failure.js';
 import { info } from './info.js';
-import { OPERATIONS, score } from './score.js';
+import { score } from './score.js';
+import { ERROR_MODES } from './score-file.js';
+import { OPERATIONS } from './scoring.js';
 import { BrokenPipe, write } from './streams.js';
 
 const EXIT_CODES = `
@@ -65,6 +67,12 @@ async function run(argv: readonly string[]): Promise<number> {
       '-o, --output <file>',
       'write the result as .npy; - for stdout; with --top-k, records of class and score',
     )
+    .option(
+      '--errors <mode>',
+      'rows that cannot be scored: fail, skip (left out) or nan (written as NaN)',
+      oneOf(ERROR_MODES, '--errors'),
+    )
+    .option('--resume', 'go on where an interrupted run with this option stopped')
     .option('--rows <n>', 'how many rows to print, or "all" (default: 10; 0 with -o)', rowCount)
     .option('--json', 'print the report as JSON; NaN and the infinities are strings')
     .option('-q, --quiet', 'print nothing but errors')

@@ -1,5 +1,6 @@
 import type { Look } from './streams.js';
 import { type RankedRow, rankedTable, styler, valueTable } from './table.js';
+import type { Count } from './tally.js';
 
 export interface Accuracy {
   readonly correct: number;
@@ -16,9 +17,18 @@ export interface Report {
   readonly axis: number;
   readonly temperature: number;
   readonly rows: number;
-  readonly classes: number;
+  /** Undefined where rows differ in length. */
+  readonly classes: number | undefined;
   /** Spent in the operation alone: not reading, not writing. */
   readonly seconds: number;
+  /** From the beginning to the end. */
+  readonly elapsed: number;
+  /** Rows that an earlier run had done. */
+  readonly resumed: number;
+  /** Rows that could not be read, or were left out. */
+  readonly bad: Count;
+  /** Rows that came out as NaN, and were written so. */
+  readonly nan: Count;
   readonly backend: { readonly kind: string; readonly isa: string; readonly threads: number };
   readonly accuracy?: Accuracy | undefined;
   readonly ranked?: readonly RankedRow[];
@@ -54,10 +64,12 @@ export function reportText(report: Report, look: Look): string {
   }
   if (values.length > 0) text += `${valueTable(values, look)}\n`;
 
+  const classes =
+    report.classes === undefined ? 'unequal lengths' : count(report.classes, 'class', 'classes');
   const temperature = report.temperature === 1 ? '' : ` at temperature ${report.temperature}`;
   const rate = report.seconds > 0 ? `: ${style('bold', `${compact(rowsPerSecond(report))} rows/s`)}` : '';
   text +=
-    `${op} of ${count(report.rows, 'row')} of ${count(report.classes, 'class', 'classes')}${temperature}` +
+    `${op} of ${count(report.rows, 'row')} of ${classes}${temperature}` +
     ` in ${duration(report.seconds)}${rate}` +
     style(
       'dim',
@@ -69,6 +81,9 @@ export function reportText(report: Report, look: Look): string {
     const percent = rows > 0 ? `${((100 * correct) / rows).toFixed(2)} %` : 'none';
     text += `accuracy ${style('bold', percent)}: ${number.format(correct)} of ${count(rows, 'row')} right\n`;
   }
+  if (report.bad.count > 0) text += `${positions(report.bad)} could not be scored\n`;
+  if (report.nan.count > 0) text += `${positions(report.nan)} came out as NaN\n`;
+  if (report.resumed > 0) text += `an earlier run had done ${count(report.resumed, 'row')}\n`;
   if (report.output !== undefined && report.output !== '-') text += `written to ${report.output}\n`;
   return text;
 }
@@ -77,6 +92,12 @@ const number = new Intl.NumberFormat('en');
 
 function count(n: number, one: string, many = `${one}s`): string {
   return `${number.format(n)} ${n === 1 ? one : many}`;
+}
+
+/** `3 rows (numbers 4, 17, 90)`. */
+function positions({ count: n, first }: Count): string {
+  const list = `${first.join(', ')}${n > first.length ? ', …' : ''}`;
+  return `${count(n, 'row')} (${n === 1 ? 'number' : 'numbers'} ${list})`;
 }
 
 function compact(n: number): string {

@@ -1,0 +1,165 @@
+/** NumPy's arrays, as batches: read and written straight from and to the blocks. */
+
+import type { Batch, Layout, Reader, ScoredBatch, Writer } from '../batch.js';
+import { logitsOn } from '../blocks.js';
+import { expected, expectedUsage } from '../failure.js';
+import type { ReaderOptions, WriterOptions } from '../formats.js';
+import type { Bytes } from '../input.js';
+import { formatNpyHeader, readNpyHeader } from '../npy.js';
+import type { Output } from '../output.js';
+
+const TYPES = {
+  '<f2': { type: 'float16', bytes: 2 },
+  '<f4': { type: 'float32', bytes: 4 },
+  '<f8': { type: 'float64', bytes: 8 },
+} as const;
+
+export async function openNpyReader(source: Bytes, options: ReaderOptions): Promise<Reader> {
+  const { dtype, fortranOrder, shape } = await readNpyHeader(source);
+  const stored = Object.hasOwn(TYPES, dtype) ? TYPES[dtype as keyof typeof TYPES] : undefined;
+  if (!stored) {
+    const hint = dtype.startsWith('>') ? ' (big-endian)' : '';
+    throw expected('<f4, <f8 or <f2', `the dtype of ${source.name}`, `${dtype}${hint}`);
+  }
+  // With a single long dimension the two orders are the same bytes.
+  if (fortranOrder && shape.filter((length) => length > 1).length > 1) {
+    throw expected('C order (numpy.ascontiguousarray makes it)', source.name, 'Fortran order');
+  }
+  const total = product(shape) * stored.bytes;
+  if (source.size !== undefined) refuseLength(source, total, source.size - source.position);
+
+  const axis = resolveAxis(options.axis, shape, source.name);
+  const classes = shape[axis];
+  const inner = product(shape.slice(axis + 1));
+  const outer = product(shape.slice(0, axis));
+  const [from, to] = rangeOf(options.rows, outer, inner, source.name);
+  const whole = options.rows === undefined;
+  const layout: Layout = {
+    type: stored.type,
+    classes,
+    shape: whole ? shape : [to - from, classes],
+    axis: whole ? axis : 1,
+    inner,
+    rows: (to - from) * inner,
+    fields: [],
+  };
+  // What is scored together: a row, or as many rows as are interleaved.
+  const slab = classes * inner;
+  const slabBytes = slab * stored.bytes;
+  const slabs = slabBytes === 0 ? 65_536 : Math.max(1, Math.floor(options.blockBytes / slabBytes));
+
+  async function* batches(): AsyncGenerator<Batch> {
+    const start = from + options.done / Math.max(1, inner);
+    await source.skip(start * slabBytes);
+    for (let at = start; at < to && inner > 0; at += slabs) {
+      const count = Math.min(slabs, to - at);
+      const block = await options.blocks.take(count * slabBytes);
+      const bytes = new Uint8Array(block.memory, 0, count * slabBytes);
+      const received = await source.fill(bytes);
+      if (received < bytes.length) throw truncated(source, total, at * slabBytes + received);
+      yield {
+        first: (at - from) * inner,
+        end: (at - from + count) * inner,
+        rows: count * inner,
+        logits: logitsOn(block, layout.type, count * slab),
+        block,
+        columns: [],
+      };
+    }
+    if (source.size === undefined && whole && !(await source.ended())) {
+      throw expected(`${total} bytes of data`, source.name, 'more');
+    }
+  }
+
+  return { layout, batches, close: () => source.close() };
+}
+
+function product(lengths: readonly number[]): number {
+  return lengths.reduce((sum, length) => sum * length, 1);
+}
+
+function refuseLength(source: Bytes, wanted: number, received: number): void {
+  if (received < wanted) throw truncated(source, wanted, received);
+  if (received > wanted) throw expected(`${wanted} bytes of data`, source.name, 'more');
+}
+
+function truncated(source: Bytes, wanted: number, received: number) {
+  return expected(`${wanted} bytes of data`, source.name, `${received} (the file is truncated)`);
+}
+
+function resolveAxis(axis: number, { length: rank }: readonly number[], input: string): number {
+  if (rank === 0) throw expected('at least one dimension', input, 'a single number');
+  if (axis < -rank || axis >= rank) {
+    throw expectedUsage(`an integer from ${-rank} to ${rank - 1}`, '--axis', axis);
+  }
+  return axis < 0 ? axis + rank : axis;
+}
+
+function rangeOf(
+  rows: readonly [number, number] | undefined,
+  outer: number,
+  inner: number,
+  name: string,
+): readonly [number, number] {
+  if (!rows) return [0, outer];
+  if (inner !== 1) throw expectedUsage('the last axis', '--axis with a range of rows', 'another');
+  const [from, to] = rows;
+  if (from < 0 || to < from || to > outer) {
+    throw expected(`at least ${to} rows`, name, outer);
+  }
+  return rows;
+}
+
+/** With scores of the best classes: records that NumPy reads as `a['class']` and `a['score']`, each [rows…, k]. */
+export function newNpyWriter(output: Output, { layout, content, width, skips }: WriterOptions): Writer {
+  const { classes, axis, rows, inner } = layout;
+  if (classes === undefined && content === 'all') {
+    throw expected('rows of one length for a .npy output', layout.column ?? 'the input', 'rows that differ');
+  }
+  const known = rows !== undefined && !skips;
+  if (!known && !output.patch) throw expectedUsage('a file for a .npy of as yet unknown length', '-o', '-');
+  if (skips && inner !== 1) throw expectedUsage('the last axis', '--axis with --errors skip', axis);
+
+  const number = layout.type === 'float64' ? '<f8' : '<f4';
+  const dtype =
+    content === 'top'
+      ? `[('class', '<u4', (${width},)), ('score', '${number}', (${width},))]`
+      : `'${number}'`;
+  const header = (count: number, least?: number) => {
+    const shape = (known && layout.shape) || [count, classes ?? 0];
+    const at = known && layout.shape ? axis : 1;
+    return formatNpyHeader(dtype, content === 'all' ? shape : shape.toSpliced(at, 1), least);
+  };
+  // Room for any number of rows, where it is not known yet.
+  const begin = known ? header(rows) : header(Number.MAX_SAFE_INTEGER);
+
+  return {
+    begin: () => output.write(begin),
+    write(batch) {
+      return output.write(content === 'top' ? records(batch) : bytesOf(batch.scores));
+    },
+    async end(count) {
+      if (!known) await output.patch?.(0, header(count, begin.length));
+    },
+  };
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: ScoredBatch['scores']): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function records({ rows, width, scores, indices }: ScoredBatch): Uint8Array {
+  const scoreBytes = scores.BYTES_PER_ELEMENT;
+  const stride = width * (4 + scoreBytes);
+  const bytes = new Uint8Array(rows * stride);
+  const classes = new Uint8Array(indices!.buffer, indices!.byteOffset, indices!.byteLength);
+  const values = bytesOf(scores);
+  for (let row = 0; row < rows; row++) {
+    bytes.set(classes.subarray(row * width * 4, (row + 1) * width * 4), row * stride);
+    bytes.set(
+      values.subarray(row * width * scoreBytes, (row + 1) * width * scoreBytes),
+      row * stride + width * 4,
+    );
+  }
+  return bytes;
+}

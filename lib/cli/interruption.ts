@@ -1,0 +1,34 @@
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Runs a task that the first Ctrl-C, or its kin, aborts, so that it can clean up; then the process dies of that very
+ * signal, so that a shell's loop around it stops too. The second one ends it at once.
+ */
+export async function untilInterrupted<Result>(
+  task: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const controller = new AbortController();
+  let received: NodeJS.Signals | undefined;
+  const interrupt = (signal: NodeJS.Signals) => {
+    if (received) die(signal);
+    received = signal;
+    controller.abort();
+  };
+  const release = () => {
+    for (const signal of SIGNALS) process.off(signal, interrupt);
+  };
+  function die(signal: NodeJS.Signals) {
+    release();
+    process.kill(process.pid, signal);
+  }
+  for (const signal of SIGNALS) process.on(signal, interrupt);
+  try {
+    return await task(controller.signal);
+  } catch (error) {
+    if (!received) throw error;
+    die(received);
+    return await new Promise<never>(() => {});
+  } finally {
+    release();
+  }
+}
