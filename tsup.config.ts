@@ -4,6 +4,8 @@ import { defineConfig } from 'tsup';
 /** What the command line bundles, so that the package keeps a single dependency; the licences travel along. */
 const licences = [
   ['commander', 'commander/LICENSE'],
+  ['csv-parse', 'csv-parse/LICENSE'],
+  ['csv-stringify', 'csv-stringify/LICENSE'],
   ['cli-progress', 'cli-progress/LICENSE.md'],
   ['string-width, get-east-asian-width, strip-ansi, ansi-regex', 'string-width/license'],
 ].map(([names, path]) => `${names}\n\n${readFileSync(`node_modules/${path}`, 'utf8')}`);
@@ -32,7 +34,7 @@ export default defineConfig([
     entry: ['lib/cli.ts'],
     format: ['esm'],
     target: 'node20',
-    noExternal: ['cli-progress', 'commander', 'string-width'],
+    noExternal: ['cli-progress', 'commander', 'csv-parse', 'csv-stringify', 'string-width'],
     splitting: false,
     silent: true,
     // commander is CommonJS and asks for Node's own modules.

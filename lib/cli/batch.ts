@@ -16,10 +16,11 @@ export interface Field {
 
 /** The cells of one column, as JavaScript values; null where there is none. */
 export interface Column {
-  readonly length: number;
   get(row: number): unknown;
   /** The same in the words of a format. */
   readonly native?: unknown;
+  /** Some of the rows, in the words of the format too. */
+  pick?(rows: readonly number[]): Column;
 }
 
 /** How the rows of an input lie. */
@@ -39,8 +40,6 @@ export interface Layout {
   readonly fields: readonly Field[];
   /** What the logits are called among them. */
   readonly column?: string | undefined;
-  /** Where among the fields they stand. */
-  readonly position?: number | undefined;
   /** The names of the classes, where the input has them. */
   readonly labels?: readonly string[] | undefined;
 }
@@ -59,6 +58,8 @@ export interface Batch {
   readonly offsets?: Int32Array | undefined;
   readonly block: Block;
   readonly columns: readonly Column[];
+  /** Every row without its logits in the words of its format, where it has rows. */
+  readonly natives?: readonly unknown[] | undefined;
   /** The number in the input of every row, where some are left out. */
   readonly numbers?: readonly number[] | undefined;
 }
@@ -83,6 +84,8 @@ export interface ScoredBatch {
   /** The classes that the scores are of, where they are not all of them in order. */
   readonly indices?: Uint32Array | undefined;
   readonly columns: readonly Column[];
+  /** Every row without its logits in the words of its format, where it has rows. */
+  readonly natives?: readonly unknown[] | undefined;
   readonly numbers?: readonly number[] | undefined;
   release(): void;
 }
@@ -91,6 +94,8 @@ export interface ScoredBatch {
 export interface Writer {
   begin(): Promise<void>;
   write(batch: ScoredBatch): Promise<void>;
+  /** What it takes to go on after an interruption, as JSON. */
+  state?(): unknown;
   /** What must be known at the end is known now. */
   end(rows: number): Promise<void>;
 }

@@ -2,19 +2,44 @@
 import type { Layout, Reader, Writer } from './batch.js';
 import type { Blocks } from './blocks.js';
 import { expectedUsage } from './failure.js';
+import { openArrowReader } from './formats/arrow-reader.js';
+import { newArrowWriter } from './formats/arrow-writer.js';
+import { newCsvWriter, openCsvReader } from './formats/csv.js';
+import { newNdjsonWriter, openNdjsonReader } from './formats/ndjson.js';
 import { newNpyWriter, openNpyReader } from './formats/npy.js';
+import { newParquetWriter, openParquetReader } from './formats/parquet.js';
 import type { Bytes } from './input.js';
 import type { Output } from './output.js';
 
-export const FORMATS = ['npy'] as const;
+export const FORMATS = ['npy', 'arrow', 'arrows', 'parquet', 'ndjson', 'csv'] as const;
 export type Format = (typeof FORMATS)[number];
 
-const EXTENSIONS: Readonly<Record<string, Format>> = { npy: 'npy' };
+const EXTENSIONS: Readonly<Record<string, Format>> = {
+  npy: 'npy',
+  arrow: 'arrow',
+  feather: 'arrow',
+  ipc: 'arrow',
+  arrows: 'arrows',
+  parquet: 'parquet',
+  ndjson: 'ndjson',
+  jsonl: 'ndjson',
+  csv: 'csv',
+};
 
 /** The format that is asked for, or that of the extension, or the one to fall back on. */
 export function formatOf(asked: Format | undefined, path: string, otherwise: Format = 'npy'): Format {
   const extension = path.match(/\.([^./\\]+)$/)?.[1].toLowerCase() ?? '';
   return asked ?? (Object.hasOwn(EXTENSIONS, extension) ? EXTENSIONS[extension] : otherwise);
+}
+
+/** Whether an output can go on where an interrupted run stopped; one that cannot begins anew. */
+export function canResume(format: Format): boolean {
+  return format !== 'parquet';
+}
+
+/** Whether the rows of an output have all one length. */
+export function isUniform(format: Format): boolean {
+  return format === 'npy' || format === 'csv';
 }
 
 export interface ReaderOptions {
@@ -25,6 +50,8 @@ export interface ReaderOptions {
   readonly column?: string | undefined;
   /** The columns of a CSV that are no classes. */
   readonly keep?: readonly string[] | undefined;
+  /** Whether all rows must be as long as the first, where the format itself leaves that open. */
+  readonly uniform: boolean;
   /** How many bytes of logits to read at a time. */
   readonly blockBytes: number;
   readonly blocks: Blocks;
@@ -38,9 +65,22 @@ export function openReader(format: Format, source: Bytes, options: ReaderOptions
   if (format !== 'npy' && options.axis !== -1) {
     throw expectedUsage('a .npy input', '--axis', format);
   }
+  if (options.keep && format !== 'csv') throw expectedUsage('a CSV input', '--keep', format);
+  if (options.column !== undefined && format === 'npy') {
+    throw expectedUsage('an input with columns', '--column', format);
+  }
   switch (format) {
     case 'npy':
       return openNpyReader(source, options);
+    case 'arrow':
+    case 'arrows':
+      return openArrowReader(source, options);
+    case 'parquet':
+      return openParquetReader(source, options);
+    case 'ndjson':
+      return openNdjsonReader(source, options);
+    case 'csv':
+      return openCsvReader(source, options);
   }
 }
 
@@ -54,13 +94,23 @@ export interface WriterOptions {
   readonly labels?: readonly string[] | undefined;
   /** Whether rows may be left out. */
   readonly skips: boolean;
-  /** Whether the output goes on where an earlier run stopped. */
-  readonly resumed: boolean;
+  /** What the writer of an earlier run left, where the output goes on. */
+  readonly resumed?: unknown;
 }
 
 export async function openWriter(format: Format, output: Output, options: WriterOptions): Promise<Writer> {
   switch (format) {
     case 'npy':
       return newNpyWriter(output, options);
+    case 'arrow':
+      return newArrowWriter(output, options, true);
+    case 'arrows':
+      return newArrowWriter(output, options, false);
+    case 'parquet':
+      return newParquetWriter(output, options);
+    case 'ndjson':
+      return newNdjsonWriter(output, options);
+    case 'csv':
+      return newCsvWriter(output, options);
   }
 }

@@ -15,6 +15,8 @@ export interface Bytes {
   fill(target: Uint8Array): Promise<number>;
   /** Passes over so many bytes; false where they end before. */
   skip(bytes: number): Promise<boolean>;
+  /** Goes on elsewhere; files only. */
+  seek?(position: number): void;
   ended(): Promise<boolean>;
   close(): Promise<void>;
 }
@@ -112,6 +114,10 @@ class FileBytes implements Bytes {
     return bytes <= left;
   }
 
+  seek(position: number): void {
+    this.position = position;
+  }
+
   async ended(): Promise<boolean> {
     return (await this.#read(new Uint8Array(1), 0, 1)) === 0;
   }
@@ -129,8 +135,11 @@ class FileBytes implements Bytes {
   }
 }
 
-/** `-` is stdin. */
-export async function openInput(path: string): Promise<Bytes> {
+/**
+ * `-` is stdin.
+ * @param name what messages call it.
+ */
+export async function openInput(path: string, name = path): Promise<Bytes> {
   if (path === '-') {
     if (process.stdin.isTTY) throw expectedUsage('a file or a pipe', 'stdin', 'a terminal');
     return new ByteSource('stdin', process.stdin);
@@ -138,7 +147,7 @@ export async function openInput(path: string): Promise<Bytes> {
   try {
     const file = await open(path);
     const { size, mtimeMs, isFile } = await statOf(file);
-    if (isFile) return new FileBytes(path, size, mtimeMs, file);
+    if (isFile) return new FileBytes(name, size, mtimeMs, file);
     // A pipe or a device has neither size nor positions.
     return new ByteSource(path, file.createReadStream({ highWaterMark: 1 << 20 }));
   } catch (error) {

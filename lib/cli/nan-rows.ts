@@ -41,9 +41,9 @@ export function dropNaN(batch: ScoredBatch, layout: Layout, bad: ReturnType<type
     scores: scores.subarray(0, offsets[kept.length]),
     indices: indices?.subarray(0, offsets[kept.length]),
     offsets: batch.offsets && offsets,
-    columns: batch.columns.map((column) => ({
-      length: kept.length,
-      get: (row) => column.get(kept[row]),
-    })),
+    columns: batch.columns.map(
+      (column) => column.pick?.(kept) ?? { get: (row: number) => column.get(kept[row]) },
+    ),
+    natives: batch.natives && kept.map((row) => batch.natives?.[row]),
   };
 }

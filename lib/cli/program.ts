@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../../package.json';
 import { EXIT, expectedUsage, Failure } from './failure.js';
+import { FORMATS } from './formats.js';
 import { info } from './info.js';
 import { score } from './score.js';
 import { ERROR_MODES } from './score-file.js';
@@ -55,17 +56,30 @@ async function run(argv: readonly string[]): Promise<number> {
   program
     .command('score')
     .summary('turn a file of logits into probabilities')
-    .description('Turn the logits of a .npy file into probabilities: print the best, or write all of them.')
-    .argument('<file>', 'a C-ordered .npy of float32, float64 or float16; - for stdin')
+    .description(
+      'Turn a file of logits into probabilities, however large: print the best, or write all of them.',
+    )
+    .argument('<file>', 'a file of logits; - for stdin')
+    .option(
+      '--format <name>',
+      `${FORMATS.join(', ')} (default: by the extension; npy for stdin)`,
+      oneOf(FORMATS, '--format'),
+    )
     .option('--op <name>', OPERATIONS.join(', '), oneOf(OPERATIONS, '--op'), 'softmax')
+    .option('--column <name>', 'the column or field of the logits (Arrow, Parquet, NDJSON)')
+    .option('--keep <names>', 'the columns of a CSV that are no classes, with commas between', (text) =>
+      text.split(','),
+    )
     .option('--axis <n>', 'the axis of the classes; negative counts from the end', integer('--axis'), -1)
     .option('--temperature <t>', 'divides the logits', positive('--temperature'), 1)
     .option('--labels <file>', 'the class names, one per line')
     .option('--truth <file>', 'the true class of each row, a .npy of integers: adds the accuracy')
     .option('--top-k <n>', 'the best n classes of each row (printed without it: 5)', integer('--top-k', 1))
+    .option('-o, --output <file>', 'write the result; - for stdout')
     .option(
-      '-o, --output <file>',
-      'write the result as .npy; - for stdout; with --top-k, records of class and score',
+      '--output-format <name>',
+      'its format (default: by the extension; that of the input for stdout)',
+      oneOf(FORMATS, '--output-format'),
     )
     .option(
       '--errors <mode>',

@@ -16,6 +16,8 @@ export interface Milestone {
   readonly bad: Count;
   readonly nan: Count;
   readonly correct: number;
+  /** What the writer has to remember. */
+  readonly writer?: unknown;
 }
 
 export interface Resumption {
@@ -31,7 +33,8 @@ export interface Resumption {
 const MOST_BYTES = 1 << 28;
 const MOST_MS = 2000;
 
-export async function resumption(options: ScoreJob): Promise<Resumption> {
+/** @param possible false where the output can only begin anew. */
+export async function resumption(options: ScoreJob, possible: boolean): Promise<Resumption> {
   const { input, output } = options;
   if (output === undefined || output === '-') {
     throw expectedUsage('a file as -o', '--resume', output ?? 'no output');
@@ -43,7 +46,7 @@ export async function resumption(options: ScoreJob): Promise<Resumption> {
   });
   const part = `${target}.resume.part`;
   const journal = `${target}.resume.json`;
-  const since = await read();
+  const since = possible ? await read() : undefined;
   let saved = { bytes: since?.bytes ?? 0, at: performance.now() };
 
   async function read(): Promise<Milestone | undefined> {
@@ -61,8 +64,10 @@ export async function resumption(options: ScoreJob): Promise<Resumption> {
     place: { path: part, from: since?.bytes ?? 0 },
     since,
     async reached(milestone, output) {
+      if (!possible) return;
       const now = performance.now();
-      if (milestone.bytes - saved.bytes < MOST_BYTES && now - saved.at < MOST_MS) return;
+      if (milestone.bytes - saved.bytes < (options.journalBytes ?? MOST_BYTES) && now - saved.at < MOST_MS)
+        return;
       saved = { bytes: milestone.bytes, at: now };
       // The journal may speak only of what is on the disk.
       await output.sync?.();
@@ -76,7 +81,7 @@ export async function resumption(options: ScoreJob): Promise<Resumption> {
 }
 
 /** All on which the bytes of the output depend. */
-async function jobOf({ shown, threads, resume, ...job }: ScoreJob): Promise<unknown> {
+async function jobOf({ shown, threads, resume, journalBytes, ...job }: ScoreJob): Promise<unknown> {
   const { size, mtimeMs } = await stat(job.input).catch((error) => {
     throw systemFailure(error, 'a readable file', job.input);
   });

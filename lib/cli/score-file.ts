@@ -3,7 +3,7 @@ import type { Layout, Reader, ScoredBatch } from './batch.js';
 import { newBlocks } from './blocks.js';
 import { readLabels, readTruth } from './classes.js';
 import { expected } from './failure.js';
-import { type Format, formatOf, openReader, openWriter } from './formats.js';
+import { canResume, type Format, formatOf, isUniform, openReader, openWriter } from './formats.js';
 import { openInput } from './input.js';
 import { dropNaN, refuseNaN } from './nan-rows.js';
 import { type Output, openOutput } from './output.js';
@@ -49,6 +49,8 @@ export interface ScoreJob {
   readonly errors?: ErrorMode | undefined;
   /** Goes on where an interrupted run with this option stopped, and can be gone on with itself. Default: false. */
   readonly resume?: boolean | undefined;
+  /** Bytes of output that an interruption may cost a run with `resume`. Default: 256 MiB, or what 2 seconds write. */
+  readonly journalBytes?: number | undefined;
   readonly threads?: number | undefined;
   /** How many rows to keep for printing, and classes of each. Default: 0, 5. */
   readonly shown?: number | undefined;
@@ -85,7 +87,14 @@ const BLOCK_BYTES = 1 << 22;
  */
 export async function scoreFile(options: ScoreFileOptions): Promise<Report> {
   const started = performance.now();
-  const resuming = options.resume ? await resumption(options) : undefined;
+  const resuming = options.resume
+    ? await resumption(
+        options,
+        canResume(
+          formatOf(options.outputFormat, options.output ?? '', formatOf(options.format, options.input)),
+        ),
+      )
+    : undefined;
   const output = options.output === undefined ? undefined : await openOutput(options.output, resuming?.place);
   try {
     const report = await scoreInto(output, options, resuming);
@@ -109,6 +118,11 @@ async function scoreInto(
   const format = formatOf(options.format, options.input);
   const bad = newCount(since?.bad);
   const blocks = newBlocks(BLOCKS_IN_FLIGHT, source.name);
+  const outputFormat = formatOf(options.outputFormat, options.output ?? '', format);
+  // The names of the classes, too, speak of rows of one length.
+  const uniform =
+    options.labels !== undefined ||
+    (output !== undefined && isUniform(outputFormat) && op !== 'logsumexp' && topK === undefined);
   const onBadRow = (row: number, what: string, received: string) => {
     if (errors !== 'skip' && errors !== 'nan') {
       throw expected(what, `row ${row} of ${source.name}`, `${received} (--errors skip or nan goes on)`);
@@ -120,7 +134,7 @@ async function scoreInto(
   try {
     reader = await openReader(format, source, {
       ...{ axis: options.axis ?? -1, rows: options.rows, column: options.column, keep: options.keep },
-      ...{ blocks, blockBytes: options.blockBytes ?? BLOCK_BYTES, done: since?.end ?? 0, onBadRow },
+      ...{ blocks, blockBytes: options.blockBytes ?? BLOCK_BYTES, done: since?.end ?? 0, onBadRow, uniform },
     });
     const { layout } = reader;
     const labels =
@@ -131,9 +145,9 @@ async function scoreInto(
         : await readTruth(options.truth, layout.rows, layout.classes ?? Number.POSITIVE_INFINITY);
     const writer =
       output &&
-      (await openWriter(formatOf(options.outputFormat, options.output ?? '', format), output, {
+      (await openWriter(outputFormat, output, {
         ...contentOf(op, topK, layout),
-        ...{ layout, labels, skips: errors === 'skip', resumed: since !== undefined },
+        ...{ layout, labels, skips: errors === 'skip', resumed: since?.writer },
       }));
     const scorer = newScorer({ op, temperature, topK, threads }, layout);
     const tally = newTally({ op, layout, labels, truth, shown: options.shown ?? 0, k: topK ?? 5, since });
@@ -150,7 +164,7 @@ async function scoreInto(
         const correct = tally.accuracy?.correct ?? 0;
         const { position: bytes } = output;
         const milestone = { end, rows: tally.rows, bytes, bad: bad.value, nan: tally.nan, correct };
-        await resuming.reached(milestone, output);
+        await resuming.reached({ ...milestone, writer: writer?.state?.() }, output);
       }
       options.onProgress?.({
         ...{ rows: end, total: layout.rows, resumed: since?.end ?? 0 },

@@ -117,7 +117,8 @@ export function newNpyWriter(output: Output, { layout, content, width, skips }: 
     throw expected('rows of one length for a .npy output', layout.column ?? 'the input', 'rows that differ');
   }
   const known = rows !== undefined && !skips;
-  if (!known && !output.patch) throw expectedUsage('a file for a .npy of as yet unknown length', '-o', '-');
+  if (!known && !output.patch)
+    throw expectedUsage('a file', '-o of a .npy whose length is not known yet', '-');
   if (skips && inner !== 1) throw expectedUsage('the last axis', '--axis with --errors skip', axis);
 
   const number = layout.type === 'float64' ? '<f8' : '<f4';

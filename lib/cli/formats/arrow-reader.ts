@@ -1,0 +1,466 @@
+/**
+ * Arrow IPC, file and stream: https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc.
+ * A file is a stream between two magic words, so both are read from front to back. Of a file, the logits of a record
+ * batch go straight into the blocks, a part at a time: a batch of many gigabytes needs no more memory than a small one.
+ */
+import type { Field as ArrowField, DataType as ArrowType, Data, Schema, Vector } from 'apache-arrow';
+import type { Batch, Column, ColumnType, Field, Layout, Reader } from '../batch.js';
+import { type Block, logitsOn } from '../blocks.js';
+import { expected, type Failure } from '../failure.js';
+import type { ReaderOptions } from '../formats.js';
+import type { Bytes } from '../input.js';
+import { spool } from '../spool.js';
+import { type Arrow, loadArrow } from './arrow-library.js';
+
+const MAGIC = 'ARROW1';
+const BYTES = { float16: 2, float32: 4, float64: 8 } as const;
+const NAN_BITS = 0x7e00;
+/** No batch has more rows, however short they are. */
+const MOST_ROWS = 65_536;
+
+interface Region {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export async function openArrowReader(input: Bytes, options: ReaderOptions): Promise<Reader> {
+  const arrow = await loadArrow();
+  const { schema, source } = await readSchema(input, arrow);
+  const column = columnOf(schema, options.column, source.name, arrow);
+  const item = column.type.children[0].type;
+  const type = (['float16', 'float32', 'float64'] as const)[
+    (item as ArrowType & { precision: number }).precision
+  ];
+  const listSize: number | undefined = arrow.DataType.isFixedSizeList(column.type)
+    ? column.type.listSize
+    : undefined;
+  const others = schema.fields.filter((field) => field !== column);
+  const dictionaries = new Map<number, Vector>();
+  const batches = recordBatches();
+  // The length of the first row, where all must have it.
+  let head: Awaited<ReturnType<typeof batches.next>> | undefined;
+  let classes = listSize;
+  if (listSize === undefined && options.uniform) {
+    head = await batches.next();
+    classes = head.done ? 0 : head.value.firstLength;
+  }
+  const layout: Layout = {
+    type,
+    classes,
+    axis: 1,
+    inner: 1,
+    rows: undefined,
+    fields: others.map((field) => fieldOf(field, arrow)),
+    column: column.name,
+  };
+
+  /** The record batches, as far as they are wanted; the rest of a body is passed over when the next is asked for. */
+  async function* recordBatches() {
+    let first = 0;
+    const [from, to] = options.rows ?? [0, Number.POSITIVE_INFINITY];
+    for (;;) {
+      const message = await readMessage(source, arrow);
+      if (!message) return;
+      const header: unknown = message.header();
+      if (header instanceof arrow.metadata.DictionaryBatch) {
+        await loadDictionary(header, message.bodyLength);
+        continue;
+      }
+      if (!(header instanceof arrow.metadata.RecordBatch)) continue;
+      const end = first + header.length;
+      if (end <= from + options.done && options.done + from > 0) {
+        if (!(await source.skip(message.bodyLength))) throw truncated(source);
+      } else if (first < to) {
+        yield await openRecordBatch(header, message.bodyLength, first);
+      } else return;
+      first = end;
+    }
+  }
+
+  async function loadDictionary(
+    { id, isDelta, data }: InstanceType<Arrow['metadata']['DictionaryBatch']>,
+    bodyLength: number,
+  ): Promise<void> {
+    refuseCompression(data, source);
+    const body = await readBytes(source, bodyLength);
+    const loader = new arrow.VectorLoader(
+      body,
+      data.nodes,
+      data.buffers,
+      dictionaries,
+      schema.metadataVersion,
+      data.variadicBufferCounts,
+    );
+    const vector = new arrow.Vector([loader.visit(schema.dictionaries.get(id)!)]) as Vector;
+    const before = dictionaries.get(id);
+    dictionaries.set(id, before && isDelta ? before.concat(vector) : vector);
+  }
+
+  async function openRecordBatch(
+    header: InstanceType<Arrow['metadata']['RecordBatch']>,
+    bodyLength: number,
+    first: number,
+  ) {
+    refuseCompression(header, source);
+    const start = source.position;
+    const logits = logitsRegion(header);
+    const body = source.seek ? undefined : await readBytes(source, bodyLength);
+    if (source.seek && start + bodyLength > source.size!) throw truncated(source);
+    const regions = new Map<number, Uint8Array>();
+    for (const { offset, length } of header.buffers) {
+      if (offset === logits.offset && length === logits.length) continue;
+      regions.set(offset, await read(offset, length));
+    }
+
+    async function read(offset: number, length: number): Promise<Uint8Array> {
+      if (body) return body.subarray(offset, offset + length);
+      source.seek?.(start + offset);
+      return readBytes(source, length);
+    }
+    /** Part of the logits, into a block. */
+    async function fill(target: Uint8Array, offset: number): Promise<void> {
+      const at = logits.offset + offset;
+      if (offset + target.length > logits.length) throw truncated(source);
+      if (body) target.set(body.subarray(at, at + target.length));
+      else {
+        source.seek?.(start + at);
+        if ((await source.fill(target)) < target.length) throw truncated(source);
+      }
+    }
+
+    const loader = new (sparseLoader(arrow, regions))(
+      new Uint8Array(0),
+      header.nodes,
+      header.buffers,
+      dictionaries,
+      schema.metadataVersion,
+      header.variadicBufferCounts,
+    );
+    const children = loader.visitMany(schema.fields) as Data[];
+    const list = children[schema.fields.indexOf(column)];
+    const end = start + bodyLength;
+    return {
+      rows: header.length,
+      first,
+      fill,
+      list,
+      firstLength: listSize ?? (header.length > 0 ? list.valueOffsets[1] - list.valueOffsets[0] : 0),
+      others: children.filter((data) => data !== list),
+      leave: () => source.seek?.(end),
+    };
+  }
+
+  /** Where in the body the numbers lie: the last buffer of the column. */
+  function logitsRegion({ nodes, buffers }: InstanceType<Arrow['metadata']['RecordBatch']>): Region {
+    const loader = new (sparseLoader(arrow, new Map()))(
+      new Uint8Array(0),
+      nodes.map(({ length }) => new arrow.metadata.FieldNode(length, 0)),
+      buffers,
+      dictionaries,
+      schema.metadataVersion,
+    );
+    for (const field of schema.fields) {
+      loader.visit(field);
+      if (field === column) return buffers[loader.at];
+    }
+    throw truncated(source);
+  }
+
+  async function* rows(): AsyncGenerator<Batch> {
+    const [from, to] = options.rows ?? [0, Number.POSITIVE_INFINITY];
+    let done = from + options.done;
+    for (let next = head ?? (await batches.next()); !next.done; next = await batches.next()) {
+      const { value: batch } = next;
+      const lengthOf = lengths(batch.list, listSize);
+      for (let row = Math.max(0, done - batch.first); row < batch.rows && batch.first + row < to; ) {
+        // The borders depend on the rows alone, so that a run that goes on has the same.
+        let count = 0;
+        let elements = 0;
+        while (row + count < batch.rows && batch.first + row + count < to && count < MOST_ROWS) {
+          const length = lengthOf(row + count);
+          if (count > 0 && (elements + length) * BYTES[type] > options.blockBytes) break;
+          elements += length;
+          count++;
+        }
+        const block = await options.blocks.take(Math.max(elements, count * (classes ?? 1)) * BYTES[type]);
+        const bytes = new Uint8Array(block.memory, 0, elements * BYTES[type]);
+        const offset = listSize === undefined ? batch.list.valueOffsets[row] : row * listSize;
+        await batch.fill(bytes, Number(offset) * BYTES[type]);
+        yield batchOf(batch, block, row, count, elements);
+        row += count;
+      }
+      done = Math.max(done, batch.first + batch.rows);
+      batch.leave();
+    }
+  }
+
+  type RecordBatch = Awaited<ReturnType<typeof openRecordBatch>>;
+
+  function batchOf(batch: RecordBatch, block: Block, row: number, count: number, elements: number): Batch {
+    const from = options.rows?.[0] ?? 0;
+    const first = batch.first + row - from;
+    const offsets = new Int32Array(count + 1);
+    const lengthOf = lengths(batch.list, listSize);
+    for (let i = 0; i < count; i++) offsets[i + 1] = offsets[i] + lengthOf(row + i);
+    const columns = batch.others.map((data) => columnOfData(data.slice(row, count), arrow));
+    const bad = badRows(batch.list, row, count, classes, lengthOf);
+    if (bad.size === 0) {
+      const logits = logitsOn(block, type, elements);
+      return {
+        ...{ first, end: first + count, rows: count, logits, block, columns },
+        offsets: classes === undefined ? offsets : undefined,
+      };
+    }
+    return repair({ first, count, offsets, columns, block, bad });
+  }
+
+  /** Takes the bad rows out, or makes them NaN. */
+  function repair({
+    first,
+    count,
+    offsets,
+    columns,
+    block,
+    bad,
+  }: {
+    first: number;
+    count: number;
+    offsets: Int32Array;
+    columns: readonly Column[];
+    block: Block;
+    bad: ReadonlyMap<number, readonly [string, string]>;
+  }): Batch {
+    const kept: number[] = [];
+    const rows: { row: number; good: boolean }[] = [];
+    for (let row = 0; row < count; row++) {
+      const [wanted, received] = bad.get(row) ?? [];
+      if (wanted === undefined) rows.push({ row, good: true });
+      else if (options.onBadRow(first + row, wanted, received ?? '') === 'nan')
+        rows.push({ row, good: false });
+      else continue;
+      kept.push(row);
+    }
+    const lengthOf = ({ row, good }: { row: number; good: boolean }) =>
+      good ? offsets[row + 1] - offsets[row] : (classes ?? 1);
+    const target = new Int32Array(rows.length + 1);
+    rows.forEach((row, i) => {
+      target[i + 1] = target[i] + lengthOf(row);
+    });
+    const size = Math.max(offsets[count], target[rows.length]);
+    const from = logitsOn(block, type, offsets[count]).slice();
+    const logits = logitsOn(block, type, Math.min(size, block.memory.byteLength / BYTES[type]));
+    rows.forEach(({ row, good }, i) => {
+      if (good) logits.set(from.subarray(offsets[row], offsets[row + 1]), target[i]);
+      else logits.fill(type === 'float16' ? NAN_BITS : Number.NaN, target[i], target[i + 1]);
+    });
+    const all = kept.length === count;
+    return {
+      ...{ first, end: first + count, rows: kept.length, block },
+      logits: logits.subarray(0, target[rows.length]),
+      offsets: classes === undefined ? target : undefined,
+      columns: all ? columns : columns.map((column) => column.pick!(kept)),
+      numbers: all ? undefined : kept.map((row) => first + row),
+    };
+  }
+
+  return { layout, batches: rows, close: () => source.close() };
+}
+
+function lengths(list: Data, listSize: number | undefined): (row: number) => number {
+  if (listSize !== undefined) return () => listSize;
+  const { valueOffsets } = list;
+  return (row) => Number(valueOffsets[row + 1]) - Number(valueOffsets[row]);
+}
+
+/** Rows that are null, have a null, or another length than all; each with what was wanted and what came. */
+function badRows(
+  list: Data,
+  row: number,
+  count: number,
+  classes: number | undefined,
+  lengthOf: (row: number) => number,
+): ReadonlyMap<number, readonly [string, string]> {
+  const bad = new Map<number, readonly [string, string]>();
+  const [numbers] = list.children;
+  for (let i = row; i < row + count; i++) {
+    const length = lengthOf(i);
+    if (list.nullCount > 0 && !list.getValid(i)) bad.set(i - row, ['logits', 'null']);
+    else if (classes !== undefined && length !== classes)
+      bad.set(i - row, [`${classes} logits`, String(length)]);
+    else if (numbers.nullCount > 0) {
+      const start = list.valueOffsets?.length ? Number(list.valueOffsets[i]) : i * length;
+      for (let at = start; at < start + length; at++) {
+        if (!numbers.getValid(at)) bad.set(i - row, ['numbers', `null at ${at - start}`]);
+      }
+    }
+  }
+  return bad;
+}
+
+/** A loader over buffers that were read one by one. */
+function sparseLoader(arrow: Arrow, regions: ReadonlyMap<number, Uint8Array>) {
+  return class extends arrow.VectorLoader {
+    at = -1;
+
+    protected override nextBufferRange() {
+      this.at++;
+      return super.nextBufferRange();
+    }
+
+    protected override readData<T extends ArrowType>(_type: T, region = this.nextBufferRange()): Uint8Array {
+      return (region.length > 0 && regions.get(region.offset)) || new Uint8Array(0);
+    }
+  };
+}
+
+/** The schema, and the bytes of the messages that follow it. */
+async function readSchema(source: Bytes, arrow: Arrow): Promise<{ schema: Schema; source: Bytes }> {
+  const start = new Uint8Array(8);
+  const received = await source.fill(start);
+  const view = new DataView(start.buffer);
+  if (Buffer.from(start).toString('latin1', 0, MAGIC.length) === MAGIC) {
+    if (source.seek) return { schema: await readFooter(source, arrow), source };
+    // apache-arrow for JavaScript leaves the schema to the end.
+    const length = new Uint8Array(8);
+    await source.fill(length);
+    const metadata = await readBytes(source, new DataView(length.buffer).getInt32(4, true));
+    const schema = decode(metadata, source, arrow).header();
+    if (schema instanceof arrow.Schema) return { schema, source };
+    const file = await spool(source, [start, length, metadata]);
+    file.seek?.(start.length);
+    return { schema: await readFooter(file, arrow), source: file };
+  }
+  if (received < 8 || view.getInt32(0, true) !== -1) {
+    const what = received === 0 ? 'nothing' : 'something else';
+    throw expected('an Arrow IPC file or stream', source.name, what);
+  }
+  const schema = decode(await readBytes(source, view.getInt32(4, true)), source, arrow).header();
+  if (schema instanceof arrow.Schema) return { schema, source };
+  throw expected('an Arrow schema', source.name, 'something else');
+}
+
+/** The schema at the end of a file; the position stays. */
+async function readFooter(source: Bytes, arrow: Arrow): Promise<Schema> {
+  const { position, size = 0 } = source;
+  const end = new Uint8Array(4 + MAGIC.length);
+  if (size < position + end.length) throw truncated(source);
+  source.seek?.(size - end.length);
+  await source.fill(end);
+  // Without the magic word it was not written to its end.
+  if (Buffer.from(end).toString('latin1', 4) !== MAGIC) throw truncated(source);
+  const length = new DataView(end.buffer).getInt32(0, true);
+  if (length < 0 || length > size - position - end.length) throw truncated(source);
+  source.seek?.(size - end.length - length);
+  const footer = await readBytes(source, length);
+  source.seek?.(position);
+  try {
+    return arrow.Footer.decode(footer).schema;
+  } catch (error) {
+    throw expected(
+      'the footer of an Arrow file',
+      source.name,
+      `something else (${(error as Error).message})`,
+    );
+  }
+}
+
+async function readMessage(source: Bytes, arrow: Arrow) {
+  const length = await readLength(source);
+  return length === 0 ? undefined : decode(await readBytes(source, length), source, arrow);
+}
+
+function decode(metadata: Uint8Array, source: Bytes, arrow: Arrow) {
+  try {
+    return arrow.Message.decode(metadata);
+  } catch (error) {
+    throw expected('Arrow messages', source.name, `something else (${(error as Error).message})`);
+  }
+}
+
+/** 0 at the end. */
+async function readLength(source: Bytes): Promise<number> {
+  const word = new Uint8Array(4);
+  const view = new DataView(word.buffer);
+  const received = await source.fill(word);
+  if (received === 0) return 0;
+  if (received === 4 && view.getInt32(0, true) !== -1) return view.getInt32(0, true);
+  if (received < 4 || (await source.fill(word)) < 4) throw truncated(source);
+  return view.getInt32(0, true);
+}
+
+async function readBytes(source: Bytes, length: number): Promise<Uint8Array> {
+  const left = source.size === undefined ? 2 ** 32 : source.size - source.position;
+  if (length < 0 || length > left) throw truncated(source);
+  const bytes = new Uint8Array(length);
+  if ((await source.fill(bytes)) < length) throw truncated(source);
+  return bytes;
+}
+
+function truncated({ name }: Bytes): Failure {
+  return expected('whole record batches', name, 'a part (the file is truncated)');
+}
+
+function refuseCompression({ compression }: { compression: unknown }, { name }: Bytes): void {
+  if (compression === null) return;
+  throw expected('uncompressed record batches', name, 'compressed ones (write them with compression=None)');
+}
+
+function columnOf(
+  { fields }: Schema,
+  asked: string | undefined,
+  name: string,
+  { DataType, Type }: Arrow,
+): ArrowField {
+  const isLogits = ({ type }: ArrowField) =>
+    (DataType.isFixedSizeList(type) || DataType.isList(type)) && type.children[0].type.typeId === Type.Float;
+  const possible = fields.filter(isLogits);
+  if (asked === undefined && possible.length === 1) return possible[0];
+  if (asked === undefined) {
+    const names = possible.map((field) => field.name).join(', ') || 'none';
+    throw expected('one column of lists of floats, or --column,', name, names);
+  }
+  const field = fields.find((candidate) => candidate.name === asked);
+  if (!field) throw expected(`a column ${asked}`, name, fields.map((known) => known.name).join(', '));
+  if (!isLogits(field)) throw expected('lists of floats', `column ${asked} of ${name}`, String(field.type));
+  return field;
+}
+
+function fieldOf({ name, type, nullable }: ArrowField, arrow: Arrow): Field {
+  const decoded = decodedType(type, arrow);
+  return { name, type: columnTypeOf(decoded, arrow), native: new arrow.Field(name, decoded, nullable) };
+}
+
+/** Categories are written as what they stand for. */
+function decodedType(type: ArrowType, { DataType }: Arrow): ArrowType {
+  return DataType.isDictionary(type) ? type.dictionary : type;
+}
+
+function columnTypeOf(type: ArrowType, { DataType }: Arrow): ColumnType {
+  if (DataType.isUtf8(type) || DataType.isLargeUtf8(type)) return 'string';
+  if (DataType.isBool(type)) return 'boolean';
+  if (DataType.isFloat(type)) return 'float64';
+  if (DataType.isInt(type))
+    return type.bitWidth === 64 || (type.bitWidth === 32 && !type.isSigned) ? 'int64' : 'int32';
+  if (DataType.isDate(type) || DataType.isTimestamp(type)) return 'date';
+  return 'json';
+}
+
+function columnOfData(data: Data, arrow: Arrow): Column {
+  const vector = new arrow.Vector([data]);
+  const decoded = decodedType(data.type, arrow);
+  const isDate = columnTypeOf(decoded, arrow) === 'date';
+  const from = (rows: readonly number[]): Data => {
+    const cells = rows.map((row) => vector.get(row));
+    return (
+      arrow.vectorFromArray(cells, decoded).data[0] ?? arrow.makeData({ type: decoded, length: 0 } as never)
+    );
+  };
+  return {
+    get(row) {
+      const value = vector.get(row);
+      return isDate && value !== null ? new Date(Number(value)) : value;
+    },
+    native: decoded === data.type ? data : from(Array.from({ length: data.length }, (_, row) => row)),
+    pick: (rows) => columnOfData(from(rows), arrow),
+  };
+}

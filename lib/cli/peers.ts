@@ -1,0 +1,16 @@
+/** Libraries that the package does not bring along: whoever wants their formats installs them. */
+import { Failure } from './failure.js';
+
+export async function needPeer<Module>(
+  names: readonly string[],
+  format: string,
+  load: () => Promise<Module>,
+): Promise<Module> {
+  try {
+    return await load();
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error;
+    const command = `npm install ${names.join(' ')}`;
+    throw new Failure(`Expected ${names.join(' and ')} for ${format} but received none (${command})`);
+  }
+}
