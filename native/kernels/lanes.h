@@ -31,15 +31,13 @@ struct ClassSums;
 template <>
 struct ClassSums<F32> {
   F64 partial[2][F32::lanes];  // of rows 0 to 7, and 8 to 15
-  F32 small[F32::lanes];
 
-  INLINE void put(size_t i, const LaneSum<F32>& s) {
-    partial[0][i] = s.lo, partial[1][i] = s.hi, small[i] = s.small;
+  INLINE void put(size_t i, LaneSum<F32> s) {
+    s.end_run();
+    partial[0][i] = s.lo, partial[1][i] = s.hi;
   }
   INLINE void total(size_t live, Wide<F64>* sum) {
-    F64 rest[2];
-    widen(tree<F32::lanes>(small, live), rest);
-    for (size_t w = 0; w < 2; w++) sum[w] = {add(tree<F32::lanes>(partial[w], live), rest[w]), splat<F64>(0)};
+    for (size_t w = 0; w < 2; w++) sum[w] = {tree<F32::lanes>(partial[w], live), splat<F64>(0)};
   }
 };
 

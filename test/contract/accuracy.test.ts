@@ -35,6 +35,14 @@ const shapes = [
   [1000, 10000],
   [5000, 10000],
 ] as const;
+/** Length, how many leading logits are larger, these, the others: the worst known, with runs of 16 and of 8 blocks. */
+const adversaries = [
+  [246, 1, 0.38213101029396057, -13.130428314208984],
+  [243, 1, 0.382120281457901, -13.130428314208984],
+  [237, 2, -12.093907356262207, -27.162582397460938],
+  [248, 1, -0.3073952794075012, -16.951330184936523],
+  [227, 8, -0.2979162931442261, -14.436887741088867],
+] as const;
 const temperatures = [1, 0.05, 0.3, 0.7, 1.3, 3];
 
 describe(`On ${backendName}, float32 is within ${limits.float32} ULP of the exact result`, () => {
@@ -114,6 +122,13 @@ describe(`On ${backendName}, float32 is within ${limits.float32} ULP of the exac
       x[random.below(length)] = top;
       x[random.below(length)] = top;
       judge(x, 'float32', length, 1, 'two equal terms');
+    }
+  });
+
+  it('for rows in which a search found the roundings of the sum to go one way', () => {
+    for (const [length, leaders, leader, other] of adversaries) {
+      const x = new Float32Array(length).fill(other).fill(leader, 0, leaders);
+      judge(x, 'float32', length, 1, 'adversary');
     }
   });
 
