@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 const Exact = Decimal.clone({ precision: 60 });
 const source = readFileSync(new URL('../native/kernels/constants.h', import.meta.url), 'utf8');
+const sums = readFileSync(new URL('../native/kernels/sum.h', import.meta.url), 'utf8');
 const ln2 = new Exact(2).ln();
 
 /** The numbers that a definition lists, hexadecimal floats among them. */
@@ -58,6 +59,10 @@ describe('The constants of the kernels', () => {
     expect(polynomialError(numbers('exp_f32'), 8, 0.504)).toBeLessThan(2.7e-10);
   });
 
+  it('and by less than 9e-10 where c in two parts lets r grow to 0.5625', () => {
+    expect(polynomialError(numbers('exp_f32'), 8, 0.5625)).toBeLessThan(9e-10);
+  });
+
   it('the polynomial for float64 errs by less than 9.2e-18', () => {
     expect(polynomialError(numbers('exp_f64'), 1, 0.501)).toBeLessThan(9.2e-18);
   });
@@ -69,6 +74,40 @@ describe('The constants of the kernels', () => {
     expect(new Float64Array([hi.toNumber() * 2 ** 33])[0] % 1).toBe(0);
   });
 });
+
+describe('The bound of native/ALGORITHM.md for float32', () => {
+  const u = 2 ** -24;
+  const page = readFileSync(new URL('../native/ALGORITHM.md', import.meta.url), 'utf8');
+  const [stated, promised, measured] = /^\| float32 \|.*\| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$/m
+    .exec(page)!
+    .slice(1)
+    .map(Number);
+
+  it('is the sum of its parts', () => {
+    const [p0, p1, p2] = numbers('exp_f32').map((c) => c.toNumber());
+    const bound = 0.504; // of |r|
+    const p = Math.expm1((bound / 8) * Math.LN2);
+    const reduction = (2 * 2 ** -26 * Math.LN2) / 8;
+    const second = (2 ** 17 * 8 * 2 ** -48 * Math.LN2) / 8;
+    const approximation = polynomialError(numbers('exp_f32'), 8, bound);
+    const rounding = bound * (halfUlp(p0) + bound * (halfUlp(p1) + bound * halfUlp(p2))) + halfUlp(p);
+    const term = 0.0463 * u + reduction + second + approximation + rounding / (1 - p);
+    const run = Number(/run = (\d+);/.exec(sums)?.[1]);
+    expect(run * p * u).toBeLessThan(0.36 * u);
+    expect((2 * term + u + run * p * u) / u + 0.5).toBeLessThan(stated + 0.05);
+    expect((2 * term + u + run * p * u) / u + 0.5).toBeGreaterThan(stated - 0.05);
+  });
+
+  it('is not below what is promised and measured', () => {
+    expect(measured).toBeLessThan(promised);
+    expect(promised).toBeLessThan(stated);
+  });
+});
+
+/** Of a float: the most that rounding to it can cost. */
+function halfUlp(value: number): number {
+  return 2 ** (Math.floor(Math.log2(value)) - 24);
+}
 
 function lowPart(): Decimal {
   const [, text = ''] = /log2e_lo = 0x1\.([\da-f]+)p-56/.exec(source) ?? [];
