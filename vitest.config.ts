@@ -36,7 +36,7 @@ export default defineConfig({
         resolve,
         test: {
           name: 'once',
-          include: ['test/*.test.ts'],
+          include: ['test/*.test.ts', 'test/lifecycle/*.test.ts'],
           globalSetup: ['test/built.ts'],
           testTimeout: 120_000,
           pool: 'forks' as const,

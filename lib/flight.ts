@@ -3,7 +3,8 @@
  * or shrunk from under them. So arrays that are not shared are copied, a slice at a time between turns of the event
  * loop, and the results are copied back at the end, whole.
  */
-import { typeError } from './errors.js';
+import { onAbort } from './abort.js';
+import { typeError, words } from './errors.js';
 import type { Data, Problem } from './problem.js';
 
 type View = Data | Uint32Array | Int32Array | Uint8Array;
@@ -40,72 +41,91 @@ export async function onPrivateMemory(
 ): Promise<void> {
   signal?.throwIfAborted();
   const copied = viewsToCopy(problem, signal);
-  const bytes = copied.reduce((sum, [, view]) => sum + view.byteLength, 0);
+  const bytes = copied.reduce((sum, { view }) => sum + view.byteLength, 0);
   const turn = takeOff(bytes, signal);
   if (turn !== undefined) await turn;
   const memory: Memory[] = [];
   try {
     const own: { [name: string]: unknown } = { ...problem };
-    const results: (readonly [View, View])[] = [];
-    for (const [name, view] of copied) {
-      const buffer = newCopy(view.byteLength);
+    const results: (readonly [Loan, View])[] = [];
+    for (const loan of copied) {
+      const buffer = newCopy(loan.view.BYTES_PER_ELEMENT * loan.length);
       memory.push(buffer);
-      const copy = viewOver(view, buffer);
-      own[name] = copy;
-      if (outputs.has(name)) results.push([view, copy]);
-      else if (view.byteLength <= sliceBytes) copy.set(view as Data);
-      else await copyInSlices(view, copy, name, signal);
+      const copy = viewOver(loan, buffer);
+      own[loan.name] = copy;
+      if (outputs.has(loan.name)) results.push([loan, copy]);
+      else if (copy.byteLength <= sliceBytes) copy.set(sliceOf(loan, 0, loan.length));
+      else await copyInSlices(loan, (at, end) => copy.set(sliceOf(loan, at, end), at), signal);
     }
     signal?.throwIfAborted();
     await solve(own as unknown as Problem);
     signal?.throwIfAborted();
     // From here on the call is done: results are delivered whole.
-    for (const [view, copy] of results) await copyInSlices(copy, view, 'out', undefined);
+    for (const [loan, copy] of results) {
+      await copyInSlices(
+        loan,
+        (at, end) => sliceOf(loan, at, end).set(copy.subarray(at, end) as Data),
+        undefined,
+      );
+    }
   } finally {
     for (const buffer of memory) keep(buffer);
     land(bytes);
   }
 }
 
+/** An array of the caller's, as long as it was when the call was made: its memory may shrink or go meanwhile. */
+interface Loan {
+  readonly name: string;
+  readonly view: View;
+  readonly length: number;
+}
+
 /**
  * Arrays to copy: those that are not shared, and shared outputs of calls that may be aborted, which would else be
  * left half written.
  */
-function viewsToCopy(problem: Problem, signal: AbortSignal | undefined): [string, View][] {
-  const list: [string, View][] = [];
-  for (const [name, view] of Object.entries(problem)) {
-    if (!ArrayBuffer.isView(view) || (view as View).length === 0) continue;
-    if (!isShared(view) || (signal !== undefined && outputs.has(name))) list.push([name, view as View]);
+function viewsToCopy(problem: Problem, signal: AbortSignal | undefined): Loan[] {
+  const list: Loan[] = [];
+  for (const [name, value] of Object.entries(problem)) {
+    if (!ArrayBuffer.isView(value) || (value as View).length === 0) continue;
+    const view = value as View;
+    if (isShared(view) && (signal === undefined || !outputs.has(name))) continue;
+    list.push({ name, view, length: view.length });
   }
   // What is copied at once comes first, so that small calls see their arguments as they were when they were made.
-  return list.sort(([, a], [, b]) => a.byteLength - b.byteLength);
+  return list.sort((a, b) => a.view.byteLength - b.view.byteLength);
 }
 
 function isShared(view: ArrayBufferView): boolean {
   return typeof SharedArrayBuffer !== 'undefined' && view.buffer instanceof SharedArrayBuffer;
 }
 
-function viewOver(like: View, buffer: Memory): View {
-  const View = like.constructor as new (buffer: Memory, offset: number, length: number) => View;
-  return new View(buffer, 0, like.length);
+function viewOver({ view, length }: Loan, buffer: Memory): View {
+  const View = view.constructor as new (buffer: Memory, offset: number, length: number) => View;
+  return new View(buffer, 0, length);
+}
+
+function sliceOf({ name, view, length }: Loan, at: number, end: number): Data {
+  if (view.length < length) {
+    const expected = 'memory that stays until the promise settles';
+    throw typeError(expected, name, words('memory that was transferred or shrunk'), 'ERR_DETACHED');
+  }
+  return view.subarray(at, end) as Data;
 }
 
 async function copyInSlices(
-  from: View,
-  to: View,
-  name: string,
+  { view, length }: Loan,
+  copy: (at: number, end: number) => void,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { length } = from;
-  const step = Math.ceil(sliceBytes / from.BYTES_PER_ELEMENT);
+  const step = Math.ceil(sliceBytes / view.BYTES_PER_ELEMENT);
   for (let at = 0; at < length; at += step) {
     if (at > 0) {
       await nextTurn();
       signal?.throwIfAborted();
-      if (from.length !== length || to.length !== length)
-        throw typeError('memory that stays until the promise settles', name, from, 'ERR_DETACHED');
     }
-    to.set(from.subarray(at, at + step) as Data, at);
+    copy(at, Math.min(at + step, length));
   }
 }
 
@@ -128,18 +148,19 @@ function takeOff(bytes: number, signal: AbortSignal | undefined): Promise<void> 
     return undefined;
   }
   return new Promise<void>((resolve, reject) => {
-    const place = { bytes, start };
-    const leave = () => {
+    const forget = onAbort(signal, () => {
       const at = waiting.indexOf(place);
       if (at >= 0) waiting.splice(at, 1);
       reject(signal?.reason);
       startWaiting();
+    });
+    const place = {
+      bytes,
+      start() {
+        forget();
+        resolve();
+      },
     };
-    function start() {
-      signal?.removeEventListener('abort', leave);
-      resolve();
-    }
-    signal?.addEventListener('abort', leave, { once: true });
     waiting.push(place);
   });
 }

@@ -3,6 +3,7 @@
  * see, its arrays as arguments, and the smallest rows in a scratch area, since looking up a typed array takes the
  * C++ side longer than scoring four classes.
  */
+import { onAbort } from './abort.js';
 import { newSharedMemory, onPrivateMemory } from './flight.js';
 import { jsBackend } from './js/index.js';
 import { addon } from './load.js';
@@ -133,22 +134,20 @@ export function nativeBackend(isa: string): Backend {
 function submit(native: Addon, kernels: number, problem: Problem, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     let landed = false;
-    let handle = 0;
-    const cancel = () => {
-      if (landed) return;
-      header[field.handle] = handle;
-      native.cancel();
-    };
     writeHeader(kernels, problem);
-    handle = native.submit(
+    const handle = native.submit(
       () => {
         landed = true;
-        signal?.removeEventListener('abort', cancel);
+        forget();
         resolve();
       },
       ...operandsOf(problem),
     );
-    signal?.addEventListener('abort', cancel, { once: true });
+    const forget = onAbort(signal, () => {
+      if (landed) return;
+      header[field.handle] = handle;
+      native.cancel();
+    });
   });
 }
 
