@@ -5,7 +5,6 @@
  */
 import { onAbort } from './abort.js';
 import { newSharedMemory, onPrivateMemory } from './flight.js';
-import { jsBackend } from './js/index.js';
 import { addon } from './load.js';
 import type { Backend, Bound, Data, ElementType, Op, Problem } from './problem.js';
 
@@ -63,7 +62,7 @@ const field = {
   count: 13,
   keepTop: 14,
   topP: 15,
-  minP: 16,
+  minPReach: 16,
   seedLow: 17,
   seedHigh: 18,
   logProbabilitiesType: 19,
@@ -99,14 +98,12 @@ export function nativeBackend(isa: string): Backend {
     kind: 'native',
     isa,
     run(problem) {
-      if (problem.op === 'sample') return jsBackend.run(problem); // no kernel of its own yet
       writeHeader(kernels, problem);
       if (!isPlain(problem)) native.solve(...operandsOf(problem));
       else if (isSmall(problem)) solveSmall(native, problem);
       else native.solve(problem.x, problem.out);
     },
     runAsync(problem, signal) {
-      if (problem.op === 'sample') return jsBackend.runAsync(problem, signal);
       return onPrivateMemory(problem, signal, (own) => submit(native, kernels, own, signal));
     },
     bind(problem): Bound {
@@ -174,7 +171,7 @@ function writeHeader(kernels: number, problem: Problem): void {
       header[field.count] = problem.count;
       header[field.keepTop] = problem.topK;
       header[field.topP] = problem.topP;
-      header[field.minP] = problem.minP;
+      header[field.minPReach] = problem.minPReach;
       header[field.seedLow] = problem.seed[0];
       header[field.seedHigh] = problem.seed[1];
       header[field.logProbabilitiesType] =

@@ -82,8 +82,8 @@ export interface SampleProblem extends Rows {
   readonly topK: number;
   /** 1 = no top-p filter. */
   readonly topP: number;
-  /** 0 = no min-p filter. */
-  readonly minP: number;
+  /** How far below the largest logit a class may be, -T·ln(minP): Infinity = no min-p filter. */
+  readonly minPReach: number;
   /** Key of the Philox generator: low and high 32 bits. */
   readonly seed: readonly [number, number];
   /** The natural log of the probability each draw had, after the filters: the shape of `out`. */

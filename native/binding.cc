@@ -36,7 +36,7 @@ enum Field {
   count_,
   keep_top_,
   top_p_,
-  min_p_,
+  min_p_reach_,
   seed_low_,
   seed_high_,
   log_probabilities_type_,
@@ -209,7 +209,7 @@ const char* read_call(const double* header, const Bytes* operand, Call& call) {
     if (!fits<uint32_t>(operand[indices], out_count)) return "indices is shorter than its shape";
   } else if (p.op == Op::sample) {
     p.count = size(count_), p.keepTop = size(keep_top_);
-    p.topP = header[top_p_], p.minP = header[min_p_];
+    p.topP = header[top_p_], p.minPReach = header[min_p_reach_];
     p.seed[0] = uint32_t(header[seed_low_]), p.seed[1] = uint32_t(header[seed_high_]);
     p.logProbabilities = operand[log_probabilities].data;
     p.logProbabilitiesType = Type(int(header[log_probabilities_type_]));

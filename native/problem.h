@@ -30,7 +30,8 @@ struct Problem {
 
   // sample
   size_t count, keepTop;  // draws per row; 0 = no top-k filter
-  double topP, minP;
+  double topP;
+  double minPReach;  // how far below the largest logit a class may be; Infinity = no min-p filter
   uint32_t seed[2];
   void* logProbabilities;
   Type logProbabilitiesType;

@@ -67,6 +67,14 @@ describe('The constants of the kernels', () => {
     expect(polynomialError(numbers('exp_f64'), 1, 0.501)).toBeLessThan(9.2e-18);
   });
 
+  it('the polynomial for weights errs by less than 1e-10, and js has the same', () => {
+    const coefficients = numbers('weight_f64');
+    expect(coefficients).toHaveLength(7);
+    expect(polynomialError(coefficients, 1, 0.5)).toBeLessThan(1e-10);
+    const twin = readFileSync(new URL('../lib/js/block.ts', import.meta.url), 'utf8');
+    for (const c of coefficients) expect(twin).toContain(String(c.toNumber()));
+  });
+
   it('ln 2 in two parts is right to 2^-85, and k times the first part is exact', () => {
     const [hi] = numbers('ln2_hi');
     const lo = exactly(Number(/ln2_lo = ([\d.e+-]+)/.exec(source)?.[1]));

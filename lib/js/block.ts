@@ -26,6 +26,14 @@ export interface Running {
   low: number;
 }
 
+/** How logits become the weights that classes are drawn by. */
+export interface Weighing {
+  readonly max: number;
+  readonly perTemperature: number;
+  readonly down: number;
+  readonly up: number;
+}
+
 export const {
   block,
   copyFloat32,
@@ -36,6 +44,8 @@ export const {
   exponential,
   add,
   addFours,
+  weigh,
+  sumOfLanes,
   storeFloat32,
   storeFloat64,
   storeHalf,
@@ -44,6 +54,7 @@ export const {
   const powers = new Float64Array(POWERS_BELOW + POWERS_ABOVE + 1);
   for (let i = 0; i < powers.length; i++) powers[i] = 2 ** (TOP_EXPONENT - POWERS_BELOW + i);
   const { table, tableLow } = rootsOfTwo();
+  const powersBelowOne = Float64Array.from({ length: 1024 }, (_, i) => (i === 0 ? 0 : 2 ** (i - 1023)));
 
   return {
     block,
@@ -154,6 +165,56 @@ export const {
       sum.high = high;
       sum.low = low;
       add(whole, count, sum);
+    },
+
+    /**
+     * Replaces the first `count` logits by their weights: 2^p with p = ((x·down - max)·up)·perTemperature, good
+     * to 1e-10, and 0 from 2^-1023 down. native/kernels/weights.h does the same operations in the same order;
+     * the coefficients are those of its polynomial.
+     */
+    weigh(count: number, { max, perTemperature, down, up }: Weighing): void {
+      const moved = down !== up;
+      if (moved) for (let i = 0; i < count; i++) block[i] = (block[i] * down - max) * up;
+      const origin = moved ? 0 : max;
+      for (let i = 0; i < count; i++) {
+        const exact = (block[i] - origin) * perTemperature;
+        // biome-ignore lint/complexity/useMathMinMax: as in exponentials.
+        const p = exact < -1023 ? -1023 : exact;
+        const n = p + 6755399441056767 - 6755399441056767; // 1.5·2^52 + 1023: rounds to an integer
+        const r = p - n;
+        let q = 1.525271980201326e-5 * r + 0.00015461329895925243;
+        q = q * r + 0.0013333669451569086;
+        q = q * r + 0.009618057037008082;
+        q = q * r + 0.05550410727597084;
+        q = q * r + 0.2402265092005167;
+        q = q * r + 0.6931471805815692;
+        block[i] = (q * r + 1) * powersBelowOne[(n | 0) + 1023];
+      }
+    },
+
+    /** Adds weights [from, to) of the block to eight lanes, the first to the first. */
+    sumOfLanes(from: number, to: number, lanes: Float64Array): void {
+      let [a, b, c, d, e, f, g, h] = lanes;
+      const whole = to - ((to - from) % 8);
+      for (let i = from; i < whole; i += 8) {
+        a += block[i];
+        b += block[i + 1];
+        c += block[i + 2];
+        d += block[i + 3];
+        e += block[i + 4];
+        f += block[i + 5];
+        g += block[i + 6];
+        h += block[i + 7];
+      }
+      lanes[0] = a;
+      lanes[1] = b;
+      lanes[2] = c;
+      lanes[3] = d;
+      lanes[4] = e;
+      lanes[5] = f;
+      lanes[6] = g;
+      lanes[7] = h;
+      for (let i = whole; i < to; i++) lanes[i - whole] += block[i];
     },
 
     // The quotient by way of the reciprocal: one rounding more in float64 is nothing to a type of 24 bits.

@@ -1,5 +1,5 @@
 import type { Rows } from '../problem.js';
-import { add, addFours, BLOCK, block, exponential, exponentials, type Running } from './block.js';
+import { add, addFours, BLOCK, block, exponentials, type Running } from './block.js';
 import { type Origin, originOf, type Reduction, reduction } from './reduction.js';
 import { RowReader } from './rows.js';
 import { originOfNormalizer } from './shard.js';
@@ -134,12 +134,6 @@ export class Normalizer {
   /** To be told when the block has been used for something else. */
   changed(): void {
     this.held = 'other';
-  }
-
-  /** Has terms counted from the maximum of an ordinary row, without their sum. */
-  countFromMaximum(): void {
-    this.countFrom(originOf(this.max, this.by));
-    this.top = exponential(this.max, this.by, this.origin);
   }
 
   private countFrom(origin: Origin): void {

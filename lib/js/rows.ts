@@ -24,6 +24,9 @@ export class RowReader {
   readonly masked: boolean;
   /** Classes from this on are padding. */
   valid = 0;
+  /** What a cut leaves: logits above this, and of those equal to it the classes up to `last`. */
+  least = -Infinity;
+  private last = Infinity;
 
   constructor(private readonly problem: Rows) {
     this.rows = problem.outer * problem.inner;
@@ -44,6 +47,22 @@ export class RowReader {
       this.length = length;
     }
     this.valid = lengths ? Math.min(lengths[row], this.length) : this.length;
+    this.cut(-Infinity);
+  }
+
+  /** From here on, classes of the open row below this one read as -Infinity. */
+  cut(least: number, last = Infinity): void {
+    this.least = least;
+    this.last = last;
+  }
+
+  /** One logit, without a trace in the block. */
+  logit(position: number): number {
+    const kept = block[0];
+    this.load(position, 1);
+    const logit = block[0];
+    block[0] = kept;
+    return logit;
   }
 
   /**
@@ -52,7 +71,7 @@ export class RowReader {
    */
   load(from: number, count: number): number {
     const place = this.copy(from, count);
-    if (!this.masked) return place;
+    if (!this.masked && this.least === -Infinity) return place;
     const { where, whereShared } = this.problem;
     if (where) {
       const step = whereShared ? 1 : this.stride;
@@ -60,6 +79,13 @@ export class RowReader {
       for (let i = 0; i < count; i++) if (where[at + i * step] === 0) block[i] = -Infinity;
     }
     if (from + count > this.valid) block.fill(-Infinity, Math.max(this.valid - from, 0), count);
+    if (this.least > -Infinity) {
+      const { least, last } = this;
+      for (let i = 0; i < count; i++) {
+        const x = block[i];
+        if (!(x > least || (x === least && from + i <= last))) block[i] = -Infinity;
+      }
+    }
     return placeOfLargest(count);
   }
 

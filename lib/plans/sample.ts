@@ -30,7 +30,7 @@ export function planSample(input: unknown, given: unknown): Plan<unknown> {
     count,
     topK: Math.min(topK, rows.length),
     topP,
-    minP,
+    minPReach: minP === 0 ? Infinity : 0 - rows.temperature * Math.log(minP),
     seed,
     logProbabilities,
   };

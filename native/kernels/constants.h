@@ -30,6 +30,12 @@ constexpr double exp_f64[11] = {0x1.62e42fefa39efp-1,  0x1.ebfbdff82c598p-3,  0x
                                 0x1.ffcbfcfdc0ef1p-17, 0x1.62bfd493456b5p-20, 0x1.b523e516382cfp-24,
                                 0x1.e6064303667b1p-28, 0x1.eb4c91413a63ep-32};
 
+// The weights that classes are drawn by (weights.h): 2^r - 1 as exp_f64, to degree 7: relative error of 2^r on
+// |r| <= 0.5 < 1e-10. Source: Sollya fpminimax(2^x-1, [|1,...,7|], [|D...|], relative). lib/js/weights.ts has them too.
+constexpr double weight_f64[7] = {0x1.62e42fefd32c2p-1, 0x1.ebfbe045300dp-3,   0x1.c6b08cb16834ap-5,
+                                  0x1.3b2a1c3666ce3p-7, 0x1.5d88bdb12b329p-10, 0x1.443f620076d32p-13,
+                                  0x1.ffcbdd8e1778ep-17};
+
 // log(m) for m in [sqrt(1/2), sqrt(2)): with f = m - 1, s = f / (2 + f), the odd series in s. Source: FreeBSD
 // (Sun fdlibm) e_log.c Lg1..Lg7; |error| < 2^-58.45. ln2_hi has 32 trailing zero bits, so k * ln2_hi is exact.
 constexpr double log_f64[7] = {6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01,

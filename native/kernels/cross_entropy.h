@@ -61,7 +61,7 @@ struct CrossEntropySolver {
         gradient.put(target, 0 - scale * others(m, x, inverse, rest_of(m, sum)));
       }
     }
-    return weight == 0 ? 0 : weight * (distance(m.max, x) + log_sum_of(m));
+    return weight == 0 ? 0 : weight * (distance(m.max, x, p.temperature) + log_sum_of(m));
   }
 
   // As softmax: whether terms wait in the output for the sum.
@@ -97,13 +97,6 @@ struct CrossEntropySolver {
   // What classes other than one of the largest add up to.
   static double rest_of(const Measure& m, Wide<double> sum) {
     return (m.sum + ((m.count - 1) * m.top_term + m.sum_lo)) / (sum.hi + sum.lo);
-  }
-
-  // (max - x) / T, finite wherever the quotient is.
-  double distance(double max, double x) const {
-    if (x == -__builtin_inf()) return __builtin_inf();
-    const double difference = max - x;
-    return difference == __builtin_inf() ? (max * 0.5 - x * 0.5) / p.temperature * 2 : difference / p.temperature;
   }
 
   template <bool moved>
@@ -181,7 +174,7 @@ struct CrossEntropySolver {
       double sums[lanes] = {}, far[lanes] = {};
       for (size_t i = 0; i < n; i++) {
         sums[i % lanes] += a[i];
-        far[i % lanes] += a[i] == 0 ? 0 : a[i] * distance(m.max, logits[i]);
+        far[i % lanes] += a[i] == 0 ? 0 : a[i] * distance(m.max, logits[i], p.temperature);
       }
       weight.add(sums), distances.add(far);
     }

@@ -65,6 +65,13 @@ INLINE D log_sum_exp(D max, D log_sum, const Scale<F64>& scale) {
   return fma(x, constant<D>(scale.inverse), fma(x, constant<D>(scale.inverse_lo), log_sum));
 }
 
+// (max - x) / T, finite wherever the quotient is.
+INLINE double distance(double max, double x, double temperature) {
+  if (x == -__builtin_inf()) return __builtin_inf();
+  const double difference = max - x;
+  return difference == __builtin_inf() ? (max * 0.5 - x * 0.5) / temperature * 2 : difference / temperature;
+}
+
 // log p = (x - max) / T - log(sum), eight logits at a time, in double precision for float32 too: rounding x - max
 // would cost a digit.
 template <class T>

@@ -5,6 +5,9 @@
 
 namespace {
 
+// The class where there is none.
+constexpr uint32_t no_class = 0xffffffff;
+
 // Logit i, wherever and in whatever type it is; one masked out is -Infinity.
 template <class T>
 INLINE T logit_at(const Source& row, size_t i) {
@@ -28,12 +31,12 @@ INLINE void for_each_logit(const Source& row, Visit visit) {
 // Finds how far down the keys of a row, largest first, their weights add up to a target: rounds of 11 bits, each of
 // which adds up bins of the keys that share the bits found so far and goes down the bins.
 //
-// keys(visit) calls visit(key, weight) for all, in the same order each time. Returns a key: those not below it are
-// the fewest whose weights reach the target. A bin is not looked into when all of it is needed.
+// keys(visit) calls visit(key, weight) for all, weight() being worked out only where it counts. Returns a key: those not below it are
+// the fewest whose weights reach the target, `reached` among them from the start. A bin is not looked into when all of it is needed.
 template <class T, class Weight, class Keys>
-Key<T> search_keys(Keys keys, Weight target) {
+Key<T> search_keys(Keys keys, Weight target, Weight reached = 0) {
   constexpr int digit = 11;
-  Weight sum[1 << digit], reached = 0;
+  Weight sum[1 << digit];
   uint32_t count[1 << digit];
   Key<T> prefix = 0;
   for (int shift = key_bits<T>, bits; shift > 0;) {
@@ -42,10 +45,10 @@ Key<T> search_keys(Keys keys, Weight target) {
     const uint32_t mask = (1u << bits) - 1;
     for (size_t i = 0; i <= mask; i++) sum[i] = 0, count[i] = 0;
     const bool first = shift == key_bits<T>;
-    keys([&](Key<T> key, Weight weight) INLINE_LAMBDA {
+    keys([&](Key<T> key, auto weight) INLINE_LAMBDA {
       if (!first && key >> shift != prefix) return;
       const uint32_t bin = uint32_t(key >> next) & mask;
-      sum[bin] += weight;
+      sum[bin] += weight();
       count[bin]++;
     });
     uint32_t boundary = 0;
@@ -110,17 +113,26 @@ void sort_classes(const Source& row, Classes c, size_t count, int shift) {
   }
 }
 
-// Puts the k best classes of a row into `c`, best first; returns how many there are.
+// A key: those of a row's classes that take part and are not below it are the k best, or all.
 template <class T>
-size_t select_many(const Source& row, size_t k, Classes c) {
+Key<T> key_of_best(const Source& row, size_t k) {
   size_t parts = 0;
   for_each_logit<T>(row, [&](T, size_t) { parts++; });
   Key<T> cut = 0;
   if (k < parts) {
     cut = search_keys<T, uint32_t>(
-        [&](auto visit) { for_each_logit<T>(row, [&](T x, size_t i) INLINE_LAMBDA { visit(key_of(x, i), 1); }); },
+        [&](auto visit) {
+          for_each_logit<T>(row, [&](T x, size_t i) INLINE_LAMBDA { visit(key_of(x, i), [] { return 1u; }); });
+        },
         uint32_t(k));
   }
+  return cut;
+}
+
+// Puts the k best classes of a row into `c`, best first; returns how many there are.
+template <class T>
+size_t select_many(const Source& row, size_t k, Classes c) {
+  const Key<T> cut = key_of_best<T>(row, k);
   size_t count = 0;
   for_each_logit<T>(row, [&](T x, size_t i) INLINE_LAMBDA {
     if (key_of(x, i) >= cut) c[count++] = uint32_t(i);

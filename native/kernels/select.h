@@ -206,9 +206,6 @@ struct Selection {
     if (count >= 2 * k + group) shrink();
   }
 
- private:
-  static constexpr size_t few_groups = 12;
-
   // The next lower value; 0 is -0.
   static T below(T x) { return x == T(-infinity) ? x : logit_of_order<T>(order_of(x) - (x == 0 ? 2 : 1)); }
 
@@ -226,6 +223,9 @@ struct Selection {
     }
     return bits;
   }
+
+ private:
+  static constexpr size_t few_groups = 12;
 
   // Bit g is set where any logit of group g is above t. Working through a map of the groups, and then of the logits
   // of each, mispredicts fewer branches than meeting them one by one.

@@ -11,8 +11,6 @@
 
 namespace {
 
-constexpr uint32_t no_class = 0xffffffff;
-
 template <class V>
 struct TopKSolver {
   using T = typename V::Scalar;

@@ -1,0 +1,126 @@
+import { BLOCK, block } from './block.js';
+import { HIGH } from './half.js';
+import type { Normalizer } from './normalizer.js';
+import { room } from './scratch.js';
+import type { Weigher } from './weights.js';
+
+/**
+ * Narrows the cut of the open row to its nucleus: the fewest of the best classes whose weights add up to `topP`
+ * of all.
+ *
+ * The weights are rounded to multiples of 2^-52 times a power of two that no sum of them exceeds: sums are
+ * exact then, and so the same in any order. (They err by at most 2^-53 of the square of the number of classes.)
+ */
+export class Nucleus {
+  private readonly logits: Float64Array;
+  private readonly weights: Float64Array;
+  private readonly classes: Uint32Array;
+
+  constructor(length: number) {
+    this.logits = room('candidates', length);
+    this.weights = room('candidate weights', length);
+    this.classes = new Uint32Array(length);
+  }
+
+  keep(row: Normalizer, weigher: Weigher, topP: number): void {
+    const { logits, weights, classes } = this;
+    const { reader } = row;
+    let bound = 1;
+    while (bound < reader.valid) bound *= 2;
+    const magic = 1.5 * bound;
+    let count = 0;
+    let total = 0;
+    for (let from = 0; from < reader.valid; from += BLOCK) {
+      const start = count;
+      const length = row.logits(from);
+      for (let i = 0; i < length; i++) {
+        if (block[i] === -Infinity) continue;
+        logits[count] = block[i] + 0; // -0 becomes 0: they are equal, and are to have equal bits
+        classes[count++] = from + i;
+      }
+      weigher.weigh(length);
+      row.changed();
+      for (let i = start; i < count; i++) {
+        const weight = block[classes[i] - from] + magic - magic;
+        weights[i] = weight;
+        total += weight;
+      }
+    }
+    const place = lastOf(logits, weights, count, topP * total);
+    reader.cut(logits[place], classes[place]);
+    row.changed();
+  }
+}
+
+/** The digits of a float64's ordered bits, most significant first: which word, and how far down in it. */
+const DIGITS = [
+  { low: false, shift: 21 },
+  { low: false, shift: 10 },
+  { low: false, shift: 0 },
+  { low: true, shift: 21 },
+  { low: true, shift: 10 },
+  { low: true, shift: 0 },
+] as const;
+const BINS = 2 ** 11;
+const binSums = new Float64Array(BINS);
+const binCounts = new Uint32Array(BINS);
+
+/**
+ * The place of the last of the fewest of the best whose weights add up to the target.
+ *
+ * A radix search for the cut instead of a sort. Each round bins, by the next bits of their logits, the
+ * candidates that share the bits found so far, adds up each bin, and goes down the bins from the largest
+ * logits, adding whole bins, to the one where the target is reached. What shares all 64 bits is equal, and is
+ * added in index order.
+ */
+function lastOf(logits: Float64Array, weights: Float64Array, count: number, target: number): number {
+  const words = new Int32Array(logits.buffer, logits.byteOffset, 2 * count);
+  let reached = 0;
+  let highMask = 0;
+  let highBits = 0;
+  let lowMask = 0;
+  let lowBits = 0;
+  for (const { low, shift } of DIGITS) {
+    binSums.fill(0);
+    binCounts.fill(0);
+    for (let i = 0; i < count; i++) {
+      const high = words[2 * i + HIGH];
+      // Ordered as unsigned numbers: a negative number's bits are turned over, a positive one's sign is set.
+      const flip = high >> 31;
+      const orderedHigh = high ^ (flip | 0x80000000);
+      const orderedLow = words[2 * i + 1 - HIGH] ^ flip;
+      if ((orderedHigh & highMask) !== highBits || (orderedLow & lowMask) !== lowBits) continue;
+      const bin = ((low ? orderedLow : orderedHigh) >>> shift) & (BINS - 1) & (shift === 0 ? 0x3ff : 0x7ff);
+      binSums[bin] += weights[i];
+      binCounts[bin]++;
+    }
+    let boundary = -1;
+    for (let bin = BINS - 1; bin >= 0; bin--) {
+      if (binCounts[bin] === 0) continue;
+      if (boundary >= 0) reached += binSums[boundary];
+      boundary = bin;
+      if (reached + binSums[bin] >= target) break;
+    }
+    const mask = (shift === 0 ? 0x3ff : 0x7ff) << shift;
+    if (low) {
+      lowMask |= mask;
+      lowBits |= boundary << shift;
+    } else {
+      highMask |= mask;
+      highBits |= boundary << shift;
+    }
+    if (binCounts[boundary] === 1) break;
+  }
+  let last = 0;
+  for (let i = 0; i < count; i++) {
+    const high = words[2 * i + HIGH];
+    const flip = high >> 31;
+    const orderedHigh = high ^ (flip | 0x80000000);
+    const orderedLow = words[2 * i + 1 - HIGH] ^ flip;
+    if ((orderedHigh & highMask) !== highBits || (orderedLow & lowMask) !== lowBits) continue;
+    reached += weights[i];
+    last = i;
+    if (reached >= target) break;
+  }
+  return last;
+}

@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { prepare, sample } from '../../lib/index.js';
+import { elements, elementTypes } from '../elements.js';
+import { budget, Random, seed } from '../random.js';
+import { backendName, ways } from './ways.js';
+
+const TEMPERATURES = [0.7, 0.01, 3, 0, 1e-310, 1e-200, 1e300];
+const SHARES = [0.5, 0.9, 0.999, 1e-9, 0.3];
+
+describe(`Every backend draws the same classes: ${backendName} those of js (seed ${seed})`, () => {
+  for (const type of elementTypes) {
+    it(`whatever the filters, masks, temperature and layout: ${type}`, async () => {
+      const random = new Random(`draws ${type}`);
+      for (let round = 0; round < 400 * budget; round++) {
+        const rows = 1 + random.below(12);
+        const classes = 1 + random.below([20, 300, 2500, 9000][round % 17 === 0 ? 3 : round % 3]);
+        const range = [0.1, 1, 5, 30, 1e4, 1e30][random.below(6)];
+        const isTied = random.below(3) === 0;
+        const values = random.fill(new Float64Array(rows * classes), range).map((value) => {
+          if (random.below(60) === 0) return -Infinity;
+          return isTied ? Math.round(value) : value;
+        });
+        if (random.below(6) === 0)
+          values[random.below(values.length)] = random.below(2) === 0 ? NaN : Infinity;
+        const x = elements(values, type);
+        const across = random.below(5) === 0;
+        const maybe = <T>(oneIn: number, value: () => T) => (random.below(oneIn) === 0 ? value() : undefined);
+        const options = {
+          shape: across ? [classes, rows] : [rows, classes],
+          axis: across ? 0 : -1,
+          dtype: type,
+          seed: random.below(2 ** 31),
+          count: 1 + random.below(4),
+          temperature: maybe(2, () => TEMPERATURES[random.below(TEMPERATURES.length)]),
+          topK: maybe(2, () => 1 + random.below(random.below(2) === 0 ? 40 : classes)),
+          topP: maybe(2, () => SHARES[random.below(SHARES.length)]),
+          minP: maybe(3, () => [0.05, 0.5, 1, 0.9][random.below(4)]),
+          where: maybe(4, () => Uint8Array.from({ length: x.length }, () => random.below(4))),
+          lengths: maybe(4, () => Array.from({ length: rows }, () => random.below(classes + 1))),
+        };
+        const expectedLogs = new Float64Array(rows * options.count);
+        const logs = new Float64Array(rows * options.count);
+        const expected = sample(x, { ...options, backend: 'js', logProbabilities: expectedLogs });
+        const place = `round ${round}: ${JSON.stringify({ ...options, where: options.where !== undefined })}`;
+        for (const [, api] of ways) {
+          expect([...(await api.sample(x, options))], place).toEqual([...expected]);
+        }
+        expect([...sample(x, { ...options, logProbabilities: logs })], place).toEqual([...expected]);
+        logs.forEach((log, i) => {
+          const wanted = expectedLogs[i];
+          const isNear = Math.abs(log - wanted) <= 1e-11 * Math.max(1, Math.abs(wanted));
+          expect(isNear || Object.is(log, wanted), `${log} for ${wanted}, ${place}`).toBe(true);
+        });
+      }
+    });
+  }
+
+  it('of a vocabulary, many at once, on one thread and on all', () => {
+    const shape = [3, 128_256];
+    const x = new Random('vocabulary').fill(new Float32Array(3 * 128_256), 10);
+    for (const filters of [{}, { topP: 0.9 }, { topK: 1000 }, { minP: 0.01 }, { temperature: 3 }]) {
+      const options = { shape, seed: 7, count: 200, ...filters };
+      const expected = [...sample(x, { ...options, backend: 'js' })];
+      expect([...sample(x, options)]).toEqual(expected);
+      expect([...sample(x, { ...options, threads: 1 })]).toEqual(expected);
+    }
+  });
+
+  it('of classes so many and so equal that every draw is near a boundary', () => {
+    const x = new Random('near').fill(new Float32Array(2_000_003), 0.001);
+    const options = { seed: 1, count: 20 };
+    expect([...sample(x, options)]).toEqual([...sample(x, { ...options, backend: 'js' })]);
+  });
+
+  it('prepared, with seeds that follow each other', async () => {
+    const x = elements(new Random('prepared').fill(new Float64Array(60), 2), 'float16');
+    using prepared = prepare('sample', { shape: [6, 10], dtype: 'float16', seed: 5, logProbabilities: true });
+    prepared.input.set(x);
+    for (const key of [5, 6, 7]) {
+      const received = key === 6 ? await prepared.runAsync() : prepared.run();
+      expect([...received]).toEqual([
+        ...sample(x, { shape: [6, 10], dtype: 'float16', seed: key, backend: 'js' }),
+      ]);
+    }
+  });
+});
