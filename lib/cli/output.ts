@@ -71,23 +71,11 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   );
   if (given) await file.truncate(given.from);
   let position = given?.from ?? 0;
-  let flushed = position;
-  let flushing: Promise<void> | undefined;
   const fail = (error: unknown) => systemFailure(error, 'a writable file', path);
   return {
     async write(bytes) {
       await writeAll(file, bytes, position, path);
       position += bytes.length;
-      // The disk starts early on what is there, so that the end need not wait for all of it.
-      if (position - flushed >= FLUSH_BYTES && !flushing) {
-        flushed = position;
-        flushing = file.datasync().then(
-          () => {
-            flushing = undefined;
-          },
-          () => {}, // told at the end, by another
-        );
-      }
     },
     get position() {
       return position;
@@ -99,7 +87,6 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
       }),
     async commit() {
       try {
-        await flushing;
         await file.datasync();
         await file.close();
         await rename(temporary, target);
@@ -115,8 +102,6 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
     },
   };
 }
-
-const FLUSH_BYTES = 1 << 27;
 
 /** The file that a path stands for in the end; a link stays a link. */
 export async function targetOf(path: string) {

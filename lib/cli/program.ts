@@ -11,7 +11,8 @@ import { BrokenPipe, write } from './streams.js';
 const EXIT_CODES = `
 Exit codes:
   0    done
-  1    the input could not be read, the output not written, or the self-test failed
+  1    the input could not be read, the output not written, a row not scored, a library is
+       missing, or the self-test failed
   2    the command was wrong: an unknown option, a value out of range
   130  interrupted by Ctrl-C; nothing is left under the output's name
 `;
@@ -20,6 +21,7 @@ const SCORE_EXAMPLES = `
 Examples:
   simd-softmax score logits.npy --labels classes.txt --top-k 3
   simd-softmax score logits.npy --temperature 0.7 -o probabilities.npy
+  simd-softmax score night.arrow -o scores.arrow --top-k 3 --errors skip --resume
   python3 model.py | simd-softmax score - -o - | python3 next.py
 `;
 
