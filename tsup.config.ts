@@ -8,6 +8,9 @@ const licences = [
   ['csv-stringify', 'csv-stringify/LICENSE'],
   ['cli-progress', 'cli-progress/LICENSE.md'],
   ['string-width, get-east-asian-width, strip-ansi, ansi-regex', 'string-width/license'],
+  ['tinyglobby', 'tinyglobby/LICENSE'],
+  ['fdir', 'fdir/LICENSE'],
+  ['picomatch', 'picomatch/LICENSE'],
 ].map(([names, path]) => `${names}\n\n${readFileSync(`node_modules/${path}`, 'utf8')}`);
 
 export default defineConfig([
@@ -34,12 +37,12 @@ export default defineConfig([
     entry: ['lib/cli.ts'],
     format: ['esm'],
     target: 'node20',
-    noExternal: ['cli-progress', 'commander', 'csv-parse', 'csv-stringify', 'string-width'],
+    noExternal: ['cli-progress', 'commander', 'csv-parse', 'csv-stringify', 'string-width', 'tinyglobby'],
     splitting: false,
     silent: true,
     // commander is CommonJS and asks for Node's own modules.
     banner: {
-      js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);",
+      js: "import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);",
     },
     footer: { js: `/*! Bundled here, under the MIT licence:\n\n${licences.join('\n')}*/` },
     // The command line is a user of the package like any other: it runs the library that stands beside it.

@@ -407,7 +407,7 @@ describe('errors: one line on stderr, nothing on stdout, nothing left behind', (
       1,
       'Expected a writable file for nowhere/out.npy but received ENOENT (no such file or directory)',
     ],
-    ['score good.npy -o .', 1, 'Expected a file for . but received a directory'],
+    ['score good.npy -o .', 2, 'Expected another folder than that of the inputs for -o but received .'],
     // The command: 2.
     ['scor good.npy', 2, 'Expected a known command but received scor (did you mean score?)'],
     ['frobnicate', 2, 'Expected a known command but received frobnicate (see simd-softmax --help)'],
@@ -415,7 +415,8 @@ describe('errors: one line on stderr, nothing on stdout, nothing left behind', (
     ['--jsn', 2, 'Expected a known option but received --jsn (see simd-softmax --help)'],
     ['score good.npy --top 3', 2, 'Expected a known option but received --top (did you mean --op?)'],
     ['score', 2, 'Expected a value for <file> but received nothing'],
-    ['score good.npy good.npy', 2, 'Expected 1 argument for score but received 2'],
+    ['score good.npy animals.npy', 2, 'Expected a folder as -o for several inputs but received nothing'],
+    ['score nothing*.npy', 1, "Expected files that match for 'nothing*.npy' but received none"],
     ['score good.npy -o', 2, 'Expected a value for -o, --output but received nothing'],
     [
       'score good.npy --op soft',

@@ -69,10 +69,11 @@ describe('the README', () => {
     expect(README).toMatch(/^<!-- bench -->\n.+\n<!-- \/bench -->$/ms);
   });
 
-  test('lists every option of the command line, and no other', async () => {
-    const section = README.slice(README.indexOf('## Command line'));
-    const listed = [...section.matchAll(/^\| `(--?[\w-]+)/gm)].map(([, option]) => option);
-    const help = await promisify(execFile)(process.execPath, ['dist/cli.js', 'score', '--help'], {
+  test.each(['score', 'worker'])('lists every option of the command %s, and no other', async (command) => {
+    const [, ...table] = README.slice(README.indexOf(`| Option of \`${command}\``)).split('\n');
+    const rows = table.slice(0, table.indexOf(''));
+    const listed = rows.flatMap((row) => row.match(/^\| `(--?[\w-]+)/)?.[1] ?? []);
+    const help = await promisify(execFile)(process.execPath, ['dist/cli.js', command, '--help'], {
       cwd: ROOT,
     });
     const options = [...help.stdout.matchAll(/^ {2}(--?[\w-]+)/gm)].map(([, option]) => option);

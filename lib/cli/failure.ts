@@ -12,8 +12,9 @@ export class Failure extends Error {
   constructor(
     message: string,
     readonly exitCode: number = EXIT.failed,
+    options?: ErrorOptions,
   ) {
-    super(message);
+    super(message, options);
   }
 }
 
@@ -26,9 +27,15 @@ export function expectedUsage(what: string, name: string, received: unknown): Fa
   return new Failure(`Expected ${what} for ${name} but received ${received}`, EXIT.usage);
 }
 
-/** A system error in the same words; anything else is returned as it is. */
+/** A system error in the same words, and as the cause; anything else is returned as it is. */
 export function systemFailure(error: unknown, what: string, name: string): unknown {
   if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return error;
   const reason = error.message.replace(/^[A-Z0-9]+: /, '').replace(/, \w+( '.*')?( -> '.*')?$/s, '');
-  return expected(what, name, `${error.code} (${reason})`);
+  const message = `Expected ${what} for ${name} but received ${error.code} (${reason})`;
+  return new Failure(message, EXIT.failed, { cause: error });
+}
+
+/** Whatever a file is called, a message stays one line. */
+export function oneLine(text: string): string {
+  return text.replace(/\p{Cc}/gu, (c) => JSON.stringify(c).slice(1, -1));
 }

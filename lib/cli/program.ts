@@ -1,8 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../../package.json';
-import { EXIT, expectedUsage, Failure } from './failure.js';
+import { EXIT, expectedUsage, Failure, oneLine } from './failure.js';
 import { FORMATS } from './formats.js';
 import { info } from './info.js';
+import { work } from './queue/worker.js';
 import { score } from './score.js';
 import { ERROR_MODES } from './score-file.js';
 import { OPERATIONS } from './scoring.js';
@@ -22,6 +23,7 @@ Examples:
   simd-softmax score logits.npy --labels classes.txt --top-k 3
   simd-softmax score logits.npy --temperature 0.7 -o probabilities.npy
   simd-softmax score night.arrow -o scores.arrow --top-k 3 --errors skip --resume
+  simd-softmax score 'in/*.npy' -o out/ --queue redis://10.0.0.1
   python3 model.py | simd-softmax score - -o - | python3 next.py
 `;
 
@@ -32,9 +34,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof BrokenPipe) return EXIT.ok;
     const { message, exitCode } = tellable(error);
-    // One line, whatever a file is called.
-    const line = message.replace(/\p{Cc}/gu, (c) => JSON.stringify(c).slice(1, -1));
-    await write(process.stderr, `simd-softmax: ${line}\n`).catch(() => {});
+    await write(process.stderr, `simd-softmax: ${oneLine(message)}\n`).catch(() => {});
     return exitCode;
   }
 }
@@ -61,7 +61,7 @@ async function run(argv: readonly string[]): Promise<number> {
     .description(
       'Turn a file of logits into probabilities, however large: print the best, or write all of them.',
     )
-    .argument('<file>', 'a file of logits; - for stdin')
+    .argument('<file...>', "files of logits, or quoted patterns ('in/*.npy'); - for stdin")
     .option(
       '--format <name>',
       `${FORMATS.join(', ')} (default: by the extension; npy for stdin)`,
@@ -77,7 +77,7 @@ async function run(argv: readonly string[]): Promise<number> {
     .option('--labels <file>', 'the class names, one per line')
     .option('--truth <file>', 'the true class of each row, a .npy of integers: adds the accuracy')
     .option('--top-k <n>', 'the best n classes of each row (printed without it: 5)', integer('--top-k', 1))
-    .option('-o, --output <file>', 'write the result; - for stdout')
+    .option('-o, --output <file>', 'write the result; a folder for several; - for stdout')
     .option(
       '--output-format <name>',
       'its format (default: by the extension; that of the input for stdout)',
@@ -92,8 +92,27 @@ async function run(argv: readonly string[]): Promise<number> {
     .option('--rows <n>', 'how many rows to print, or "all" (default: 10; 0 with -o)', rowCount)
     .option('--json', 'print the report as JSON; NaN and the infinities are strings')
     .option('-q, --quiet', 'print nothing but errors')
+    .option('--queue <url>', 'let the workers of this Redis score the files: redis://host:port')
+    .option(
+      '--part-rows <n>',
+      'with --queue, rows of a .npy per job (default: 1 GiB of them)',
+      integer('--part-rows', 1),
+    )
     .addHelpText('after', SCORE_EXAMPLES + EXIT_CODES)
-    .action((file, options) => score(file, options));
+    .action((files, options) => score(files, options));
+
+  program
+    .command('worker')
+    .summary('score what others hand to a queue')
+    .description(
+      'Score the files that `score --queue` hands over, until Ctrl-C: the first ends what is begun, the second gives it back.',
+    )
+    .requiredOption('--queue <url>', 'the Redis that hands them out: redis://host:port')
+    .option('--concurrency <n>', 'jobs at a time, each with all threads', integer('--concurrency', 1), 1)
+    .option('--rate <n>', 'jobs per second that all workers together begin', integer('--rate', 1))
+    .option('--stalled <seconds>', 'silence after which a worker counts as lost', positive('--stalled'), 30)
+    .option('-q, --quiet', 'print nothing but errors')
+    .action((options) => work(options));
 
   program
     .command('info')
@@ -134,6 +153,7 @@ function usageFailure({ code, message }: CommanderError): Failure {
       return new Failure(`Expected a known command but received ${culprit}${hint}`, EXIT.usage);
     case 'commander.missingArgument':
       return expectedUsage('a value', `<${culprit}>`, 'nothing');
+    case 'commander.missingMandatoryOptionValue':
     case 'commander.optionMissingArgument':
       return expectedUsage('a value', culprit.replace(/ <.*/, ''), 'nothing');
     case 'commander.excessArguments': {

@@ -1,6 +1,6 @@
 import type { Look } from './streams.js';
 import { type RankedRow, rankedTable, styler, valueTable } from './table.js';
-import type { Count } from './tally.js';
+import { type Count, POSITIONS } from './tally.js';
 
 export interface Accuracy {
   readonly correct: number;
@@ -36,13 +36,38 @@ export interface Report {
 }
 
 export function reportJson({ accuracy, ranked, values, ...report }: Report): string {
-  const whole = {
+  return toJson({
     ...report,
     rowsPerSecond: rowsPerSecond(report),
     accuracy: accuracy && { ...accuracy, fraction: accuracy.correct / accuracy.rows },
     results: ranked ?? values,
-  };
+  });
+}
+
+export function toJson(whole: unknown): string {
   return `${JSON.stringify(whole, (_, value) => finiteOrName(value), 2)}\n`;
+}
+
+/** Several files, or the parts of one, in their order. */
+export function sumOfReports(reports: readonly Report[]): Report {
+  const [first] = reports;
+  const isas = new Set(reports.map(({ backend }) => backend.isa));
+  return {
+    ...first,
+    rows: reports.reduce((sum, { rows }) => sum + rows, 0),
+    classes: reports.every(({ classes }) => classes === first.classes) ? first.classes : undefined,
+    seconds: reports.reduce((sum, { seconds }) => sum + seconds, 0),
+    bad: sumOfCounts(reports.map(({ bad }) => bad)),
+    nan: sumOfCounts(reports.map(({ nan }) => nan)),
+    backend: { ...first.backend, isa: [...isas].join(', ') },
+  };
+}
+
+function sumOfCounts(counts: readonly Count[]): Count {
+  return {
+    count: counts.reduce((sum, { count }) => sum + count, 0),
+    first: counts.flatMap(({ first }) => first).slice(0, POSITIONS),
+  };
 }
 
 /** JSON has no NaN and no infinities: they are given by name, rather than as null. */
@@ -88,14 +113,14 @@ export function reportText(report: Report, look: Look): string {
   return text;
 }
 
-const number = new Intl.NumberFormat('en');
+export const number = new Intl.NumberFormat('en');
 
-function count(n: number, one: string, many = `${one}s`): string {
+export function count(n: number, one: string, many = `${one}s`): string {
   return `${number.format(n)} ${n === 1 ? one : many}`;
 }
 
 /** `3 rows (numbers 4, 17, 90)`. */
-function positions({ count: n, first }: Count): string {
+export function positions({ count: n, first }: Count): string {
   const list = `${first.join(', ')}${n > first.length ? ', …' : ''}`;
   return `${count(n, 'row')} (${n === 1 ? 'number' : 'numbers'} ${list})`;
 }

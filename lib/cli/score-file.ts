@@ -191,7 +191,8 @@ async function scoreInto(
   }
 }
 
-function contentOf(op: Operation, topK: number | undefined, { classes }: Layout) {
+/** What a job writes of each row. */
+export function contentOf(op: Operation, topK: number | undefined, { classes }: Layout) {
   if (op === 'logsumexp') return { content: 'one', width: 1, name: 'logsumexp' } as const;
   const name = op === 'softmax' ? 'probabilities' : 'log_probabilities';
   if (topK === undefined) return { content: 'all', width: classes ?? 0, name } as const;

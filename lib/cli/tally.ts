@@ -11,7 +11,8 @@ export interface Count {
   readonly first: readonly number[];
 }
 
-const POSITIONS = 5;
+/** How many of the numbers are kept. */
+export const POSITIONS = 5;
 
 export function newCount({ count, first }: Count = { count: 0, first: [] }) {
   const positions = [...first];

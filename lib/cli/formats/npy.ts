@@ -58,7 +58,7 @@ export async function openNpyReader(source: Bytes, options: ReaderOptions): Prom
       const received = await source.fill(bytes);
       if (received < bytes.length) throw truncated(source, total, at * slabBytes + received);
       yield {
-        first: (at - from) * inner,
+        first: at * inner,
         end: (at - from + count) * inner,
         rows: count * inner,
         logits: logitsOn(block, layout.type, count * slab),
