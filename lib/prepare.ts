@@ -1,5 +1,5 @@
 /** Prepared calls: validated once, over memory that is theirs and that other threads may work on in place. */
-import { arrayKind, reducedType } from './elements.js';
+import { arrayKind, isDetached, reducedType } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
 import { foldAxes, product } from './layout.js';
 import { readType } from './logits.js';
@@ -257,17 +257,22 @@ function snapshot(options: Options): Options {
   const copy: { [name: string]: unknown } = {};
   for (const name in options) {
     const value = options[name];
-    if (arrayKind(value) !== undefined) copy[name] = (value as Uint8Array).slice();
+    if (arrayKind(value) !== undefined) copy[name] = arrayCopy(value as Uint8Array);
     else if (name === 'where' && !Array.isArray(value)) copy[name] = tensorCopy(value);
     else copy[name] = value;
   }
   return copy;
 }
 
+/** What is detached has no copy: it is refused where it is read. */
+function arrayCopy(array: Uint8Array): Uint8Array {
+  return isDetached(array) ? array : array.slice();
+}
+
 function tensorCopy(value: unknown): unknown {
   const parts = tensorParts(value, 'where');
   if (parts === undefined || arrayKind(parts.data) === undefined) return value;
-  return { data: (parts.data as Uint8Array).slice(), dims: parts.dims };
+  return { data: arrayCopy(parts.data as Uint8Array), dims: parts.dims };
 }
 
 function readDims(shape: unknown): readonly number[] {

@@ -64,8 +64,8 @@ function readClasses(list: IntegerList, { rows }: Request, ignoreIndex: number):
   const asItIs = arrayKind(list) === 'Int32Array' && isPrivate(list as Int32Array);
   const classes = asItIs ? (list as Int32Array) : new Int32Array(count);
   for (let row = 0; row < count; row++) {
-    // biome-ignore lint/suspicious/noDoubleEquals: a bigint may equal a number
-    const isIgnored = (list[row] as unknown) == ignoreIndex;
+    const entry = list[row];
+    const isIgnored = (typeof entry === 'bigint' ? Number(entry) : entry) === ignoreIndex;
     const last = (offsets ? offsets[row + 1] - offsets[row] : length) - 1;
     const target = isIgnored ? ignoreIndex : integerAt(list, row, 'targets', 0, last);
     if (!asItIs) classes[row] = target;

@@ -858,6 +858,13 @@ const others: Wrong[] = [
     'Expected float32, the type of x, for targets but received a Float64Array of length 4',
   ),
   wrong(
+    'crossEntropy: a target that would have to be made a number first',
+    (api, gradient) => api.crossEntropy(x, ['-100'], { gradient }),
+    'TypeError',
+    type,
+    'Expected an integer for targets[0] but received "-100"',
+  ),
+  wrong(
     'crossEntropy: a target past the end of its ragged row',
     (api, gradient) => api.crossEntropy(x, [0, 1], { offsets: [0, 3, 4], gradient }),
     'RangeError',
@@ -1015,6 +1022,13 @@ describe('prepare', () => {
       'TypeError',
       type,
       'Expected true or false for gradient but received a Float32Array',
+    ],
+    [
+      'softmax',
+      { shape: [4], lengths: detached() },
+      'TypeError',
+      type,
+      'Expected a Uint32Array, Int32Array, BigInt64Array or array of integers for lengths but received a',
     ],
   ])('%s %j', (op, given, name, code, message) => {
     let error: unknown;

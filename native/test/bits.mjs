@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { build } from './program.mjs';
+import { requireTools } from './tools.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -20,7 +21,12 @@ const { values, positionals } = parseArgs({
 const arm64 = positionals[0] === 'arm64' && process.arch !== 'arm64';
 const [compiler, emulator] = ['aarch64-linux-gnu-g++', 'qemu-aarch64-static'];
 
-if (arm64) requireTools();
+if (arm64)
+  requireTools('arm64', {
+    [compiler]: 'g++-aarch64-linux-gnu',
+    [emulator]: 'qemu-user-static',
+    cmake: 'cmake',
+  });
 const hashes = build(
   'hashes',
   [arm64 ? 'arm64' : process.arch, process.env.CXX, values.optimise].filter(Boolean).join('-'),
@@ -70,14 +76,4 @@ function run(args) {
   if (error) throw error;
   if (status !== 0) process.exitCode = 1;
   return stdout.trim().split('\n');
-}
-
-function requireTools() {
-  const packages = { [compiler]: 'g++-aarch64-linux-gnu', [emulator]: 'qemu-user-static', cmake: 'cmake' };
-  const missing = Object.keys(packages).filter((tool) => spawnSync(tool, ['--version']).error);
-  if (missing.length === 0) return;
-  console.warn(
-    `SKIPPED arm64: ${missing.join(', ')} not found; apt-get install ${missing.map((tool) => packages[tool]).join(' ')}`,
-  );
-  process.exit(process.env.CI_REQUIRE === '1' ? 1 : 0);
 }

@@ -1,16 +1,27 @@
-// Builds one of native/test's programs with plain CMake, apart from the addon's own build folder.
+// Builds one of native/test's programs, or the addon itself, with plain CMake, apart from the addon's own build folder.
 import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Its path. `name` keeps builds with different `settings` (CMake -D definitions) apart. */
 export function build(program, name, settings = {}) {
+  return `${make(program, name, settings)}/native/test/${program}`;
+}
+
+/** The path of the addon. */
+export function buildAddon(name, settings = {}) {
+  const { include_dir: headers } = createRequire(import.meta.url)('node-api-headers');
+  return `${make('simd_softmax', name, { CMAKE_JS_INC: headers, ...settings })}/simd_softmax.node`;
+}
+
+function make(target, name, settings) {
   const folder = `${root}build-test/${name}`;
   const definitions = Object.entries(settings).map(([key, value]) => `-D${key}=${value}`);
   cmake(['-S', root, '-B', folder, ...definitions]);
-  cmake(['--build', folder, '--target', program, '--parallel', '2']);
-  return `${folder}/native/test/${program}`;
+  cmake(['--build', folder, '--target', target, '--parallel', '2']);
+  return folder;
 }
 
 function cmake(args) {

@@ -1,0 +1,63 @@
+// `npm run test:asan`: the native programs under AddressSanitizer and UndefinedBehaviorSanitizer, then the Node suite
+// over an addon built with them. `npm run test:tsan`: the pool and the batches under ThreadSanitizer.
+//
+// Under ASan the suite's random tests are cut down (SIMD_SOFTMAX_TEST_BUDGET, 0.1 unless set); arguments after `--`
+// go to vitest.
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, buildAddon } from './program.mjs';
+import { requireTools } from './tools.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const [sanitizer, ...rest] = process.argv.slice(2);
+const flags = {
+  // A kernel has no vtable, and is compiled without what `vptr` reads.
+  address: '-fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all',
+  thread: '-fsanitize=thread',
+};
+const compiler = 'g++';
+const settings = {
+  CMAKE_BUILD_TYPE: 'Sanitize',
+  CMAKE_CXX_COMPILER: compiler,
+  CMAKE_CXX_FLAGS_SANITIZE: `-O1 -g -fno-omit-frame-pointer ${flags[sanitizer]}`,
+};
+
+requireTools(`test:${sanitizer === 'thread' ? 'tsan' : 'asan'}`, { [compiler]: 'g++', cmake: 'cmake' });
+run('pool and batches', build('threads', sanitizer, settings), []);
+if (sanitizer === 'address') {
+  const hashes = build('hashes', sanitizer, settings);
+  const { stdout } = spawnSync(hashes, [], { encoding: 'utf8' });
+  for (const isa of stdout.trim().split('\n'))
+    run(`kernels of ${isa}`, hashes, [isa], { stdio: ['ignore', 'ignore', 'inherit'] });
+  testAddon();
+}
+
+/** vitest, and every process that it starts, loads the addon from where SIMD_SOFTMAX_PREBUILD says (node-gyp-build). */
+function testAddon() {
+  const folder = `${root}build-test/${sanitizer}/package`;
+  const addon = `${folder}/build/Release/simd_softmax.node`;
+  mkdirSync(dirname(addon), { recursive: true });
+  copyFileSync(buildAddon(sanitizer, settings), addon);
+  const { stdout } = spawnSync(compiler, ['-print-file-name=libasan.so'], { encoding: 'utf8' });
+  const vitest = `${root}node_modules/vitest/vitest.mjs`;
+  run('the Node suite', process.execPath, [vitest, 'run', ...rest], {
+    env: {
+      SIMD_SOFTMAX_TEST_BUDGET: '0.1',
+      ...process.env,
+      SIMD_SOFTMAX_PREBUILD: folder,
+      LD_PRELOAD: stdout.trim(),
+      // Node lets go of nothing when it ends.
+      ASAN_OPTIONS: 'detect_leaks=0',
+    },
+  });
+}
+
+function run(what, command, args, options) {
+  console.log(`=== ${what} under ${sanitizer}`);
+  const { status, signal } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
+  if (status === 0) return;
+  console.error(`*** FAILED: ${what} under ${sanitizer} (${signal ?? `exit code ${status}`})`);
+  process.exitCode = 1;
+}
