@@ -206,9 +206,10 @@ INLINE void load_panel(const typename V::Scalar* base, size_t stride, size_t row
     typename V::Register c[panel_columns<V>];
     const size_t at = i * V::per_register;
     if (rows == V::lanes) {
-      load_panel_registers([=](size_t row) { return base + (at + row) * stride; }, c);
+      load_panel_registers([=](size_t row) INLINE_LAMBDA { return base + (at + row) * stride; }, c);
     } else {
-      load_panel_registers([=](size_t row) { return base + (at + row < rows ? at + row : rows - 1) * stride; }, c);
+      load_panel_registers(
+          [=](size_t row) INLINE_LAMBDA { return base + (at + row < rows ? at + row : rows - 1) * stride; }, c);
     }
     for (size_t j = 0; j < panel_columns<V>; j++) column[j].r[i] = c[j];
   }
@@ -221,10 +222,11 @@ INLINE void store_panel(typename V::Scalar* base, size_t stride, size_t rows, co
     for (size_t j = 0; j < panel_columns<V>; j++) c[j] = column[j].r[i];
     const size_t at = i * V::per_register;
     if (rows == V::lanes) {
-      store_panel_registers([=](size_t row, auto q) { store_quarter(base + (at + row) * stride, q); }, c);
+      store_panel_registers(
+          [=](size_t row, auto q) INLINE_LAMBDA { store_quarter(base + (at + row) * stride, q); }, c);
     } else {
       store_panel_registers(
-          [=](size_t row, auto q) {
+          [=](size_t row, auto q) INLINE_LAMBDA {
             if (at + row < rows) store_quarter(base + (at + row) * stride, q);
           },
           c);

@@ -2,7 +2,7 @@
 #include SIMD_HEADER
 
 #include "cross_entropy.h"
-#include "lanes.h"
+#include "few_classes.h"
 #include "sample.h"
 #include "short_rows.h"
 #include "top_k.h"
@@ -14,6 +14,7 @@ void solve(const Problem& p, size_t begin, size_t end) {
   if (p.op == Op::crossEntropy) return CrossEntropySolver<V>(p).solve(begin, end);
   if (p.op == Op::topK) return TopKSolver<V>(p).solve(begin, end);
   if (p.op == Op::sample) return SampleSolver<V>(p).solve(begin, end);
+  if (FewClassSolver<V>::suits(p)) return FewClassSolver<V>(p).solve(begin, end);
   if (LaneSolver<V>::suits(p)) return LaneSolver<V>(p).solve(begin, end);
   if (ShortRowSolver<V>::suits(p)) return ShortRowSolver<V>(p).solve(begin, end);
   const RowSolver<V> rows(p);

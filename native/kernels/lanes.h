@@ -1,14 +1,16 @@
-// A row per lane: groups of V::lanes rows at once, for rows of few classes (transposed in registers on the way in
-// and out) and for any axis but the last (neighbouring rows already lie side by side). Every class is one block
-// operation, with nothing to reduce across lanes. The sums follow the order of LaneSum (class i goes to partial
-// sum i % lanes, then the tree), so that the bits are those of a row scored alone.
+// A row per lane: groups of V::lanes rows at once. Every class is one block operation, with nothing to reduce across
+// lanes. The rows get there in one of two ways: those of few classes, or with few others interleaved (a small inner
+// size), are transposed in registers on the way in and out; along any other axis neighbouring rows already lie side
+// by side. The sums follow the order of LaneSum (class i goes to partial sum i % lanes, then the tree), so that the
+// bits are those of a row scored alone.
 #pragma once
 #include "rows.h"
 
 namespace {
 
-constexpr size_t few_classes = 64;       // longest contiguous row worth transposing
-constexpr size_t column_classes = 1024;  // longest row along another axis that is solved in lanes
+constexpr size_t few_classes = 32;       // longest contiguous row worth transposing
+constexpr size_t column_classes = 4096;  // longest row along another axis that is solved in lanes: one segment
+static_assert(column_classes <= segment_length, "rows in lanes are measured as one segment");
 
 template <class V>
 constexpr size_t wides = V::lanes / F64::lanes;  // blocks of doubles to a block of V
@@ -53,12 +55,65 @@ struct ClassSums<F64> {
   }
 };
 
+// The shifts of V::lanes rows, from their maxima.
+template <class V>
+struct LaneShift {
+  V max, top, magic, lower;
+  bool reducible;  // false also for infinities
+
+  LaneShift() = default;
+  INLINE LaneShift(V max, const Scale<V>& scale, double vanish) : max(max) {
+    using T = typename V::Scalar;
+    using E = ExpTraits<V>;
+    const V z = mul(max, splat<V>(T(scale.c))), whole = splat<V>(T(sizeof(T) == 4 ? 0x1.8p23 : 0x1.8p52));
+    top = sub(add(z, whole), whole);
+    reducible = all_less(absolute(z), splat<V>(T(E::reducible)));
+    // Whole numbers below 2^23 throughout: exact.
+    magic = add(splat<V>(T(E::magic)), mul(splat<V>(T(E::steps)), sub(splat<V>(T(E::offset)), top)));
+    lower = mul(sub(top, splat<V>(T(vanish))), splat<V>(T(scale.c_inverse)));
+  }
+};
+
+// Copies `count` elements, at most a block of them, in pieces of fixed sizes that may overlap.
+template <class T>
+INLINE void copy_few(T* to, const T* from, size_t count) {
+  const size_t bytes = count * sizeof(T);
+  char* d = reinterpret_cast<char*>(to);
+  const char* s = reinterpret_cast<const char*>(from);
+  if (bytes >= 32) {
+    __builtin_memcpy(d, s, 32), __builtin_memcpy(d + bytes - 32, s + bytes - 32, 32);
+  } else if (bytes >= 16) {
+    __builtin_memcpy(d, s, 16), __builtin_memcpy(d + bytes - 16, s + bytes - 16, 16);
+  } else if (bytes >= 8) {
+    __builtin_memcpy(d, s, 8), __builtin_memcpy(d + bytes - 8, s + bytes - 8, 8);
+  } else {
+    __builtin_memcpy(d, s, sizeof(T));
+  }
+}
+
+// The rows, as bits, whose sum is the term of their maximum and nothing else; `largest` is that term, rounded.
+INLINE uint32_t alone_in_sum(const Wide<F64>* sum, F32 largest, const LaneShift<F32>& shift,
+                             const Scale<F32>& scale) {
+  // A term alone is the sum, but for the roundings of both.
+  const F64 whole[2] = {sum[0].hi, sum[1].hi}, zero = splat<F64>(0);
+  if (all_less(mul(largest, splat<F32>(1 + 0x1p-20f)), narrow(whole, F32()))) return 0;
+  const Term<F32> top = Exp<F32, false>(scale, shift.magic, shift.lower).term(shift.max);
+  F64 t[2], small[2];
+  widen(top.t, t), widen(mul(top.t, top.p), small);
+  uint32_t beside = 0;
+  for (size_t w = 0; w < 2; w++) {
+    beside |= mask_greater(sub(sum[w].hi, add(t[w], small[w])), zero) << w * F64::lanes;
+  }
+  return ~beside & 0xffff;
+}
+
 template <class V>
 struct LaneSolver {
   using T = typename V::Scalar;
   static constexpr size_t L = V::lanes, W = wides<V>;
-  // Groups of short rows go through each step together, so that the latencies of a step overlap.
-  static constexpr size_t most_groups = 8, column_groups = 4;
+  // Groups of rows go through each step together: the latencies of a step overlap, and neighbouring columns share
+  // lines and pages. Their blocks take up to a quarter to a half of the second cache.
+  static constexpr size_t most_groups = 16, column_groups = 8, most_blocks = (size_t(1) << 19) / block_bytes;
   const Problem& p;
   const RowSolver<V> rows;
   const size_t n;
@@ -68,125 +123,152 @@ struct LaneSolver {
   // Whether this problem's rows can be solved in lanes.
   static bool suits(const Problem& p) {
     if (p.where || p.lengths || p.offsets || p.logNormalizer || p.length == 0) return false;
-    return p.inner == 1 ? p.length <= few_classes : p.inner >= L / 4 && p.length <= column_classes;
+    return p.length <= (p.inner == 1 ? few_classes : column_classes);
   }
 
   void solve(size_t begin, size_t end) const {
     if (p.inner == 1) {
-      alignas(64) T blocks[few_classes * L];
-      solve_in(begin, end, blocks, few_classes / n);
-    } else {
-      // Neighbouring groups of columns share pages and lines next to each other.
-      T* blocks = static_cast<T*>(__builtin_malloc(column_groups * n * L * sizeof(T) + 64));
-      T* aligned = reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(blocks) + 63) / 64 * 64);
-      if (blocks) {
-        solve_in(begin, end, aligned, column_groups);
-      } else {
-        for (size_t r = begin; r < end; r++) rows.solve(r);
-      }
-      __builtin_free(blocks);
+      constexpr size_t room = 64;
+      alignas(64) T blocks[room * L];
+      return solve_panels(begin, end, blocks, room / n);
     }
+    const size_t first = (begin + p.inner - 1) / p.inner, last = end / p.inner, width = n * p.inner;
+    const bool direct = p.type == type_of<T> && (p.op == Op::logSumExp || p.outType == type_of<T>);
+    const bool panels = p.inner < L && last >= first + L / 2 && width <= (direct ? most_blocks : few_classes);
+    const size_t groups = most_blocks / n < column_groups ? most_blocks / n : column_groups;
+    const size_t count = panels && width > groups * n ? width : groups * n;
+    T* const memory = static_cast<T*>(__builtin_malloc(count * block_bytes + block_bytes));
+    if (!memory) {
+      for (size_t r = begin; r < end; r++) rows.solve(r);
+      return;
+    }
+    T* const blocks = reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(memory) / block_bytes + 1) * block_bytes);
+    if (panels) {
+      solve_columns(begin, first * p.inner, blocks, groups);
+      solve_panels(first, last, blocks, count / width);
+      solve_columns(last * p.inner, end, blocks, groups);
+    } else {
+      solve_columns(begin, end, blocks, groups);
+    }
+    __builtin_free(memory);
   }
 
  private:
+  // Up to V::lanes rows: `row`, `row` + `apart`, ... Class c of all is the block at x + c * step.
   struct Group {
-    size_t row, count;
+    size_t row, apart, count;
+    T* x;
+    size_t step;
+    bool whole;  // all lanes are neighbours in memory
     bool solvable;
-    V max, top, magic, lower, count_of_max;
-    ClassSums<V> sums;
-    V hi, lo;  // softmax: the factor
-    F64 log_sum
-        [W];  // logSoftmax; for logSumExp, the result; for softmax, what the sum has beside its largest term
-    bool has_singles = false;
+    V max, count_of_max;
+    LaneShift<V> shift;
+    Wide<F64> sum[W];
+    V largest;       // softmax: the largest term
+    V hi, lo;        // softmax: the factor
+    F64 log_sum[W];  // logSoftmax; for logSumExp, the result
+
+    Group() = default;
+    Group(const LaneSolver& s, size_t row, size_t apart, size_t count, T* x, size_t step)
+        : row(row),
+          apart(apart),
+          count(count),
+          x(x),
+          step(step),
+          whole(apart == 1 && count == L && row % s.p.inner + L <= s.p.inner),
+          // Stragglers are solved one by one, as are rows that hold NaN or infinities or huge logits.
+          solvable(count > L / 8 && !s.rows.scale.extreme) {}
   };
 
-  void solve_in(size_t begin, size_t end, T* blocks, size_t room) const {
+  // The rows of outer indices [begin, end): `inner` groups for each V::lanes of them.
+  void solve_panels(size_t begin, size_t end, T* blocks, size_t room) const {
     Group group[most_groups];
-    const size_t groups = room < most_groups ? room : most_groups;
+    const size_t width = n * p.inner, most = most_groups / p.inner, sets = room < most ? room : most;
+    while (begin < end) {
+      size_t g = 0;
+      const size_t from = begin;
+      for (size_t set = 0; set < sets && begin < end; set++) {
+        const size_t count = end - begin < L ? end - begin : L;
+        T* x = blocks + set * width * L;
+        load_outer(begin, count, x);
+        for (size_t i = 0; i < p.inner; i++, g++) {
+          group[g] = Group(*this, begin * p.inner + i, p.inner, count, x + i * L, p.inner * L);
+          if (group[g].solvable) find_max(group[g]);
+        }
+        begin += count;
+      }
+      solve_groups(group, g);
+      if (p.op != Op::logSumExp) {
+        for (size_t i = 0; i < g; i++) {
+          if (group[i].solvable) scale(group[i]);
+        }
+        for (size_t at = from, set = 0; at < begin; at += L, set++) {
+          store_outer(at, begin - at < L ? begin - at : L, group + set * p.inner, blocks + set * width * L);
+        }
+      }
+      finish(group, g);
+    }
+  }
+
+  void solve_columns(size_t begin, size_t end, T* blocks, size_t groups) const {
+    Group group[most_groups];
     while (begin < end) {
       size_t g = 0;
       for (; g < groups && begin < end; g++) {
-        size_t count = end - begin < L ? end - begin : L;
-        const size_t beside = p.inner > 1 ? p.inner - begin % p.inner : count;
-        group[g].row = begin;
-        group[g].count = count < beside ? count : beside;
-        // Stragglers are solved one by one, as are rows that hold NaN or infinities or huge logits.
-        group[g].solvable = count > L / 8 && !rows.scale.extreme;
-        begin += group[g].count;
+        const size_t count = end - begin < L ? end - begin : L;
+        group[g] = Group(*this, begin, 1, count, blocks + g * n * L, L);
+        begin += count;
       }
-      load_groups(group, g, blocks);
-      for (size_t i = 0; i < g; i++) {
-        if (group[i].solvable) shift(group[i], blocks + i * n * L);
-      }
-      for (size_t i = 0; i < g; i++) {
-        if (!group[i].solvable) continue;
-        p.op == Op::softmax ? add_terms(group[i], blocks + i * n * L)
-                            : add_terms_below(group[i], blocks + i * n * L);
-      }
-      for (size_t i = 0; i < g; i++) {
-        if (group[i].solvable) p.op == Op::softmax ? normalizer(group[i]) : logarithm(group[i]);
-      }
-      for (size_t i = 0; i < g; i++) {
-        if (group[i].solvable) emit(group[i], blocks + i * n * L);
-      }
-      if (p.op != Op::logSumExp) store_groups(group, g, blocks);
-      for (size_t i = 0; i < g; i++) {
-        if (!group[i].solvable) {
-          for (size_t r = 0; r < group[i].count; r++) rows.solve(group[i].row + r);
-        } else if (p.op == Op::softmax && group[i].has_singles && p.outType == type_of<T>) {
-          polish(group[i]);
-        }
-      }
+      load_columns(group, g);
+      solve_groups(group, g);
+      if (p.op != Op::logSumExp) store_columns(group, g);
+      finish(group, g);
     }
   }
 
-  INLINE void load_groups(const Group* group, size_t count, T* blocks) const {
-    if (p.inner == 1) {
-      for (size_t i = 0; i < count; i++) {
-        if (group[i].solvable) load_rows(group[i].row, group[i].count, blocks + i * n * L);
-      }
-    } else {
-      for (size_t c = 0; c < n; c++) {
-        for (size_t i = 0; i < count; i++) load_column(group[i], c, blocks + (i * n + c) * L);
-      }
-    }
-  }
-
-  INLINE void store_groups(const Group* group, size_t count, const T* blocks) const {
-    if (p.inner == 1) {
-      for (size_t i = 0; i < count; i++) {
-        if (group[i].solvable) store_rows(group[i].row, group[i].count, blocks + i * n * L);
-      }
-    } else {
-      for (size_t c = 0; c < n; c++) {
-        for (size_t i = 0; i < count; i++) {
-          if (group[i].solvable) store_column(group[i], c, blocks + (i * n + c) * L);
-        }
-      }
-    }
-  }
-
-  // Finds the maxima of a group, and the shifts for them.
-  INLINE void shift(Group& g, const T* x) const {
+  // From the maxima to the factors, or to the logarithms and what comes of them.
+  INLINE void solve_groups(Group* group, size_t count) const {
     using E = ExpTraits<V>;
-    V max = load<V>(x);
-    for (size_t i = 1; i < n; i++) max = max_number(load<V>(x + i * L), max);
-    const double vanish = p.op == Op::softmax ? E::vanish : E::log_vanish;
-    const V z = mul(max, splat<V>(T(rows.scale.c))), whole = splat<V>(T(sizeof(T) == 4 ? 0x1.8p23 : 0x1.8p52));
-    const V top = sub(add(z, whole), whole);
-    g.solvable = all_less(absolute(z), splat<V>(T(E::reducible)));
+    for (size_t i = 0; i < count; i++) {
+      if (!group[i].solvable) continue;
+      group[i].shift = LaneShift<V>(group[i].max, rows.scale, p.op == Op::softmax ? E::vanish : E::log_vanish);
+      group[i].solvable = group[i].shift.reducible;
+    }
+    for (size_t i = 0; i < count; i++) {
+      if (group[i].solvable) p.op == Op::softmax ? add_terms(group[i]) : add_terms_below(group[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+      if (group[i].solvable) p.op == Op::softmax ? normalizer(group[i]) : logarithm(group[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+      if (!group[i].solvable) continue;
+      if (p.op == Op::logSoftmax) take_logarithms(group[i]);
+      if (p.op == Op::logSumExp) put_logarithms(group[i]);
+    }
+  }
+
+  INLINE void finish(const Group* group, size_t count) const {
+    for (size_t i = 0; i < count; i++) {
+      if (!group[i].solvable) {
+        for (size_t r = 0; r < group[i].count; r++) rows.solve(group[i].row + r * group[i].apart);
+      } else if (p.op == Op::softmax && p.outType == type_of<T>) {
+        polish(group[i], V());
+      }
+    }
+  }
+
+  INLINE void find_max(Group& g) const {
+    V max = load<V>(g.x);
+    for (size_t c = 1; c < n; c++) max = max_number(load<V>(g.x + c * g.step), max);
     g.max = max;
-    g.top = top;
-    // Whole numbers below 2^23 throughout: exact.
-    g.magic = add(splat<V>(T(E::magic)), mul(splat<V>(T(E::steps)), sub(splat<V>(T(E::offset)), top)));
-    g.lower = mul(sub(top, splat<V>(T(vanish))), splat<V>(T(rows.scale.c_inverse)));
   }
 
   // Hands classes i, i + L, ... to take(class), run by run, for every partial sum i in turn: it then stays in
   // registers.
   template <class Take>
-  INLINE void each_partial(ClassSums<V>& sums, Take take) const {
+  INLINE void each_partial(Wide<F64>* total, Take take) const {
     constexpr size_t run = LaneSum<V>::run * L;
+    ClassSums<V> sums;
     for (size_t i = 0; i < L && i < n; i++) {
       LaneSum<V> sum;
       size_t c = i;
@@ -196,22 +278,33 @@ struct LaneSolver {
       for (; c < n; c += L) sum.add_term(take(c));
       sums.put(i, sum);
     }
+    sums.total(n < L ? n : L, total);
   }
 
-  INLINE void add_terms(Group& g, T* x) const {
-    const Exp<V, false> exp(rows.scale, g.magic, g.lower);
-    each_partial(g.sums, [&](size_t c) INLINE_LAMBDA {
-      const Term<V> e = exp.term(load<V>(x + c * L));
-      store(x + c * L, e.value());
+  INLINE void add_terms(Group& g) const {
+    T* const x = g.x;
+    const size_t step = g.step;
+    const Exp<V, false> exp(rows.scale, g.shift.magic, g.shift.lower);
+    V largest = splat<V>(0);
+    each_partial(g.sum, [&](size_t c) INLINE_LAMBDA {
+      __builtin_prefetch(x + (c + 4 * L) * step);
+      const Term<V> e = exp.term(load<V>(x + c * step));
+      const V value = e.value();
+      largest = max_number(value, largest);
+      store(x + c * step, value);
       return e;
     });
+    g.largest = largest;
   }
 
-  INLINE void add_terms_below(Group& g, const T* x) const {
-    const Exp<V, false> exp(rows.scale, g.magic, g.lower);
+  INLINE void add_terms_below(Group& g) const {
+    const T* const x = g.x;
+    const size_t step = g.step;
+    const Exp<V, false> exp(rows.scale, g.shift.magic, g.shift.lower);
     V count = splat<V>(0);
-    each_partial(g.sums, [&](size_t c) INLINE_LAMBDA {
-      const V v = load<V>(x + c * L);
+    each_partial(g.sum, [&](size_t c) INLINE_LAMBDA {
+      __builtin_prefetch(x + (c + 4 * L) * step);
+      const V v = load<V>(x + c * step);
       Term<V> e = exp.term(v);
       e.t = zero_if_equal(v, g.max, e.t);
       count = count_if_equal(v, g.max, count);
@@ -221,34 +314,20 @@ struct LaneSolver {
   }
 
   INLINE void normalizer(Group& g) const {
-    Wide<F64> sum[W];
-    g.sums.total(n < L ? n : L, sum);
     for (size_t w = 0; w < W; w++) {
-      g.solvable = g.solvable && all_less(sum[w].hi, splat<F64>(__builtin_inf()));  // not if NaN
+      g.solvable = g.solvable && all_less(g.sum[w].hi, splat<F64>(__builtin_inf()));  // not if NaN
     }
-    factor(sum, g.hi, g.lo);
-    if (sizeof(T) == 8) return;
-    // See make_one in rows.h.
-    const Term<V> e = Exp<V, false>(rows.scale, g.magic, g.lower).term(g.max);
-    F64 t[W], small[W];
-    widen(e.t, t), widen(mul(e.t, e.p), small);
-    g.has_singles = false;
-    for (size_t w = 0; w < W; w++) {
-      g.log_sum[w] = sub(sum[w].hi, add(t[w], small[w]));
-      g.has_singles = g.has_singles || !all_less(splat<F64>(0), g.log_sum[w]);
-    }
+    factor(g.sum, g.hi, g.lo);
   }
 
   INLINE void logarithm(Group& g) const {
     F64 count[W], max[W], top[W];
-    Wide<F64> rest[W];
     widen(g.count_of_max, count);
     widen(g.max, max);
-    widen(g.top, top);
-    g.sums.total(n < L ? n : L, rest);
+    widen(g.shift.top, top);
     for (size_t w = 0; w < W; w++) {
-      g.solvable = g.solvable && all_less(rest[w].hi, splat<F64>(__builtin_inf()));
-      g.log_sum[w] = log_of_sum(rest[w], count[w], term_of_max<V>(max[w], top[w], rows.scale64));
+      g.solvable = g.solvable && all_less(g.sum[w].hi, splat<F64>(__builtin_inf()));
+      g.log_sum[w] = log_of_sum(g.sum[w], count[w], term_of_max<V>(max[w], top[w], rows.scale64));
       if (p.op != Op::logSumExp) continue;
       const F64 value = log_sum_exp(max[w], g.log_sum[w], rows.scale64);
       // See RowSolver::logSumExp; strictly less, but for a last bit.
@@ -258,79 +337,162 @@ struct LaneSolver {
     }
   }
 
-  // Turns terms, or logits, into results.
-  INLINE void emit(const Group& g, T* x) const {
-    if (p.op == Op::logSumExp) {
-      alignas(64) T value[L];
-      store(value, narrow(g.log_sum, V()));
-      return Sink{static_cast<char*>(p.out), p.outType, 1}.copy(g.row, g.count, value);
+  INLINE void put_logarithms(const Group& g) const {
+    alignas(64) T value[L];
+    store(value, narrow(g.log_sum, V()));
+    const Sink out = {static_cast<char*>(p.out), p.outType, 1};
+    if (g.apart == 1) return out.copy(g.row, g.count, value);
+    for (size_t i = 0; i < g.count; i++) out.put(g.row + i * g.apart, double(value[i]));
+  }
+
+  INLINE void take_logarithms(Group& g) const {
+    F64 max[W];
+    widen(g.max, max);
+    for (size_t w = 0; w < W; w++) {
+      const LogProbability<T> log_of(max[w], g.log_sum[w], p.temperature, rows.scale64);
+      T* x = g.x + w * F64::lanes;
+      for (size_t c = 0; c < n; c++, x += g.step) RowSolver<V>::logs(x, x, F64::lanes, log_of);
     }
-    if (p.op == Op::softmax) {
-      for (size_t i = 0; i < n; i++) store(x + i * L, scaled(load<V>(x + i * L), g.hi, g.lo));
-    } else {
-      F64 max[W];
-      widen(g.max, max);
-      for (size_t w = 0; w < W; w++) {
-        const LogProbability<T> log_of(max[w], g.log_sum[w], p.temperature, rows.scale64);
-        for (size_t i = w * F64::lanes; i < n * L; i += L) RowSolver<V>::logs(x + i, x + i, F64::lanes, log_of);
+  }
+
+  INLINE void scale(Group& g) const {
+    if (p.op != Op::softmax) return;
+    const V hi = g.hi, lo = g.lo;
+    for (size_t c = 0; c < n; c++) store(g.x + c * g.step, scaled(load<V>(g.x + c * g.step), hi, lo));
+  }
+
+  // See make_one in rows.h.
+  void polish(const Group& g, F32) const {
+    uint32_t alone = alone_in_sum(g.sum, g.largest, g.shift, rows.scale) & ((1u << g.count) - 1);
+    for (; alone; alone &= alone - 1) {
+      const Sink row = sink_of(p, p.out, p.outType, g.row + size_t(__builtin_ctz(alone)) * g.apart);
+      make_one(reinterpret_cast<float*>(row.data), n, p.inner);
+    }
+  }
+  void polish(const Group&, F64) const {}
+
+  // The elements of `count` outer indices, to one block for each (class, inner) pair, and back.
+  INLINE void load_outer(size_t outer, size_t count, T* blocks) const {
+    constexpr size_t P = panel_columns<V>;
+    const size_t width = n * p.inner;
+    alignas(64) T buffer[few_classes * L + P];
+    const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, count * width};
+    const T* x = flat.fetch(outer * width, count * width, buffer);
+    if (width < P) {  // a panel reads 16 bytes of each row
+      if (x != buffer) __builtin_memcpy(buffer, x, count * width * sizeof(T));
+      x = buffer;
+    }
+    for (size_t i = 0; i < width; i += P) {
+      if (width >= P && i + P > width) i = width - P;
+      V column[P];
+      load_panel(x + i, width, count, column);
+      for (size_t j = 0; j < P && i + j < width; j++) store(blocks + (i + j) * L, column[j]);
+    }
+  }
+
+  INLINE void store_outer(size_t outer, size_t count, const Group* group, const T* blocks) const {
+    constexpr size_t P = panel_columns<V>;
+    const size_t width = n * p.inner;
+    for (size_t i = 0; i < p.inner; i++) {
+      if (!group[i].solvable) return store_apart(group, count, blocks);
+    }
+    alignas(64) T buffer[few_classes * L + P];
+    const Sink out = {static_cast<char*>(p.out), p.outType, 1};
+    T* y = width < P ? buffer : out.place(outer * width, buffer);
+    for (size_t i = 0; i < width; i += P) {
+      if (width >= P && i + P > width) i = width - P;
+      V column[P];
+      for (size_t j = 0; j < P; j++) column[j] = load<V>(blocks + (i + j < width ? i + j : 0) * L);
+      store_panel(y + i, width, count, column);
+    }
+    if (y == buffer) out.copy(outer * width, count * width, buffer);
+  }
+
+  // The same where some groups are not to be stored: x, which may be where they would go, must stay.
+  void store_apart(const Group* group, size_t count, const T* blocks) const {
+    for (size_t i = 0; i < p.inner; i++) {
+      if (!group[i].solvable) continue;
+      for (size_t lane = 0; lane < count; lane++) {
+        const Sink row = sink_of(p, p.out, p.outType, group[i].row + lane * group[i].apart);
+        for (size_t c = 0; c < n; c++) row.put(c, double(blocks[(c * p.inner + i) * L + lane]));
       }
     }
   }
 
-  void polish(const Group& g) const {
-    alignas(64) double beside[L];
-    for (size_t w = 0; w < W; w++) store(beside + w * F64::lanes, g.log_sum[w]);
-    for (size_t i = 0; i < g.count; i++) {
-      if (beside[i] == 0) make_one(reinterpret_cast<T*>(sink_of(p, p.out, p.outType, g.row + i).data), n, p.inner);
+  // Hands (first element, lane, count) of class 0 to take for each stretch of neighbouring rows that lie together.
+  template <class Take>
+  INLINE void each_stretch(const Group& g, Take take) const {
+    for (size_t lane = 0, row = g.row; lane < g.count;) {
+      const size_t beside = p.inner - row % p.inner, left = g.count - lane;
+      const size_t count = beside < left ? beside : left;
+      take(start_of(p, row), lane, count);
+      lane += count, row += count;
     }
   }
 
-  // Rows of n classes to one block per class, and back.
-  INLINE void load_rows(size_t row, size_t count, T* blocks) const {
-    constexpr size_t P = panel_columns<V>;
-    alignas(64) T buffer[few_classes * L + P];
-    const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, count * n};
-    const T* x = flat.fetch(row * n, count * n, buffer);
-    if (n < P) {  // a panel reads 16 bytes of each row
-      if (x != buffer) __builtin_memcpy(buffer, x, count * n * sizeof(T));
-      x = buffer;
-    }
-    for (size_t i = 0; i < n; i += P) {
-      if (n >= P && i + P > n) i = n - P;
-      V column[P];
-      load_panel(x + i, n, count, column);
-      for (size_t j = 0; j < P && i + j < n; j++) store(blocks + (i + j) * L, column[j]);
-    }
-  }
-
-  INLINE void store_rows(size_t row, size_t count, const T* blocks) const {
-    constexpr size_t P = panel_columns<V>;
-    alignas(64) T buffer[few_classes * L + P];
-    const Sink out = {static_cast<char*>(p.out), p.outType, 1};
-    T* y = n < P ? buffer : out.place(row * n, buffer);
-    for (size_t i = 0; i < n; i += P) {
-      if (n >= P && i + P > n) i = n - P;
-      V column[P];
-      for (size_t j = 0; j < P; j++) column[j] = load<V>(blocks + (i + j < n ? i + j : 0) * L);
-      store_panel(y + i, n, count, column);
-    }
-    if (y == buffer) out.copy(row * n, count * n, buffer);
-  }
-
-  // Neighbouring rows along another axis to one block per class, and back.
-  INLINE void load_column(const Group& g, size_t c, T* block) const {
+  // Neighbouring rows along another axis to one block per class, with their maxima, and back. Class by class through
+  // all groups, which lie side by side in memory.
+  INLINE void load_columns(Group* group, size_t groups) const {
     alignas(64) T buffer[L];
-    const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, g.count};
-    const T* x = flat.fetch(start_of(p, g.row) + c * p.inner, g.count, buffer);
-    store(block, g.count == L ? load<V>(x) : load_first<V>(x, g.count, 0));
+    const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, 0};
+    size_t start[most_groups];
+    for (size_t i = 0; i < groups; i++) {
+      Group& g = group[i];
+      start[i] = start_of(p, g.row);
+      g.max = splat<V>(T(-infinity));
+      if (g.whole) continue;
+      each_stretch(g, [&](size_t at, size_t lane, size_t count) INLINE_LAMBDA {
+        for (size_t c = 0; c < n; c++) {
+          copy_few(g.x + c * L + lane, flat.fetch(at + c * p.inner, count, buffer), count);
+        }
+      });
+      // Lanes without a row repeat the first one's.
+      for (size_t lane = g.count; lane < L; lane++) {
+        for (size_t c = 0; c < n; c++) g.x[c * L + lane] = g.x[c * L];
+      }
+      find_max(g);
+    }
+    for (size_t c = 0; c < n; c++) {
+      for (size_t i = 0; i < groups; i++) {
+        if (!group[i].whole) continue;
+        const V v = load<V>(flat.fetch(start[i] + c * p.inner, L, buffer));
+        store(group[i].x + c * L, v);
+        group[i].max = max_number(v, group[i].max);
+      }
+    }
   }
 
-  INLINE void store_column(const Group& g, size_t c, const T* block) const {
+  INLINE void store_columns(Group* group, size_t groups) const {
+    alignas(64) T buffer[L];
     const Sink out = {static_cast<char*>(p.out), p.outType, 1};
-    const size_t at = start_of(p, g.row) + c * p.inner;
-    if (!out.direct<T>()) return out.copy(at, g.count, block);
-    T* y = reinterpret_cast<T*>(out.data) + at;
-    g.count == L ? store(y, load<V>(block)) : store_first(y, load<V>(block), g.count);
+    const bool scales = p.op == Op::softmax;
+    size_t start[most_groups];
+    for (size_t i = 0; i < groups; i++) start[i] = start_of(p, group[i].row);
+    for (size_t c = 0; c < n; c++) {
+      for (size_t i = 0; i < groups; i++) {
+        const Group& g = group[i];
+        if (!g.whole || !g.solvable) continue;
+        const V v = load<V>(g.x + c * L);
+        T* y = out.place(start[i] + c * p.inner, buffer);
+        store(y, scales ? scaled(v, g.hi, g.lo) : v);
+        out.flush(start[i] + c * p.inner, L, y);
+      }
+    }
+    for (size_t i = 0; i < groups; i++) {
+      Group& g = group[i];
+      if (g.whole || !g.solvable) continue;
+      scale(g);
+      each_stretch(g, [&](size_t at, size_t lane, size_t count) INLINE_LAMBDA {
+        for (size_t c = 0; c < n; c++) {
+          const T* block = g.x + c * L + lane;
+          if (out.direct<T>()) {
+            copy_few(reinterpret_cast<T*>(out.data) + at + c * p.inner, block, count);
+          } else {
+            out.flush(at + c * p.inner, count, block);
+          }
+        }
+      });
+    }
   }
 };
 

@@ -126,7 +126,7 @@ INLINE double reduce_max(const f64r* r) {
 
 // Eight rows of four neighbouring columns as four column registers, and back; see block.h. Row i is loaded into
 // 128-bit lane i / 4 of register i % 4, so that in-lane shuffles finish the transpose.
-INLINE void transpose_4x4(f32r* c) {
+INLINE void transpose_quarters(f32r* c) {
   const __m256d ab0 = _mm256_castps_pd(_mm256_unpacklo_ps(c[0], c[1]));
   const __m256d ab1 = _mm256_castps_pd(_mm256_unpackhi_ps(c[0], c[1]));
   const __m256d cd0 = _mm256_castps_pd(_mm256_unpacklo_ps(c[2], c[3]));
@@ -141,18 +141,18 @@ INLINE void load_panel_registers(Row row, f32r* c) {
   for (int j = 0; j < 4; j++) {
     c[j] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row(j))), _mm_loadu_ps(row(4 + j)), 1);
   }
-  transpose_4x4(c);
+  transpose_quarters(c);
 }
 template <class Put>
 INLINE void store_panel_registers(Put put, f32r* c) {
-  transpose_4x4(c);
+  transpose_quarters(c);
   for (int j = 0; j < 4; j++) put(j, _mm256_castps256_ps128(c[j]));
   for (int j = 0; j < 4; j++) put(4 + j, _mm256_extractf128_ps(c[j], 1));
 }
 INLINE void store_quarter(float* p, __m128 v) { _mm_storeu_ps(p, v); }
 
 // Four rows of two neighbouring columns.
-INLINE void transpose_2x2(f64r* c) {
+INLINE void transpose_quarters(f64r* c) {
   const __m256d lo = _mm256_unpacklo_pd(c[0], c[1]), hi = _mm256_unpackhi_pd(c[0], c[1]);
   c[0] = lo, c[1] = hi;
 }
@@ -161,11 +161,11 @@ INLINE void load_panel_registers(Row row, f64r* c) {
   for (int j = 0; j < 2; j++) {
     c[j] = _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(row(j))), _mm_loadu_pd(row(2 + j)), 1);
   }
-  transpose_2x2(c);
+  transpose_quarters(c);
 }
 template <class Put>
 INLINE void store_panel_registers(Put put, f64r* c) {
-  transpose_2x2(c);
+  transpose_quarters(c);
   for (int j = 0; j < 2; j++) put(j, _mm256_castpd256_pd128(c[j]));
   for (int j = 0; j < 2; j++) put(2 + j, _mm256_extractf128_pd(c[j], 1));
 }

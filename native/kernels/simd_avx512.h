@@ -113,7 +113,7 @@ INLINE double reduce_max(const f64r* r) { return _mm512_reduce_max_pd(r[0]); }
 
 // Sixteen rows of four neighbouring columns as four column registers, and back; see block.h. Row i is loaded
 // into 128-bit lane i / 4 of register i % 4, so that in-lane shuffles finish the transpose.
-INLINE void transpose_4x4(f32r* c) {
+INLINE void transpose_quarters(f32r* c) {
   const __m512d ab0 = _mm512_castps_pd(_mm512_unpacklo_ps(c[0], c[1]));
   const __m512d ab1 = _mm512_castps_pd(_mm512_unpackhi_ps(c[0], c[1]));
   const __m512d cd0 = _mm512_castps_pd(_mm512_unpacklo_ps(c[2], c[3]));
@@ -131,11 +131,11 @@ INLINE void load_panel_registers(Row row, f32r* c) {
     c[j] = _mm512_insertf32x4(c[j], _mm_loadu_ps(row(8 + j)), 2);
     c[j] = _mm512_insertf32x4(c[j], _mm_loadu_ps(row(12 + j)), 3);
   }
-  transpose_4x4(c);
+  transpose_quarters(c);
 }
 template <class Put>
 INLINE void store_panel_registers(Put put, f32r* c) {
-  transpose_4x4(c);
+  transpose_quarters(c);
   for (int j = 0; j < 4; j++) put(j, _mm512_castps512_ps128(c[j]));
   for (int j = 0; j < 4; j++) put(4 + j, _mm512_extractf32x4_ps(c[j], 1));
   for (int j = 0; j < 4; j++) put(8 + j, _mm512_extractf32x4_ps(c[j], 2));
@@ -144,7 +144,7 @@ INLINE void store_panel_registers(Put put, f32r* c) {
 INLINE void store_quarter(float* p, __m128 v) { _mm_storeu_ps(p, v); }
 
 // Eight rows of two neighbouring columns: rows 2i and 2i + 1 in 128-bit lane i of registers 0 and 1.
-INLINE void transpose_2x2(f64r* c) {
+INLINE void transpose_quarters(f64r* c) {
   const __m512d lo = _mm512_unpacklo_pd(c[0], c[1]), hi = _mm512_unpackhi_pd(c[0], c[1]);
   c[0] = lo, c[1] = hi;
 }
@@ -156,11 +156,11 @@ INLINE void load_panel_registers(Row row, f64r* c) {
     c[j] = _mm512_insertf64x2(c[j], _mm_loadu_pd(row(4 + j)), 2);
     c[j] = _mm512_insertf64x2(c[j], _mm_loadu_pd(row(6 + j)), 3);
   }
-  transpose_2x2(c);
+  transpose_quarters(c);
 }
 template <class Put>
 INLINE void store_panel_registers(Put put, f64r* c) {
-  transpose_2x2(c);
+  transpose_quarters(c);
   for (int j = 0; j < 2; j++) put(j, _mm512_castpd512_pd128(c[j]));
   for (int j = 0; j < 2; j++) put(2 + j, _mm512_extractf64x2_pd(c[j], 1));
   for (int j = 0; j < 2; j++) put(4 + j, _mm512_extractf64x2_pd(c[j], 2));

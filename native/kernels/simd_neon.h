@@ -133,7 +133,7 @@ INLINE double reduce_max(const f64r* r) {
 }
 
 // Four rows of four neighbouring columns as four column registers, and back; see block.h.
-INLINE void transpose_4x4(f32r* c) {
+INLINE void transpose_quarters(f32r* c) {
   const float64x2_t ab0 = vreinterpretq_f64_f32(vtrn1q_f32(c[0], c[1]));
   const float64x2_t ab1 = vreinterpretq_f64_f32(vtrn2q_f32(c[0], c[1]));
   const float64x2_t cd0 = vreinterpretq_f64_f32(vtrn1q_f32(c[2], c[3]));
@@ -146,28 +146,28 @@ INLINE void transpose_4x4(f32r* c) {
 template <class Row>
 INLINE void load_panel_registers(Row row, f32r* c) {
   for (int j = 0; j < 4; j++) c[j] = vld1q_f32(row(j));
-  transpose_4x4(c);
+  transpose_quarters(c);
 }
 template <class Put>
 INLINE void store_panel_registers(Put put, f32r* c) {
-  transpose_4x4(c);
+  transpose_quarters(c);
   for (int j = 0; j < 4; j++) put(j, c[j]);
 }
 INLINE void store_quarter(float* p, f32r v) { vst1q_f32(p, v); }
 
 // Two rows of two neighbouring columns.
-INLINE void transpose_2x2(f64r* c) {
+INLINE void transpose_quarters(f64r* c) {
   const f64r lo = vtrn1q_f64(c[0], c[1]), hi = vtrn2q_f64(c[0], c[1]);
   c[0] = lo, c[1] = hi;
 }
 template <class Row>
 INLINE void load_panel_registers(Row row, f64r* c) {
   for (int j = 0; j < 2; j++) c[j] = vld1q_f64(row(j));
-  transpose_2x2(c);
+  transpose_quarters(c);
 }
 template <class Put>
 INLINE void store_panel_registers(Put put, f64r* c) {
-  transpose_2x2(c);
+  transpose_quarters(c);
   for (int j = 0; j < 2; j++) put(j, c[j]);
 }
 INLINE void store_quarter(double* p, f64r v) { vst1q_f64(p, v); }
