@@ -70,6 +70,7 @@ const field = {
   labelSmoothing: 21,
   gradientScale: 22,
   handle: 23,
+  small: 24,
 } as const;
 
 /** Rows up to this many elements go by way of the scratch area; measured, looking up two arrays costs as much. */
@@ -77,6 +78,8 @@ const scratchElements = 32;
 
 const { header, scratch64 } = addon?.memory ?? newMemory();
 const scratch32 = new Float32Array(scratch64.buffer);
+/** Kernels, op, type, rows and classes of a small problem. */
+const small = new Uint32Array(header.buffer, header.byteOffset + field.small * 8, 5);
 
 function newMemory(): Memory {
   const memory = {
@@ -98,9 +101,9 @@ export function nativeBackend(isa: string): Backend {
     kind: 'native',
     isa,
     run(problem) {
+      if (isSmall(problem)) return solveSmall(native, kernels, problem);
       writeHeader(kernels, problem);
       if (!isPlain(problem)) native.solve(...operandsOf(problem));
-      else if (isSmall(problem)) solveSmall(native, problem);
       else native.solve(problem.x, problem.out);
     },
     runAsync(problem, signal) {
@@ -218,17 +221,25 @@ function isPlain(problem: Problem): problem is Elementwise {
   return problem.op !== 'softmax' || problem.logNormalizer === undefined;
 }
 
-function isSmall(problem: Elementwise): boolean {
-  const elements = header[field.elements];
-  if (elements > scratchElements || elements === 0 || problem.type !== problem.outType) return false;
-  return problem.type === 'float32' || problem.type === 'float64';
+/** A few contiguous rows of floats. */
+function isSmall(problem: Problem): problem is Elementwise {
+  const elements = problem.outer * problem.length;
+  if (elements > scratchElements || elements === 0 || problem.inner !== 1 || !isPlain(problem)) return false;
+  return problem.type === problem.outType && (problem.type === 'float32' || problem.type === 'float64');
 }
 
-function solveSmall(native: Addon, problem: Elementwise): void {
-  const { x, out } = problem;
-  const elements = header[field.elements];
-  const results = problem.op === 'logSumExp' ? problem.outer * problem.inner : elements;
-  const scratch = problem.type === 'float32' ? scratch32 : scratch64;
+function solveSmall(native: Addon, kernels: number, problem: Elementwise): void {
+  const { op, x, out, outer, length } = problem;
+  const elements = outer * length;
+  const results = op === 'logSumExp' ? outer : elements;
+  const single = problem.type === 'float32';
+  const scratch = single ? scratch32 : scratch64;
+  small[0] = kernels;
+  small[1] = op === 'softmax' ? ops.softmax : op === 'logSoftmax' ? ops.logSoftmax : ops.logSumExp;
+  small[2] = single ? types.float32 : types.float64;
+  small[3] = outer;
+  small[4] = length;
+  header[field.temperature] = problem.temperature;
   for (let i = 0; i < elements; i++) scratch[i] = x[i];
   native.solveScratch();
   for (let i = 0; i < results; i++) out[i] = scratch[i];

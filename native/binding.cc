@@ -44,7 +44,8 @@ enum Field {
   label_smoothing_,
   gradient_scale_,
   handle_,
-  field_count
+  small_,  // what solveScratch() needs, as five 32-bit integers: kernels, op, type, rows, classes
+  field_count = small_ + 3
 };
 enum Operand {
   x_,
@@ -81,7 +82,7 @@ class AsyncBatch;
 // What the addon keeps per environment (the main thread's, or a worker's).
 struct Environment {
   const double* header = nullptr;
-  char* scratch = nullptr;  // small rows are copied here by JS: no typed array to look up
+  Problem small{};  // of solveScratch(): x and out are the scratch memory, where JS copies small rows
   size_t scratch_bytes = 0;
   std::unordered_map<uint32_t, Call> prepared;
   std::unordered_map<uint32_t, std::shared_ptr<AsyncBatch>> flying;
@@ -269,16 +270,22 @@ napi_value solve(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// solveScratch(): the same for a small problem whose x starts the scratch memory; out overwrites it.
+// solveScratch(): softmax, logSoftmax or logSumExp of a few contiguous rows of float32 or float64, which start the
+// scratch memory; the results overwrite them. Nothing is looked up, so that it costs a third of solve().
 napi_value solve_scratch(napi_env env, napi_callback_info info) {
   void* data;
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
-  const Environment& environment = *static_cast<Environment*>(data);
-  Bytes operand[operand_count];
-  operand[x_] = operand[out_] = {environment.scratch, environment.scratch_bytes};
-  Call call;
-  if (const char* what = read_call(environment.header, operand, call)) return refuse(env, what);
-  call.kernels->solve(call.problem, 0, call.problem.rows());
+  Environment& environment = *static_cast<Environment*>(data);
+  Problem& p = environment.small;
+  const auto* small = reinterpret_cast<const uint32_t*>(environment.header + small_);
+  const size_t rows = small[3], classes = small[4], element = small[2] == uint32_t(Type::float64) ? 8 : 4;
+  p.op = Op(std::min<uint32_t>(small[1], uint32_t(Op::logSumExp)));
+  p.type = p.outType = element == 8 ? Type::float64 : Type::float32;
+  p.outer = rows, p.length = classes, p.elements = rows * classes;
+  p.temperature = environment.header[temperature_];
+  if (p.elements * element > environment.scratch_bytes || classes == 0)
+    return refuse(env, "x exceeds the scratch");
+  supported_kernels()[std::min<size_t>(small[0], supported_kernels().size() - 1)]->solve(p, 0, rows);
   return nullptr;
 }
 
@@ -420,7 +427,8 @@ napi_value pin(napi_env env, napi_callback_info info) {
     environment.pinned.push_back(keep);
   }
   environment.header = static_cast<const double*>(header.data);
-  environment.scratch = static_cast<char*>(scratch.data), environment.scratch_bytes = scratch.length;
+  environment.small.x = environment.small.out = scratch.data, environment.small.inner = 1;
+  environment.scratch_bytes = scratch.length;
   return nullptr;
 }
 

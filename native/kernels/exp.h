@@ -30,9 +30,9 @@ struct ExpTraits;
 // terms are only summed, for a logarithm, they may be smaller, and 2^33 of 2^-log_vanish must still count as nothing.
 template <>
 struct ExpTraits<F32> {
-  static constexpr double steps = 8, offset = 60, vanish = 164, log_vanish = 184;
+  static constexpr double steps = 8, offset = 76, vanish = 163.96, log_vanish = 183.96;
   static constexpr double magic = 0x1.8p23, factor = table_factor;
-  static constexpr int lift = 64;
+  static constexpr int lift = 80;
   static constexpr double reducible = 0x1p17;  // |max * c| below this: c's second part keeps r exact to 2^-29
   static constexpr int far = 126;              // powers of two up to 2^far are finite and normal
 };
@@ -54,8 +54,6 @@ struct Temperature {
 
 template <class V>
 Temperature temperature_of(double t) {
-  if (t == 1)
-    return {log2e_hi, log2e_lo, 1, 0, 0, 0};  // by far the commonest, and divisions cost a small call 30 ns
   constexpr int far = ExpTraits<V>::far;
   const double normal = t < 0x1p-1022 ? t * 0x1p60 : t;
   const uint64_t bits = __builtin_bit_cast(uint64_t, normal);
@@ -80,7 +78,7 @@ struct Scale {
   double inverse, inverse_lo;
   bool extreme;  // down or up is not 1
 
-  explicit Scale(const Temperature& t)
+  explicit constexpr Scale(const Temperature& t)
       : c(t.c_hi),
         c_inverse(t.c_hi == log2e_hi ? ln2_hi + ln2_lo : 1 / t.c_hi),
         c_hi(T(t.c_hi * ExpTraits<V>::steps)),
@@ -91,6 +89,15 @@ struct Scale {
         inverse_lo(t.inverse_lo),
         extreme(t.down != 0 || t.up != 0) {}
 };
+
+// By far the commonest: worked out by the compiler, since it would cost a small call 20 ns.
+template <class V>
+constexpr Scale<V> scale_of_one = Scale<V>(Temperature{log2e_hi, log2e_lo, 1, 0, 0, 0});
+
+template <class V>
+INLINE Scale<V> scale_of(double temperature) {
+  return temperature == 1 ? scale_of_one<V> : Scale<V>(temperature_of<V>(temperature));
+}
 
 // What a row adds: the shift by its maximum. Logits are replaced by (x * down - origin) * up first where `moved`:
 // for an extreme temperature, to bring c into range (exact), and for a maximum too large to reduce, with origin

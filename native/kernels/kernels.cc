@@ -14,8 +14,10 @@ void solve(const Problem& p, size_t begin, size_t end) {
   if (p.op == Op::crossEntropy) return CrossEntropySolver<V>(p).solve(begin, end);
   if (p.op == Op::topK) return TopKSolver<V>(p).solve(begin, end);
   if (p.op == Op::sample) return SampleSolver<V>(p).solve(begin, end);
-  if (FewClassSolver<V>::suits(p)) return FewClassSolver<V>(p).solve(begin, end);
-  if (LaneSolver<V>::suits(p)) return LaneSolver<V>(p).solve(begin, end);
+  // A few rows are done before a group of them is set up.
+  const bool few = end - begin <= V::lanes / 8 && p.inner == 1;
+  if (!few && FewClassSolver<V>::suits(p)) return FewClassSolver<V>(p).solve(begin, end);
+  if (!few && LaneSolver<V>::suits(p)) return LaneSolver<V>(p).solve(begin, end);
   if (ShortRowSolver<V>::suits(p)) return ShortRowSolver<V>(p).solve(begin, end);
   const RowSolver<V> rows(p);
   for (size_t r = begin; r < end; r++) rows.solve(r);

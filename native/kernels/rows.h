@@ -15,7 +15,7 @@ template <class T>
 struct Shard {
   Shift<T> shift;
   Factor<T> factor;
-  bool sound;  // false for a normalizer so far below the logits that it cannot be theirs: results beyond 2^60
+  bool sound;  // false for a normalizer so far below the logits that it cannot be theirs: results beyond 2^50
 };
 
 template <class T>
@@ -72,8 +72,8 @@ struct RowSolver {
 
   explicit RowSolver(const Problem& p)
       : p(p),
-        scale(temperature_of<V>(p.temperature)),
-        scale64(temperature_of<F64>(p.temperature)),
+        scale(scale_of<V>(p.temperature)),
+        scale64(scale_of<F64>(p.temperature)),
         measurer{scale, scale64, !(p.op == Op::softmax || p.op == Op::topK) || p.logNormalizer} {}
 
   void solve(size_t r) const {
@@ -90,6 +90,7 @@ struct RowSolver {
     if (p.logNormalizer) return softmaxUnder(row, out, p.logNormalizer[p.logNormalizerShared ? 0 : r]);
     if (row.direct<T>() && out.direct<T>() && row.length <= segment_length) {
       T* y = out.place<T>(0, nullptr);
+      if (row.length <= V::lanes && softmaxBlock(row.fetch<T>(0, row.length, nullptr), row.length, y)) return;
       const Measure m = measurer.plain(row.fetch<T>(0, row.length, nullptr), row.length, nullptr, true, y);
       if (!finite(m)) return (void)settle(row, out, 0, row.length, m, 0);
       normalize<V>(y, row.length, 1, factor_of<V>(m));
@@ -106,6 +107,29 @@ struct RowSolver {
     if (!settle(row, out, 0, row.length, m, 0)) return;
     finish(row, out, m, terms, tops, factor_of<V>(m));
     polish(out, 0, row.length, m);
+  }
+
+  // A row of one block, from registers to registers: a call for one such row waits for each step of this. False, with
+  // nothing written, where the row needs more care (NaN, infinities, huge logits).
+  bool softmaxBlock(const T* x, size_t n, T* y) const {
+    const V v = n == V::lanes ? load<V>(x) : load_first<V>(x, n, T(-infinity));
+    const T max = reduce_max(v.r);
+    const double top = double(max) * scale.c;
+    if (scale.extreme || n == 0 || !(__builtin_fabs(top) < ExpTraits<V>::reducible)) return false;
+    const Shift<T> shift = shift_at<V>(round_to_integer(top), 0, scale);
+    const Term<V> e = Exp<V, false>(scale, shift).term(v);
+    LaneSum<V> lanes;
+    lanes.add_term(e);
+    double sum, sum_lo;
+    lanes.total(sum, sum_lo);
+    if (sum != sum) return false;
+    const Wide<F64> sums[2] = {{splat<F64>(sum), splat<F64>(sum_lo)}, {splat<F64>(sum), splat<F64>(sum_lo)}};
+    V hi, lo;
+    factor(sums, hi, lo);
+    const V result = scaled(e.value(), hi, lo);
+    n == V::lanes ? store(y, result) : store_first(y, result, n);
+    if (is_single(sum, max)) make_one(y, n, 1);
+    return true;
   }
 
   // Whether a sum holds one term, that of the maximum, and nothing else of any weight.
@@ -132,7 +156,7 @@ struct RowSolver {
     for (size_t at = 0, s = 0; at < row.length; at += segment_length, s++) {
       const size_t n = row.length - at < segment_length ? row.length - at : segment_length;
       const double down = m.top - tops[s];
-      if (down <= 20) {  // stored terms are at least 2^(offset - vanish) = 2^-104: the product is exact
+      if (down <= 20) {  // stored terms are at least 2^(offset - vanish) = 2^-88: the product is exact
         normalize<V>(terms + at, n, T(power_of_two(-int(down))), factor);
       } else {
         emitTerms(row, out, at, at + n, shift, factor);
@@ -283,7 +307,7 @@ struct RowSolver {
     const Wide<double> inverse = reciprocal<V>(Wide<double>{m.top_term, m.top_term_lo});
     const double hi = inverse.hi * fraction, lo = muladd(inverse.lo, fraction, fms(inverse.hi, fraction, hi));
     const Shift<T> own = shift_for<V>(T(m.max), scale);
-    return {shift_at<V>(own.top - n, own.origin, scale), factor_of<T>({hi, lo}), n <= 60};
+    return {shift_at<V>(own.top - n, own.origin, scale), factor_of<T>({hi, lo}), n <= 50};
   }
 };
 
