@@ -23,20 +23,18 @@ INLINE auto tree_of(Leaf leaf) {
 // The sums of N <= V::lanes classes: those of ClassSums, which for one term each need no sum to start from.
 template <size_t N>
 struct FewSums {
-  alignas(64) float t[N][F32::lanes];  // widened from memory; see LaneSum
-  F32 small[N];
+  alignas(64) float t[N][F32::lanes], small[N][F32::lanes];  // widened from memory; see LaneSum
 
   INLINE void put(size_t i, const Term<F32>& e, F32) {
-    store(t[i], e.t);
-    __asm__("" : "+m"(t[i]));
-    small[i] = mul(e.t, e.p);
+    store(t[i], e.t), store(small[i], mul(e.t, e.p));
+    __asm__("" : "+m"(t[i]), "+m"(small[i]));
   }
   INLINE void total(Wide<F64>* sum) const {
-    F64 rest[2];
-    widen(tree_of<F32::lanes, N>([&](size_t i) INLINE_LAMBDA { return small[i]; }), rest);
     for (size_t w = 0; w < 2; w++) {
-      const auto widened = [&](size_t i) INLINE_LAMBDA { return load_widened(t[i] + w * F64::lanes); };
-      sum[w] = {add(tree_of<F32::lanes, N>(widened), rest[w]), splat<F64>(0)};
+      const auto partial = [&](size_t i) INLINE_LAMBDA {
+        return add(load_widened(t[i] + w * F64::lanes), load_widened(small[i] + w * F64::lanes));
+      };
+      sum[w] = {tree_of<F32::lanes, N>(partial), splat<F64>(0)};
     }
   }
 };
