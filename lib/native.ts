@@ -101,10 +101,11 @@ export function nativeBackend(isa: string): Backend {
     kind: 'native',
     isa,
     run(problem) {
-      if (isSmall(problem)) return solveSmall(native, kernels, problem);
+      const plain = isPlain(problem);
+      if (plain && isSmall(problem)) return solveSmall(native, kernels, problem);
       writeHeader(kernels, problem);
-      if (!isPlain(problem)) native.solve(...operandsOf(problem));
-      else native.solve(problem.x, problem.out);
+      if (plain) native.solve(problem.x, problem.out);
+      else native.solve(...operandsOf(problem));
     },
     runAsync(problem, signal) {
       return onPrivateMemory(problem, signal, (own) => submit(native, kernels, own, signal));
@@ -222,9 +223,9 @@ function isPlain(problem: Problem): problem is Elementwise {
 }
 
 /** A few contiguous rows of floats. */
-function isSmall(problem: Problem): problem is Elementwise {
+function isSmall(problem: Elementwise): boolean {
   const elements = problem.outer * problem.length;
-  if (elements > scratchElements || elements === 0 || problem.inner !== 1 || !isPlain(problem)) return false;
+  if (elements > scratchElements || elements === 0 || problem.inner !== 1) return false;
   return problem.type === problem.outType && (problem.type === 'float32' || problem.type === 'float64');
 }
 
