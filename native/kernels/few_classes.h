@@ -67,8 +67,8 @@ template <class V>
 struct FewClassSolver {
   using T = typename V::Scalar;
   static constexpr size_t L = V::lanes, W = wides<V>, P = panel_columns<V>;
-  // Up to here each class is a partial sum of its own (see LaneSum), and its terms fit the registers.
-  static constexpr size_t most_classes = V::registers == 1 && sizeof(T) == 4 ? 16 : 8;
+  // Up to here each class is a partial sum of its own (see LaneSum), and its terms fit the registers of the ISA.
+  static constexpr size_t most_classes = V::registers == 1 && sizeof(T) == 4 ? 16 : V::registers <= 2 ? 8 : 4;
   const Problem& p;
   const RowSolver<V> rows;
 
