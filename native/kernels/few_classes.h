@@ -87,7 +87,7 @@ struct FewClassSolver {
  private:
   // All whole groups of rows of p.length <= N classes; the first row that is left.
   template <size_t N>
-  INLINE size_t solve_groups(size_t begin, size_t end) const {
+  __attribute__((noinline)) size_t solve_groups(size_t begin, size_t end) const {
     if constexpr (N > 2) {
       if (p.length < N) return solve_groups<N - 1>(begin, end);
     }
