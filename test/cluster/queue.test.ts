@@ -231,9 +231,8 @@ describe.skipIf(!hasRedis)('a queue', () => {
     expect(failed.stderr).toMatch(/row (7|20000|39999) of .*nan\.npy/);
     expect(existsSync(join(folder, 'fails.npy'))).toBe(false);
     await stop(helper);
-    expect(readdirSync(folder).filter((name) => name.endsWith('.part') && !name.startsWith('fails'))).toEqual(
-      [],
-    );
+    expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).toEqual([]);
+    expect(await queue.getJobCountByTypes('waiting', 'active', 'delayed')).toBe(0);
   });
 
   test('SIGTERM: a worker gives its job back, whole, to another', async () => {
@@ -245,8 +244,7 @@ describe.skipIf(!hasRedis)('a queue', () => {
     await until('a worker at work', () => isBusy(slow));
     slow.child.kill('SIGTERM');
     expect(await slow.ended).toMatchObject({ code: 0, signal: null });
-    const given = (await queue.getWaiting()).map(({ data }) => data.job.input);
-    expect(given).toContain(join(folder, 'zeros.npy'));
+    expect(await queue.getWaitingCount()).toBe(1);
     expect(existsSync(join(folder, 'zeros-out.npy'))).toBe(false);
     const other = worker();
     expect((await submission.ended).code).toBe(0);

@@ -74,6 +74,8 @@ async function finish(
   const flows = new bullmq.FlowProducer({ connection: redis });
   const events = new bullmq.QueueEvents(QUEUE, { connection: redis });
   const pending = new Map(files.map((file) => [file.id, file]));
+  const fileOfPart = new Map(files.flatMap(({ id, parts }) => parts.map((part) => [part.id, id] as const)));
+  const fileOf = (id: string) => fileOfPart.get(id) ?? id;
   const progress = newOverallProgress(files, onProgress);
   const ignore = () => {}; // they connect again
   queue.on('error', ignore);
@@ -98,6 +100,9 @@ async function finish(
     } else if (state === 'failed') {
       const failure = (await failureOfParts(queue, file)) ?? job.failedReason;
       await job.removeUnprocessedChildren();
+      // Parts that are at work would leave their output behind: each tells when it is done.
+      const states = await Promise.all(file.parts.map((part) => queue.getJobState(part.id)));
+      if (states.includes('active')) return;
       await removeParts(file);
       onOutcome(file, { input: file.pair.input, failure });
       pending.delete(id);
@@ -122,9 +127,9 @@ async function finish(
         })().catch(reject);
       events.on('completed', ({ jobId }) => {
         progress.partDone(jobId);
-        look([jobId]);
+        look([fileOf(jobId)]);
       });
-      events.on('failed', ({ jobId }) => look([jobId]));
+      events.on('failed', ({ jobId }) => look([fileOf(jobId)]));
       events.on('progress', ({ jobId, data }) => progress.at(jobId, data as unknown as JobProgress));
       const again = () =>
         look([...pending.keys()]).then(() => {
