@@ -191,6 +191,10 @@ INLINE F64 constant<F64>(double v) {
   return splat<F64>(v);
 }
 template <>
+INLINE F32 constant<F32>(double v) {
+  return splat<F32>(float(v));
+}
+template <>
 INLINE double constant<double>(double v) {
   return v;
 }

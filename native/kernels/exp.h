@@ -28,10 +28,12 @@ struct ExpTraits;
 // operation that rounds in the subnormal range, but none for one that vanishes altogether.) `vanish`: a term
 // 2^-vanish below 2^n_max gives a probability that rounds to 0; lower logits, -Inf too, count as that low. Where
 // terms are only summed, for a logarithm, they may be smaller, and 2^33 of 2^-log_vanish must still count as nothing.
+// `bias`: where sums of terms start (sum.h), with room for all of a segment's in a lane before its last bit moves in
+// float64, and for 32 in float32.
 template <>
 struct ExpTraits<F32> {
   static constexpr double steps = 8, offset = 76, vanish = 163.96, log_vanish = 183.96;
-  static constexpr double magic = 0x1.8p23, factor = table_factor;
+  static constexpr double magic = 0x1.8p23, factor = table_factor, bias = 0x1p81;
   static constexpr int lift = 80;
   static constexpr double reducible = 0x1p17;  // |max * c| below this: c's second part keeps r exact to 2^-29
   static constexpr int far = 126;              // powers of two up to 2^far are finite and normal
@@ -39,7 +41,7 @@ struct ExpTraits<F32> {
 template <>
 struct ExpTraits<F64> {
   static constexpr double steps = 1, offset = 500, vanish = 1090, log_vanish = 1480;
-  static constexpr double magic = 0x1.8p52 + 1023, factor = 1;
+  static constexpr double magic = 0x1.8p52 + 1023, factor = 1, bias = 0x1p514;
   static constexpr int lift = 512;
   static constexpr double reducible = 0x1p40;
   static constexpr int far = 1014;
@@ -134,11 +136,19 @@ Shift<typename V::Scalar> shift_for(typename V::Scalar max, const Scale<V>& s,
   return shift_at<V>(round_to_integer(top), 0, s, vanish);
 }
 
-// 2^r as t * (1 + p), where t is a table entry times a power of two.
+// 2^r as t + t * r * q, where t is a table entry times a power of two. The product t * r is worked out beside q.
 template <class V>
 struct Term {
-  V t, p;
-  INLINE V value() const { return muladd(t, p, t); }
+  V t, r, q;
+  INLINE V value() const { return more_than(t); }
+  // plus + t * r * q.
+  INLINE V more_than(V plus) const { return muladd(mul(t, r), q, plus); }
+};
+
+// A logit, reduced: t and r of its term.
+template <class V>
+struct Reduced {
+  V t, r;
 };
 
 // Everything a term needs, in registers.
@@ -157,25 +167,27 @@ struct Exp {
   INLINE Exp(const Scale<V>& s, V magic, V lower)
       : c_hi(splat<V>(s.c_hi)), c_lo(splat<V>(s.c_lo)), magic(magic), lower(lower) {}
 
-  INLINE Term<V> term(V x) const {
+  INLINE Reduced<V> reduce(V x) const {
     if (moved) x = mul(fms(x, down, origin), up);
     x = max_number(lower, x);            // NaN stays
     const V z = muladd(x, c_hi, magic);  // n + constants, in the low bits of the significand
     const V n = sub(z, magic);           // exact
-    return {pow2(z), polynomial(muladd(x, c_lo, fms(x, c_hi, n)))};
+    return {pow2(z), muladd(x, c_lo, fms(x, c_hi, n))};
   }
+  static INLINE Term<V> term(Reduced<V> x) { return {x.t, x.r, polynomial(x.r)}; }
+  INLINE Term<V> term(V x) const { return term(reduce(x)); }
 
+  // (2^r - 1) / r.
   static INLINE F32 polynomial(F32 r) {
     F32 q = muladd(splat<F32>(exp_f32[3]), r, splat<F32>(exp_f32[2]));
     q = muladd(q, r, splat<F32>(exp_f32[1]));
-    q = muladd(q, r, splat<F32>(exp_f32[0]));
-    return mul(q, r);
+    return muladd(q, r, splat<F32>(exp_f32[0]));
   }
   template <class D>
   static INLINE D polynomial(D r) {
     D q = constant<D>(exp_f64[10]);
     for (int i = 9; i >= 0; i--) q = muladd(q, r, constant<D>(exp_f64[i]));
-    return mul(q, r);
+    return q;
   }
 };
 

@@ -6,12 +6,12 @@
 namespace {
 
 // What tree() in lanes.h gives for partial sums leaf(0) to leaf(N - 1).
-template <size_t lanes, size_t N, size_t i = 0, size_t half = 1, class Leaf>
-INLINE auto tree_of(Leaf leaf) {
+template <size_t lanes, size_t N, size_t i = 0, size_t half = 1, class V>
+INLINE V tree_of(const V* leaf) {
   if constexpr (half == lanes) {
-    return leaf(i);
+    return leaf[i];
   } else {
-    const auto sum = tree_of<lanes, N, i, half * 2>(leaf);
+    const V sum = tree_of<lanes, N, i, half * 2>(leaf);
     if constexpr (i + half < N) {
       return add(sum, tree_of<lanes, N, i + half, half * 2>(leaf));
     } else {
@@ -20,55 +20,12 @@ INLINE auto tree_of(Leaf leaf) {
   }
 }
 
-// The sums of N <= V::lanes classes: those of ClassSums, which for one term each need no sum to start from.
-template <size_t N>
-struct FewSums {
-  alignas(64) float t[N][F32::lanes], small[N][F32::lanes];  // widened from memory; see LaneSum
-
-  INLINE void put(size_t i, const Term<F32>& e, F32) {
-    store(t[i], e.t), store(small[i], mul(e.t, e.p));
-    __asm__("" : "+m"(t[i]), "+m"(small[i]));
-  }
-  INLINE void total(Wide<F64>* sum) const {
-    for (size_t w = 0; w < 2; w++) {
-      const auto partial = [&](size_t i) INLINE_LAMBDA {
-        return add(load_widened(t[i] + w * F64::lanes), load_widened(small[i] + w * F64::lanes));
-      };
-      sum[w] = {tree_of<F32::lanes, N>(partial), splat<F64>(0)};
-    }
-  }
-};
-
-template <size_t N>
-struct FewDoubleSums {
-  F64 partial[N], error[N];
-
-  INLINE void put(size_t i, const Term<F64>&, F64 term) {
-    const F64 bias = splat<F64>(LaneSum<F64>::bias);
-    partial[i] = sub(add(bias, term), bias);
-    error[i] = sub(term, partial[i]);
-  }
-  INLINE void total(Wide<F64>* sum) const {
-    sum[0] = {tree_of<F64::lanes, N>([&](size_t i) INLINE_LAMBDA { return partial[i]; }),
-              tree_of<F64::lanes, N>([&](size_t i) INLINE_LAMBDA { return error[i]; })};
-  }
-};
-
-template <class V, size_t N>
-struct FewSumsOf {
-  using type = FewSums<N>;
-};
-template <size_t N>
-struct FewSumsOf<F64, N> {
-  using type = FewDoubleSums<N>;
-};
-
 template <class V>
 struct FewClassSolver {
   using T = typename V::Scalar;
-  static constexpr size_t L = V::lanes, W = wides<V>, P = panel_columns<V>;
-  // Up to here each class is a partial sum of its own (see LaneSum), and its terms fit the registers of the ISA.
-  static constexpr size_t most_classes = V::registers == 1 && sizeof(T) == 4 ? 16 : V::registers <= 2 ? 8 : 4;
+  static constexpr size_t L = V::lanes, P = panel_columns<V>;
+  // Up to here each class is a partial sum of its own (see TermSum), and more would take longer than LaneSolver does.
+  static constexpr size_t most_classes = V::registers > 2 ? 4 : sizeof(T) == 4 ? 16 : 8;
   const Problem& p;
   const RowSolver<V> rows;
 
@@ -85,6 +42,11 @@ struct FewClassSolver {
   }
 
  private:
+  // Groups that go through each step together: the latencies of one hide behind the others. (Of a row alone in its lane
+  // the steps wait for each other some 150 cycles, in which two classes keep the ports busy for 30.)
+  template <size_t N>
+  static constexpr size_t together = N >= 8 ? 1 : N >= 4 ? 4 : 8;
+
   // All whole groups of rows of p.length <= N classes; the first row that is left.
   template <size_t N>
   __attribute__((noinline)) size_t solve_groups(size_t begin, size_t end) const {
@@ -92,57 +54,79 @@ struct FewClassSolver {
       if (p.length < N) return solve_groups<N - 1>(begin, end);
     }
     // A panel reads 16 bytes of each row: another row has to follow where that is too much.
-    for (; begin + L + (N < P) <= end; begin += L) {
-      if (solve_group<N>(begin)) continue;
-      for (size_t r = begin; r < begin + L; r++) rows.solve(r);
+    constexpr size_t more = N < P, rows_together = together<N> * L;
+    while (begin + L + more <= end) {
+      if (together<N> > 1 && begin + rows_together + more <= end && solve_together<N, together<N>>(begin)) {
+        begin += rows_together;
+        continue;
+      }
+      if (!solve_together<N, 1>(begin)) {
+        for (size_t r = begin; r < begin + L; r++) rows.solve(r);
+      }
+      begin += L;
     }
     return begin;
   }
 
   // False, with nothing written, where a row needs more care (NaN, infinities, huge logits).
-  template <size_t N>
-  INLINE bool solve_group(size_t row) const {
+  template <size_t N, size_t groups>
+  INLINE bool solve_together(size_t row) const {
     using E = ExpTraits<V>;
-    V v[N];
-    load_rows<N>(static_cast<const T*>(p.x) + row * N, v);
-    V max = v[0];
-#pragma GCC unroll 16
-    for (size_t i = 1; i < N; i++) max = max_number(v[i], max);
-    const LaneShift<V> shift(max, rows.scale, E::vanish);
-    if (!shift.reducible) return false;
-    const Exp<V, false> exp(rows.scale, shift.magic, shift.lower);
-    typename FewSumsOf<V, N>::type sums;
-    V largest = splat<V>(0);
-#pragma GCC unroll 16
-    for (size_t i = 0; i < N; i++) {
-      const Term<V> e = exp.term(v[i]);
-      v[i] = e.value();
-      largest = max_number(v[i], largest);
-      sums.put(i, e, v[i]);
-    }
-    Wide<F64> sum[W];
-    sums.total(sum);
-    for (size_t w = 0; w < W; w++) {
-      if (!all_less(sum[w].hi, splat<F64>(__builtin_inf()))) return false;  // NaN
-    }
-    V hi, lo;
-    factor(sum, hi, lo);
-#pragma GCC unroll 16
-    for (size_t i = 0; i < N; i++) v[i] = scaled(v[i], hi, lo);
+    const T* x = static_cast<const T*>(p.x) + row * N;
     T* y = static_cast<T*>(p.out) + row * N;
-    store_rows<N>(y, v);
-    polish<N>(y, shift, largest, sum);
+    V v[groups][N], hi[groups], lo[groups], sum[groups], rest[groups], largest[groups];
+    LaneShift<V> shift[groups];
+    bool sound = true;
+    for (size_t g = 0; g < groups; g++) {
+      load_rows<N>(x + g * L * N, v[g]);
+      V max = v[g][0];
+#pragma GCC unroll 16
+      for (size_t i = 1; i < N; i++) max = max_number(v[g][i], max);
+      shift[g] = LaneShift<V>(max, rows.scale, E::vanish);
+      sound = sound && shift[g].reducible;
+    }
+    if (!sound) return false;
+    Reduced<V> reduced[groups][N];
+    for (size_t g = 0; g < groups; g++) {
+      const Exp<V, false> exp(rows.scale, shift[g].magic, shift[g].lower);
+#pragma GCC unroll 16
+      for (size_t i = 0; i < N; i++) reduced[g][i] = exp.reduce(v[g][i]);
+    }
+    for (size_t g = 0; g < groups; g++) {
+      // Each class is a partial sum of its own (see TermSum), and the sum of what they take is exact.
+      V most = splat<V>(0), taken = most, left[N];
+#pragma GCC unroll 16
+      for (size_t i = 0; i < N; i++) {
+        const Term<V> e = Exp<V, false>::term(reduced[g][i]);
+        TermSum<V> one;
+        one.add_term(e);
+        v[g][i] = e.value();
+        most = max_number(v[g][i], most);
+        taken = add(taken, one.taken());
+        left[i] = one.rest;
+      }
+      largest[g] = most, sum[g] = taken, rest[g] = tree_of<L, N>(left);
+      sound = sound && all_less(taken, splat<V>(T(infinity)));  // NaN
+    }
+    if (!sound) return false;
+    for (size_t g = 0; g < groups; g++) invert<V>(sum[g], rest[g], hi[g], lo[g]);
+    for (size_t g = 0; g < groups; g++) {
+#pragma GCC unroll 16
+      for (size_t i = 0; i < N; i++) v[g][i] = scaled(v[g][i], hi[g], lo[g]);
+      store_rows<N>(y + g * L * N, v[g]);
+      polish<N>(y + g * L * N, shift[g], largest[g], sum[g], rest[g]);
+    }
     return true;
   }
 
   // See make_one in rows.h.
   template <size_t N>
-  INLINE void polish(float* y, const LaneShift<F32>& shift, F32 largest, const Wide<F64>* sum) const {
-    uint32_t alone = alone_in_sum(sum, largest, shift, rows.scale);
+  INLINE void polish(float* y, const LaneShift<F32>& shift, F32 largest, F32 sum, F32 rest) const {
+    uint32_t alone = alone_in_sum(sum, rest, largest, shift, rows.scale);
     for (; alone; alone &= alone - 1) make_one(y + row_of_lane<N>(__builtin_ctz(alone)) * N, N, 1);
   }
   template <size_t N>
-  INLINE void polish(double*, const LaneShift<F64>&, F64, const Wide<F64>*) const {}
+  INLINE void polish(double*, const LaneShift<F64>&, F64, F64, F64) const {}
 
   // Rows of as many classes as a quarter holds are whole registers: transposed in place, they lie in the lanes in
   // another order, in which they are stored again.

@@ -18,35 +18,40 @@ INLINE Wide<D> term_of_max(D max, D top, const Scale<F64>& scale) {
   using E = ExpTraits<V>;
   const D unit = constant<D>(E::factor * power_of_two(int(E::offset)));
   const D r = muladd(max, constant<D>(scale.c_lo), fms(max, constant<D>(scale.c_hi), top));
-  const D one = constant<D>(1), p = Exp<F64, false>::polynomial(r), term = add(one, p);
+  const D one = constant<D>(1), p = mul(Exp<F64, false>::polynomial(r), r), term = add(one, p);
   return {mul(term, unit), mul(sub(p, sub(term, one)), unit)};
 }
 
-// 2^lift / sum.
+// 2^lift / (sum + rest), in two parts. (By reference: gcc takes a struct of blocks apart into integers.)
+template <class V, class D>
+INLINE void invert(D sum, D rest, D& hi, D& lo) {
+  const D one = constant<D>(1), s = add(sum, rest), inverse = div(one, s);
+  const D lost = add(sub(sum, s), rest);
+  const D excess = muladd(inverse, lost, fms(inverse, s, one));  // inverse * sum - 1
+  hi = mul(inverse, constant<D>(power_of_two(ExpTraits<V>::lift)));
+  lo = sub(constant<D>(0), mul(excess, hi));
+}
 template <class V, class D>
 INLINE Wide<D> reciprocal(Wide<D> sum) {
-  const D one = constant<D>(1), s = add(sum.hi, sum.lo), inverse = div(one, s);
-  const D lost = add(sub(sum.hi, s), sum.lo);
-  const D excess = muladd(inverse, lost, fms(inverse, s, one));  // inverse * sum - 1
-  const D hi = mul(inverse, constant<D>(power_of_two(ExpTraits<V>::lift)));
-  return {hi, sub(constant<D>(0), mul(excess, hi))};
+  Wide<D> inverse;
+  invert<V>(sum.hi, sum.lo, inverse.hi, inverse.lo);
+  return inverse;
 }
 
 // 2^lift / sum for the rows in the lanes of V, as a factor in two parts. A division of floats and a Newton step
 // (error < 2^-45) take a third of the time of a division of doubles.
 INLINE void factor(const Wide<F64>* sum, F32& hi, F32& lo) {
-  const F64 whole[2] = {sum[0].hi, sum[1].hi};
+  const F64 whole[2] = {add(sum[0].hi, sum[0].lo), add(sum[1].hi, sum[1].lo)};
   const F32 s = narrow(whole, F32()), one = splat<F32>(1), inverse = div(one, s);
   F64 back[2];
   widen(s, back);
-  const F64 rest[2] = {sub(whole[0], back[0]), sub(whole[1], back[1])};
-  const F32 excess = muladd(inverse, narrow(rest, F32()), fms(inverse, s, one));  // inverse * sum - 1
+  const F64 lost[2] = {add(sub(sum[0].hi, back[0]), sum[0].lo), add(sub(sum[1].hi, back[1]), sum[1].lo)};
+  const F32 excess = muladd(inverse, narrow(lost, F32()), fms(inverse, s, one));  // inverse * sum - 1
   hi = mul(inverse, splat<F32>(float(power_of_two(ExpTraits<F32>::lift))));
   lo = sub(splat<F32>(0), mul(excess, hi));
 }
 INLINE void factor(const Wide<F64>* sum, F64& hi, F64& lo) {
-  const Wide<F64> inverse = reciprocal<F64>(sum[0]);
-  hi = inverse.hi, lo = inverse.lo;
+  invert<F64>(sum[0].hi, sum[0].lo, hi, lo);
 }
 
 // log(sum of all terms / term of the maximum), where `rest` is the sum of the terms below the maximum and `count`

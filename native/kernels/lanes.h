@@ -1,14 +1,14 @@
 // A row per lane: groups of V::lanes rows at once. Every class is one block operation, with nothing to reduce across
 // lanes. The rows get there in one of two ways: those of few classes, or with few others interleaved (a small inner
 // size), are transposed in registers on the way in and out; along any other axis neighbouring rows already lie side
-// by side. The sums follow the order of LaneSum (class i goes to partial sum i % lanes, then the tree), so that the
+// by side. The sums follow the order of TermSum (class i goes to partial sum i % lanes, then the tree), so that the
 // bits are those of a row scored alone.
 #pragma once
 #include "rows.h"
 
 namespace {
 
-constexpr size_t few_classes = 32;       // longest contiguous row worth transposing
+constexpr size_t few_classes = 128;      // longest contiguous row worth transposing
 constexpr size_t column_classes = 4096;  // longest row along another axis that is solved in lanes: one segment
 static_assert(column_classes <= segment_length, "rows in lanes are measured as one segment");
 
@@ -25,33 +25,64 @@ INLINE V tree(V* partial, size_t live) {
   return partial[0];
 }
 
-// The sums of the terms of V::lanes rows, in LaneSum's order for each: class i goes to partial sum i % lanes, and
-// the tree adds up those. Each partial sum is itself a block (or two, of doubles), a row per lane.
+// The sums of the terms of V::lanes rows, in the order that TermSum and RestSum have for each: class i goes to partial
+// sum i % lanes, and the tree adds up those. Each partial sum is itself a block, a row per lane.
 template <class V>
-struct ClassSums;
+struct TermSums {
+  V sum[V::lanes], rest[V::lanes];
+  size_t live;  // partial sums of n classes
+
+  INLINE explicit TermSums(size_t n) : live(n < V::lanes ? n : V::lanes) {}
+  INLINE TermSum<V> get(size_t i) const { return {sum[i], rest[i]}; }
+  INLINE void put(size_t i, const TermSum<V>& s) { sum[i] = s.sum, rest[i] = s.rest; }
+
+  // Of up to exact_terms terms as what TermSum::total gives, of more as doubles.
+  INLINE V taken() {
+    for (size_t i = 0; i < live; i++) sum[i] = get(i).taken();
+    return tree<V::lanes>(sum, live);
+  }
+  INLINE V left() { return tree<V::lanes>(rest, live); }
+  INLINE void total(Wide<F64>* total) {
+    constexpr size_t W = wides<V>;
+    F64 wide[W][V::lanes], part[W], left[W];
+    for (size_t i = 0; i < live; i++) {
+      widen(get(i).taken(), part);
+      for (size_t w = 0; w < W; w++) wide[w][i] = part[w];
+    }
+    widen(this->left(), left);
+    for (size_t w = 0; w < W; w++) total[w].hi = tree<V::lanes>(wide[w], live), total[w].lo = left[w];
+  }
+};
+
+template <class V>
+struct RestSums;
 
 template <>
-struct ClassSums<F32> {
+struct RestSums<F32> {
+  using Partial = RestSum<F32>;
+  static constexpr size_t run = Partial::run * F32::lanes;
   F64 partial[2][F32::lanes];  // of rows 0 to 7, and 8 to 15
 
-  INLINE void put(size_t i, LaneSum<F32> s) {
+  INLINE void put(size_t i, Partial s) {
     s.end_run();
     partial[0][i] = s.lo, partial[1][i] = s.hi;
   }
-  INLINE void total(size_t live, Wide<F64>* sum) {
-    for (size_t w = 0; w < 2; w++) sum[w] = {tree<F32::lanes>(partial[w], live), splat<F64>(0)};
+  INLINE void total(size_t n, Wide<F64>* sum) {
+    const size_t live = n < F32::lanes ? n : F32::lanes;
+    for (size_t w = 0; w < 2; w++) sum[w].hi = tree<F32::lanes>(partial[w], live), sum[w].lo = splat<F64>(0);
   }
 };
 
 template <>
-struct ClassSums<F64> {
+struct RestSums<F64> {
+  using Partial = RestSum<F64>;
+  static constexpr size_t run = Partial::run * F64::lanes;
   F64 partial[F64::lanes], error[F64::lanes];
 
-  INLINE void put(size_t i, const LaneSum<F64>& s) {
-    partial[i] = sub(s.sum, splat<F64>(s.bias)), error[i] = s.error;
-  }
-  INLINE void total(size_t live, Wide<F64>* sum) {
-    sum[0] = {tree<F64::lanes>(partial, live), tree<F64::lanes>(error, live)};
+  INLINE void put(size_t i, const Partial& s) { partial[i] = s.sum, error[i] = s.error; }
+  INLINE void total(size_t n, Wide<F64>* sum) {
+    const size_t live = n < F64::lanes ? n : F64::lanes;
+    sum[0].hi = tree<F64::lanes>(partial, live), sum[0].lo = tree<F64::lanes>(error, live);
   }
 };
 
@@ -91,20 +122,15 @@ INLINE void copy_few(T* to, const T* from, size_t count) {
   }
 }
 
-// The rows, as bits, whose sum is the term of their maximum and nothing else; `largest` is that term, rounded.
-INLINE uint32_t alone_in_sum(const Wide<F64>* sum, F32 largest, const LaneShift<F32>& shift,
-                             const Scale<F32>& scale) {
+// The rows, as bits, whose sum is the term of their maximum and nothing else; see RowSolver::is_single. `largest` is
+// that term, rounded.
+INLINE uint32_t alone_in_sum(F32 sum, F32 rest, F32 largest, const LaneShift<F32>& shift, const Scale<F32>& scale) {
   // A term alone is the sum, but for the roundings of both.
-  const F64 whole[2] = {sum[0].hi, sum[1].hi}, zero = splat<F64>(0);
-  if (all_less(mul(largest, splat<F32>(1 + 0x1p-20f)), narrow(whole, F32()))) return 0;
-  const Term<F32> top = Exp<F32, false>(scale, shift.magic, shift.lower).term(shift.max);
-  F64 t[2], small[2];
-  widen(top.t, t), widen(mul(top.t, top.p), small);
-  uint32_t beside = 0;
-  for (size_t w = 0; w < 2; w++) {
-    beside |= mask_greater(sub(sum[w].hi, add(t[w], small[w])), zero) << w * F64::lanes;
-  }
-  return ~beside & 0xffff;
+  if (all_less(mul(largest, splat<F32>(1 + 0x1p-20f)), add(sum, rest))) return 0;
+  TermSum<F32> one;
+  one.add_term(Exp<F32, false>(scale, shift.magic, shift.lower).term(shift.max));
+  const F32 zero = splat<F32>(0), off = absolute(sub(sum, one.taken())), off_rest = absolute(sub(rest, one.rest));
+  return ~mask_greater(add(off, off_rest), zero) & 0xffff;
 }
 
 template <class V>
@@ -114,6 +140,8 @@ struct LaneSolver {
   // Groups of rows go through each step together: the latencies of a step overlap, and neighbouring columns share
   // lines and pages. Their blocks take up to a quarter to a half of the second cache.
   static constexpr size_t most_groups = 16, column_groups = 8, most_blocks = (size_t(1) << 19) / block_bytes;
+  // Classes lie a page or so apart, which no hardware fetches ahead; and more of them would share too few cache sets.
+  static constexpr size_t columns_ahead = 4;
   const Problem& p;
   const RowSolver<V> rows;
   const size_t n;
@@ -128,7 +156,7 @@ struct LaneSolver {
 
   void solve(size_t begin, size_t end) const {
     if (p.inner == 1) {
-      constexpr size_t room = 64;
+      constexpr size_t room = few_classes;
       alignas(64) T blocks[room * L];
       return solve_panels(begin, end, blocks, room / n);
     }
@@ -163,10 +191,10 @@ struct LaneSolver {
     bool solvable;
     V max, count_of_max;
     LaneShift<V> shift;
-    Wide<F64> sum[W];
-    V largest;       // softmax: the largest term
-    V hi, lo;        // softmax: the factor
-    F64 log_sum[W];  // logSoftmax; for logSumExp, the result
+    V taken, rest, largest;  // softmax: the sum (see TermSum) and the largest term
+    V hi, lo;                // softmax: the factor
+    Wide<F64> sum[W];        // logarithms
+    F64 log_sum[W];          // logSoftmax; for logSumExp, the result
 
     Group() = default;
     Group(const LaneSolver& s, size_t row, size_t apart, size_t count, T* x, size_t step)
@@ -190,16 +218,17 @@ struct LaneSolver {
       for (size_t set = 0; set < sets && begin < end; set++) {
         const size_t count = end - begin < L ? end - begin : L;
         T* x = blocks + set * width * L;
-        load_outer(begin, count, x);
+        const V max = load_outer(begin, count, x);
         for (size_t i = 0; i < p.inner; i++, g++) {
           group[g] = Group(*this, begin * p.inner + i, p.inner, count, x + i * L, p.inner * L);
-          if (group[g].solvable) find_max(group[g]);
+          group[g].max = max;
+          if (p.inner > 1 && group[g].solvable) find_max(group[g]);
         }
         begin += count;
       }
       solve_groups(group, g);
       if (p.op != Op::logSumExp) {
-        for (size_t i = 0; i < g; i++) {
+        for (size_t i = 0; p.inner > 1 && i < g; i++) {
           if (group[i].solvable) scale(group[i]);
         }
         for (size_t at = from, set = 0; at < begin; at += L, set++) {
@@ -237,8 +266,9 @@ struct LaneSolver {
     for (size_t i = 0; i < count; i++) {
       if (group[i].solvable) p.op == Op::softmax ? add_terms(group[i]) : add_terms_below(group[i]);
     }
+    if (p.op == Op::softmax) return;
     for (size_t i = 0; i < count; i++) {
-      if (group[i].solvable) p.op == Op::softmax ? normalizer(group[i]) : logarithm(group[i]);
+      if (group[i].solvable) logarithm(group[i]);
     }
     for (size_t i = 0; i < count; i++) {
       if (!group[i].solvable) continue;
@@ -263,61 +293,88 @@ struct LaneSolver {
     g.max = max;
   }
 
-  // Hands classes i, i + L, ... to take(class), run by run, for every partial sum i in turn: it then stays in
-  // registers.
-  template <class Take>
-  INLINE void each_partial(Wide<F64>* total, Take take) const {
-    constexpr size_t run = LaneSum<V>::run * L;
-    ClassSums<V> sums;
-    for (size_t i = 0; i < L && i < n; i++) {
-      LaneSum<V> sum;
-      size_t c = i;
-      for (; c / run < n / run; sum.end_run()) {
-        for (const size_t end = c + run; c < end; c += L) sum.add_term(take(c));
-      }
-      for (; c < n; c += L) sum.add_term(take(c));
-      sums.put(i, sum);
-    }
-    sums.total(n < L ? n : L, total);
-  }
-
   INLINE void add_terms(Group& g) const {
-    T* const x = g.x;
+    T* x = g.x;
     const size_t step = g.step;
     const Exp<V, false> exp(rows.scale, g.shift.magic, g.shift.lower);
+    TermSums<V> sums(n);
     V largest = splat<V>(0);
-    each_partial(g.sum, [&](size_t c) INLINE_LAMBDA {
-      __builtin_prefetch(x + (c + 4 * L) * step);
-      const Term<V> e = exp.term(load<V>(x + c * step));
-      const V value = e.value();
-      largest = max_number(value, largest);
-      store(x + c * step, value);
-      return e;
-    });
+    const auto add = [&](TermSum<V>& partial, Reduced<V> reduced, T* x) INLINE_LAMBDA {
+      const Term<V> e = exp.term(reduced);
+      partial.add_term(e);
+      store(x, e.value());
+      largest = max_number(e.value(), largest);
+    };
+    if (n <= few_classes) {  // in the first cache: a partial sum at a time, in registers, of what was reduced before
+      alignas(64) T t[few_classes * L];
+      for (size_t c = 0; c < n; c++) {
+        const Reduced<V> reduced = exp.reduce(load<V>(x + c * step));
+        store(t + c * L, reduced.t), store(x + c * step, reduced.r);
+      }
+      for (size_t i = 0; i < L && i < n; i++) {
+        TermSum<V> partial;
+        for (size_t c = i; c < n; c += L) {
+          add(partial, Reduced<V>{load<V>(t + c * L), load<V>(x + c * step)}, x + c * step);
+        }
+        sums.put(i, partial);
+      }
+    } else {
+      for (size_t i = 0; i < L; i++) sums.put(i, TermSum<V>());
+      Reduced<V> reduced = exp.reduce(load<V>(x));
+      for (size_t c = 0; c < n; c += L) {
+        const size_t count = n - c < L ? n - c : L;
+        for (size_t i = 0; i < count; i++, x += step) {
+          // As in sum_terms: the next one is reduced meanwhile. (The last one's next is itself.)
+          const Reduced<V> next = exp.reduce(load<V>(c + i + 1 < n ? x + step : x));
+          TermSum<V> partial = sums.get(i);
+          add(partial, reduced, x);
+          sums.put(i, partial);
+          reduced = next;
+        }
+      }
+    }
     g.largest = largest;
+    if (n <= exact_terms<V>) {
+      g.taken = sums.taken(), g.rest = sums.left();
+      invert<V>(g.taken, g.rest, g.hi, g.lo);
+    } else {
+      Wide<F64> sum[W];
+      sums.total(sum);
+      F64 whole[W], left[W];
+      for (size_t w = 0; w < W; w++) whole[w] = sum[w].hi, left[w] = sum[w].lo;
+      g.taken = narrow(whole, V()), g.rest = narrow(left, V());
+      factor(sum, g.hi, g.lo);
+    }
+    g.solvable = all_less(g.taken, splat<V>(T(infinity)));  // not if NaN
   }
 
+  // Classes i, i + L, ... run by run for every partial sum i in turn: it then stays in registers.
   INLINE void add_terms_below(Group& g) const {
+    constexpr size_t run = RestSum<V>::run * L;
     const T* const x = g.x;
     const size_t step = g.step;
     const Exp<V, false> exp(rows.scale, g.shift.magic, g.shift.lower);
     V count = splat<V>(0);
-    each_partial(g.sum, [&](size_t c) INLINE_LAMBDA {
-      __builtin_prefetch(x + (c + 4 * L) * step);
-      const V v = load<V>(x + c * step);
-      Term<V> e = exp.term(v);
-      e.t = zero_if_equal(v, g.max, e.t);
-      count = count_if_equal(v, g.max, count);
-      return e;
-    });
-    g.count_of_max = count;
-  }
-
-  INLINE void normalizer(Group& g) const {
-    for (size_t w = 0; w < W; w++) {
-      g.solvable = g.solvable && all_less(g.sum[w].hi, splat<F64>(__builtin_inf()));  // not if NaN
+    RestSums<V> sums;
+    for (size_t i = 0; i < L && i < n; i++) {
+      RestSum<V> sum;
+      const auto add = [&](size_t c) INLINE_LAMBDA {
+        __builtin_prefetch(x + (c + 4 * L) * step);
+        const V v = load<V>(x + c * step);
+        Term<V> e = exp.term(v);
+        e.t = zero_if_equal(v, g.max, e.t);
+        count = count_if_equal(v, g.max, count);
+        sum.add_term(e);
+      };
+      size_t c = i;
+      for (; c / run < n / run; sum.end_run()) {
+        for (const size_t end = c + run; c < end; c += L) add(c);
+      }
+      for (; c < n; c += L) add(c);
+      sums.put(i, sum);
     }
-    factor(g.sum, g.hi, g.lo);
+    sums.total(n, g.sum);
+    g.count_of_max = count;
   }
 
   INLINE void logarithm(Group& g) const {
@@ -363,7 +420,7 @@ struct LaneSolver {
 
   // See make_one in rows.h.
   void polish(const Group& g, F32) const {
-    uint32_t alone = alone_in_sum(g.sum, g.largest, g.shift, rows.scale) & ((1u << g.count) - 1);
+    uint32_t alone = alone_in_sum(g.taken, g.rest, g.largest, g.shift, rows.scale) & ((1u << g.count) - 1);
     for (; alone; alone &= alone - 1) {
       const Sink row = sink_of(p, p.out, p.outType, g.row + size_t(__builtin_ctz(alone)) * g.apart);
       make_one(reinterpret_cast<float*>(row.data), n, p.inner);
@@ -371,8 +428,20 @@ struct LaneSolver {
   }
   void polish(const Group&, F64) const {}
 
-  // The elements of `count` outer indices, to one block for each (class, inner) pair, and back.
-  INLINE void load_outer(size_t outer, size_t count, T* blocks) const {
+  // Hands out the first column of every panel, and how many of its columns there are: all, but where a row has fewer.
+  // The last panel may overlap the one before.
+  template <class Take>
+  static INLINE void each_panel(size_t width, Take take) {
+    constexpr size_t P = panel_columns<V>;
+    if (width < P) return take(0, width);
+    size_t i = 0;
+    for (; i + P <= width; i += P) take(i, P);
+    if (i < width) take(width - P, P);
+  }
+
+  // The elements of `count` outer indices, to one block for each (class, inner) pair, and back. Returns the maxima of
+  // all classes and inner indices; on the way back, rows with no others between them are scaled.
+  INLINE V load_outer(size_t outer, size_t count, T* blocks) const {
     constexpr size_t P = panel_columns<V>;
     const size_t width = n * p.inner;
     alignas(64) T buffer[few_classes * L + P];
@@ -382,12 +451,18 @@ struct LaneSolver {
       if (x != buffer) __builtin_memcpy(buffer, x, count * width * sizeof(T));
       x = buffer;
     }
-    for (size_t i = 0; i < width; i += P) {
-      if (width >= P && i + P > width) i = width - P;
+    V max = splat<V>(T(-infinity));
+    const auto put = [&](size_t i, size_t columns) INLINE_LAMBDA {
       V column[P];
       load_panel(x + i, width, count, column);
-      for (size_t j = 0; j < P && i + j < width; j++) store(blocks + (i + j) * L, column[j]);
-    }
+      for (size_t j = 0; j < P; j++) {
+        if (j == columns) break;
+        store(blocks + (i + j) * L, column[j]);
+        max = max_number(column[j], max);
+      }
+    };
+    each_panel(width, put);
+    return max;
   }
 
   INLINE void store_outer(size_t outer, size_t count, const Group* group, const T* blocks) const {
@@ -399,12 +474,17 @@ struct LaneSolver {
     alignas(64) T buffer[few_classes * L + P];
     const Sink out = {static_cast<char*>(p.out), p.outType, 1};
     T* y = width < P ? buffer : out.place(outer * width, buffer);
-    for (size_t i = 0; i < width; i += P) {
-      if (width >= P && i + P > width) i = width - P;
+    const bool scales = p.inner == 1 && p.op == Op::softmax;
+    const V hi = group[0].hi, lo = group[0].lo;
+    const auto put = [&](size_t i, size_t columns) INLINE_LAMBDA {
       V column[P];
-      for (size_t j = 0; j < P; j++) column[j] = load<V>(blocks + (i + j < width ? i + j : 0) * L);
+      for (size_t j = 0; j < P; j++) {
+        column[j] = load<V>(blocks + (j < columns ? i + j : 0) * L);
+        if (scales) column[j] = scaled(column[j], hi, lo);
+      }
       store_panel(y + i, width, count, column);
-    }
+    };
+    each_panel(width, put);
     if (y == buffer) out.copy(outer * width, count * width, buffer);
   }
 
@@ -452,9 +532,11 @@ struct LaneSolver {
       }
       find_max(g);
     }
+    const size_t ahead = columns_ahead * p.inner * size_of(p.type);
     for (size_t c = 0; c < n; c++) {
       for (size_t i = 0; i < groups; i++) {
         if (!group[i].whole) continue;
+        __builtin_prefetch(flat.data + (start[i] + c * p.inner) * size_of(p.type) + ahead);
         const V v = load<V>(flat.fetch(start[i] + c * p.inner, L, buffer));
         store(group[i].x + c * L, v);
         group[i].max = max_number(v, group[i].max);
@@ -468,10 +550,12 @@ struct LaneSolver {
     const bool scales = p.op == Op::softmax;
     size_t start[most_groups];
     for (size_t i = 0; i < groups; i++) start[i] = start_of(p, group[i].row);
+    const size_t ahead = columns_ahead * p.inner * size_of(p.outType);
     for (size_t c = 0; c < n; c++) {
       for (size_t i = 0; i < groups; i++) {
         const Group& g = group[i];
         if (!g.whole || !g.solvable) continue;
+        __builtin_prefetch(out.data + (start[i] + c * p.inner) * size_of(p.outType) + ahead, 1);
         const V v = load<V>(g.x + c * L);
         T* y = out.place(start[i] + c * p.inner, buffer);
         store(y, scales ? scaled(v, g.hi, g.lo) : v);

@@ -37,26 +37,34 @@ INLINE typename V::Scalar max_of(const typename V::Scalar* x, size_t n) {
 
 // Sums for softmax: the terms, stored in `terms` where that is not null.
 //
-// Ports, AVX-512, of two for arithmetic: clamp 1, reduce 4, polynomial 4, pow2 3, value 1, sum 5.4: 18.4 / 2 = 9.2
-// cycles for 16 elements. (Intel; AMD adds elsewhere, and multiplies 11: 11 half-blocks / 2.)
+// Ports, AVX-512, of two for arithmetic: clamp 1, reduce 4, polynomial 4, pow2 3, value 1, sum 5: 18 / 2 = 9 cycles
+// for 16 elements. (Intel; AMD adds elsewhere, and multiplies 9: 9 half-blocks / 2.)
 template <class V, bool moved, bool stored>
 INLINE void sum_terms(const typename V::Scalar* x, size_t n, const Exp<V, moved> exp, typename V::Scalar* terms,
-                      LaneSum<V>& total) {
+                      TermSum<V>& total) {
   using T = typename V::Scalar;
-  LaneSum<V> sum = total;  // by value: in registers, or each addition waits for a store
-  constexpr size_t L = V::lanes, run = LaneSum<V>::run * L;
-  size_t i = 0;
-  const auto block = [&](size_t i) INLINE_LAMBDA {
-    // The next segment comes from memory while this one is worked on: else the maximum would wait for it.
-    __builtin_prefetch(x + i + segment_length, 0, 2);
-    const Term<V> e = exp.term(load<V>(x + i));
+  TermSum<V> sum = total;  // by value: in registers, or each addition waits for a store
+  constexpr size_t L = V::lanes;
+  const auto add_block = [&](size_t i, Reduced<V> reduced) INLINE_LAMBDA {
+    const Term<V> e = exp.term(reduced);
     if (stored) store(terms + i, e.value());
     sum.add_term(e);
   };
-  for (; i + run <= n; sum.end_run()) {
-    for (const size_t end = i + run; i < end; i += L) block(i);
+  size_t i = 0;
+  if (L <= n) {
+    // A block is reduced while the one before it is added: a term takes 50 cycles from load to sum, and Zen's schedulers
+    // hold too few operations to find the next blocks beyond it (16.2 cycles per block with AVX2 without, 14.0 with).
+    Reduced<V> reduced = exp.reduce(load<V>(x));
+    for (; i + 2 * L <= n; i += L) {
+      // The next segment comes from memory while this one is worked on: else the maximum would wait for it.
+      __builtin_prefetch(x + i + segment_length, 0, 2);
+      const Reduced<V> next = exp.reduce(load<V>(x + i + L));
+      add_block(i, reduced);
+      reduced = next;
+    }
+    add_block(i, reduced);
+    i += L;
   }
-  for (; i + L <= n; i += L) block(i);
   if (i < n) {
     const Term<V> e = exp.term(load_first<V>(x + i, n - i, T(-infinity)));
     if (stored) store_first(terms + i, e.value(), n - i);
@@ -69,12 +77,12 @@ INLINE void sum_terms(const typename V::Scalar* x, size_t n, const Exp<V, moved>
 // log(1 + 4e-18) is not lost.
 // All terms are stored in `terms` where that is not null.
 template <class V, bool moved, bool stored = false>
-INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, moved> exp, V max, LaneSum<V>& total,
+INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, moved> exp, V max, RestSum<V>& total,
                       V& equal, typename V::Scalar* terms = nullptr) {
   using T = typename V::Scalar;
-  LaneSum<V> rest = total;  // by value: in registers, or each addition waits for a store
+  RestSum<V> rest = total;  // by value: in registers, or each addition waits for a store
   V count = equal;
-  constexpr size_t L = V::lanes, run = LaneSum<V>::run * L;
+  constexpr size_t L = V::lanes, run = RestSum<V>::run * L;
   size_t i = 0;
   const auto block = [&](V v, size_t lanes) INLINE_LAMBDA {
     __builtin_prefetch(x + i + segment_length, 0, 2);
@@ -107,7 +115,7 @@ INLINE Measure combine(const Measure& a, const Measure& b) {
   const Measure &hi = a.max >= b.max ? a : b, &lo = a.max >= b.max ? b : a;
   Measure m = hi;
   m.reshape = a.reshape || b.reshape;
-  if (m.reshape || (lo.sum == 0 && lo.count == 0)) return m;
+  if (m.reshape || (lo.sum == 0 && lo.sum_lo == 0 && lo.count == 0)) return m;
   const double down = hi.top - lo.top;  // NaN where a stretch held nothing but NaN and -Infinity
   const double unit = down < 2000 ? power_of_two(-int(down)) : down >= 2000 ? 0 : lo.sum;
   double more = lo.sum * unit, more_lo = lo.sum_lo * unit;
@@ -222,19 +230,20 @@ struct Measurer {
   // Writes the sums of m under an exponential for its shift.
   template <bool moved, class Chunks>
   INLINE void sum(Measure& m, const Exp<V, moved>& exp, Chunks& chunks) const {
-    LaneSum<V> sum;
+    TermSum<V> sum;
+    RestSum<V> rest;
     V count = splat<V>(0);
     const V max = splat<V>(T(m.max));
     chunks([&](const T* x, size_t n, T* terms) INLINE_LAMBDA {
       if (log) {
-        terms ? sum_below<V, moved, true>(x, n, exp, max, sum, count, terms)
-              : sum_below<V, moved, false>(x, n, exp, max, sum, count);
+        terms ? sum_below<V, moved, true>(x, n, exp, max, rest, count, terms)
+              : sum_below<V, moved, false>(x, n, exp, max, rest, count);
       } else {
         terms ? sum_terms<V, moved, true>(x, n, exp, terms, sum)
               : sum_terms<V, moved, false>(x, n, exp, terms, sum);
       }
     });
-    sum.total(m.sum, m.sum_lo);
+    log ? rest.total(m.sum, m.sum_lo) : sum.total(m.sum, m.sum_lo);
     if (log) m.count = count_of(count);
   }
 };

@@ -53,7 +53,7 @@ INLINE void normalize(typename V::Scalar* terms, size_t n, typename V::Scalar un
 }
 
 // Where all terms but one are too small to change the sum, the probability of that one is 1. Its term was rounded
-// when it was stored and not when it was summed (see LaneSum<F32>), so that 1 - 2^-24 may have come out.
+// when it was stored and not when it was summed (see TermSum), so that 1 - 2^-24 may have come out.
 INLINE void make_one(float* y, size_t n, size_t stride) {
   for (size_t i = 0; i < n; i++) {
     if (y[i * stride] > 0.5f) y[i * stride] = 1;
@@ -94,7 +94,7 @@ struct RowSolver {
       const Measure m = measurer.plain(row.fetch<T>(0, row.length, nullptr), row.length, nullptr, true, y);
       if (!finite(m)) return (void)settle(row, out, 0, row.length, m, 0);
       normalize<V>(y, row.length, 1, factor_of<V>(m));
-      if (is_single(m.sum, m.max)) make_one(y, row.length, 1);
+      if (is_single(m.sum, m.sum_lo, m.max)) make_one(y, row.length, 1);
       return;
     }
     // Terms wait in the output for the sum, unless the row is too long for the second cache; then they are
@@ -118,7 +118,7 @@ struct RowSolver {
     if (scale.extreme || n == 0 || !(__builtin_fabs(top) < ExpTraits<V>::reducible)) return false;
     const Shift<T> shift = shift_at<V>(round_to_integer(top), 0, scale);
     const Term<V> e = Exp<V, false>(scale, shift).term(v);
-    LaneSum<V> lanes;
+    TermSum<V> lanes;
     lanes.add_term(e);
     double sum, sum_lo;
     lanes.total(sum, sum_lo);
@@ -128,22 +128,23 @@ struct RowSolver {
     factor(sums, hi, lo);
     const V result = scaled(e.value(), hi, lo);
     n == V::lanes ? store(y, result) : store_first(y, result, n);
-    if (is_single(sum, max)) make_one(y, n, 1);
+    if (is_single(sum, sum_lo, max)) make_one(y, n, 1);
     return true;
   }
 
   // Whether a sum holds one term, that of the maximum, and nothing else of any weight.
-  bool is_single(double sum, double max) const {
+  bool is_single(double sum, double rest, double max) const {
     if (sizeof(T) == 8 || sum > 1.4143 * unit_term) return false;  // the largest term is within sqrt(2) of 1
     const Shift<T> shift = shift_for<V>(T(max), scale);
     const V x = splat<V>(T(max));
-    const Term<V> e = shift.moved ? Exp<V, true>(scale, shift).term(x) : Exp<V, false>(scale, shift).term(x);
-    return sum == double(first_lane(e.t)) + double(first_lane(mul(e.t, e.p)));
+    TermSum<V> one;
+    one.add_term(shift.moved ? Exp<V, true>(scale, shift).term(x) : Exp<V, false>(scale, shift).term(x));
+    return T(sum) == first_lane(one.taken()) && T(rest) == first_lane(one.rest);
   }
 
   // Elements [from, to) of a row, written as probabilities.
   void polish(const Sink& out, size_t from, size_t to, const Measure& m) const {
-    if (out.type != Type::float32 || !is_single(m.sum, m.max)) return;
+    if (out.type != Type::float32 || !is_single(m.sum, m.sum_lo, m.max)) return;
     make_one(reinterpret_cast<T*>(out.data) + from * out.stride, to - from, out.stride);
   }
 
@@ -303,7 +304,7 @@ struct RowSolver {
     double n = round_to_integer(log_p * log2e_hi);
     const double r = (fms(log_p, log2e_hi, n) + log_p * log2e_lo) + log_p_lo * log2e_hi;
     n = n < -4000 ? -4000 : n;
-    const double fraction = 1 + Exp<F64, false>::polynomial(r);
+    const double fraction = 1 + Exp<F64, false>::polynomial(r) * r;
     const Wide<double> inverse = reciprocal<V>(Wide<double>{m.top_term, m.top_term_lo});
     const double hi = inverse.hi * fraction, lo = muladd(inverse.lo, fraction, fms(inverse.hi, fraction, hi));
     const Shift<T> own = shift_for<V>(T(m.max), scale);

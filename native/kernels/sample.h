@@ -74,7 +74,7 @@ struct SampleSolver {
       const size_t end = row.length - at < segments.length ? row.length : at + segments.length;
       Measure m = segments.length <= segment_length ? measurer.segment(row, at, end, nullptr, nullptr)
                                                     : measurer.stretch(row, at, end, nullptr, nullptr, nullptr);
-      segments.sum[segments.count] = m.sum;
+      segments.sum[segments.count] = m.sum + m.sum_lo;
       top[segments.count++] = m.top;
       if (m.max > whole.max) whole.max = m.max, whole.top = m.top;
       if (m.sum != m.sum) whole.sum = m.sum;

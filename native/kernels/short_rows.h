@@ -48,15 +48,17 @@ struct ShortRowSolver {
     for (size_t k = 0; k < count; k++) {
       const Shift<T> shift = shift_at<V>(top[k], 0, rows.scale, log ? E::log_vanish : E::vanish);
       const Exp<V, false> exp(rows.scale, shift);
-      LaneSum<V> terms;
       if (log) {
+        RestSum<V> terms;
         V equal = splat<V>(0);
         sum_below(x + k * n, n, exp, splat<V>(T(max[k])), terms, equal);
         counts[k] = count_of(equal);
+        terms.total(sum[k], sum_lo[k]);
       } else {
+        TermSum<V> terms;
         sum_terms<V, false, true>(x + k * n, n, exp, y + k * n, terms);
+        terms.total(sum[k], sum_lo[k]);
       }
-      terms.total(sum[k], sum_lo[k]);
     }
 
     const Wide<F64> sums = {load<F64>(sum), load<F64>(sum_lo)};
@@ -69,7 +71,7 @@ struct ShortRowSolver {
       for (size_t k = 0; k < count; k++) {
         if (sum[k] == sum[k]) {
           normalize<V>(y + k * n, n, 1, {hi[k], lo[k]});
-          if (rows.is_single(sum[k], max[k])) make_one(y + k * n, n, 1);
+          if (rows.is_single(sum[k], sum_lo[k], max[k])) make_one(y + k * n, n, 1);
         } else {
           for (size_t i = 0; i < n; i++) y[k * n + i] = T(__builtin_nan(""));
         }

@@ -5,30 +5,63 @@
 
 namespace {
 
+// Whose sum without the bias is exact in T.
 template <class V>
-struct LaneSum;
+constexpr size_t exact_terms = 2 * V::lanes;
 
-// Float terms are summed unrounded, t and t * p apart: the sum's error would come on top of that of the term it
-// divides. t goes to doubles, widened from memory (from a register it takes three ports instead of one); t * p,
-// 22 times smaller, is added up as floats that go to doubles every 8 blocks: an error of less than 8 * 0.0446
-// half-ULP. (Runs of 16, and a tree of floats at the end, let a row that a search found come out 2.04 ULP off.)
+// The sum that softmax divides by. The terms go in as t + t * p, not as they are rounded to be stored: their error
+// would come on top of that of the term above.
+//
+// What is exact: FastTwoSum, since `sum` starts at a bias above every term, which stays a multiple of the bias's last
+// bit; the sums of lanes without the bias, as doubles (and for up to 32 terms as floats, see ExpTraits); t - taken
+// (Sterbenz, or `taken` is 0). `rest` has what that leaves, 2^-19 of the largest term each, so that its own roundings
+// do not count: 0.1 half-ULP of the sum for float32 at a segment's length, nothing for float64.
+template <class V>
+struct TermSum {
+  using T = typename V::Scalar;
+  V sum = splat<V>(T(ExpTraits<V>::bias)), rest = splat<V>(0);
+
+  INLINE void add_term(Term<V> e) {
+    const V next = add(sum, e.value()), taken = sub(next, sum);
+    rest = add(rest, rest_of(e, taken));
+    sum = next;
+  }
+  INLINE void end_run() {}
+  INLINE V taken() const { return sub(sum, splat<V>(T(ExpTraits<V>::bias))); }
+  static INLINE V rest_of(Term<V> e, V taken) { return e.more_than(sub(e.t, taken)); }
+
+  INLINE void total(double& whole, double& left) const {
+    F64 wide[V::lanes / F64::lanes];
+    widen(taken(), wide);
+    whole = reduce_add((sizeof(T) == 4 ? add(wide[0], wide[V::lanes / F64::lanes - 1]) : wide[0]).r);
+    left = double(reduce_add(rest.r));
+  }
+};
+
+// The sum for a logarithm, of the terms below the maximum, which may all be tiny: no bias would do.
+template <class V>
+struct RestSum;
+
+// Float terms are summed in two parts: t as doubles, widened from memory (from a register it takes three ports instead
+// of one), and t * p, 22 times smaller, as floats that go to doubles every 8 blocks: an error of less than 8 * 0.0446
+// half-ULP.
 template <>
-struct LaneSum<F32> {
+struct RestSum<F32> {
   static constexpr size_t run = 8;  // blocks
   F64 lo = splat<F64>(0), hi = splat<F64>(0);
   F32 small = splat<F32>(0);
 
   INLINE void add_term(Term<F32> e) {
     add_widened(e.t);
-    small = muladd(e.t, e.p, small);
+    small = e.more_than(small);
   }
   INLINE void end_run() {
     add_widened(small);
     small = splat<F32>(0);
   }
-  INLINE void total(double& sum, double& error) {
+  INLINE void total(double& whole, double& left) {
     end_run();
-    sum = reduce_add(add(lo, hi).r), error = 0;
+    whole = reduce_add(add(lo, hi).r), left = 0;
   }
 
  private:
@@ -42,23 +75,19 @@ struct LaneSum<F32> {
   }
 };
 
-// Double terms carry the rounding errors of their sum along (Dekker's FastTwoSum: the running sum starts at a
-// bias above every term, so that it is always the larger operand). A million equal terms stay exact.
+// Double terms carry the rounding errors of their sum along (Knuth's TwoSum).
 template <>
-struct LaneSum<F64> {
+struct RestSum<F64> {
   static constexpr size_t run = 16;
-  static constexpr double bias = 0x1p504;  // > the largest term, 2^(500 + 1/2)
-  F64 sum = splat<F64>(bias), error = splat<F64>(0);
+  F64 sum = splat<F64>(0), error = splat<F64>(0);
 
   INLINE void add_term(Term<F64> e) {
-    const F64 term = e.value(), next = add(sum, term);
-    error = add(error, sub(term, sub(next, sum)));
+    const F64 term = e.value(), next = add(sum, term), taken = sub(next, sum);
+    error = add(error, add(sub(sum, sub(next, taken)), sub(term, taken)));
     sum = next;
   }
   INLINE void end_run() {}
-  INLINE void total(double& total, double& lost) const {
-    total = reduce_add(sub(sum, splat<F64>(bias)).r), lost = reduce_add(error.r);
-  }
+  INLINE void total(double& whole, double& left) const { whole = reduce_add(sum.r), left = reduce_add(error.r); }
 };
 
 }  // namespace
