@@ -189,6 +189,16 @@ describe(`On ${backendName}, float64 is within ${limits.float64} ULP of the exac
     judge(x, 'float64', x.length, 1, 'far below');
   });
 
+  it('for one maximum above equal terms far below, whose roundings all go one way', () => {
+    for (const length of [600, 4096, 20_000]) {
+      for (const gap of [34, 36, 50, 100]) {
+        const x = new Float64Array(length).fill(-gap);
+        x[7] = 0;
+        judge(x, 'float64', length, 1, 'equal far below');
+      }
+    }
+  });
+
   it(`where logSoftmax and logSumExp come near 0 (seed ${seed})`, () => {
     const random = new Random('float64 near zero');
     for (let repeat = 0; repeat < 500; repeat++) {
