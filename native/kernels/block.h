@@ -91,6 +91,12 @@ INLINE void store(T* p, Block<R, T> v) {
   for (size_t i = 0; i < v.registers; i++) store_register(p + i * v.per_register, v.r[i]);
 }
 
+// To a multiple of block_bytes, past the caches where the ISA can; to be followed by stream_fence().
+template <class R, class T>
+INLINE void stream(T* p, Block<R, T> v) {
+  for (size_t i = 0; i < v.registers; i++) stream_register(p + i * v.per_register, v.r[i]);
+}
+
 // The first `count` (< lanes) elements; the other lanes hold `fill`, and memory past `count` is not touched.
 template <class V>
 INLINE V load_first(const typename V::Scalar* p, size_t count, typename V::Scalar fill) {

@@ -48,7 +48,7 @@ struct CrossEntropySolver {
       return distribution(row, gradient, target, weight);
     }
     T* terms = stores(row, gradient) ? gradient.place<T>(0, nullptr) : nullptr;
-    double tops[span_length / segment_length];
+    double tops[stored_length / segment_length];
     const Measure m = rows.measurer.row(row, terms, tops);
     if (!RowSolver<V>::finite(m)) {
       if (p.gradient) rows.settle(row, gradient, 0, row.length, m, 0);
@@ -67,7 +67,7 @@ struct CrossEntropySolver {
   // As softmax: whether terms wait in the output for the sum.
   bool stores(const Source& row, const Sink& out) const {
     const bool overwrites = row.data == out.data && row.length > segment_length;
-    return p.gradient && out.direct<T>() && row.length <= span_length && !overwrites;
+    return p.gradient && out.direct<T>() && row.length <= stored_length && !overwrites;
   }
 
   // log(sum / term of the maximum); what is 0 as a float32 is 0, and not what the lanes beyond a row's end hold.

@@ -131,10 +131,31 @@ INLINE D round_to_integer(D x) {
 template <class V>
 Shift<typename V::Scalar> shift_for(typename V::Scalar max, const Scale<V>& s,
                                     double vanish = ExpTraits<V>::vanish) {
-  const double top = double(max) * double(s.down) * double(s.up) * s.c;
+  using T = typename V::Scalar;
+  // As LaneShift has it: a row under another shift could come out with another last bit.
+  const double top = s.extreme ? double(max) * double(s.down) * double(s.up) * s.c : double(max * T(s.c));
   if (!(__builtin_fabs(top) < ExpTraits<V>::reducible)) return shift_at<V>(0, max * s.down, s, vanish);
   return shift_at<V>(round_to_integer(top), 0, s, vanish);
 }
+
+// The shifts of V::lanes rows, from their maxima; for temperatures that are not extreme.
+template <class V>
+struct LaneShift {
+  V max, top, magic, lower;
+  bool reducible;  // false also for infinities
+
+  LaneShift() = default;
+  INLINE LaneShift(V max, const Scale<V>& scale, double vanish) : max(max) {
+    using T = typename V::Scalar;
+    using E = ExpTraits<V>;
+    const V z = mul(max, splat<V>(T(scale.c))), whole = splat<V>(T(sizeof(T) == 4 ? 0x1.8p23 : 0x1.8p52));
+    top = sub(add(z, whole), whole);
+    reducible = all_less(absolute(z), splat<V>(T(E::reducible)));
+    // Whole numbers below 2^23 throughout: exact.
+    magic = muladd(top, splat<V>(T(-E::steps)), splat<V>(T(E::magic + E::steps * E::offset)));
+    lower = mul(sub(top, splat<V>(T(vanish))), splat<V>(T(scale.c_inverse)));
+  }
+};
 
 // 2^r as t + t * r * q, where t is a table entry times a power of two. The product t * r is worked out beside q.
 template <class V>

@@ -45,7 +45,9 @@ struct FewClassSolver {
   // Groups that go through each step together: the latencies of one hide behind the others. (Of a row alone in its lane
   // the steps wait for each other some 150 cycles, in which two classes keep the ports busy for 30.)
   template <size_t N>
-  static constexpr size_t together = N >= 8 ? 1 : N >= 4 ? 4 : 8;
+  static constexpr size_t together = N >= 8   ? 1
+                                     : N >= 4 ? 4
+                                              : 8;
 
   // All whole groups of rows of p.length <= N classes; the first row that is left.
   template <size_t N>
@@ -56,7 +58,7 @@ struct FewClassSolver {
     // A panel reads 16 bytes of each row: another row has to follow where that is too much.
     constexpr size_t more = N < P, rows_together = together<N> * L;
     while (begin + L + more <= end) {
-      if (together<N> > 1 && begin + rows_together + more <= end && solve_together<N, together<N>>(begin)) {
+      if (together < N >> 1 && begin + rows_together + more <= end && solve_together<N, together<N>>(begin)) {
         begin += rows_together;
         continue;
       }

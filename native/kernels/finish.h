@@ -50,9 +50,7 @@ INLINE void factor(const Wide<F64>* sum, F32& hi, F32& lo) {
   hi = mul(inverse, splat<F32>(float(power_of_two(ExpTraits<F32>::lift))));
   lo = sub(splat<F32>(0), mul(excess, hi));
 }
-INLINE void factor(const Wide<F64>* sum, F64& hi, F64& lo) {
-  invert<F64>(sum[0].hi, sum[0].lo, hi, lo);
-}
+INLINE void factor(const Wide<F64>* sum, F64& hi, F64& lo) { invert<F64>(sum[0].hi, sum[0].lo, hi, lo); }
 
 // log(sum of all terms / term of the maximum), where `rest` is the sum of the terms below the maximum and `count`
 // the number of logits equal to it.

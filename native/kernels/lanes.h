@@ -8,7 +8,8 @@
 
 namespace {
 
-constexpr size_t few_classes = 128;      // longest contiguous row worth transposing
+constexpr size_t few_classes = 128;      // longest contiguous row worth transposing, for softmax
+constexpr size_t few_log_classes = 32;   // and for logarithms, whose sums take more memory
 constexpr size_t column_classes = 4096;  // longest row along another axis that is solved in lanes: one segment
 static_assert(column_classes <= segment_length, "rows in lanes are measured as one segment");
 
@@ -86,25 +87,6 @@ struct RestSums<F64> {
   }
 };
 
-// The shifts of V::lanes rows, from their maxima.
-template <class V>
-struct LaneShift {
-  V max, top, magic, lower;
-  bool reducible;  // false also for infinities
-
-  LaneShift() = default;
-  INLINE LaneShift(V max, const Scale<V>& scale, double vanish) : max(max) {
-    using T = typename V::Scalar;
-    using E = ExpTraits<V>;
-    const V z = mul(max, splat<V>(T(scale.c))), whole = splat<V>(T(sizeof(T) == 4 ? 0x1.8p23 : 0x1.8p52));
-    top = sub(add(z, whole), whole);
-    reducible = all_less(absolute(z), splat<V>(T(E::reducible)));
-    // Whole numbers below 2^23 throughout: exact.
-    magic = add(splat<V>(T(E::magic)), mul(splat<V>(T(E::steps)), sub(splat<V>(T(E::offset)), top)));
-    lower = mul(sub(top, splat<V>(T(vanish))), splat<V>(T(scale.c_inverse)));
-  }
-};
-
 // Copies `count` elements, at most a block of them, in pieces of fixed sizes that may overlap.
 template <class T>
 INLINE void copy_few(T* to, const T* from, size_t count) {
@@ -124,7 +106,8 @@ INLINE void copy_few(T* to, const T* from, size_t count) {
 
 // The rows, as bits, whose sum is the term of their maximum and nothing else; see RowSolver::is_single. `largest` is
 // that term, rounded.
-INLINE uint32_t alone_in_sum(F32 sum, F32 rest, F32 largest, const LaneShift<F32>& shift, const Scale<F32>& scale) {
+INLINE uint32_t alone_in_sum(F32 sum, F32 rest, F32 largest, const LaneShift<F32>& shift,
+                             const Scale<F32>& scale) {
   // A term alone is the sum, but for the roundings of both.
   if (all_less(mul(largest, splat<F32>(1 + 0x1p-20f)), add(sum, rest))) return 0;
   TermSum<F32> one;
@@ -151,7 +134,8 @@ struct LaneSolver {
   // Whether this problem's rows can be solved in lanes.
   static bool suits(const Problem& p) {
     if (p.where || p.lengths || p.offsets || p.logNormalizer || p.length == 0) return false;
-    return p.length <= (p.inner == 1 ? few_classes : column_classes);
+    if (p.inner > 1) return p.length <= column_classes;
+    return p.length <= (p.op == Op::softmax ? few_classes : few_log_classes);
   }
 
   void solve(size_t begin, size_t end) const {
@@ -305,7 +289,8 @@ struct LaneSolver {
       store(x, e.value());
       largest = max_number(e.value(), largest);
     };
-    if (n <= few_classes) {  // in the first cache: a partial sum at a time, in registers, of what was reduced before
+    if (n <=
+        few_classes) {  // in the first cache: a partial sum at a time, in registers, of what was reduced before
       alignas(64) T t[few_classes * L];
       for (size_t c = 0; c < n; c++) {
         const Reduced<V> reduced = exp.reduce(load<V>(x + c * step));

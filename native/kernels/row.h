@@ -63,7 +63,7 @@ struct Source {
   }
 
   template <class T>
-  const T* collect(size_t from, size_t count, T* buffer) const {
+  __attribute__((noinline)) const T* collect(size_t from, size_t count, T* buffer) const {
     switch (type) {
       case Type::float32: gather(reinterpret_cast<const float*>(data), from, count, buffer); break;
       case Type::float64: gather(reinterpret_cast<const double*>(data), from, count, buffer); break;
@@ -128,7 +128,7 @@ struct Sink {
   }
 
   template <class T>
-  void spread(size_t from, size_t count, const T* buffer) const {
+  __attribute__((noinline)) void spread(size_t from, size_t count, const T* buffer) const {
     switch (type) {
       case Type::float32: scatter(reinterpret_cast<float*>(data), from, count, buffer); break;
       case Type::float64: scatter(reinterpret_cast<double*>(data), from, count, buffer); break;

@@ -38,11 +38,12 @@ struct ShortRowSolver {
     const T* x = static_cast<const T*>(p.x) + row * n;
     T* y = static_cast<T*>(p.out) + row * n;
     const bool log = p.op != Op::softmax;
-    alignas(64) double max[group] = {}, top[group], sum[group], sum_lo[group], counts[group];
+    alignas(64) double max[group] = {}, z[group], top[group], sum[group], sum_lo[group], counts[group];
     for (size_t k = 0; k < group; k++) sum[k] = 1, sum_lo[k] = 0, counts[k] = 1;
     for (size_t k = 0; k < count; k++) max[k] = double(max_of<V>(x + k * n, n));
-    const F64 z = mul(load<F64>(max), splat<F64>(rows.scale.c)), tops = round_to_integer(z);
-    if (!all_less(absolute(z), splat<F64>(E::reducible))) return false;
+    for (size_t k = 0; k < group; k++) z[k] = double(T(max[k]) * T(rows.scale.c));  // see shift_for
+    const F64 tops = round_to_integer(load<F64>(z));
+    if (!all_less(absolute(load<F64>(z)), splat<F64>(E::reducible))) return false;
     store(top, tops);
 
     for (size_t k = 0; k < count; k++) {

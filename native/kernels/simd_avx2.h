@@ -19,6 +19,9 @@ INLINE f32r load_register(const float* p) { return _mm256_loadu_ps(p); }
 INLINE f64r load_register(const double* p) { return _mm256_loadu_pd(p); }
 INLINE void store_register(float* p, f32r v) { _mm256_storeu_ps(p, v); }
 INLINE void store_register(double* p, f64r v) { _mm256_storeu_pd(p, v); }
+INLINE void stream_register(float* p, f32r v) { _mm256_stream_ps(p, v); }
+INLINE void stream_register(double* p, f64r v) { _mm256_stream_pd(p, v); }
+INLINE void stream_fence() { _mm_sfence(); }
 
 // `count` lanes of ones, then zeros, read from the middle of this.
 alignas(32) constexpr int32_t first_lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1};

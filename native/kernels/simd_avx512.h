@@ -19,6 +19,9 @@ INLINE f32r load_register(const float* p) { return _mm512_loadu_ps(p); }
 INLINE f64r load_register(const double* p) { return _mm512_loadu_pd(p); }
 INLINE void store_register(float* p, f32r v) { _mm512_storeu_ps(p, v); }
 INLINE void store_register(double* p, f64r v) { _mm512_storeu_pd(p, v); }
+INLINE void stream_register(float* p, f32r v) { _mm512_stream_ps(p, v); }
+INLINE void stream_register(double* p, f64r v) { _mm512_stream_pd(p, v); }
+INLINE void stream_fence() { _mm_sfence(); }
 
 INLINE __mmask16 first(size_t count) { return (__mmask16)((1u << count) - 1); }
 INLINE f32r load_register_first(const float* p, size_t count, float fill) {

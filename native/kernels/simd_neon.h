@@ -19,6 +19,9 @@ INLINE f32r load_register(const float* p) { return vld1q_f32(p); }
 INLINE f64r load_register(const double* p) { return vld1q_f64(p); }
 INLINE void store_register(float* p, f32r v) { vst1q_f32(p, v); }
 INLINE void store_register(double* p, f64r v) { vst1q_f64(p, v); }
+INLINE void stream_register(float* p, f32r v) { store_register(p, v); }
+INLINE void stream_register(double* p, f64r v) { store_register(p, v); }
+INLINE void stream_fence() {}
 
 INLINE f32r load_register_first(const float* p, size_t count, float fill) {
   f32r v = vdupq_n_f32(fill);

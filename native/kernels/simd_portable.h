@@ -30,6 +30,9 @@ INLINE f64r load_register(const double* p) {
 }
 INLINE void store_register(float* p, f32r v) { __builtin_memcpy(p, &v, sizeof v); }
 INLINE void store_register(double* p, f64r v) { __builtin_memcpy(p, &v, sizeof v); }
+INLINE void stream_register(float* p, f32r v) { store_register(p, v); }
+INLINE void stream_register(double* p, f64r v) { store_register(p, v); }
+INLINE void stream_fence() {}
 
 INLINE f32r load_register_first(const float* p, size_t count, float fill) {
   f32r v = splat_register(fill);
