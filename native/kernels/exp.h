@@ -28,12 +28,12 @@ struct ExpTraits;
 // operation that rounds in the subnormal range, but none for one that vanishes altogether.) `vanish`: a term
 // 2^-vanish below 2^n_max gives a probability that rounds to 0; lower logits, -Inf too, count as that low. Where
 // terms are only summed, for a logarithm, they may be smaller, and 2^33 of 2^-log_vanish must still count as nothing.
-// `bias`: where sums of terms start (sum.h), with room for all of a segment's in a lane before its last bit moves in
-// float64, and for 32 in float32.
+// `bias`: where sums of terms start (sum.h), above the largest term; its last bit should be small. `short_bias`: has
+// room for the terms of a short row above its last bit.
 template <>
 struct ExpTraits<F32> {
   static constexpr double steps = 8, offset = 76, vanish = 163.96, log_vanish = 183.96;
-  static constexpr double magic = 0x1.8p23, factor = table_factor, bias = 0x1p81;
+  static constexpr double magic = 0x1.8p23, factor = table_factor, bias = 0x1p77, short_bias = 0x1p81;
   static constexpr int lift = 80;
   static constexpr double reducible = 0x1p17;  // |max * c| below this: c's second part keeps r exact to 2^-29
   static constexpr int far = 126;              // powers of two up to 2^far are finite and normal
@@ -41,7 +41,7 @@ struct ExpTraits<F32> {
 template <>
 struct ExpTraits<F64> {
   static constexpr double steps = 1, offset = 500, vanish = 1090, log_vanish = 1480;
-  static constexpr double magic = 0x1.8p52 + 1023, factor = 1, bias = 0x1p514;
+  static constexpr double magic = 0x1.8p52 + 1023, factor = 1, bias = 0x1p514, short_bias = bias;
   static constexpr int lift = 512;
   static constexpr double reducible = 0x1p40;
   static constexpr int far = 1014;

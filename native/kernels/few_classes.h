@@ -78,6 +78,7 @@ struct FewClassSolver {
     T* y = static_cast<T*>(p.out) + row * N;
     V v[groups][N], hi[groups], lo[groups], sum[groups], rest[groups], largest[groups];
     LaneShift<V> shift[groups];
+    const T bias = bias_for<V>(N);
     bool sound = true;
     for (size_t g = 0; g < groups; g++) {
       load_rows<N>(x + g * L * N, v[g]);
@@ -100,11 +101,11 @@ struct FewClassSolver {
 #pragma GCC unroll 16
       for (size_t i = 0; i < N; i++) {
         const Term<V> e = Exp<V, false>::term(reduced[g][i]);
-        TermSum<V> one;
+        TermSum<V> one(bias);
         one.add_term(e);
         v[g][i] = e.value();
         most = max_number(v[g][i], most);
-        taken = add(taken, one.taken());
+        taken = add(taken, one.taken(bias));
         left[i] = one.rest;
       }
       largest[g] = most, sum[g] = taken, rest[g] = tree_of<L, N>(left);
@@ -124,7 +125,7 @@ struct FewClassSolver {
   // See make_one in rows.h.
   template <size_t N>
   INLINE void polish(float* y, const LaneShift<F32>& shift, F32 largest, F32 sum, F32 rest) const {
-    uint32_t alone = alone_in_sum(sum, rest, largest, shift, rows.scale);
+    uint32_t alone = alone_in_sum(sum, rest, largest, shift, rows.scale, bias_for<F32>(N));
     for (; alone; alone &= alone - 1) make_one(y + row_of_lane<N>(__builtin_ctz(alone)) * N, N, 1);
   }
   template <size_t N>

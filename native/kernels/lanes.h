@@ -31,15 +31,16 @@ INLINE V tree(V* partial, size_t live) {
 template <class V>
 struct TermSums {
   V sum[V::lanes], rest[V::lanes];
-  size_t live;  // partial sums of n classes
+  typename V::Scalar bias;
+  size_t live;  // partial sums
 
-  INLINE explicit TermSums(size_t n) : live(n < V::lanes ? n : V::lanes) {}
+  INLINE explicit TermSums(size_t n) : bias(bias_for<V>(n)), live(n < V::lanes ? n : V::lanes) {}
   INLINE TermSum<V> get(size_t i) const { return {sum[i], rest[i]}; }
   INLINE void put(size_t i, const TermSum<V>& s) { sum[i] = s.sum, rest[i] = s.rest; }
 
   // Of up to exact_terms terms as what TermSum::total gives, of more as doubles.
   INLINE V taken() {
-    for (size_t i = 0; i < live; i++) sum[i] = get(i).taken();
+    for (size_t i = 0; i < live; i++) sum[i] = get(i).taken(bias);
     return tree<V::lanes>(sum, live);
   }
   INLINE V left() { return tree<V::lanes>(rest, live); }
@@ -47,7 +48,7 @@ struct TermSums {
     constexpr size_t W = wides<V>;
     F64 wide[W][V::lanes], part[W], left[W];
     for (size_t i = 0; i < live; i++) {
-      widen(get(i).taken(), part);
+      widen(get(i).taken(bias), part);
       for (size_t w = 0; w < W; w++) wide[w][i] = part[w];
     }
     widen(this->left(), left);
@@ -106,13 +107,14 @@ INLINE void copy_few(T* to, const T* from, size_t count) {
 
 // The rows, as bits, whose sum is the term of their maximum and nothing else; see RowSolver::is_single. `largest` is
 // that term, rounded.
-INLINE uint32_t alone_in_sum(F32 sum, F32 rest, F32 largest, const LaneShift<F32>& shift,
-                             const Scale<F32>& scale) {
+INLINE uint32_t alone_in_sum(F32 sum, F32 rest, F32 largest, const LaneShift<F32>& shift, const Scale<F32>& scale,
+                             float bias) {
   // A term alone is the sum, but for the roundings of both.
   if (all_less(mul(largest, splat<F32>(1 + 0x1p-20f)), add(sum, rest))) return 0;
-  TermSum<F32> one;
+  TermSum<F32> one(bias);
   one.add_term(Exp<F32, false>(scale, shift.magic, shift.lower).term(shift.max));
-  const F32 zero = splat<F32>(0), off = absolute(sub(sum, one.taken())), off_rest = absolute(sub(rest, one.rest));
+  const F32 zero = splat<F32>(0), off = absolute(sub(sum, one.taken(bias))),
+            off_rest = absolute(sub(rest, one.rest));
   return ~mask_greater(add(off, off_rest), zero) & 0xffff;
 }
 
@@ -297,14 +299,14 @@ struct LaneSolver {
         store(t + c * L, reduced.t), store(x + c * step, reduced.r);
       }
       for (size_t i = 0; i < L && i < n; i++) {
-        TermSum<V> partial;
+        TermSum<V> partial(sums.bias);
         for (size_t c = i; c < n; c += L) {
           add(partial, Reduced<V>{load<V>(t + c * L), load<V>(x + c * step)}, x + c * step);
         }
         sums.put(i, partial);
       }
     } else {
-      for (size_t i = 0; i < L; i++) sums.put(i, TermSum<V>());
+      for (size_t i = 0; i < L; i++) sums.put(i, TermSum<V>(sums.bias));
       Reduced<V> reduced = exp.reduce(load<V>(x));
       for (size_t c = 0; c < n; c += L) {
         const size_t count = n - c < L ? n - c : L;
@@ -405,7 +407,8 @@ struct LaneSolver {
 
   // See make_one in rows.h.
   void polish(const Group& g, F32) const {
-    uint32_t alone = alone_in_sum(g.taken, g.rest, g.largest, g.shift, rows.scale) & ((1u << g.count) - 1);
+    uint32_t alone =
+        alone_in_sum(g.taken, g.rest, g.largest, g.shift, rows.scale, bias_for<V>(n)) & ((1u << g.count) - 1);
     for (; alone; alone &= alone - 1) {
       const Sink row = sink_of(p, p.out, p.outType, g.row + size_t(__builtin_ctz(alone)) * g.apart);
       make_one(reinterpret_cast<float*>(row.data), n, p.inner);

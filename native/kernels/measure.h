@@ -86,10 +86,9 @@ __attribute__((noinline)) void sum_terms(const typename V::Scalar* x, size_t n, 
 // log(1 + 4e-18) is not lost.
 // All terms are stored in `terms` where that is not null.
 template <class V, bool moved, bool stored = false>
-__attribute__((noinline)) void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exponential,
-                                         V max, RestSum<V>& total, V& equal, typename V::Scalar* terms = nullptr) {
+INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, moved> exp, V max, RestSum<V>& total,
+                      V& equal, typename V::Scalar* terms = nullptr) {
   using T = typename V::Scalar;
-  const Exp<V, moved> exp = exponential;
   RestSum<V> rest = total;  // by value: in registers, or each addition waits for a store
   V count = equal;
   constexpr size_t L = V::lanes, run = RestSum<V>::run * L;
@@ -153,7 +152,7 @@ struct Measurer {
   // one of their own. Terms are stored in `terms` (of element `from` on) if not null.
   Measure segment(const Source& row, size_t from, size_t to, const double* whole, T* terms) const {
     if (row.direct<T>()) {
-      return plain(row.fetch<T>(from, to - from, nullptr), to - from, whole, to - from == row.length, terms);
+      return plain(row.fetch<T>(from, to - from, nullptr), to - from, whole, row.length, terms);
     }
     alignas(64) T buffer[chunk_length];
     T max = T(-infinity);
@@ -162,7 +161,7 @@ struct Measurer {
       const T part = max_of<V>(row.fetch(i, n, buffer), n);
       max = part > max ? part : max;
     }
-    return under(max, whole, to - from == row.length, [&](auto&& sum) {
+    return under(max, whole, to - from, row.length, [&](auto&& sum) {
       for (size_t i = from; i < to; i += chunk_length) {
         const size_t n = to - i < chunk_length ? to - i : chunk_length;
         sum(row.fetch(i, n, buffer), n, terms ? terms + (i - from) : nullptr);
@@ -170,9 +169,9 @@ struct Measurer {
     });
   }
 
-  // The same for contiguous elements of the kernel's type; `alone` where they are all of the row.
-  INLINE Measure plain(const T* x, size_t n, const double* whole, bool alone, T* terms) const {
-    return under(max_of<V>(x, n), whole, alone, [&](auto&& sum) INLINE_LAMBDA { sum(x, n, terms); });
+  // The same for contiguous elements of the kernel's type, of a row of so many classes.
+  INLINE Measure plain(const T* x, size_t n, const double* whole, size_t classes, T* terms) const {
+    return under(max_of<V>(x, n), whole, n, classes, [&](auto&& sum) INLINE_LAMBDA { sum(x, n, terms); });
   }
 
   // Elements [from, to) of a row, from a multiple of the segment's length on. The tops of the segments' shifts
@@ -196,9 +195,10 @@ struct Measurer {
     return spans(row, &max, terms, tops);
   }
 
-  // The measure of the chunks that chunks(sum) hands to sum(x, n, terms), whose maximum is `own`.
+  // The measure of n of a row's classes, whose maximum is `own`: of the chunks that chunks(sum) hands to
+  // sum(x, n, terms).
   template <class Chunks>
-  INLINE Measure under(T own, const double* whole, bool alone, Chunks chunks) const {
+  INLINE Measure under(T own, const double* whole, size_t n, size_t classes, Chunks chunks) const {
     Measure m;
     m.max = whole ? *whole : double(own);
     if (m.max == -__builtin_inf()) {
@@ -212,12 +212,12 @@ struct Measurer {
     using E = ExpTraits<V>;
     const Shift<T> shift = shift_for<V>(T(m.max), scale, log ? E::log_vanish : E::vanish);
     m.top = shift.top;
-    m.reshape = m.max == __builtin_inf() || (shift.origin != 0 && !whole && !alone);
+    m.reshape = m.max == __builtin_inf() || (shift.origin != 0 && !whole && n != classes);
     if (m.reshape) return m;
     if (shift.moved) {
-      sum(m, Exp<V, true>(scale, shift), chunks);
+      sum(m, Exp<V, true>(scale, shift), classes, chunks);
     } else {
-      sum(m, Exp<V, false>(scale, shift), chunks);
+      sum(m, Exp<V, false>(scale, shift), classes, chunks);
     }
     if (log) {
       const double moved = shift.origin != 0 ? 0 : m.max * scale64.down * scale64.up;
@@ -240,8 +240,9 @@ struct Measurer {
 
   // Writes the sums of m under an exponential for its shift.
   template <bool moved, class Chunks>
-  INLINE void sum(Measure& m, const Exp<V, moved>& exp, Chunks& chunks) const {
-    TermSum<V> sum;
+  INLINE void sum(Measure& m, const Exp<V, moved>& exp, size_t classes, Chunks& chunks) const {
+    const T bias = bias_for<V>(classes);
+    TermSum<V> sum(bias);
     RestSum<V> rest;
     V count = splat<V>(0);
     const V max = splat<V>(T(m.max));
@@ -254,7 +255,7 @@ struct Measurer {
               : sum_terms<V, moved, false>(x, n, exp, terms, sum);
       }
     });
-    log ? rest.total(m.sum, m.sum_lo) : sum.total(m.sum, m.sum_lo);
+    log ? rest.total(m.sum, m.sum_lo) : sum.total(bias, m.sum, m.sum_lo);
     if (log) m.count = count_of(count);
   }
 };

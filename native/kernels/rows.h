@@ -95,10 +95,10 @@ struct RowSolver {
     if (row.direct<T>() && out.direct<T>() && row.length <= segment_length) {
       T* y = out.place<T>(0, nullptr);
       if (row.length <= V::lanes && softmaxBlock(row.fetch<T>(0, row.length, nullptr), row.length, y)) return;
-      const Measure m = measurer.plain(row.fetch<T>(0, row.length, nullptr), row.length, nullptr, true, y);
+      const Measure m = measurer.plain(row.fetch<T>(0, row.length, nullptr), row.length, nullptr, row.length, y);
       if (!finite(m)) return (void)settle(row, out, 0, row.length, m, 0);
       normalize<V>(y, row.length, 1, factor_of<V>(m));
-      if (is_single(m.sum, m.sum_lo, m.max)) make_one(y, row.length, 1);
+      if (is_single(m.sum, m.sum_lo, m.max, row.length)) make_one(y, row.length, 1);
       return;
     }
     // Terms wait in the output for the sum, unless the row is too long; then they are worked out twice, as they are in
@@ -110,7 +110,7 @@ struct RowSolver {
     const Measure m = measurer.row(row, terms, tops);
     if (!settle(row, out, 0, row.length, m, 0)) return;
     finish(row, out, m, terms, tops, factor_of<V>(m));
-    polish(out, 0, row.length, m);
+    polish(row.length, out, 0, row.length, m);
   }
 
   // A row of one block, from registers to registers: a call for one such row waits for each step of this. False, with
@@ -120,33 +120,35 @@ struct RowSolver {
     const V v = n == V::lanes ? load<V>(x) : load_first<V>(x, n, T(-infinity));
     const LaneShift<V> shift(splat<V>(reduce_max(v.r)), scale, ExpTraits<V>::vanish);
     if (!shift.reducible) return false;
-    TermSum<V> lanes;
+    const T bias = bias_for<V>(n);
+    TermSum<V> lanes(bias);
     const Term<V> e = Exp<V, false>(scale, shift.magic, shift.lower).term(v);
     lanes.add_term(e);
-    const T sum = reduce_add(lanes.taken().r), rest = reduce_add(lanes.rest.r);  // exact; see exact_terms
+    const T sum = reduce_add(lanes.taken(bias).r), rest = reduce_add(lanes.rest.r);  // exact; see exact_terms
     if (sum != sum) return false;
     V hi, lo;
     invert<V>(splat<V>(sum), splat<V>(rest), hi, lo);
     const V result = scaled(e.value(), hi, lo);
     n == V::lanes ? store(y, result) : store_first(y, result, n);
     const bool may_be_single = mask_greater(result, splat<V>(T(1 - 0x1p-20))) != 0;
-    if (may_be_single && is_single(sum, rest, double(first_lane(shift.max)))) make_one(y, n, 1);
+    if (may_be_single && is_single(sum, rest, double(first_lane(shift.max)), n)) make_one(y, n, 1);
     return true;
   }
 
   // Whether a sum holds one term, that of the maximum, and nothing else of any weight.
-  bool is_single(double sum, double rest, double max) const {
+  bool is_single(double sum, double rest, double max, size_t classes) const {
     if (sizeof(T) == 8 || sum > 1.43 * unit_term) return false;  // the largest term is within 2^0.508 of 1
     const Shift<T> shift = shift_for<V>(T(max), scale);
     const V x = splat<V>(T(max));
-    TermSum<V> one;
+    const T bias = bias_for<V>(classes);
+    TermSum<V> one(bias);
     one.add_term(shift.moved ? Exp<V, true>(scale, shift).term(x) : Exp<V, false>(scale, shift).term(x));
-    return T(sum) == first_lane(one.taken()) && T(rest) == first_lane(one.rest);
+    return T(sum) == first_lane(one.taken(bias)) && T(rest) == first_lane(one.rest);
   }
 
   // Elements [from, to) of a row, written as probabilities.
-  void polish(const Sink& out, size_t from, size_t to, const Measure& m) const {
-    if (out.type != Type::float32 || !is_single(m.sum, m.sum_lo, m.max)) return;
+  void polish(size_t classes, const Sink& out, size_t from, size_t to, const Measure& m) const {
+    if (out.type != Type::float32 || !is_single(m.sum, m.sum_lo, m.max, classes)) return;
     make_one(reinterpret_cast<T*>(out.data) + from * out.stride, to - from, out.stride);
   }
 
@@ -204,7 +206,7 @@ struct RowSolver {
     if (log) return emitLogs(row, out, from, to, m);
     const Factor<T> factor = factor_of<V>(m);
     emitTerms(row, out, from, to, shift_for<V>(T(m.max), scale), factor);
-    polish(out, from, to, m);
+    polish(row.length, out, from, to, m);
   }
 
   // Writes elements of rows that have no sum (nothing left, NaN, infinities) and says so by false.

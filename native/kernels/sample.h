@@ -178,7 +178,7 @@ struct SampleSolver {
     const Scale<W> scale(temperature_of<W>(p.temperature));
     const Scale<F64> scale64(temperature_of<F64>(p.temperature));
     const Measurer<W> measurer{scale, scale64, true};
-    const Measure m = measurer.under(S(max), &max, true, [&](auto&& sum) {
+    const Measure m = measurer.under(S(max), &max, row.length, row.length, [&](auto&& sum) {
       for (size_t at = 0; at < row.length; at += chunk_length) {
         const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
         const S* x = row.fetch(at, n, buffer);

@@ -38,6 +38,7 @@ struct ShortRowSolver {
     const T* x = static_cast<const T*>(p.x) + row * n;
     T* y = static_cast<T*>(p.out) + row * n;
     const bool log = p.op != Op::softmax;
+    const T bias = bias_for<V>(n);
     alignas(64) double max[group] = {}, z[group], top[group], sum[group], sum_lo[group], counts[group];
     for (size_t k = 0; k < group; k++) sum[k] = 1, sum_lo[k] = 0, counts[k] = 1;
     for (size_t k = 0; k < count; k++) max[k] = double(max_of<V>(x + k * n, n));
@@ -56,9 +57,9 @@ struct ShortRowSolver {
         counts[k] = count_of(equal);
         terms.total(sum[k], sum_lo[k]);
       } else {
-        TermSum<V> terms;
+        TermSum<V> terms(bias);
         sum_terms<V, false, true>(x + k * n, n, exp, y + k * n, terms);
-        terms.total(sum[k], sum_lo[k]);
+        terms.total(bias, sum[k], sum_lo[k]);
       }
     }
 
@@ -72,7 +73,7 @@ struct ShortRowSolver {
       for (size_t k = 0; k < count; k++) {
         if (sum[k] == sum[k]) {
           normalize<V>(y + k * n, n, 1, {hi[k], lo[k]});
-          if (rows.is_single(sum[k], sum_lo[k], max[k])) make_one(y + k * n, n, 1);
+          if (rows.is_single(sum[k], sum_lo[k], max[k], n)) make_one(y + k * n, n, 1);
         } else {
           for (size_t i = 0; i < n; i++) y[k * n + i] = T(__builtin_nan(""));
         }

@@ -5,34 +5,40 @@
 
 namespace {
 
-// Whose sum without the bias is exact in T.
+// The sum of so many terms without the bias of short rows is exact in T.
 template <class V>
 constexpr size_t exact_terms = 2 * V::lanes;
 
-// The sum that softmax divides by. The terms go in as t + t * p, not as they are rounded to be stored: their error
+// Where the sum of a row of so many classes starts.
+template <class V>
+INLINE typename V::Scalar bias_for(size_t classes) {
+  return typename V::Scalar(classes <= exact_terms<V> ? ExpTraits<V>::short_bias : ExpTraits<V>::bias);
+}
+
+// The sum that softmax divides by. The terms go in as t + t * r * q, not as they are rounded to be stored: their error
 // would come on top of that of the term above.
 //
 // What is exact: FastTwoSum, since `sum` starts at a bias above every term, which stays a multiple of the bias's last
-// bit; the sums of lanes without the bias, as doubles (and for up to 32 terms as floats, see ExpTraits); t - taken
-// (Sterbenz, or `taken` is 0). `rest` has what that leaves, 2^-19 of the largest term each, so that its own roundings
-// do not count: 0.1 half-ULP of the sum for float32 at a segment's length, nothing for float64.
+// bit; the sums of lanes without the bias, as doubles (and for short rows as floats); t - taken (Sterbenz, or `taken`
+// is 0). `rest` has what that leaves, so little that its own roundings hardly count (native/ALGORITHM.md).
 template <class V>
 struct TermSum {
   using T = typename V::Scalar;
-  V sum = splat<V>(T(ExpTraits<V>::bias)), rest = splat<V>(0);
+  V sum, rest = splat<V>(0);
+
+  explicit TermSum(T bias) : sum(splat<V>(bias)) {}
+  TermSum(V sum, V rest) : sum(sum), rest(rest) {}
 
   INLINE void add_term(Term<V> e) {
     const V next = add(sum, e.value()), taken = sub(next, sum);
-    rest = add(rest, rest_of(e, taken));
+    rest = add(rest, e.more_than(sub(e.t, taken)));
     sum = next;
   }
-  INLINE void end_run() {}
-  INLINE V taken() const { return sub(sum, splat<V>(T(ExpTraits<V>::bias))); }
-  static INLINE V rest_of(Term<V> e, V taken) { return e.more_than(sub(e.t, taken)); }
+  INLINE V taken(T bias) const { return sub(sum, splat<V>(bias)); }
 
-  INLINE void total(double& whole, double& left) const {
+  INLINE void total(T bias, double& whole, double& left) const {
     F64 wide[V::lanes / F64::lanes];
-    widen(taken(), wide);
+    widen(taken(bias), wide);
     whole = reduce_add((sizeof(T) == 4 ? add(wide[0], wide[V::lanes / F64::lanes - 1]) : wide[0]).r);
     left = double(reduce_add(rest.r));
   }

@@ -44,9 +44,9 @@ struct TopKSolver {
     out.fill(count, p.k, 0);
     const double* normalizer = p.logNormalizer ? &p.logNormalizer[p.logNormalizerShared ? 0 : r] : nullptr;
     if (p.k > most_selected) {
-      write(out, count, m, normalizer, [&](size_t i) { return logit_at<T>(row, classes[i]); });
+      write(row, out, count, m, normalizer, [&](size_t i) { return logit_at<T>(row, classes[i]); });
     } else {
-      write(out, count, m, normalizer, [&](size_t i) INLINE_LAMBDA { return logit_of<T>(selection.key[i]); });
+      write(row, out, count, m, normalizer, [&](size_t i) INLINE_LAMBDA { return logit_of<T>(selection.key[i]); });
     }
   }
 
@@ -55,7 +55,7 @@ struct TopKSolver {
     alignas(64) T buffer[segment_length];
     selection.clear();
     if (row.length <= segment_length) {
-      return segment(row.fetch(0, row.length, buffer), row.length, 0, true, selection);
+      return segment(row.fetch(0, row.length, buffer), row.length, 0, row.length, selection);
     }
     Measure m;
     for (size_t span = 0; span < row.length; span += span_length) {
@@ -63,7 +63,7 @@ struct TopKSolver {
       Measure part;
       for (size_t at = span; at < end; at += segment_length) {
         const size_t n = end - at < segment_length ? end - at : segment_length;
-        part = combine(part, segment(row.fetch(at, n, buffer), n, at, n == row.length, selection));
+        part = combine(part, segment(row.fetch(at, n, buffer), n, at, row.length, selection));
       }
       m = combine(m, part);
     }
@@ -72,12 +72,12 @@ struct TopKSolver {
   }
 
   // The threshold is worked out before the sum, in whose shade its latencies are.
-  INLINE Measure segment(const T* x, size_t n, size_t at, bool alone, Selection<V>& selection) const {
+  INLINE Measure segment(const T* x, size_t n, size_t at, size_t classes, Selection<V>& selection) const {
     const V maxima = lane_maxima<V>(x, n);
     const T own = reduce_max(maxima.r);
     const bool more = own > selection.least;
     const T threshold = more ? selection.bound(maxima) : 0;
-    const Measure m = rows.measurer.under(own, nullptr, alone,
+    const Measure m = rows.measurer.under(own, nullptr, n, classes,
                                           [&](auto&& sum) INLINE_LAMBDA { sum(x, n, static_cast<T*>(nullptr)); });
     if (more) selection.filter(x, n, at, threshold, maxima);
     return m;
@@ -97,7 +97,8 @@ struct TopKSolver {
   }
 
   template <class Logit>
-  void write(const Sink& out, size_t count, const Measure& m, const double* normalizer, Logit logit) const {
+  void write(const Source& row, const Sink& out, size_t count, const Measure& m, const double* normalizer,
+             Logit logit) const {
     const bool nan = m.sum != m.sum || m.max == __builtin_inf() || (normalizer && *normalizer - *normalizer != 0);
     if (nan || m.max == -__builtin_inf()) return out.fill(0, count, nan || !normalizer ? __builtin_nan("") : 0);
     Shard<T> by;
@@ -109,7 +110,7 @@ struct TopKSolver {
     }
     by.shift.moved ? write(out, count, Exp<V, true>(rows.scale, by.shift), by.factor, logit)
                    : write(out, count, Exp<V, false>(rows.scale, by.shift), by.factor, logit);
-    if (!normalizer) rows.polish(out, 0, count, m);
+    if (!normalizer) rows.polish(row.length, out, 0, count, m);
   }
 
   template <bool moved, class Logit>
