@@ -551,10 +551,10 @@ describe('colour', () => {
   const rows = [{ row: 0, truth: { class: 1 }, best: [{ class: 0, label: '馬', score: 0.75 }] }];
   const ESCAPE = '\x1b[';
 
-  test('only where it is wanted, and then it changes nothing else', () => {
+  test('only where it is wanted, and then it changes nothing else', async () => {
     const options = { width: 80, probability: (score: number) => score };
-    const plain = rankedTable(rows, { ...options, colour: false });
-    const coloured = rankedTable(rows, { ...options, colour: true });
+    const plain = await rankedTable(rows, { ...options, colour: false });
+    const coloured = await rankedTable(rows, { ...options, colour: true });
     expect(plain).not.toContain(ESCAPE);
     expect(coloured).toContain(ESCAPE);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: escapes are what it takes away.
