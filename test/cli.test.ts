@@ -266,6 +266,26 @@ describe('-o', () => {
     expect(stderr).toContain('softmax of 5 rows of 4 classes');
   });
 
+  test('> and >> of a shell: the bytes of -o, behind those that are there', async () => {
+    const x = put('x.npy', npy(logits(20), [5, 4]));
+    await run(['score', x, '-o', 'y.npy']);
+    const score = `"$0" "$1" score ${x} -q -o -`;
+    const line = `(printf before; ${score}) > out; ${score} >> out`;
+    const { status } = spawnSync('sh', ['-c', line, process.execPath, CLI], { cwd: folder });
+    expect(status).toBe(0);
+    const [out, y] = ['out', 'y.npy'].map((name) => readFileSync(join(folder, name)));
+    expect(out.equals(Buffer.concat([Buffer.from('before'), y, y]))).toBe(true);
+  });
+
+  test('more than is given to the disk at a time: the bits of the library', async () => {
+    const rows = 90_000;
+    const x = logits(rows * 100);
+    put('large.npy', npy(x, [rows, 100]));
+    expect((await run(['score', 'large.npy', '-q', '-o', 'large-out.npy'])).code).toBe(0);
+    const data = dataOf(readFileSync(join(folder, 'large-out.npy')), "'<f4'", [rows, 100]);
+    expect(data.equals(Buffer.from(library.softmax(x, { shape: [rows, 100] }).buffer))).toBe(true);
+  });
+
   test('--quiet prints nothing at all', async () => {
     const input = npy(logits(20), [5, 4]);
     const { code, stdout, stderr } = await run(['score', '-', '-o', 'quiet.npy', '-q'], { input });

@@ -1,8 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { fstatSync, rmSync, write as writeTo } from 'node:fs';
+import { open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { expected, expectedUsage, systemFailure } from './failure.js';
 import { write } from './streams.js';
+
+/**
+ * Of so many bytes the disk is told at a time. It writes them while the next are scored, so that little is left to wait
+ * for at the end.
+ */
+const FLUSH_BYTES = 1 << 25;
 
 /** Where a result goes. Nothing stands under its final name until `commit`. */
 export interface Output {
@@ -40,6 +47,11 @@ export async function openOutput(path: string, temporary?: Temporary): Promise<O
 }
 
 function openStdout(): Output {
+  // The stream would write to a file while nothing else can run.
+  if (fstatSync(1).isFile()) {
+    const write: Writable['write'] = (bytes, ...place) => promisify(writeTo)(1, bytes, ...place);
+    return openSpecial({ write, async close() {} }, 'stdout');
+  }
   if (process.stdout.isTTY) throw expectedUsage('a file or a pipe', '-o -', 'a terminal');
   let position = 0;
   return {
@@ -58,7 +70,7 @@ function openStdout(): Output {
 async function openFile(path: string, given: Temporary | undefined): Promise<Output> {
   const { target, existing } = await targetOf(path);
   // A device or a named pipe is written as it stands; nothing may be renamed over it.
-  if (existing && !existing.isFile()) return openSpecial(path);
+  if (existing && !existing.isFile()) return openSpecial(await open(path, 'w'), path);
 
   const temporary = given?.path ?? `${target}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
   const release = given ? () => {} : removeAtExit(temporary);
@@ -71,27 +83,53 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   );
   if (given) await file.truncate(given.from);
   let position = given?.from ?? 0;
-  const fail = (error: unknown) => systemFailure(error, 'a writable file', path);
+  let flushed = position;
+  let flushing: Promise<void> | undefined;
+  /** What the disk said to it: the system tells it once. */
+  let failure: unknown;
+
+  function flush(): void {
+    if (flushing || position - flushed < FLUSH_BYTES) return;
+    flushed = position;
+    flushing = file
+      .datasync()
+      .catch((error) => {
+        failure = error;
+      })
+      .finally(() => {
+        flushing = undefined;
+      });
+  }
+
+  async function sync(): Promise<void> {
+    try {
+      await flushing;
+      if (failure) throw failure;
+      await file.datasync();
+    } catch (error) {
+      throw systemFailure(error, 'a writable file', path);
+    }
+  }
+
   return {
     async write(bytes) {
+      if (failure) throw systemFailure(failure, 'a writable file', path);
       await writeAll(file, bytes, position, path);
       position += bytes.length;
+      flush();
     },
     get position() {
       return position;
     },
     patch: (at, bytes) => writeAll(file, bytes, at, path),
-    sync: () =>
-      file.datasync().catch((error) => {
-        throw fail(error);
-      }),
+    sync,
     async commit() {
+      await sync();
       try {
-        await file.datasync();
         await file.close();
         await rename(temporary, target);
       } catch (error) {
-        throw fail(error);
+        throw systemFailure(error, 'a writable file', path);
       }
       release();
     },
@@ -113,8 +151,8 @@ export async function targetOf(path: string) {
   return { target: existing?.isFile() ? await realpath(path) : path, existing };
 }
 
-async function openSpecial(path: string): Promise<Output> {
-  const file = await open(path, 'w');
+/** Written as it stands, from front to back. */
+function openSpecial(file: Writable, path: string): Output {
   let position = 0;
   return {
     async write(bytes) {
@@ -129,12 +167,22 @@ async function openSpecial(path: string): Promise<Output> {
   };
 }
 
+interface Writable {
+  write(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    position: number | null,
+  ): Promise<{ bytesWritten: number }>;
+  close(): Promise<void>;
+}
+
 /**
  * In pieces, because one write takes less than 2 GiB, and may take less than it is given.
  * @param start where; null for files that have no positions.
  */
 async function writeAll(
-  file: FileHandle,
+  file: Pick<Writable, 'write'>,
   bytes: Uint8Array,
   start: number | null,
   path: string,
