@@ -553,11 +553,17 @@ describe.runIf(POSIX)('pipes, signals and full disks', () => {
     expect(readFileSync(join(folder, 'full/out.npy'), 'utf8')).toBe('old');
   });
 
-  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s leaves nothing behind', async (signal) => {
-    const place = join(folder, signal);
+  test.each([
+    ['SIGINT', 'in the middle of the data', 140],
+    ['SIGTERM', 'in the middle of the data', 140],
+    ['SIGHUP', 'in the middle of the data', 140],
+    ['SIGINT', 'in the middle of the header', 40],
+    ['SIGINT', 'before anything came', 0],
+  ] as const)('%s %s leaves nothing behind', async (signal, _, bytes) => {
+    const place = join(folder, `${signal}-${bytes}`);
     mkdirSync(place);
     const { child, ended } = start(['score', '-', '-o', join(place, 'out.npy')]);
-    child.stdin.write(npy(logits(8), [2, 4]).subarray(0, 140));
+    child.stdin.write(npy(logits(8), [2, 4]).subarray(0, bytes));
     // The temporary file is there from the start, so that this also shows what is cleaned up.
     while (readdirSync(place).length === 0) await sleep(5);
     expect(readdirSync(place)[0]).toMatch(/^out\.npy\.\d+-[0-9a-f]{8}\.part$/);

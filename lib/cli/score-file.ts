@@ -5,6 +5,7 @@ import { readLabels, readTruth } from './classes.js';
 import { expected } from './failure.js';
 import { canResume, type Format, formatOf, isUniform, openReader, openWriter } from './formats.js';
 import { openInput } from './input.js';
+import { unlessAborted } from './interruption.js';
 import { dropNaN, refuseNaN } from './nan-rows.js';
 import { type Output, openOutput } from './output.js';
 import { runPipeline } from './pipeline.js';
@@ -118,7 +119,7 @@ async function scoreInto(
 ): Promise<Report> {
   const { op = 'softmax', temperature = 1, topK, threads, errors, signal } = options;
   const since = resuming?.since;
-  const source = await openInput(options.input);
+  const source = await unlessAborted(openInput(options.input), signal);
   const format = formatOf(options.format, options.input);
   const bad = newCount(since?.bad);
   const blocks = newBlocks(BLOCKS_IN_FLIGHT, source.name);
@@ -136,10 +137,11 @@ async function scoreInto(
   };
   let reader: Reader | undefined;
   try {
-    reader = await openReader(format, source, {
+    const opening = openReader(format, source, {
       ...{ axis: options.axis ?? -1, rows: options.rows, column: options.column, keep: options.keep },
       ...{ blocks, blockBytes: options.blockBytes ?? BLOCK_BYTES, done: since?.end ?? 0, onBadRow, uniform },
     });
+    reader = await unlessAborted(opening, signal);
     const { layout } = reader;
     const labels =
       options.labels === undefined ? layout.labels : await readLabels(options.labels, layout.classes);
