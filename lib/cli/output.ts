@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { fstatSync, rmSync, write as writeTo } from 'node:fs';
+import { fstatSync, rmSync, writev } from 'node:fs';
 import { open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expected, expectedUsage, systemFailure } from './failure.js';
@@ -13,8 +13,8 @@ const FLUSH_BYTES = 1 << 25;
 
 /** Where a result goes. Nothing stands under its final name until `commit`. */
 export interface Output {
-  /** The bytes may be changed when the promise resolves. */
-  write(bytes: Uint8Array): Promise<void>;
+  /** One piece behind the other. The bytes may be changed when the promise resolves. */
+  write(...pieces: readonly Uint8Array[]): Promise<void>;
   /** How many bytes have been written. */
   readonly position: number;
   /** Writes over what is there already; files only. */
@@ -49,15 +49,17 @@ export async function openOutput(path: string, temporary?: Temporary): Promise<O
 function openStdout(): Output {
   // The stream would write to a file while nothing else can run.
   if (fstatSync(1).isFile()) {
-    const write: Writable['write'] = (bytes, ...place) => promisify(writeTo)(1, bytes, ...place);
-    return openSpecial({ write, async close() {} }, 'stdout');
+    const toStdout = promisify(writev).bind(undefined, 1);
+    return openSpecial({ writev: toStdout, async close() {} }, 'stdout');
   }
   if (process.stdout.isTTY) throw expectedUsage('a file or a pipe', '-o -', 'a terminal');
   let position = 0;
   return {
-    async write(bytes) {
-      await write(process.stdout, bytes);
-      position += bytes.length;
+    async write(...pieces) {
+      for (const bytes of pieces) {
+        await write(process.stdout, bytes);
+        position += bytes.length;
+      }
     },
     get position() {
       return position;
@@ -112,16 +114,17 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   }
 
   return {
-    async write(bytes) {
+    async write(...pieces) {
       if (failure) throw systemFailure(failure, 'a writable file', path);
-      await writeAll(file, bytes, position, path);
-      position += bytes.length;
+      position += await writeAll(file, pieces, position, path);
       flush();
     },
     get position() {
       return position;
     },
-    patch: (at, bytes) => writeAll(file, bytes, at, path),
+    async patch(at, bytes) {
+      await writeAll(file, [bytes], at, path);
+    },
     sync,
     async commit() {
       await sync();
@@ -155,9 +158,8 @@ export async function targetOf(path: string) {
 function openSpecial(file: Writable, path: string): Output {
   let position = 0;
   return {
-    async write(bytes) {
-      await writeAll(file, bytes, null, path);
-      position += bytes.length;
+    async write(...pieces) {
+      position += await writeAll(file, pieces, undefined, path);
     },
     get position() {
       return position;
@@ -168,34 +170,50 @@ function openSpecial(file: Writable, path: string): Output {
 }
 
 interface Writable {
-  write(
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    position: number | null,
-  ): Promise<{ bytesWritten: number }>;
+  writev(pieces: readonly Uint8Array[], position: number | undefined): Promise<{ bytesWritten: number }>;
   close(): Promise<void>;
 }
 
+/** No piece is larger, since the system takes less than 2 GiB at a time. */
+const MOST = 1 << 26;
+
 /**
- * In pieces, because one write takes less than 2 GiB, and may take less than it is given.
- * @param start where; null for files that have no positions.
+ * One write may take less than it is given.
+ * @param start where; undefined for files that have no positions.
+ * @returns how many bytes there were.
  */
 async function writeAll(
-  file: Pick<Writable, 'write'>,
-  bytes: Uint8Array,
-  start: number | null,
+  file: Pick<Writable, 'writev'>,
+  pieces: readonly Uint8Array[],
+  start: number | undefined,
   path: string,
-): Promise<void> {
+): Promise<number> {
+  let written = 0;
   try {
-    for (let at = 0; at < bytes.length; ) {
-      const most = Math.min(bytes.length - at, 1 << 26);
-      const { bytesWritten } = await file.write(bytes, at, most, start === null ? null : start + at);
-      at += bytesWritten;
+    for (let left = pieces.flatMap(split); left.length > 0; ) {
+      const { bytesWritten } = await file.writev(left, start === undefined ? undefined : start + written);
+      left = without(left, bytesWritten);
+      written += bytesWritten;
     }
+    return written;
   } catch (error) {
     throw systemFailure(error, 'a writable file', path);
   }
+}
+
+function split(piece: Uint8Array): Uint8Array[] {
+  const count = Math.ceil(piece.length / MOST);
+  return Array.from({ length: count }, (_, i) => piece.subarray(i * MOST, (i + 1) * MOST));
+}
+
+/** The pieces without their first so many bytes. */
+function without(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let passed = bytes;
+  return pieces.flatMap((piece) => {
+    const rest = piece.subarray(Math.min(passed, piece.length));
+    passed -= piece.length - rest.length;
+    return rest.length > 0 ? [rest] : [];
+  });
 }
 
 /** Removes the file if the process exits before it is whole; returns what stops that. */
