@@ -18,6 +18,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Decimal } from 'decimal.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatNpyHeader } from '../lib/cli/npy.js';
+import { newProgressDisplay } from '../lib/cli/progress.js';
 import { EXACT_CASES, type Operations, selfTest } from '../lib/cli/selftest.js';
 import { lookOf } from '../lib/cli/streams.js';
 import { bar, formatScore, rankedTable } from '../lib/cli/table.js';
@@ -630,6 +631,39 @@ describe('colour', () => {
     expect([0, 1, 0.77514, 1.234e-5, -2.5, Number.NaN, -Infinity].map(formatScore)).toEqual([
       ...['0', '1', '0.7751', '1.23e-5', '-2.5000', 'NaN', '-Infinity'],
     ]);
+  });
+});
+
+describe('progress', () => {
+  /** What a terminal of so many columns, or a file (0), is shown of a run that is halfway after a while. */
+  async function shown(columns: number, wanted = true): Promise<string> {
+    let text = '';
+    const write = (chunk: string) => {
+      text += chunk;
+      return true;
+    };
+    const stream = { write, isTTY: columns > 0, columns } as unknown as NodeJS.WriteStream;
+    const display = newProgressDisplay(stream, wanted);
+    await sleep(600);
+    const [rows, total] = [4_000_000, 8_000_000];
+    display.update({ rows, total, resumed: 0, bytesRead: 1, bytesTotal: 2 });
+    display.end();
+    return text;
+  }
+
+  test.each([80, 120])(
+    'a bar, the rows, the rate and the time that is left, in %i columns',
+    async (columns) => {
+      const text = await shown(columns);
+      const line = text.match(/█+░+ .* left/)?.[0] ?? '';
+      expect(line).toMatch(/^█+░+ 50 % \| 4,000,000 of 8,000,000 rows \| [\d.]+M rows\/s \| \d+ s left$/);
+      expect(line.length).toBeLessThanOrEqual(columns);
+    },
+  );
+
+  test('nothing where it is not wanted, and no bar in a file', async () => {
+    expect(await shown(80, false)).toBe('');
+    expect(await shown(0)).toBe('');
   });
 });
 
