@@ -574,6 +574,19 @@ describe.runIf(POSIX)('pipes, signals and full disks', () => {
   });
 });
 
+test.runIf(POSIX)('SIGINT leaves nothing of a pipe that is put on disk first', async () => {
+  const [place, temporary] = ['spooling', 'temporary'].map((name) => join(folder, name));
+  for (const made of [place, temporary]) mkdirSync(made);
+  const args = ['score', '-', '--format', 'parquet', '-o', join(place, 'out.parquet')];
+  const { child, ended } = start(args, { TMPDIR: temporary });
+  child.stdin.write(Buffer.alloc(3 << 20));
+  while (readdirSync(place).length === 0) await sleep(5);
+  await sleep(300);
+  child.kill('SIGINT');
+  expect(await ended).toMatchObject({ code: null, signal: 'SIGINT', stderr: '' });
+  expect([...readdirSync(place), ...readdirSync(temporary)]).toEqual([]);
+});
+
 describe('colour', () => {
   const rows = [{ row: 0, truth: { class: 1 }, best: [{ class: 0, label: '馬', score: 0.75 }] }];
   const ESCAPE = '\x1b[';

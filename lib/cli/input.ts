@@ -153,27 +153,28 @@ class FileBytes implements Bytes {
   }
 }
 
-/**
- * `-` is stdin.
- * @param name what messages call it.
- */
-export async function openInput(path: string, name = path): Promise<Bytes> {
+/** `-` is stdin. */
+export async function openInput(path: string): Promise<Bytes> {
   if (path === '-') {
     if (process.stdin.isTTY) throw expectedUsage('a file or a pipe', 'stdin', 'a terminal');
     return new ByteSource('stdin', process.stdin);
   }
   try {
     const file = await open(path);
-    const { size, mtimeMs, isFile } = await statOf(file);
-    if (isFile) return new FileBytes(name, size, mtimeMs, file);
+    const isFile = (await file.stat()).isFile();
     // A pipe or a device has neither size nor positions.
-    return new ByteSource(path, file.createReadStream({ highWaterMark: 1 << 20 }));
+    if (!isFile) return new ByteSource(path, file.createReadStream({ highWaterMark: 1 << 20 }));
+    return await bytesOf(file, path);
   } catch (error) {
     throw systemFailure(error, 'a readable file', path);
   }
 }
 
-async function statOf(file: FileHandle) {
-  const stats = await file.stat();
-  return { size: stats.size, mtimeMs: stats.mtimeMs, isFile: stats.isFile() };
+/**
+ * An open file from its start.
+ * @param name what messages call it.
+ */
+export async function bytesOf(file: FileHandle, name: string): Promise<Bytes> {
+  const { size, mtimeMs } = await file.stat();
+  return new FileBytes(name, size, mtimeMs, file);
 }

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemFailure } from './failure.js';
-import { type Bytes, openInput } from './input.js';
+import { type Bytes, bytesOf } from './input.js';
 
 const CHUNK = 1 << 20;
 
@@ -13,14 +13,16 @@ const CHUNK = 1 << 20;
  */
 export async function spool(source: Bytes, start: readonly Uint8Array[] = []): Promise<Bytes> {
   const path = join(tmpdir(), `simd-softmax-${randomBytes(8).toString('hex')}`);
+  let file: FileHandle | undefined;
   try {
-    await writeFile(path, piecesOf(source, start), { flag: 'wx' });
-    return await openInput(path, source.name);
+    file = await open(path, 'wx+');
+    // It stays as long as it is open, and no end of the process leaves it behind.
+    await rm(path);
+    for await (const piece of piecesOf(source, start)) await file.appendFile(piece);
+    return await bytesOf(file, source.name);
   } catch (error) {
+    await file?.close();
     throw systemFailure(error, 'a writable file', path);
-  } finally {
-    // It can be read as long as it is open; on Windows it stays in the folder for temporary files.
-    await rm(path, { force: true }).catch(() => {});
   }
 }
 
