@@ -18,6 +18,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Decimal } from 'decimal.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatNpyHeader } from '../lib/cli/npy.js';
+import { newProgressDisplay } from '../lib/cli/progress.js';
 import { EXACT_CASES, type Operations, selfTest } from '../lib/cli/selftest.js';
 import { lookOf } from '../lib/cli/streams.js';
 import { bar, formatScore, rankedTable } from '../lib/cli/table.js';
@@ -264,6 +265,26 @@ describe('-o', () => {
     const expected = library.softmax(logits(20), { shape: [5, 4] });
     expect(dataOf(stdout, "'<f4'", [5, 4]).equals(Buffer.from(expected.buffer))).toBe(true);
     expect(stderr).toContain('softmax of 5 rows of 4 classes');
+  });
+
+  test('> and >> of a shell: the bytes of -o, behind those that are there', async () => {
+    const x = put('x.npy', npy(logits(20), [5, 4]));
+    await run(['score', x, '-o', 'y.npy']);
+    const score = `"$0" "$1" score ${x} -q -o -`;
+    const line = `(printf before; ${score}) > out; ${score} >> out`;
+    const { status } = spawnSync('sh', ['-c', line, process.execPath, CLI], { cwd: folder });
+    expect(status).toBe(0);
+    const [out, y] = ['out', 'y.npy'].map((name) => readFileSync(join(folder, name)));
+    expect(out.equals(Buffer.concat([Buffer.from('before'), y, y]))).toBe(true);
+  });
+
+  test('more than is given to the disk at a time: the bits of the library', async () => {
+    const rows = 90_000;
+    const x = logits(rows * 100);
+    put('large.npy', npy(x, [rows, 100]));
+    expect((await run(['score', 'large.npy', '-q', '-o', 'large-out.npy'])).code).toBe(0);
+    const data = dataOf(readFileSync(join(folder, 'large-out.npy')), "'<f4'", [rows, 100]);
+    expect(data.equals(Buffer.from(library.softmax(x, { shape: [rows, 100] }).buffer))).toBe(true);
   });
 
   test('--quiet prints nothing at all', async () => {
@@ -533,11 +554,17 @@ describe.runIf(POSIX)('pipes, signals and full disks', () => {
     expect(readFileSync(join(folder, 'full/out.npy'), 'utf8')).toBe('old');
   });
 
-  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s leaves nothing behind', async (signal) => {
-    const place = join(folder, signal);
+  test.each([
+    ['SIGINT', 'in the middle of the data', 140],
+    ['SIGTERM', 'in the middle of the data', 140],
+    ['SIGHUP', 'in the middle of the data', 140],
+    ['SIGINT', 'in the middle of the header', 40],
+    ['SIGINT', 'before anything came', 0],
+  ] as const)('%s %s leaves nothing behind', async (signal, _, bytes) => {
+    const place = join(folder, `${signal}-${bytes}`);
     mkdirSync(place);
     const { child, ended } = start(['score', '-', '-o', join(place, 'out.npy')]);
-    child.stdin.write(npy(logits(8), [2, 4]).subarray(0, 140));
+    child.stdin.write(npy(logits(8), [2, 4]).subarray(0, bytes));
     // The temporary file is there from the start, so that this also shows what is cleaned up.
     while (readdirSync(place).length === 0) await sleep(5);
     expect(readdirSync(place)[0]).toMatch(/^out\.npy\.\d+-[0-9a-f]{8}\.part$/);
@@ -547,14 +574,27 @@ describe.runIf(POSIX)('pipes, signals and full disks', () => {
   });
 });
 
+test.runIf(POSIX)('SIGINT leaves nothing of a pipe that is put on disk first', async () => {
+  const [place, temporary] = ['spooling', 'temporary'].map((name) => join(folder, name));
+  for (const made of [place, temporary]) mkdirSync(made);
+  const args = ['score', '-', '--format', 'parquet', '-o', join(place, 'out.parquet')];
+  const { child, ended } = start(args, { TMPDIR: temporary });
+  child.stdin.write(Buffer.alloc(3 << 20));
+  while (readdirSync(place).length === 0) await sleep(5);
+  await sleep(300);
+  child.kill('SIGINT');
+  expect(await ended).toMatchObject({ code: null, signal: 'SIGINT', stderr: '' });
+  expect([...readdirSync(place), ...readdirSync(temporary)]).toEqual([]);
+});
+
 describe('colour', () => {
   const rows = [{ row: 0, truth: { class: 1 }, best: [{ class: 0, label: '馬', score: 0.75 }] }];
   const ESCAPE = '\x1b[';
 
-  test('only where it is wanted, and then it changes nothing else', () => {
+  test('only where it is wanted, and then it changes nothing else', async () => {
     const options = { width: 80, probability: (score: number) => score };
-    const plain = rankedTable(rows, { ...options, colour: false });
-    const coloured = rankedTable(rows, { ...options, colour: true });
+    const plain = await rankedTable(rows, { ...options, colour: false });
+    const coloured = await rankedTable(rows, { ...options, colour: true });
     expect(plain).not.toContain(ESCAPE);
     expect(coloured).toContain(ESCAPE);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: escapes are what it takes away.
@@ -604,6 +644,39 @@ describe('colour', () => {
     expect([0, 1, 0.77514, 1.234e-5, -2.5, Number.NaN, -Infinity].map(formatScore)).toEqual([
       ...['0', '1', '0.7751', '1.23e-5', '-2.5000', 'NaN', '-Infinity'],
     ]);
+  });
+});
+
+describe('progress', () => {
+  /** What a terminal of so many columns, or a file (0), is shown of a run that is halfway after a while. */
+  async function shown(columns: number, wanted = true): Promise<string> {
+    let text = '';
+    const write = (chunk: string) => {
+      text += chunk;
+      return true;
+    };
+    const stream = { write, isTTY: columns > 0, columns } as unknown as NodeJS.WriteStream;
+    const display = newProgressDisplay(stream, wanted);
+    await sleep(600);
+    const [rows, total] = [4_000_000, 8_000_000];
+    display.update({ rows, total, resumed: 0, bytesRead: 1, bytesTotal: 2 });
+    display.end();
+    return text;
+  }
+
+  test.each([80, 120])(
+    'a bar, the rows, the rate and the time that is left, in %i columns',
+    async (columns) => {
+      const text = await shown(columns);
+      const line = text.match(/█+░+ .* left/)?.[0] ?? '';
+      expect(line).toMatch(/^█+░+ 50 % \| 4,000,000 of 8,000,000 rows \| [\d.]+M rows\/s \| \d+ s left$/);
+      expect(line.length).toBeLessThanOrEqual(columns);
+    },
+  );
+
+  test('nothing where it is not wanted, and no bar in a file', async () => {
+    expect(await shown(80, false)).toBe('');
+    expect(await shown(0)).toBe('');
   });
 });
 

@@ -85,9 +85,15 @@ export class ByteSource implements Bytes {
   }
 }
 
+/** What is smaller is read together with what follows it. */
+const AHEAD = 1 << 12;
+
 /** Bytes of a file, read straight into the memory where they are wanted. */
 class FileBytes implements Bytes {
   position = 0;
+  /** What has been read ahead, and where it stands in the file. */
+  #ahead = new Uint8Array(0);
+  #aheadAt = 0;
 
   constructor(
     readonly name: string,
@@ -99,8 +105,8 @@ class FileBytes implements Bytes {
   async fill(target: Uint8Array): Promise<number> {
     let filled = 0;
     while (filled < target.length) {
-      const wanted = Math.min(target.length - filled, 1 << 30);
-      const read = await this.#read(target, filled, wanted);
+      const rest = target.subarray(filled, filled + 2 ** 30);
+      const read = await (rest.length < AHEAD ? this.#readAhead(rest) : this.#read(rest));
       if (read === 0) break;
       filled += read;
       this.position += read;
@@ -119,43 +125,56 @@ class FileBytes implements Bytes {
   }
 
   async ended(): Promise<boolean> {
-    return (await this.#read(new Uint8Array(1), 0, 1)) === 0;
+    return (await this.#read(new Uint8Array(1))) === 0;
   }
 
   close(): Promise<void> {
     return this.file.close();
   }
 
-  async #read(target: Uint8Array, at: number, wanted: number): Promise<number> {
+  async #readAhead(target: Uint8Array): Promise<number> {
+    if (this.position < this.#aheadAt || this.position >= this.#aheadAt + this.#ahead.length) {
+      const bytes = new Uint8Array(AHEAD);
+      this.#ahead = bytes.subarray(0, await this.#read(bytes));
+      this.#aheadAt = this.position;
+    }
+    const from = this.position - this.#aheadAt;
+    const piece = this.#ahead.subarray(from, from + target.length);
+    target.set(piece);
+    return piece.length;
+  }
+
+  async #read(target: Uint8Array): Promise<number> {
     try {
-      return (await this.file.read(target, at, wanted, this.position)).bytesRead;
+      return (await this.file.read(target, 0, target.length, this.position)).bytesRead;
     } catch (error) {
       throw systemFailure(error, 'a readable file', this.name);
     }
   }
 }
 
-/**
- * `-` is stdin.
- * @param name what messages call it.
- */
-export async function openInput(path: string, name = path): Promise<Bytes> {
+/** `-` is stdin. */
+export async function openInput(path: string): Promise<Bytes> {
   if (path === '-') {
     if (process.stdin.isTTY) throw expectedUsage('a file or a pipe', 'stdin', 'a terminal');
     return new ByteSource('stdin', process.stdin);
   }
   try {
     const file = await open(path);
-    const { size, mtimeMs, isFile } = await statOf(file);
-    if (isFile) return new FileBytes(name, size, mtimeMs, file);
+    const isFile = (await file.stat()).isFile();
     // A pipe or a device has neither size nor positions.
-    return new ByteSource(path, file.createReadStream({ highWaterMark: 1 << 20 }));
+    if (!isFile) return new ByteSource(path, file.createReadStream({ highWaterMark: 1 << 20 }));
+    return await bytesOf(file, path);
   } catch (error) {
     throw systemFailure(error, 'a readable file', path);
   }
 }
 
-async function statOf(file: FileHandle) {
-  const stats = await file.stat();
-  return { size: stats.size, mtimeMs: stats.mtimeMs, isFile: stats.isFile() };
+/**
+ * An open file from its start.
+ * @param name what messages call it.
+ */
+export async function bytesOf(file: FileHandle, name: string): Promise<Bytes> {
+  const { size, mtimeMs } = await file.stat();
+  return new FileBytes(name, size, mtimeMs, file);
 }

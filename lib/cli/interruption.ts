@@ -32,3 +32,16 @@ export async function untilInterrupted<Result>(
     release();
   }
 }
+
+/** What the task gives, or the reason of the signal as soon as it is aborted: a pipe may give nothing for hours. */
+export function unlessAborted<Result>(
+  task: Promise<Result>,
+  signal: AbortSignal | undefined,
+): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal?.reason);
+    if (signal?.aborted) abort();
+    signal?.addEventListener('abort', abort, { once: true });
+    task.then(resolve, reject).finally(() => signal?.removeEventListener('abort', abort));
+  });
+}

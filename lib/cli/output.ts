@@ -1,13 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { fstatSync, rmSync, writev } from 'node:fs';
+import { open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { expected, expectedUsage, systemFailure } from './failure.js';
 import { write } from './streams.js';
 
+/**
+ * Of so many bytes the disk is told at a time. It writes them while the next are scored, so that little is left to wait
+ * for at the end.
+ */
+const FLUSH_BYTES = 1 << 25;
+
 /** Where a result goes. Nothing stands under its final name until `commit`. */
 export interface Output {
-  /** The bytes may be changed when the promise resolves. */
-  write(bytes: Uint8Array): Promise<void>;
+  /** One piece behind the other. The bytes may be changed when the promise resolves. */
+  write(...pieces: readonly Uint8Array[]): Promise<void>;
   /** How many bytes have been written. */
   readonly position: number;
   /** Writes over what is there already; files only. */
@@ -40,12 +47,19 @@ export async function openOutput(path: string, temporary?: Temporary): Promise<O
 }
 
 function openStdout(): Output {
+  // The stream would write to a file while nothing else can run.
+  if (fstatSync(1).isFile()) {
+    const toStdout = promisify(writev).bind(undefined, 1);
+    return openSpecial({ writev: toStdout, async close() {} }, 'stdout');
+  }
   if (process.stdout.isTTY) throw expectedUsage('a file or a pipe', '-o -', 'a terminal');
   let position = 0;
   return {
-    async write(bytes) {
-      await write(process.stdout, bytes);
-      position += bytes.length;
+    async write(...pieces) {
+      for (const bytes of pieces) {
+        await write(process.stdout, bytes);
+        position += bytes.length;
+      }
     },
     get position() {
       return position;
@@ -58,7 +72,7 @@ function openStdout(): Output {
 async function openFile(path: string, given: Temporary | undefined): Promise<Output> {
   const { target, existing } = await targetOf(path);
   // A device or a named pipe is written as it stands; nothing may be renamed over it.
-  if (existing && !existing.isFile()) return openSpecial(path);
+  if (existing && !existing.isFile()) return openSpecial(await open(path, 'w'), path);
 
   const temporary = given?.path ?? `${target}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
   const release = given ? () => {} : removeAtExit(temporary);
@@ -71,27 +85,54 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   );
   if (given) await file.truncate(given.from);
   let position = given?.from ?? 0;
-  const fail = (error: unknown) => systemFailure(error, 'a writable file', path);
+  let flushed = position;
+  let flushing: Promise<void> | undefined;
+  /** What the disk said to it: the system tells it once. */
+  let failure: unknown;
+
+  function flush(): void {
+    if (flushing || position - flushed < FLUSH_BYTES) return;
+    flushed = position;
+    flushing = file
+      .datasync()
+      .catch((error) => {
+        failure = error;
+      })
+      .finally(() => {
+        flushing = undefined;
+      });
+  }
+
+  async function sync(): Promise<void> {
+    try {
+      await flushing;
+      if (failure) throw failure;
+      await file.datasync();
+    } catch (error) {
+      throw systemFailure(error, 'a writable file', path);
+    }
+  }
+
   return {
-    async write(bytes) {
-      await writeAll(file, bytes, position, path);
-      position += bytes.length;
+    async write(...pieces) {
+      if (failure) throw systemFailure(failure, 'a writable file', path);
+      position += await writeAll(file, pieces, position, path);
+      flush();
     },
     get position() {
       return position;
     },
-    patch: (at, bytes) => writeAll(file, bytes, at, path),
-    sync: () =>
-      file.datasync().catch((error) => {
-        throw fail(error);
-      }),
+    async patch(at, bytes) {
+      await writeAll(file, [bytes], at, path);
+    },
+    sync,
     async commit() {
+      await sync();
       try {
-        await file.datasync();
         await file.close();
         await rename(temporary, target);
       } catch (error) {
-        throw fail(error);
+        throw systemFailure(error, 'a writable file', path);
       }
       release();
     },
@@ -113,13 +154,12 @@ export async function targetOf(path: string) {
   return { target: existing?.isFile() ? await realpath(path) : path, existing };
 }
 
-async function openSpecial(path: string): Promise<Output> {
-  const file = await open(path, 'w');
+/** Written as it stands, from front to back. */
+function openSpecial(file: Writable, path: string): Output {
   let position = 0;
   return {
-    async write(bytes) {
-      await writeAll(file, bytes, null, path);
-      position += bytes.length;
+    async write(...pieces) {
+      position += await writeAll(file, pieces, undefined, path);
     },
     get position() {
       return position;
@@ -129,25 +169,51 @@ async function openSpecial(path: string): Promise<Output> {
   };
 }
 
+interface Writable {
+  writev(pieces: readonly Uint8Array[], position: number | undefined): Promise<{ bytesWritten: number }>;
+  close(): Promise<void>;
+}
+
+/** No piece is larger, since the system takes less than 2 GiB at a time. */
+const MOST = 1 << 26;
+
 /**
- * In pieces, because one write takes less than 2 GiB, and may take less than it is given.
- * @param start where; null for files that have no positions.
+ * One write may take less than it is given.
+ * @param start where; undefined for files that have no positions.
+ * @returns how many bytes there were.
  */
 async function writeAll(
-  file: FileHandle,
-  bytes: Uint8Array,
-  start: number | null,
+  file: Pick<Writable, 'writev'>,
+  pieces: readonly Uint8Array[],
+  start: number | undefined,
   path: string,
-): Promise<void> {
+): Promise<number> {
+  let written = 0;
   try {
-    for (let at = 0; at < bytes.length; ) {
-      const most = Math.min(bytes.length - at, 1 << 26);
-      const { bytesWritten } = await file.write(bytes, at, most, start === null ? null : start + at);
-      at += bytesWritten;
+    for (let left = pieces.flatMap(split); left.length > 0; ) {
+      const { bytesWritten } = await file.writev(left, start === undefined ? undefined : start + written);
+      left = without(left, bytesWritten);
+      written += bytesWritten;
     }
+    return written;
   } catch (error) {
     throw systemFailure(error, 'a writable file', path);
   }
+}
+
+function split(piece: Uint8Array): Uint8Array[] {
+  const count = Math.ceil(piece.length / MOST);
+  return Array.from({ length: count }, (_, i) => piece.subarray(i * MOST, (i + 1) * MOST));
+}
+
+/** The pieces without their first so many bytes. */
+function without(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let passed = bytes;
+  return pieces.flatMap((piece) => {
+    const rest = piece.subarray(Math.min(passed, piece.length));
+    passed -= piece.length - rest.length;
+    return rest.length > 0 ? [rest] : [];
+  });
 }
 
 /** Removes the file if the process exits before it is whole; returns what stops that. */

@@ -11,6 +11,8 @@ export interface ProgressDisplay {
 /** Short jobs show nothing. */
 const FIRST_MS = 500;
 const LINE_MS = 10_000;
+/** Columns of a terminal that the text beside the bar needs: `100 % | 9,999,999 of … rows | 999K rows/s | 99 min left`. */
+const TEXT = 66;
 
 export function newProgressDisplay(stream: NodeJS.WriteStream, wanted: boolean): ProgressDisplay {
   const start = performance.now();
@@ -44,6 +46,7 @@ function newBar(stream: NodeJS.WriteStream): cliProgress.SingleBar {
     {
       stream,
       format: '{bar} {percent} | {rows} | {rate} | {left}',
+      barsize: Math.max(10, Math.min(40, (stream.columns || 80) - TEXT)),
       hideCursor: true,
       clearOnComplete: true,
       stopOnComplete: false,

@@ -79,13 +79,13 @@ function rowsPerSecond({ rows, seconds }: Pick<Report, 'rows' | 'seconds'>): num
   return seconds > 0 ? Math.round(rows / seconds) : 0;
 }
 
-export function reportText(report: Report, look: Look): string {
+export async function reportText(report: Report, look: Look): Promise<string> {
   const { op, ranked = [], values = [], backend } = report;
   const style = styler(look.colour);
   let text = '';
   if (ranked.length > 0) {
     const probability = op === 'log-softmax' ? Math.exp : (score: number) => score;
-    text += `${rankedTable(ranked, { ...look, probability })}\n`;
+    text += `${await rankedTable(ranked, { ...look, probability })}\n`;
   }
   if (values.length > 0) text += `${valueTable(values, look)}\n`;
 

@@ -72,7 +72,7 @@ async function scoreSeveral(inputs: readonly string[], folder: string, options: 
   if (!options.quiet) {
     await write(
       process.stdout,
-      options.json ? summaryJson(summary) : summaryText(summary, lookOf(process.stdout)),
+      options.json ? summaryJson(summary) : await summaryText(summary, lookOf(process.stdout)),
     );
   }
   const failed = failuresOf(outcomes);
@@ -119,5 +119,5 @@ function rejectUseless({ op, topK, labels, truth, resume, rows, queue, partRows 
 /** To stdout, or to stderr where stdout carries the result. */
 async function print(report: Report, { output, json }: ScoreOptions): Promise<void> {
   const stream = output === '-' ? process.stderr : process.stdout;
-  await write(stream, json ? reportJson(report) : reportText(report, lookOf(stream)));
+  await write(stream, json ? reportJson(report) : await reportText(report, lookOf(stream)));
 }

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Bytes, openInput } from './input.js';
-import { openOutput } from './output.js';
+import { systemFailure } from './failure.js';
+import { type Bytes, bytesOf } from './input.js';
 
 const CHUNK = 1 << 20;
 
@@ -13,21 +13,24 @@ const CHUNK = 1 << 20;
  */
 export async function spool(source: Bytes, start: readonly Uint8Array[] = []): Promise<Bytes> {
   const path = join(tmpdir(), `simd-softmax-${randomBytes(8).toString('hex')}`);
-  const output = await openOutput(path);
+  let file: FileHandle | undefined;
   try {
-    for (const piece of start) await output.write(piece);
-    const chunk = new Uint8Array(CHUNK);
-    for (let count = CHUNK; count === CHUNK; ) {
-      count = await source.fill(chunk);
-      await output.write(chunk.subarray(0, count));
-    }
-    await output.commit();
-    return await openInput(path, source.name);
+    file = await open(path, 'wx+');
+    // It stays as long as it is open, and no end of the process leaves it behind.
+    await rm(path);
+    for await (const piece of piecesOf(source, start)) await file.appendFile(piece);
+    return await bytesOf(file, source.name);
   } catch (error) {
-    await output.discard();
-    throw error;
-  } finally {
-    // It can be read as long as it is open; on Windows it stays in the folder for temporary files.
-    await rm(path, { force: true }).catch(() => {});
+    await file?.close();
+    throw systemFailure(error, 'a writable file', path);
+  }
+}
+
+async function* piecesOf(source: Bytes, start: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* start;
+  const chunk = new Uint8Array(CHUNK);
+  for (let count = CHUNK; count === CHUNK; ) {
+    count = await source.fill(chunk);
+    yield chunk.subarray(0, count);
   }
 }

@@ -29,13 +29,13 @@ export function summaryJson({ folder, elapsed, outcomes }: Summary): string {
   });
 }
 
-export function summaryText({ folder, outcomes }: Summary, look: Look): string {
+export async function summaryText({ folder, outcomes }: Summary, look: Look): Promise<string> {
   const reports = reportsOf(outcomes);
   const none = { count: 0, first: [] };
   let text = '';
   if (reports.length > 0) {
     const whole = sumOfReports(reports);
-    text += reportText({ ...whole, bad: none, nan: none, resumed: 0, output: undefined }, look);
+    text += await reportText({ ...whole, bad: none, nan: none, resumed: 0, output: undefined }, look);
   }
   for (const { input, bad, nan } of reports) {
     if (bad.count > 0) text += `${input}: ${positions(bad)} could not be scored\n`;

@@ -1,5 +1,4 @@
 import { styleText } from 'node:util';
-import stringWidth from 'string-width';
 import type { Look } from './streams.js';
 
 export interface RankedClass {
@@ -25,9 +24,13 @@ const MAX_BAR = 40;
 const MIN_BAR = 8;
 
 /** One line per class, the row's number on its first; the bar last, so that the other columns stay easy to cut. */
-export function rankedTable(rows: readonly RankedRow[], options: TableOptions): string {
+export async function rankedTable(rows: readonly RankedRow[], options: TableOptions): Promise<string> {
+  // Its regular expressions take 20 ms to compile, and most commands print no table.
+  const { default: widthIn } = await import('string-width');
+  const padEnd = (text: string, width: number) => text + ' '.repeat(Math.max(0, width - widthIn(text)));
   const style = styler(options.colour);
-  const nameOf = (of: { class: number; label?: string | undefined }) => shorten(of.label ?? String(of.class));
+  const nameOf = (of: { class: number; label?: string | undefined }) =>
+    shorten(of.label ?? String(of.class), widthIn);
   const withTruth = rows.some(({ truth }) => truth);
 
   const lines = rows.flatMap(({ row, truth, best }) =>
@@ -42,7 +45,7 @@ export function rankedTable(rows: readonly RankedRow[], options: TableOptions): 
     })),
   );
   const widthOf = (title: string, cells: readonly string[]) =>
-    cells.reduce((width, cell) => Math.max(width, stringWidth(cell)), title.length);
+    cells.reduce((width, cell) => Math.max(width, widthIn(cell)), title.length);
   const rowWidth = widthOf(
     'row',
     lines.map(({ row }) => row),
@@ -113,16 +116,12 @@ export function bar(fraction: number, width: number): string {
   return '█'.repeat(eighths >> 3) + EIGHTHS[eighths & 7];
 }
 
-function shorten(name: string): string {
-  if (stringWidth(name) <= MAX_LABEL) return name;
+function shorten(name: string, widthIn: (text: string) => number): string {
+  if (widthIn(name) <= MAX_LABEL) return name;
   let short = '';
   for (const { segment } of new Intl.Segmenter().segment(name)) {
-    if (stringWidth(short + segment) >= MAX_LABEL) break;
+    if (widthIn(short + segment) >= MAX_LABEL) break;
     short += segment;
   }
   return `${short}…`;
-}
-
-function padEnd(text: string, width: number): string {
-  return text + ' '.repeat(Math.max(0, width - stringWidth(text)));
 }

@@ -188,7 +188,12 @@ const scipy: readonly Published[] = [
   },
 ];
 
-/** tensorflow/tfjs, tfjs-core/src/ops/softmax_test.ts, in float32. */
+const sixOfTfjs = [1, 2, 3, 0, 0, 1];
+
+/**
+ * tensorflow/tfjs, tfjs-core/src/ops/softmax_test.ts and log_sum_exp_test.ts, in float32; the latter has formulas, of
+ * which these are the values.
+ */
 const tfjs: readonly Published[] = [
   { op: 'softmax', name: 'overflow', x: [100, 100], shape: [2], expected: [0.5, 0.5], tolerance: printed },
   { op: 'softmax', name: 'underflow', x: [-100, -100], shape: [2], expected: [0.5, 0.5], tolerance: printed },
@@ -232,11 +237,64 @@ const tfjs: readonly Published[] = [
     expected: [-2000, 0],
     tolerance: printed,
   },
+  { op: 'logSumExp', name: '0', x: [0], shape: [1], expected: [0], tolerance: 0 },
+  {
+    op: 'logSumExp',
+    name: 'basic',
+    x: [1, 2, -3],
+    shape: [3],
+    expected: [2.318175429247454],
+    tolerance: 1e-15,
+  },
+  {
+    op: 'logSumExp',
+    name: 'propagates NaNs',
+    x: [1, 2, NaN],
+    shape: [3],
+    expected: [NaN],
+    tolerance: 0,
+  },
+  {
+    op: 'logSumExp',
+    name: 'axes=0 in 2D array',
+    x: sixOfTfjs,
+    shape: [3, 2],
+    axis: 0,
+    expected: [3.1698460195562856, 2.40760596444438],
+    tolerance: 1e-15,
+  },
+  {
+    op: 'logSumExp',
+    name: 'axes = -1 in 2D array',
+    x: sixOfTfjs,
+    shape: [3, 2],
+    axis: -1,
+    expected: [2.313261687518223, 3.048587351573742, 1.3132616875182228],
+    tolerance: 1e-15,
+  },
+  {
+    op: 'logSumExp',
+    name: '2D, axes=1 provided as a single digit',
+    x: sixOfTfjs,
+    shape: [2, 3],
+    axis: 1,
+    expected: [3.40760596444438, 1.551444713932051],
+    tolerance: 1e-15,
+  },
+  {
+    op: 'logSumExp',
+    name: 'axes=0,1 in 2D array',
+    x: sixOfTfjs,
+    shape: [3, 2],
+    axis: [0, 1],
+    expected: [3.552806453740107],
+    tolerance: 1e-15,
+  },
 ];
 
 export const published = { 'the ONNX backend tests': onnx, SciPy: scipy, 'TensorFlow.js': tfjs } as const;
 
-/** onnx/onnx, onnx/backend/test/case/node/topk.py; tensorflow/tfjs, tfjs-core/src/ops/topk_test.ts. */
+/** onnx/onnx, onnx/backend/test/case/node: topk.py, hardmax.py (the one class that is 1); tensorflow/tfjs, tfjs-core/src/ops/topk_test.ts. */
 export const publishedTopK = [
   {
     name: 'ONNX: test_top_k',
@@ -245,6 +303,14 @@ export const publishedTopK = [
     k: 3,
     indices: [3, 2, 1, 3, 2, 1, 3, 2, 1],
   },
+  {
+    name: 'ONNX: test_hardmax_example',
+    x: [3, 0, 1, 2, 2, 5, 1, 0, 0, 1, 3, 2, 0, 1, 2, 3],
+    shape: [4, 4],
+    k: 1,
+    indices: [0, 1, 2, 3],
+  },
+  { name: 'ONNX: test_hardmax_one_hot', x: [3, 3, 3, 1], shape: [1, 4], k: 1, indices: [0] },
   { name: 'TensorFlow.js: 1d', x: [20, 10, 40, 30], shape: [4], k: 2, indices: [2, 3] },
   { name: 'TensorFlow.js: 2d, k=1', x: [10, 50, 40, 30], shape: [2, 2], k: 1, indices: [1, 0] },
   {
@@ -253,6 +319,13 @@ export const publishedTopK = [
     shape: [4, 3],
     k: 2,
     indices: [1, 2, 2, 0, 0, 1, 2, 1],
+  },
+  {
+    name: 'TensorFlow.js: 3d, k=3',
+    x: [1, 5, 2, 4, 3, 6, 3, 2, 1, 1, 2, 3],
+    shape: [2, 2, 3],
+    k: 3,
+    indices: [1, 2, 0, 2, 0, 1, 0, 1, 2, 2, 1, 0],
   },
   { name: 'TensorFlow.js: lower index first', x: [1, 2, 2, 1], shape: [4], k: 4, indices: [1, 2, 0, 3] },
 ];

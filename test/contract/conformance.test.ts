@@ -1,6 +1,7 @@
 /** What other projects' suites expect, of every backend. */
 import { describe, expect, it } from 'vitest';
-import { logSoftmax, logSumExp, softmax, topK } from '../../lib/index.js';
+import { crossEntropy, logSoftmax, logSumExp, softmax, topK } from '../../lib/index.js';
+import { logitsOfSeed0, publishedLosses } from '../conformance/crossEntropy.js';
 import { type Published, published, publishedTopK, webnnTolerance } from '../conformance/published.js';
 import { exactRow, ulpDistance } from '../oracle.js';
 import { Random } from '../random.js';
@@ -36,6 +37,28 @@ for (const [suite, cases] of Object.entries(published)) {
     });
   });
 }
+
+describe(`The published losses of the ONNX backend tests, on ${backendName}`, () => {
+  it.each(publishedLosses)('SoftmaxCrossEntropyLoss: $name', (one) => {
+    const { shape, targets, reduction = 'mean', weights, ignoreIndex, expected } = one;
+    const [rows, , ...rest] = shape;
+    const x = Float32Array.from(logitsOfSeed0.slice(0, targets.length * shape[1]));
+    const options = {
+      ...{ shape, axis: 1, reduction, ignoreIndex },
+      weights: weights && Array.from(Float32Array.from(weights)),
+    };
+    const labels = { data: BigInt64Array.from(targets, BigInt), dims: [rows, ...rest] };
+    for (const logits of [x, Float64Array.from(x)]) {
+      const loss = crossEntropy(logits, labels, options);
+      const received = typeof loss === 'number' ? [loss] : Array.from(loss);
+      expect(received).toHaveLength(expected.length);
+      const tolerance = logits === x ? 2 ** -23 : 1e-14;
+      received.forEach((value, i) => {
+        expect(Math.abs(value / expected[i] - 1), `${value} for ${expected[i]}`).toBeLessThan(tolerance);
+      });
+    }
+  });
+});
 
 describe(`Other projects' rules, on ${backendName}`, () => {
   it.each(publishedTopK)('topK lists the classes that $name lists', ({ x, shape, k, indices }) => {

@@ -10,8 +10,6 @@ import { NO_CLASS } from '../scoring.js';
 import { type Arrow, loadArrow } from './arrow-library.js';
 
 const MAGIC = Buffer.from('ARROW1');
-/** Buffers up to this size are copied together; larger ones are written as they lie. */
-const SMALL = 1 << 16;
 
 type Block = readonly [metadataLength: number, bodyLength: number, offset: number];
 
@@ -106,7 +104,7 @@ export async function newArrowWriter(
   return {
     async begin() {
       const start = isFile ? [Buffer.concat([MAGIC, Buffer.alloc(2)])] : [];
-      await writeTogether(output, [...start, frame(arrow.Message.from(schema as never))]);
+      await output.write(...start, frame(arrow.Message.from(schema as never)));
     },
     async write(batch) {
       if (batch.rows === 0) return;
@@ -123,7 +121,7 @@ export async function newArrowWriter(
       const head = frame(arrow.Message.from(header as never, byteLength));
       blocks.push([head.length, byteLength, output.position]);
       const padded = buffers.flatMap((buffer) => [bytesOf(buffer), new Uint8Array(-buffer.byteLength & 7)]);
-      await writeTogether(output, [head, ...padded]);
+      await output.write(head, ...padded);
     },
     state: () => (isFile ? blocks : []),
     async end() {
@@ -135,7 +133,7 @@ export async function newArrowWriter(
         size.writeInt32LE(footer.length);
         ending.push(Buffer.from(footer), size, MAGIC);
       }
-      await writeTogether(output, ending);
+      await output.write(...ending);
     },
   };
 }
@@ -161,21 +159,4 @@ function typeFor(type: ColumnType, arrow: Arrow): ArrowType {
 
 function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
-}
-
-/** Small pieces in one write, so that they cost no call each. */
-async function writeTogether(output: Output, pieces: readonly Uint8Array[]): Promise<void> {
-  let small: Uint8Array[] = [];
-  const flush = async () => {
-    if (small.length > 0) await output.write(Buffer.concat(small));
-    small = [];
-  };
-  for (const piece of pieces) {
-    if (piece.length <= SMALL) small.push(piece);
-    else {
-      await flush();
-      await output.write(piece);
-    }
-  }
-  await flush();
 }
