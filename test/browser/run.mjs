@@ -9,6 +9,7 @@ import { gzipSync } from 'node:zlib';
 import * as esbuild from 'esbuild';
 import { chromium } from 'playwright-core';
 import { build } from 'vite';
+import { skip } from '../../native/test/tools.mjs';
 import { expectEqual, finish, install, pack, proof, root } from '../package/packed.mjs';
 
 const folder = install(pack().path, 'browser', process.env.PATH);
@@ -50,7 +51,7 @@ const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/goo
   (path) => path && existsSync(path),
 );
 if (executablePath === undefined) {
-  console.warn('*** SKIPPED the page: there is no Chromium (apt-get install chromium). ***');
+  skip('the page', 'apt-get install chromium');
 } else await showPage();
 finish();
 
