@@ -41,6 +41,7 @@ const [platform, arch] = target.split('-');
 const require = createRequire(import.meta.url);
 const cmakeJs = [
   `"${process.execPath}" "${require.resolve('cmake-js/bin/cmake-js')}" rebuild --log-level warn --arch ${arch}`,
+  ...(process.platform === 'win32' ? ['--generator Ninja'] : []), // else it looks for Visual Studio
   ...(cross ? [`--CDCMAKE_TOOLCHAIN_FILE="${root}native/toolchains/${target}.cmake"`] : []),
 ].join(' ');
 const { status } = spawnSync(
