@@ -56,7 +56,15 @@ if (executablePath === undefined) {
 finish();
 
 async function showPage() {
-  for (const part of ['browser', 'contract', 'package/smoke.mjs', 'oracle.ts', 'elements.ts', 'random.ts']) {
+  for (const part of [
+    'browser',
+    'conformance',
+    'contract',
+    'package/smoke.mjs',
+    'oracle.ts',
+    'elements.ts',
+    'random.ts',
+  ]) {
     cpSync(join(root, 'test', part), join(folder, 'test', part), { recursive: true });
   }
   // The tests name the sources; here they mean the package.
