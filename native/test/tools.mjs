@@ -9,7 +9,9 @@ export function skip(what, why) {
 
 /** Ends the process, saying what is missing, unless each tool runs; `tools` leads from their names to Debian's packages. */
 export function requireTools(what, tools) {
-  const missing = Object.keys(tools).filter((tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).error);
+  const missing = Object.keys(tools).filter(
+    (tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).error,
+  );
   if (missing.length === 0) return;
   skip(what, `apt-get install ${missing.map((tool) => tools[tool]).join(' ')}`);
   process.exit();

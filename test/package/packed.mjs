@@ -25,7 +25,7 @@ export function run(command, args, options = {}) {
   const { status, signal, error, stdout, stderr } = spawnSync(command, args, {
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
-    timeout: 300_000,
+    timeout: 600_000,
     ...options,
   });
   if (status === 0) return stdout;
