@@ -112,11 +112,13 @@ function isaObjects(target, prefix) {
   return isas.join(', ');
 }
 
-/** Builds once more, in another folder. */
+/** Builds once more, in another folder, whatever a cache of compilations remembers. */
 function sameHash(target) {
   const again = `${root}build-prebuild/again`;
   rmSync(again, { recursive: true, force: true });
-  run(process.execPath, [`${root}native/prebuild.mjs`, target, again, `${again}/${target}`]);
+  run(process.execPath, [`${root}native/prebuild.mjs`, target, again, `${again}/${target}`], {
+    env: { ...process.env, CCACHE_DISABLE: '1' },
+  });
   const hash = (path) => createHash('sha256').update(readFileSync(path)).digest('hex');
   const [one, two] = [root, again].map((folder) => binariesOf(folder, target).map(hash).join());
   if (one !== two) throw new Error(`${one} and ${two}`);
