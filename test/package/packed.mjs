@@ -37,7 +37,7 @@ export function run(command, args, options = {}) {
 export const node = (args, options) => run(process.execPath, args, options);
 
 /** Where npm runs this script it says where it is; else it is looked up. */
-const npmCli =
+export const npmCli =
   process.env.npm_execpath ??
   realpathSync(
     process.env.PATH.split(delimiter)
