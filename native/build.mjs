@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const runs = (command) => !spawnSync(command, ['--version'], { stdio: 'ignore' }).error;
-const compilers = [process.env.CXX, 'c++', 'g++', 'clang++', 'cl'].filter(Boolean);
+const compilers = [process.env.CXX, 'c++', 'g++', 'clang++'].filter(Boolean);
 
 function missing() {
   if (!runs('cmake')) return 'CMake';
@@ -27,7 +27,9 @@ if (lacks) {
 } else {
   const jobs = { ...process.env, CMAKE_BUILD_PARALLEL_LEVEL: process.env.CMAKE_BUILD_PARALLEL_LEVEL ?? '2' };
   const cli = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
-  const done = spawnSync(process.execPath, [cli, 'build', '--log-level', 'warn', ...process.argv.slice(2)], {
+  const options = ['--log-level', 'warn', ...process.argv.slice(2)];
+  if (process.platform === 'win32') options.push('--generator', 'Ninja'); // else it looks for Visual Studio
+  const done = spawnSync(process.execPath, [cli, 'build', ...options], {
     cwd: root,
     env: jobs,
     encoding: 'utf8',

@@ -4,16 +4,17 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { requireTools } from './test/tools.mjs';
 
 /** What a target needs besides this machine's own tools. */
 const crosses = {
   'linux-arm64': {
-    apt: ['g++-aarch64-linux-gnu'],
+    apt: 'g++-aarch64-linux-gnu',
     compiler: 'aarch64-linux-gnu-g++',
     strip: 'aarch64-linux-gnu-strip',
   },
   'win32-x64': {
-    apt: ['g++-mingw-w64-x86-64-posix'],
+    apt: 'g++-mingw-w64-x86-64-posix',
     compiler: 'x86_64-w64-mingw32-g++-posix',
     strip: 'x86_64-w64-mingw32-strip',
   },
@@ -29,10 +30,7 @@ if (target !== here && cross === undefined) {
   );
   process.exit(2);
 }
-if (cross !== undefined && spawnSync(cross.compiler, ['--version'], { stdio: 'ignore' }).error) {
-  console.warn(`*** SKIPPED the prebuild of ${target}: apt-get install ${cross.apt.join(' ')} ***`);
-  process.exit(process.env.CI ? 1 : 0);
-}
+if (cross !== undefined) requireTools(`the prebuild of ${target}`, { [cross.compiler]: cross.apt });
 
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
@@ -43,6 +41,7 @@ const [platform, arch] = target.split('-');
 const require = createRequire(import.meta.url);
 const cmakeJs = [
   `"${process.execPath}" "${require.resolve('cmake-js/bin/cmake-js')}" rebuild --log-level warn --arch ${arch}`,
+  ...(process.platform === 'win32' ? ['--generator Ninja'] : []), // else it looks for Visual Studio
   ...(cross ? [`--CDCMAKE_TOOLCHAIN_FILE="${root}native/toolchains/${target}.cmake"`] : []),
 ].join(' ');
 const { status } = spawnSync(

@@ -1,5 +1,6 @@
 // Builds one of native/test's programs, or the addon itself, with plain CMake, apart from the addon's own build folder.
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
@@ -8,6 +9,13 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Its path. `name` keeps builds with different `settings` (CMake -D definitions) apart. */
 export function build(program, name, settings = {}) {
   return `${make(program, name, settings)}/native/test/${program}`;
+}
+
+/** Its path, of the very objects that `npm run build:native` made, which it brings up to date. */
+export function buildBesideAddon(program) {
+  if (!existsSync(`${root}build/CMakeCache.txt`)) return build(program, process.arch);
+  cmake(['--build', `${root}build`, '--target', program, '--parallel', '2']);
+  return `${root}build/native/test/${program}`;
 }
 
 /** The path of the addon. */

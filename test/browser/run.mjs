@@ -9,6 +9,7 @@ import { gzipSync } from 'node:zlib';
 import * as esbuild from 'esbuild';
 import { chromium } from 'playwright-core';
 import { build } from 'vite';
+import { skip } from '../../native/test/tools.mjs';
 import { expectEqual, finish, install, pack, proof, root } from '../package/packed.mjs';
 
 const folder = install(pack().path, 'browser', process.env.PATH);
@@ -50,12 +51,20 @@ const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/goo
   (path) => path && existsSync(path),
 );
 if (executablePath === undefined) {
-  console.warn('*** SKIPPED the page: there is no Chromium (apt-get install chromium). ***');
+  skip('the page', 'apt-get install chromium');
 } else await showPage();
 finish();
 
 async function showPage() {
-  for (const part of ['browser', 'contract', 'package/smoke.mjs', 'oracle.ts', 'elements.ts', 'random.ts']) {
+  for (const part of [
+    'browser',
+    'conformance',
+    'contract',
+    'package/smoke.mjs',
+    'oracle.ts',
+    'elements.ts',
+    'random.ts',
+  ]) {
     cpSync(join(root, 'test', part), join(folder, 'test', part), { recursive: true });
   }
   // The tests name the sources; here they mean the package.

@@ -25,7 +25,7 @@ export function run(command, args, options = {}) {
   const { status, signal, error, stdout, stderr } = spawnSync(command, args, {
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
-    timeout: 300_000,
+    timeout: 600_000,
     ...options,
   });
   if (status === 0) return stdout;
@@ -37,7 +37,7 @@ export function run(command, args, options = {}) {
 export const node = (args, options) => run(process.execPath, args, options);
 
 /** Where npm runs this script it says where it is; else it is looked up. */
-const npmCli =
+export const npmCli =
   process.env.npm_execpath ??
   realpathSync(
     process.env.PATH.split(delimiter)
@@ -50,7 +50,7 @@ export const npm = (args, options) => node([npmCli, ...args], options);
 export function pack() {
   if (!existsSync(join(root, 'prebuilds', here))) {
     console.log(`prebuilds/${here} is missing: building it`);
-    node([join(root, 'native', 'prebuild.mjs')], { stdio: 'inherit' });
+    node([join(root, 'native', 'prebuild.mjs')], { stdio: 'inherit', timeout: 0 });
   }
   const [packed] = JSON.parse(
     npm(['pack', '--json', '--ignore-scripts', '--pack-destination', work], { cwd: root }),
@@ -108,7 +108,7 @@ export async function proof(promise, prove) {
 /** Ends the script as .ci/run reads it. */
 export function finish() {
   console.log(`${passed} passed, ${failed} failed`);
-  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+  if (failed > 0 || passed === 0) process.exitCode = 1;
 }
 
 export function expectEqual(received, expected, what) {

@@ -14,7 +14,7 @@ import {
   finish,
   install,
   node,
-  npm,
+  npmCli,
   pack,
   prebuilds,
   proof,
@@ -254,13 +254,18 @@ await proof('publint has nothing to say', () => {
 await proof('are the types wrong? no', () => {
   node([tool('@arethetypeswrong/cli/dist/index.js'), packed.path, '--no-emoji'], { cwd: root });
 });
-await proof('npm audit finds nothing in what ships', () => {
-  try {
-    npm(['audit', '--omit=dev', '--loglevel=error'], { cwd: folder });
-  } catch (error) {
-    if (!/audit endpoint returned an error/.test(error.message)) throw error;
-    return '*** SKIPPED: this registry has no audits ***';
-  }
+const audit = spawnSync(process.execPath, [npmCli, 'audit', '--omit=dev', '--loglevel=error'], {
+  cwd: folder,
+  encoding: 'utf8',
 });
+if (/audit endpoint returned an error/.test(audit.stderr)) {
+  console.warn(
+    '  *** SKIPPED npm audit: this registry has no audits; the release workflow asks one that has ***',
+  );
+} else {
+  await proof('npm audit finds nothing in what ships', () => {
+    if (audit.status !== 0) throw new Error(audit.stdout + audit.stderr);
+  });
+}
 
 finish();

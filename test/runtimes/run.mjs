@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { skip } from '../../native/test/tools.mjs';
 import { expectSmoke, finish, install, npm, pack, proof, root, run } from '../package/packed.mjs';
 
 const here = join(root, 'test/runtimes');
@@ -77,11 +78,11 @@ const rows = [];
 for (const { name, command, flags = [], platform = 'linux-x64', how = '', needs = [] } of runtimes) {
   const missing = needs.filter(([tool]) => !has(tool)).map(([, apt]) => apt);
   if (missing.length > 0) {
-    console.warn(`  *** SKIPPED ${name} on ${platform}: apt-get install ${missing.join(' ')} ***`);
+    skip(`${name} on ${platform}`, `apt-get install ${missing.join(' ')}`);
     continue;
   }
   if (!existsSync(join(folder, 'node_modules/simd-softmax/prebuilds', platform))) {
-    console.warn(`  *** SKIPPED ${name} on ${platform}: npm run prebuild:${platform} has not run ***`);
+    skip(`${name} on ${platform}`, `npm run prebuild:${platform} has not run`);
     continue;
   }
   const [program, ...args] = typeof command === 'function' ? command() : command;
