@@ -23,8 +23,7 @@ class Array {
       : bytes(count * element), skip(skipped * element), memory(new char[skip + bytes]) {
     memset(memory.get(), untouched, skip + bytes);
   }
-  // Null without elements, as what the binding is given.
-  char* data() { return bytes > 0 ? memory.get() + skip : nullptr; }
+  char* data() { return memory.get() + skip; }
   size_t size() const { return bytes; }
   void forget() { memset(memory.get() + skip, untouched, bytes); }
   bool border_kept() const {
