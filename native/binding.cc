@@ -195,6 +195,7 @@ const char* read_call(const double* header, const Bytes* operand, Call& call) {
     if (p.inner != 1 || !fits<uint32_t>(list, p.outer + 1)) return "offsets is shorter than the rows";
     for (size_t r = 0; r < p.outer; r++) {
       if (p.offsets[r] > p.offsets[r + 1]) return "offsets descend";
+      if (p.offsets[r + 1] - p.offsets[r] > p.length) return "a row is longer than the longest";
     }
     if (p.offsets[p.outer] > p.elements) return "offsets exceed x";
   }

@@ -41,7 +41,9 @@ std::vector<const Kernels*> detect() {
 #ifdef HAS_NEON
   list.push_back(&kernels_neon);
 #endif
+#ifdef HAS_PORTABLE
   list.push_back(&kernels_portable);
+#endif
   return list;
 }
 

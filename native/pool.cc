@@ -12,6 +12,8 @@
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 #if defined(__linux__)
 // The CPUs that one control group may use: "quota period" or "max period" in v2, a file for each in v1. 0 where
 // there is no limit.
@@ -66,10 +68,18 @@ size_t threads_available() {
   return std::max<size_t>(count, 1);
 }
 
+// Called between blocks by the threads of the pool: after a millisecond of them, lets whoever waits for this core have
+// it. Else the scheduler would let the event loop wait for its next tick, up to 4 milliseconds.
+void give_way() {
+  thread_local Clock::time_point since;
+  if (Clock::now() - since < std::chrono::milliseconds(1)) return;
+  std::this_thread::yield();
+  since = Clock::now();
+}
+
 // Waits for a helper's last block, which is shorter than falling asleep and being woken again: at most about as long
 // as that takes, lest a helper that lost its core be waited for on this one.
 void wait_briefly(const std::atomic<size_t>& helpers) {
-  using Clock = std::chrono::steady_clock;
   const auto end = Clock::now() + std::chrono::microseconds(30);
   while (helpers.load(std::memory_order_relaxed) > 0 && Clock::now() < end) {
 #if defined(__x86_64__)
@@ -134,7 +144,9 @@ void Pool::take_blocks(Job& job, bool with_others) {
     } else {
       job.run(block);
     }
-    if (with_others && crowded.load(std::memory_order_relaxed)) return;
+    if (!with_others) continue;
+    give_way();
+    if (crowded.load(std::memory_order_relaxed)) return;
   }
 }
 

@@ -45,7 +45,7 @@ INLINE typename V::Scalar max_of(const typename V::Scalar* x, size_t n) {
 // registers for too few operations to find other blocks' beyond it. (16 cycles a block with AVX2 one by one, 13 so.)
 template <class V, bool moved, class Take>
 INLINE size_t each_term(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exp, Take take) {
-  constexpr size_t L = V::lanes, together = 8;
+  constexpr size_t L = V::lanes, together = V::registers > 2 ? 2 : 8;  // four registers overlap by themselves
   size_t i = 0;
   for (; i + together * L <= n; i += together * L) {
     // The next segment comes from memory while this one is worked on: else the maximum would wait for it.

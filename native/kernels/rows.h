@@ -307,7 +307,8 @@ struct RowSolver {
     if (!(__builtin_fabs(normalizer) < __builtin_inf())) checked.sum = __builtin_nan("");
     if (!settle(row, out, 0, row.length, checked, 0)) return;
     const Shard<T> shard = shard_of(m, normalizer);
-    if (!shard.sound) return out.fill(0, row.length, __builtin_nan(""));
+    checked.sum = __builtin_nan("");
+    if (!shard.sound) return (void)settle(row, out, 0, row.length, checked, 0);
     emitTerms(row, out, 0, row.length, shard.shift, shard.factor);
   }
 

@@ -146,7 +146,7 @@ struct Selection {
       __builtin_memcpy(key, spare, kept * sizeof(*key));
     }
     count = sorted = kept;
-    if (kept == k) least = logit_of<T>(key[k - 1]);
+    if (kept == k && k > 0) least = logit_of<T>(key[k - 1]);
   }
 
   // A logit that at least k of those whose lane maxima these are exceed; -Infinity if there are too few lanes.

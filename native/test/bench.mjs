@@ -1,6 +1,7 @@
-// `npm run bench:native [-- ISA...]`: the kernels alone; see bench.cc.
+// `npm run bench:native [-- ISA...]`: the kernels alone; see bench.cc. `npm run bench:threads`: see bench-threads.cc.
 import { spawnSync } from 'node:child_process';
 import { build } from './program.mjs';
 
-const { status } = spawnSync(build('bench', process.arch), process.argv.slice(2), { stdio: 'inherit' });
+const [program, ...rest] = process.argv.slice(2);
+const { status } = spawnSync(build(program, process.arch), rest, { stdio: 'inherit' });
 process.exit(status ?? 1);

@@ -7,27 +7,24 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, buildAddon } from './program.mjs';
+import { build, buildAddon, folderOf, watched } from './program.mjs';
 import { requireTools } from './tools.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const [sanitizer, ...rest] = process.argv.slice(2);
-const flags = {
-  // A kernel has no vtable, and is compiled without what `vptr` reads.
-  address: '-fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all',
-  thread: '-fsanitize=thread',
-};
-const compiler = 'g++';
-const settings = {
-  CMAKE_BUILD_TYPE: 'Sanitize',
-  CMAKE_CXX_COMPILER: compiler,
-  CMAKE_CXX_FLAGS_SANITIZE: `-O1 -g -fno-omit-frame-pointer ${flags[sanitizer]}`,
-};
 
-requireTools(`test:${sanitizer === 'thread' ? 'tsan' : 'asan'}`, { [compiler]: 'g++', cmake: 'cmake' });
-run('pool and batches', build('threads', sanitizer, settings), []);
-if (sanitizer === 'address') {
-  const hashes = build('hashes', sanitizer, settings);
+if (sanitizer === 'thread') {
+  requireTools('test:tsan', { 'g++': 'g++', cmake: 'cmake' });
+  const settings = {
+    CMAKE_BUILD_TYPE: 'Sanitize',
+    CMAKE_CXX_COMPILER: 'g++',
+    CMAKE_CXX_FLAGS_SANITIZE: '-O1 -g -fsanitize=thread',
+  };
+  run('pool and batches', build('threads', sanitizer, settings), []);
+} else {
+  requireTools('test:asan', { 'clang++': 'clang', cmake: 'cmake' });
+  run('pool and batches', build('threads', 'watched', watched), []);
+  const hashes = build('hashes', 'watched', watched);
   const { stdout } = spawnSync(hashes, [], { encoding: 'utf8' });
   for (const isa of stdout.trim().split('\n'))
     run(`kernels of ${isa}`, hashes, [isa], { stdio: ['ignore', 'ignore', 'inherit'] });
@@ -36,11 +33,12 @@ if (sanitizer === 'address') {
 
 /** vitest, and every process that it starts, loads the addon from where SIMD_SOFTMAX_PREBUILD says (node-gyp-build). */
 function testAddon() {
-  const folder = `${root}build-test/${sanitizer}/package`;
+  const folder = `${folderOf('watched')}/package`;
   const addon = `${folder}/build/Release/simd_softmax.node`;
   mkdirSync(dirname(addon), { recursive: true });
-  copyFileSync(buildAddon(sanitizer, settings), addon);
-  const { stdout } = spawnSync(compiler, ['-print-file-name=libasan.so'], { encoding: 'utf8' });
+  copyFileSync(buildAddon('watched', watched), addon);
+  const runtime = `libclang_rt.asan-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so`;
+  const { stdout } = spawnSync('clang++', [`-print-file-name=${runtime}`], { encoding: 'utf8' });
   const vitest = `${root}node_modules/vitest/vitest.mjs`;
   run('the Node suite', process.execPath, [vitest, 'run', ...rest], {
     env: {
