@@ -37,6 +37,7 @@ export default defineConfig([
     entry: ['lib/cli.ts'],
     format: ['esm'],
     target: 'node20',
+    minifyWhitespace: true, // half of it is others' code
     noExternal: ['cli-progress', 'commander', 'csv-parse', 'csv-stringify', 'string-width', 'tinyglobby'],
     splitting: false,
     silent: true,

@@ -29,23 +29,24 @@ struct Block {
 using F32 = Block<f32r, float>;
 using F64 = Block<f64r, double>;
 
-#define LIFT1(name)                                                            \
-  template <class R, class T>                                                  \
-  INLINE Block<R, T> name(Block<R, T> a) {                                     \
-    for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i]); \
-    return a;                                                                  \
+#define LIFT1(name)                                                                                    \
+  template <class R, class T>                                                                          \
+  INLINE Block<R, T> name(Block<R, T> a) {                                                             \
+    _Pragma("GCC unroll 4") for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i]); \
+    return a;                                                                                          \
   }
-#define LIFT2(name)                                                                    \
-  template <class R, class T>                                                          \
-  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b) {                              \
-    for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i], b.r[i]); \
-    return a;                                                                          \
+#define LIFT2(name)                                                                                            \
+  template <class R, class T>                                                                                  \
+  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b) {                                                      \
+    _Pragma("GCC unroll 4") for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i], b.r[i]); \
+    return a;                                                                                                  \
   }
-#define LIFT3(name)                                                                            \
-  template <class R, class T>                                                                  \
-  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b, Block<R, T> c) {                       \
-    for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i], b.r[i], c.r[i]); \
-    return a;                                                                                  \
+#define LIFT3(name)                                                                      \
+  template <class R, class T>                                                            \
+  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b, Block<R, T> c) {                 \
+    _Pragma("GCC unroll 4") for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = \
+        name(a.r[i], b.r[i], c.r[i]);                                                    \
+    return a;                                                                            \
   }
 
 LIFT2(add)
@@ -68,6 +69,7 @@ LIFT1(pow2)  // 2^k from k in the low mantissa bits; see exp.h
 template <class V>
 INLINE V splat(typename V::Scalar value) {
   V v;
+#pragma GCC unroll 4
   for (size_t i = 0; i < V::registers; i++) v.r[i] = splat_register(value);
   return v;
 }
@@ -82,18 +84,21 @@ INLINE T first_lane(Block<R, T> v) {
 template <class V>
 INLINE V load(const typename V::Scalar* p) {
   V v;
+#pragma GCC unroll 4
   for (size_t i = 0; i < V::registers; i++) v.r[i] = load_register(p + i * V::per_register);
   return v;
 }
 
 template <class R, class T>
 INLINE void store(T* p, Block<R, T> v) {
+#pragma GCC unroll 4
   for (size_t i = 0; i < v.registers; i++) store_register(p + i * v.per_register, v.r[i]);
 }
 
 // To a multiple of block_bytes, past the caches where the ISA can; to be followed by stream_fence().
 template <class R, class T>
 INLINE void stream(T* p, Block<R, T> v) {
+#pragma GCC unroll 4
   for (size_t i = 0; i < v.registers; i++) stream_register(p + i * v.per_register, v.r[i]);
 }
 
@@ -101,6 +106,7 @@ INLINE void stream(T* p, Block<R, T> v) {
 template <class V>
 INLINE V load_first(const typename V::Scalar* p, size_t count, typename V::Scalar fill) {
   V v;
+#pragma GCC unroll 4
   for (size_t i = 0; i < V::registers; i++) {
     const size_t at = i * V::per_register;
     const size_t left = count > at ? count - at : 0;
@@ -111,6 +117,7 @@ INLINE V load_first(const typename V::Scalar* p, size_t count, typename V::Scala
 
 template <class R, class T>
 INLINE void store_first(T* p, Block<R, T> v, size_t count) {
+#pragma GCC unroll 4
   for (size_t i = 0; i < v.registers; i++) {
     const size_t at = i * v.per_register;
     const size_t left = count > at ? count - at : 0;
@@ -125,25 +132,30 @@ INLINE void store_first(T* p, Block<R, T> v, size_t count) {
 // Eight floats as eight doubles, and back (rounded to nearest).
 INLINE F64 load_widened(const float* p) {
   F64 v;
+#pragma GCC unroll 4
   for (size_t i = 0; i < F64::registers; i++) v.r[i] = load_register_widened(p + i * F64::per_register);
   return v;
 }
 
 INLINE void store_narrowed(float* p, F64 v) {
+#pragma GCC unroll 4
   for (size_t i = 0; i < F64::registers; i++) store_register_narrowed(p + i * F64::per_register, v.r[i]);
 }
 
 // A block of floats as two of doubles, and back.
 INLINE void widen(F32 v, F64* wide) {
+#pragma GCC unroll 4
   for (size_t i = 0; i < F32::registers; i++) {
     f64r half[2];
     widen_register(v.r[i], half);
+#pragma GCC unroll 4
     for (size_t h = 0; h < 2; h++) wide[(2 * i + h) / F64::registers].r[(2 * i + h) % F64::registers] = half[h];
   }
 }
 
 INLINE F32 narrow(const F64* wide, F32) {
   F32 v;
+#pragma GCC unroll 4
   for (size_t i = 0; i < F32::registers; i++) {
     const size_t at = 2 * i, next = 2 * i + 1;
     v.r[i] = narrow_registers(wide[at / F64::registers].r[at % F64::registers],
@@ -159,6 +171,7 @@ INLINE F64 narrow(const F64* wide, F64) { return wide[0]; }
 template <class R, class T>
 INLINE uint32_t mask_greater(Block<R, T> a, Block<R, T> b) {
   uint32_t mask = 0;
+#pragma GCC unroll 4
   for (size_t i = 0; i < a.registers; i++) mask |= mask_greater(a.r[i], b.r[i]) << i * a.per_register;
   return mask;
 }
@@ -167,12 +180,14 @@ INLINE uint32_t mask_greater(Block<R, T> a, Block<R, T> b) {
 template <class R, class T>
 INLINE bool all_less(Block<R, T> a, Block<R, T> b) {
   bool all = true;
+#pragma GCC unroll 4
   for (size_t i = 0; i < a.registers; i++) all = all_less(a.r[i], b.r[i]) && all;
   return all;
 }
 
 // u = 2^k * m with m in [sqrt(1/2), sqrt(2)), for normal u > 0.
 INLINE void split_exponent(F64 u, F64& k, F64& m) {
+#pragma GCC unroll 4
   for (size_t i = 0; i < F64::registers; i++) split_exponent(u.r[i], k.r[i], m.r[i]);
 }
 
@@ -212,6 +227,7 @@ constexpr size_t panel_columns = 16 / sizeof(typename V::Scalar);
 
 template <class V>
 INLINE void load_panel(const typename V::Scalar* base, size_t stride, size_t rows, V* column) {
+#pragma GCC unroll 4
   for (size_t i = 0; i < V::registers; i++) {
     typename V::Register c[panel_columns<V>];
     const size_t at = i * V::per_register;
@@ -221,14 +237,17 @@ INLINE void load_panel(const typename V::Scalar* base, size_t stride, size_t row
       load_panel_registers(
           [=](size_t row) INLINE_LAMBDA { return base + (at + row < rows ? at + row : rows - 1) * stride; }, c);
     }
+#pragma GCC unroll 4
     for (size_t j = 0; j < panel_columns<V>; j++) column[j].r[i] = c[j];
   }
 }
 
 template <class V>
 INLINE void store_panel(typename V::Scalar* base, size_t stride, size_t rows, const V* column) {
+#pragma GCC unroll 4
   for (size_t i = 0; i < V::registers; i++) {
     typename V::Register c[panel_columns<V>];
+#pragma GCC unroll 4
     for (size_t j = 0; j < panel_columns<V>; j++) c[j] = column[j].r[i];
     const size_t at = i * V::per_register;
     if (rows == V::lanes) {

@@ -44,10 +44,7 @@ struct FewClassSolver {
  private:
   // Groups that go through each step together: the latencies of one hide behind the others. (Of a row alone in its lane
   // the steps wait for each other some 150 cycles, in which two classes keep the ports busy for 30.)
-  template <size_t N>
-  static constexpr size_t together = N >= 8   ? 1
-                                     : N >= 4 ? 4
-                                              : 8;
+  static constexpr size_t together(size_t classes) { return classes >= 8 ? 1 : classes >= 4 ? 4 : 8; }
 
   // All whole groups of rows of p.length <= N classes; the first row that is left.
   template <size_t N>
@@ -56,28 +53,28 @@ struct FewClassSolver {
       if (p.length < N) return solve_groups<N - 1>(begin, end);
     }
     // A panel reads 16 bytes of each row: another row has to follow where that is too much.
-    constexpr size_t more = N < P, rows_together = together<N> * L;
+    constexpr size_t more = N < P, most = together(N);
     while (begin + L + more <= end) {
-      if (together < N >> 1 && begin + rows_together + more <= end && solve_together<N, together<N>>(begin)) {
-        begin += rows_together;
-        continue;
+      const size_t whole = (end - begin - more) / L, groups = whole < most ? whole : most;
+      const bool solved = solve_together<N>(begin, groups);
+      for (size_t row = begin; !solved && row < begin + groups * L; row += L) {
+        if (groups > 1 && solve_together<N>(row, 1)) continue;
+        for (size_t r = row; r < row + L; r++) rows.solve(r);
       }
-      if (!solve_together<N, 1>(begin)) {
-        for (size_t r = begin; r < begin + L; r++) rows.solve(r);
-      }
-      begin += L;
+      begin += groups * L;
     }
     return begin;
   }
 
   // False, with nothing written, where a row needs more care (NaN, infinities, huge logits).
-  template <size_t N, size_t groups>
-  INLINE bool solve_together(size_t row) const {
+  template <size_t N>
+  __attribute__((noinline)) bool solve_together(size_t row, size_t groups) const {
     using E = ExpTraits<V>;
     const T* x = static_cast<const T*>(p.x) + row * N;
     T* y = static_cast<T*>(p.out) + row * N;
-    V v[groups][N], hi[groups], lo[groups], sum[groups], rest[groups], largest[groups];
-    LaneShift<V> shift[groups];
+    constexpr size_t most = together(N);
+    V v[most][N], hi[most], lo[most], sum[most], rest[most], largest[most];
+    LaneShift<V> shift[most];
     const T bias = bias_for<V>(N);
     bool sound = true;
     for (size_t g = 0; g < groups; g++) {
@@ -89,7 +86,7 @@ struct FewClassSolver {
       sound = sound && shift[g].reducible;
     }
     if (!sound) return false;
-    Reduced<V> reduced[groups][N];
+    Reduced<V> reduced[most][N];
     for (size_t g = 0; g < groups; g++) {
       const Exp<V, false> exp(rows.scale, shift[g].magic, shift[g].lower);
 #pragma GCC unroll 16
@@ -147,6 +144,7 @@ struct FewClassSolver {
     constexpr size_t at = N >= P && i + P > N ? N - P : i;
     V column[P];
     load_panel(x + at, N, L, column);
+#pragma GCC unroll 4
     for (size_t j = 0; j < P && at + j < N; j++) v[at + j] = column[j];
     if constexpr (i + P < N) load_panels<N, i + P>(x, v);
   }
@@ -154,6 +152,7 @@ struct FewClassSolver {
   static INLINE void store_panels(T* y, const V* v) {
     constexpr size_t at = N >= P && i + P > N ? N - P : i;
     V column[P];
+#pragma GCC unroll 4
     for (size_t j = 0; j < P; j++) column[j] = v[at + j < N ? at + j : 0];
     if constexpr (N >= P) {
       store_panel(y + at, N, L, column);
@@ -166,8 +165,10 @@ struct FewClassSolver {
   // 16 bytes of each row, of which what is too much is overwritten by the row after it.
   template <size_t N>
   static INLINE void store_narrow_panel(T* y, const V* column) {
+#pragma GCC unroll 4
     for (size_t i = 0; i < V::registers; i++) {
       typename V::Register c[P];
+#pragma GCC unroll 4
       for (size_t j = 0; j < P; j++) c[j] = column[j].r[i];
       const size_t at = i * V::per_register;
       store_panel_registers(
@@ -184,10 +185,13 @@ struct FewClassSolver {
   template <size_t N>
   INLINE void load_rows(const T* x, V* v) const {
     if constexpr (N == P) {
+#pragma GCC unroll 4
       for (size_t i = 0; i < V::registers; i++) {
         typename V::Register c[P];
+#pragma GCC unroll 4
         for (size_t j = 0; j < P; j++) c[j] = load_register(x + (i * P + j) * V::per_register);
         transpose_quarters(c);
+#pragma GCC unroll 4
         for (size_t j = 0; j < P; j++) v[j].r[i] = c[j];
       }
     } else {
@@ -198,10 +202,13 @@ struct FewClassSolver {
   template <size_t N>
   INLINE void store_rows(T* y, const V* v) const {
     if constexpr (N == P) {
+#pragma GCC unroll 4
       for (size_t i = 0; i < V::registers; i++) {
         typename V::Register c[P];
+#pragma GCC unroll 4
         for (size_t j = 0; j < P; j++) c[j] = v[j].r[i];
         transpose_quarters(c);
+#pragma GCC unroll 4
         for (size_t j = 0; j < P; j++) store_register(y + (i * P + j) * V::per_register, c[j]);
       }
     } else {

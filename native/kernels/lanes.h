@@ -49,9 +49,11 @@ struct TermSums {
     F64 wide[W][V::lanes], part[W], left[W];
     for (size_t i = 0; i < live; i++) {
       widen(get(i).taken(bias), part);
+#pragma GCC unroll 4
       for (size_t w = 0; w < W; w++) wide[w][i] = part[w];
     }
     widen(this->left(), left);
+#pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) total[w].hi = tree<V::lanes>(wide[w], live), total[w].lo = left[w];
   }
 };
@@ -71,6 +73,7 @@ struct RestSums<F32> {
   }
   INLINE void total(size_t n, Wide<F64>* sum) {
     const size_t live = n < F32::lanes ? n : F32::lanes;
+#pragma GCC unroll 4
     for (size_t w = 0; w < 2; w++) sum[w].hi = tree<F32::lanes>(partial[w], live), sum[w].lo = splat<F64>(0);
   }
 };
@@ -328,6 +331,7 @@ struct LaneSolver {
       Wide<F64> sum[W];
       sums.total(sum);
       F64 whole[W], left[W];
+#pragma GCC unroll 4
       for (size_t w = 0; w < W; w++) whole[w] = sum[w].hi, left[w] = sum[w].lo;
       g.taken = narrow(whole, V()), g.rest = narrow(left, V());
       factor(sum, g.hi, g.lo);
@@ -369,6 +373,7 @@ struct LaneSolver {
     widen(g.count_of_max, count);
     widen(g.max, max);
     widen(g.shift.top, top);
+#pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) {
       g.solvable = g.solvable && all_less(g.sum[w].hi, splat<F64>(__builtin_inf()));
       g.log_sum[w] = log_of_sum(g.sum[w], count[w], term_of_max<V>(max[w], top[w], rows.scale64));
@@ -392,6 +397,7 @@ struct LaneSolver {
   INLINE void take_logarithms(Group& g) const {
     F64 max[W];
     widen(g.max, max);
+#pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) {
       const LogProbability<T> log_of(max[w], g.log_sum[w], p.temperature, rows.scale64);
       T* x = g.x + w * F64::lanes;
@@ -443,6 +449,7 @@ struct LaneSolver {
     const auto put = [&](size_t i, size_t columns) INLINE_LAMBDA {
       V column[P];
       load_panel(x + i, width, count, column);
+#pragma GCC unroll 4
       for (size_t j = 0; j < P; j++) {
         if (j == columns) break;
         store(blocks + (i + j) * L, column[j]);
@@ -466,6 +473,7 @@ struct LaneSolver {
     const V hi = group[0].hi, lo = group[0].lo;
     const auto put = [&](size_t i, size_t columns) INLINE_LAMBDA {
       V column[P];
+#pragma GCC unroll 4
       for (size_t j = 0; j < P; j++) {
         column[j] = load<V>(blocks + (j < columns ? i + j : 0) * L);
         if (scales) column[j] = scaled(column[j], hi, lo);

@@ -159,6 +159,7 @@ INLINE void transpose_quarters(f32r* c) {
 }
 template <class Row>
 INLINE void load_panel_registers(Row row, f32r* c) {
+#pragma GCC unroll 4
   for (int j = 0; j < 4; j++) {
     c[j] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row(j))), _mm_loadu_ps(row(4 + j)), 1);
   }
@@ -167,7 +168,9 @@ INLINE void load_panel_registers(Row row, f32r* c) {
 template <class Put>
 INLINE void store_panel_registers(Put put, f32r* c) {
   transpose_quarters(c);
+#pragma GCC unroll 4
   for (int j = 0; j < 4; j++) put(j, _mm256_castps256_ps128(c[j]));
+#pragma GCC unroll 4
   for (int j = 0; j < 4; j++) put(4 + j, _mm256_extractf128_ps(c[j], 1));
 }
 INLINE void store_quarter(float* p, __m128 v) { _mm_storeu_ps(p, v); }
@@ -179,6 +182,7 @@ INLINE void transpose_quarters(f64r* c) {
 }
 template <class Row>
 INLINE void load_panel_registers(Row row, f64r* c) {
+#pragma GCC unroll 4
   for (int j = 0; j < 2; j++) {
     c[j] = _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(row(j))), _mm_loadu_pd(row(2 + j)), 1);
   }
@@ -187,7 +191,9 @@ INLINE void load_panel_registers(Row row, f64r* c) {
 template <class Put>
 INLINE void store_panel_registers(Put put, f64r* c) {
   transpose_quarters(c);
+#pragma GCC unroll 4
   for (int j = 0; j < 2; j++) put(j, _mm256_castpd256_pd128(c[j]));
+#pragma GCC unroll 4
   for (int j = 0; j < 2; j++) put(2 + j, _mm256_extractf128_pd(c[j], 1));
 }
 INLINE void store_quarter(double* p, __m128d v) { _mm_storeu_pd(p, v); }

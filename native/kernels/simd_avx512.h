@@ -128,6 +128,7 @@ INLINE void transpose_quarters(f32r* c) {
 }
 template <class Row>
 INLINE void load_panel_registers(Row row, f32r* c) {
+#pragma GCC unroll 4
   for (int j = 0; j < 4; j++) {
     c[j] = _mm512_castps128_ps512(_mm_loadu_ps(row(j)));
     c[j] = _mm512_insertf32x4(c[j], _mm_loadu_ps(row(4 + j)), 1);
@@ -139,9 +140,13 @@ INLINE void load_panel_registers(Row row, f32r* c) {
 template <class Put>
 INLINE void store_panel_registers(Put put, f32r* c) {
   transpose_quarters(c);
+#pragma GCC unroll 4
   for (int j = 0; j < 4; j++) put(j, _mm512_castps512_ps128(c[j]));
+#pragma GCC unroll 4
   for (int j = 0; j < 4; j++) put(4 + j, _mm512_extractf32x4_ps(c[j], 1));
+#pragma GCC unroll 4
   for (int j = 0; j < 4; j++) put(8 + j, _mm512_extractf32x4_ps(c[j], 2));
+#pragma GCC unroll 4
   for (int j = 0; j < 4; j++) put(12 + j, _mm512_extractf32x4_ps(c[j], 3));
 }
 INLINE void store_quarter(float* p, __m128 v) { _mm_storeu_ps(p, v); }
@@ -153,6 +158,7 @@ INLINE void transpose_quarters(f64r* c) {
 }
 template <class Row>
 INLINE void load_panel_registers(Row row, f64r* c) {
+#pragma GCC unroll 4
   for (int j = 0; j < 2; j++) {
     c[j] = _mm512_castpd128_pd512(_mm_loadu_pd(row(j)));
     c[j] = _mm512_insertf64x2(c[j], _mm_loadu_pd(row(2 + j)), 1);
@@ -164,9 +170,13 @@ INLINE void load_panel_registers(Row row, f64r* c) {
 template <class Put>
 INLINE void store_panel_registers(Put put, f64r* c) {
   transpose_quarters(c);
+#pragma GCC unroll 4
   for (int j = 0; j < 2; j++) put(j, _mm512_castpd512_pd128(c[j]));
+#pragma GCC unroll 4
   for (int j = 0; j < 2; j++) put(2 + j, _mm512_extractf64x2_pd(c[j], 1));
+#pragma GCC unroll 4
   for (int j = 0; j < 2; j++) put(4 + j, _mm512_extractf64x2_pd(c[j], 2));
+#pragma GCC unroll 4
   for (int j = 0; j < 2; j++) put(6 + j, _mm512_extractf64x2_pd(c[j], 3));
 }
 INLINE void store_quarter(double* p, __m128d v) { _mm_storeu_pd(p, v); }

@@ -148,12 +148,14 @@ INLINE void transpose_quarters(f32r* c) {
 }
 template <class Row>
 INLINE void load_panel_registers(Row row, f32r* c) {
+#pragma GCC unroll 4
   for (int j = 0; j < 4; j++) c[j] = vld1q_f32(row(j));
   transpose_quarters(c);
 }
 template <class Put>
 INLINE void store_panel_registers(Put put, f32r* c) {
   transpose_quarters(c);
+#pragma GCC unroll 4
   for (int j = 0; j < 4; j++) put(j, c[j]);
 }
 INLINE void store_quarter(float* p, f32r v) { vst1q_f32(p, v); }
@@ -165,12 +167,14 @@ INLINE void transpose_quarters(f64r* c) {
 }
 template <class Row>
 INLINE void load_panel_registers(Row row, f64r* c) {
+#pragma GCC unroll 4
   for (int j = 0; j < 2; j++) c[j] = vld1q_f64(row(j));
   transpose_quarters(c);
 }
 template <class Put>
 INLINE void store_panel_registers(Put put, f64r* c) {
   transpose_quarters(c);
+#pragma GCC unroll 4
   for (int j = 0; j < 2; j++) put(j, c[j]);
 }
 INLINE void store_quarter(double* p, f64r v) { vst1q_f64(p, v); }

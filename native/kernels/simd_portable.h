@@ -9,6 +9,8 @@
 
 #define INLINE inline __attribute__((always_inline))
 
+#define SUMS_INLINE __attribute__((noinline))
+
 namespace {
 
 typedef float f32r __attribute__((vector_size(16)));
@@ -181,16 +183,19 @@ INLINE double reduce_max(const f64r* r) {
 // Four rows of four neighbouring columns as four column registers, and back; see block.h.
 INLINE void transpose_quarters(f32r* c) {
   const f32r r[4] = {c[0], c[1], c[2], c[3]};
+#pragma GCC unroll 4
   for (int j = 0; j < 4; j++) c[j] = f32r{r[0][j], r[1][j], r[2][j], r[3][j]};
 }
 template <class Row>
 INLINE void load_panel_registers(Row row, f32r* c) {
+#pragma GCC unroll 4
   for (int j = 0; j < 4; j++) c[j] = load_register(row(j));
   transpose_quarters(c);
 }
 template <class Put>
 INLINE void store_panel_registers(Put put, f32r* c) {
   transpose_quarters(c);
+#pragma GCC unroll 4
   for (int j = 0; j < 4; j++) put(j, c[j]);
 }
 INLINE void store_quarter(float* p, f32r v) { store_register(p, v); }
@@ -201,12 +206,14 @@ INLINE void transpose_quarters(f64r* c) {
 }
 template <class Row>
 INLINE void load_panel_registers(Row row, f64r* c) {
+#pragma GCC unroll 4
   for (int j = 0; j < 2; j++) c[j] = load_register(row(j));
   transpose_quarters(c);
 }
 template <class Put>
 INLINE void store_panel_registers(Put put, f64r* c) {
   transpose_quarters(c);
+#pragma GCC unroll 4
   for (int j = 0; j < 2; j++) put(j, c[j]);
 }
 INLINE void store_quarter(double* p, f64r v) { store_register(p, v); }
