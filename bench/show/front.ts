@@ -22,6 +22,7 @@ const COLUMNS = [
 const ROWS = new Map([
   ['shapes: softmax 1024×4', '1024×4'],
   ['shapes: softmax 100000×10', '100000×10'],
+  ['shapes: softmax 32768×32', '32768×32'],
   ['shapes: softmax 1024×128', '1024×128'],
   ['shapes: softmax 4096×1000', '4096×1000'],
   ['shapes: softmax 1×128256', '1×128256'],
