@@ -49,11 +49,12 @@ function front(results: Results, folder: string): string {
     const one = cases.get(id);
     return one ? [[title, ...columns.map(({ name }) => cell(one, name))]] : [];
   });
+  const ours = contenders.find(({ name }) => name === REFERENCE)?.version;
   const align = ['l', ...columns.map(() => 'r')];
   return [
     picture('classes', 'Time per logit against the number of classes, a line per library', folder),
     markdownTable([['rows×classes', ...columns.map(({ head }) => head)], ...rows], { align }),
-    `Nanoseconds per logit, and the largest error in units in the last place (ULP); float32, logits within ±10, on one thread but in the second column. ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${date.slice(0, 10)}: \`npm run bench -- --write\`, of which [bench/RESULTS.md](${folder}/RESULTS.md) has every shape, every contender and the spread.`,
+    `Nanoseconds per logit, and the largest error in units in the last place (ULP); float32, logits within ±10, on one thread but in the second column. ${REFERENCE} ${ours} on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${date.slice(0, 10)}: \`npm run bench -- --write\`, of which [bench/RESULTS.md](${folder}/RESULTS.md) has every shape, every contender and the spread.`,
   ].join('\n\n');
 }
 
