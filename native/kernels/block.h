@@ -200,7 +200,8 @@ INLINE double div(double a, double b) { return a / b; }
 INLINE double fms(double a, double b, double c) { return fma(a, b, -c); }
 INLINE double max_number(double a, double b) { return a > b ? a : b; }
 INLINE void split_exponent(double u, double& k, double& m) {
-  const int64_t bits = __builtin_bit_cast(int64_t, u) + (one_bits - half_root_bits);
+  const int64_t bits =
+      int64_t(__builtin_bit_cast(uint64_t, u) + uint64_t(one_bits - half_root_bits));  // of NaN too
   k = double((bits >> 52) - 1023);
   m = __builtin_bit_cast(double, (bits & mantissa_bits) + half_root_bits);
 }
