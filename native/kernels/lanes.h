@@ -64,7 +64,6 @@ struct RestSums;
 template <>
 struct RestSums<F32> {
   using Partial = RestSum<F32>;
-  static constexpr size_t run = Partial::run * F32::lanes;
   F64 partial[2][F32::lanes];  // of rows 0 to 7, and 8 to 15
 
   INLINE void put(size_t i, Partial s) {
@@ -81,7 +80,6 @@ struct RestSums<F32> {
 template <>
 struct RestSums<F64> {
   using Partial = RestSum<F64>;
-  static constexpr size_t run = Partial::run * F64::lanes;
   F64 partial[F64::lanes], error[F64::lanes];
 
   INLINE void put(size_t i, const Partial& s) { partial[i] = s.sum, error[i] = s.error; }
@@ -294,8 +292,8 @@ struct LaneSolver {
       store(x, e.value());
       largest = max_number(e.value(), largest);
     };
-    if (n <=
-        few_classes) {  // in the first cache: a partial sum at a time, in registers, of what was reduced before
+    // In the first cache: a partial sum at a time, in registers, of what was reduced before.
+    if (n <= few_classes) {
       alignas(64) T t[few_classes * L];
       for (size_t c = 0; c < n; c++) {
         const Reduced<V> reduced = exp.reduce(load<V>(x + c * step));
@@ -314,7 +312,7 @@ struct LaneSolver {
       for (size_t c = 0; c < n; c += L) {
         const size_t count = n - c < L ? n - c : L;
         for (size_t i = 0; i < count; i++, x += step) {
-          // As in sum_terms: the next one is reduced meanwhile. (The last one's next is itself.)
+          // The next one is reduced meanwhile (see each_term). The last one's next is itself.
           const Reduced<V> next = exp.reduce(load<V>(c + i + 1 < n ? x + step : x));
           TermSum<V> partial = sums.get(i);
           add(partial, reduced, x);
