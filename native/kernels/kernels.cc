@@ -9,6 +9,20 @@
 
 namespace {
 
+// A row or two of a block each, for which setting anything up would take as long as they do.
+template <class V>
+bool solve_blocks(const Problem& p, size_t begin, size_t end) {
+  using T = typename V::Scalar;
+  if (p.op != Op::softmax || p.length > V::lanes) return false;
+  const Scale<V> scale = scale_of<V>(p.temperature);
+  const T* x = static_cast<const T*>(p.x);
+  T* y = static_cast<T*>(p.out);
+  for (size_t r = begin; r < end; r++) {
+    if (!softmax_block<V>(scale, x + r * p.length, p.length, y + r * p.length)) RowSolver<V>(p).solve(r);
+  }
+  return true;
+}
+
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
   if (p.op == Op::crossEntropy) return CrossEntropySolver<V>(p).solve(begin, end);
@@ -18,7 +32,10 @@ void solve(const Problem& p, size_t begin, size_t end) {
   const bool few = end - begin <= V::lanes / 8 && p.inner == 1;
   if (!few && FewClassSolver<V>::suits(p)) return FewClassSolver<V>(p).solve(begin, end);
   if (!few && LaneSolver<V>::suits(p)) return LaneSolver<V>(p).solve(begin, end);
-  if (ShortRowSolver<V>::suits(p)) return ShortRowSolver<V>(p).solve(begin, end);
+  if (ShortRowSolver<V>::suits(p)) {
+    if (few && solve_blocks<V>(p, begin, end)) return;
+    return ShortRowSolver<V>(p).solve(begin, end);
+  }
   const RowSolver<V> rows(p);
   for (size_t r = begin; r < end; r++) rows.solve(r);
 }

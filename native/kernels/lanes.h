@@ -106,7 +106,7 @@ INLINE void copy_few(T* to, const T* from, size_t count) {
   }
 }
 
-// The rows, as bits, whose sum is the term of their maximum and nothing else; see RowSolver::is_single. `largest` is
+// The rows, as bits, whose sum is the term of their maximum and nothing else; see is_single. `largest` is
 // that term, rounded.
 INLINE uint32_t alone_in_sum(F32 sum, F32 rest, F32 largest, const LaneShift<F32>& shift, const Scale<F32>& scale,
                              float bias) {

@@ -65,6 +65,53 @@ INLINE void make_one(float* y, size_t n, size_t stride) {
 }
 INLINE void make_one(double*, size_t, size_t) {}  // double terms are summed as they are stored
 
+// Whether a sum holds one term, that of the maximum, and nothing else of any weight.
+template <class V>
+bool is_single(const Scale<V>& scale, double sum, double rest, double max, size_t classes) {
+  using T = typename V::Scalar;
+  constexpr double unit_term = ExpTraits<V>::factor * power_of_two(int(ExpTraits<V>::offset));
+  if (sizeof(T) == 8 || sum > 1.43 * unit_term) return false;  // the largest term is within 2^0.508 of 1
+  const Shift<T> shift = shift_for<V>(T(max), scale);
+  const V x = splat<V>(T(max));
+  const T bias = bias_for<V>(classes);
+  TermSum<V> one(bias);
+  one.add_term(shift.moved ? Exp<V, true>(scale, shift).term(x) : Exp<V, false>(scale, shift).term(x));
+  return T(sum) == first_lane(one.taken(bias)) && T(rest) == first_lane(one.rest);
+}
+
+// Where to load a block of `n` ones, then zeros.
+template <class V>
+INLINE const typename V::Scalar* ones_before(size_t n) {
+  static constexpr typename V::Scalar ones[2 * 16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  static_assert(V::lanes <= 16, "a block of ones");
+  return ones + 16 - n;
+}
+
+// A row of one block, from registers to registers: a call for one such row waits for each step of this. False, with
+// nothing written, where the row needs more care (NaN, infinities, huge logits).
+template <class V, class T>
+__attribute__((noinline)) bool softmax_block(const Scale<V>& scale, const T* x, size_t n, T* y) {
+  if (scale.extreme || n == 0) return false;
+  const V v = n == V::lanes ? load<V>(x) : load_first<V>(x, n, T(-infinity));
+  const LaneShift<V> shift(splat<V>(reduce_max(v.r)), scale, ExpTraits<V>::vanish);
+  if (!shift.reducible) return false;
+  const T bias = bias_for<V>(n);
+  TermSum<V> lanes(bias);
+  Term<V> e = Exp<V, false>(scale, shift.magic, shift.lower).term(v);
+  // Lanes without a class are 0 from here on. (Zen 4 takes 20 ns for a product that vanishes, as theirs would.)
+  e.t = mul(e.t, load<V>(ones_before<V>(n)));
+  lanes.add_term(e);
+  const T sum = reduce_add(lanes.taken(bias).r), rest = reduce_add(lanes.rest.r);  // exact; see exact_terms
+  if (sum != sum) return false;
+  V hi, lo;
+  invert<V>(splat<V>(sum), splat<V>(rest), hi, lo);
+  const V result = scaled(e.value(), hi, lo);
+  n == V::lanes ? store(y, result) : store_first(y, result, n);
+  const bool may_be_single = mask_greater(result, splat<V>(T(1 - 0x1p-20))) != 0;
+  if (may_be_single && is_single<V>(scale, sum, rest, double(first_lane(shift.max)), n)) make_one(y, n, 1);
+  return true;
+}
+
 template <class V>
 struct RowSolver {
   using T = typename V::Scalar;
@@ -72,7 +119,6 @@ struct RowSolver {
   const Scale<V> scale;
   const Scale<F64> scale64;
   const Measurer<V> measurer;
-  static constexpr double unit_term = ExpTraits<V>::factor * power_of_two(int(ExpTraits<V>::offset));
 
   explicit RowSolver(const Problem& p)
       : p(p),
@@ -94,11 +140,11 @@ struct RowSolver {
     if (p.logNormalizer) return softmaxUnder(row, out, p.logNormalizer[p.logNormalizerShared ? 0 : r]);
     if (row.direct<T>() && out.direct<T>() && row.length <= segment_length) {
       T* y = out.place<T>(0, nullptr);
-      if (row.length <= V::lanes && softmaxBlock(row.fetch<T>(0, row.length, nullptr), row.length, y)) return;
+      if (row.length <= V::lanes && softmax_block<V>(scale, row.fetch<T>(0, row.length, nullptr), row.length, y)) return;
       const Measure m = measurer.plain(row.fetch<T>(0, row.length, nullptr), row.length, nullptr, row.length, y);
       if (!finite(m)) return (void)settle(row, out, 0, row.length, m, 0);
       normalize<V>(y, row.length, 1, factor_of<V>(m));
-      if (is_single(m.sum, m.sum_lo, m.max, row.length)) make_one(y, row.length, 1);
+      if (is_single<V>(scale, m.sum, m.sum_lo, m.max, row.length)) make_one(y, row.length, 1);
       return;
     }
     // Terms wait in the output for the sum, unless the row is too long; then they are worked out twice, as they are in
@@ -113,42 +159,9 @@ struct RowSolver {
     polish(row.length, out, 0, row.length, m);
   }
 
-  // A row of one block, from registers to registers: a call for one such row waits for each step of this. False, with
-  // nothing written, where the row needs more care (NaN, infinities, huge logits).
-  bool softmaxBlock(const T* x, size_t n, T* y) const {
-    if (scale.extreme || n == 0) return false;
-    const V v = n == V::lanes ? load<V>(x) : load_first<V>(x, n, T(-infinity));
-    const LaneShift<V> shift(splat<V>(reduce_max(v.r)), scale, ExpTraits<V>::vanish);
-    if (!shift.reducible) return false;
-    const T bias = bias_for<V>(n);
-    TermSum<V> lanes(bias);
-    const Term<V> e = Exp<V, false>(scale, shift.magic, shift.lower).term(v);
-    lanes.add_term(e);
-    const T sum = reduce_add(lanes.taken(bias).r), rest = reduce_add(lanes.rest.r);  // exact; see exact_terms
-    if (sum != sum) return false;
-    V hi, lo;
-    invert<V>(splat<V>(sum), splat<V>(rest), hi, lo);
-    const V result = scaled(e.value(), hi, lo);
-    n == V::lanes ? store(y, result) : store_first(y, result, n);
-    const bool may_be_single = mask_greater(result, splat<V>(T(1 - 0x1p-20))) != 0;
-    if (may_be_single && is_single(sum, rest, double(first_lane(shift.max)), n)) make_one(y, n, 1);
-    return true;
-  }
-
-  // Whether a sum holds one term, that of the maximum, and nothing else of any weight.
-  bool is_single(double sum, double rest, double max, size_t classes) const {
-    if (sizeof(T) == 8 || sum > 1.43 * unit_term) return false;  // the largest term is within 2^0.508 of 1
-    const Shift<T> shift = shift_for<V>(T(max), scale);
-    const V x = splat<V>(T(max));
-    const T bias = bias_for<V>(classes);
-    TermSum<V> one(bias);
-    one.add_term(shift.moved ? Exp<V, true>(scale, shift).term(x) : Exp<V, false>(scale, shift).term(x));
-    return T(sum) == first_lane(one.taken(bias)) && T(rest) == first_lane(one.rest);
-  }
-
   // Elements [from, to) of a row, written as probabilities.
   void polish(size_t classes, const Sink& out, size_t from, size_t to, const Measure& m) const {
-    if (out.type != Type::float32 || !is_single(m.sum, m.sum_lo, m.max, classes)) return;
+    if (out.type != Type::float32 || !is_single<V>(scale, m.sum, m.sum_lo, m.max, classes)) return;
     make_one(reinterpret_cast<T*>(out.data) + from * out.stride, to - from, out.stride);
   }
 

@@ -73,7 +73,7 @@ struct ShortRowSolver {
       for (size_t k = 0; k < count; k++) {
         if (sum[k] == sum[k]) {
           normalize<V>(y + k * n, n, 1, {hi[k], lo[k]});
-          if (rows.is_single(sum[k], sum_lo[k], max[k], n)) make_one(y + k * n, n, 1);
+          if (is_single<V>(rows.scale, sum[k], sum_lo[k], max[k], n)) make_one(y + k * n, n, 1);
         } else {
           for (size_t i = 0; i < n; i++) y[k * n + i] = T(__builtin_nan(""));
         }
