@@ -20,7 +20,7 @@ export interface Cannot {
 }
 
 export interface Answer {
-  /** Probabilities; losses for crossEntropy. */
+  /** Probabilities; losses for crossEntropy, or the gradient where it is asked for. */
   readonly values: ArrayLike<number>;
   /** Classes, for topK and sample. */
   readonly indices?: ArrayLike<number | bigint> | undefined;

@@ -2,7 +2,7 @@
 import type { InferenceSession, Tensor, TypedTensor } from 'onnxruntime-common';
 import { allocate, type Case, type Logits, layoutOf, targetsOf } from '../measure/case.js';
 import { type Contender, cannot, type Prepared } from './contender.js';
-import { drawRow } from './draw.js';
+import { drawRow, largestOf, lossesAndGradient } from './loops.js';
 import { onnxModel } from './onnx-model.js';
 
 interface Runtime {
@@ -14,78 +14,101 @@ interface Runtime {
   readonly isThreaded: boolean;
 }
 
-export function onnxruntime(runtime: Runtime): Contender {
+/** `thenLoops`: nothing but a Softmax, and loops in JavaScript over its output; else what the operators can do. */
+export function onnxruntime(runtime: Runtime, thenLoops = false): Contender {
   return {
     version: runtime.version,
     async prepare(of, logits) {
       if (of.threads > 1 && !runtime.isThreaded) return cannot('measured with one thread');
-      const session = await runtime.InferenceSession.create(onnxModel(of), {
+      if (of.gradient && !thenLoops) return cannot('has no gradient outside of training builds');
+      if (of.op === 'sample' && thenLoops) return cannot('it is what onnxruntime-node does');
+      const model = onnxModel(thenLoops ? { ...of, op: 'softmax' } : of);
+      const session = await runtime.InferenceSession.create(model, {
         executionProviders: runtime.isThreaded ? ['cpu'] : ['wasm'],
         intraOpNumThreads: of.threads,
         interOpNumThreads: 1,
         graphOptimizationLevel: 'all',
       });
-      return prepareWith(runtime, session, of, logits);
+      const feeds = { logits: tensor(runtime.Tensor, of, logits, of.shape) };
+      const close = () => void session.release();
+      if (of.op === 'topK' && !thenLoops) {
+        let latest: InferenceSession.OnnxValueMapType;
+        return {
+          run: async () => {
+            latest = await session.run(feeds);
+          },
+          answer: () => ({
+            values: dataOf(latest.probabilities),
+            indices: latest.indices.data as BigInt64Array,
+          }),
+          close,
+        };
+      }
+      const name = of.op === 'crossEntropy' && !thenLoops ? 'log' : 'probabilities';
+      const { elements } = layoutOf(of);
+      const fetches = runtime.writesInPlace
+        ? { [name]: tensor(runtime.Tensor, of, allocate(of.dtype, elements), of.shape) }
+        : undefined;
+      const solve = async () =>
+        dataOf((await (fetches ? session.run(feeds, fetches) : session.run(feeds)))[name]);
+      return { ...withLoops(of, solve, thenLoops), close };
     },
   };
 }
 
-function prepareWith(
-  { Tensor, writesInPlace }: Runtime,
-  session: InferenceSession,
-  of: Case,
-  logits: Logits,
-): Prepared {
+/** What is left to do with the output of the model. */
+function withLoops(of: Case, solve: () => Promise<Logits>, fromProbabilities: boolean): Prepared {
   const layout = layoutOf(of);
-  const feeds = { logits: tensor(Tensor, of, logits, of.shape) };
-  const close = () => void session.release();
-  let latest: InferenceSession.OnnxValueMapType;
-
-  if (of.op === 'topK') {
-    return {
-      run: async () => {
-        latest = await session.run(feeds);
-      },
-      answer: () => ({ values: dataOf(latest.probabilities), indices: latest.indices.data as BigInt64Array }),
-      close,
-    };
-  }
-  const name = of.op === 'crossEntropy' ? 'log' : 'probabilities';
-  const fetches = writesInPlace
-    ? { [name]: tensor(Tensor, of, allocate(of.dtype, layout.elements), of.shape) }
-    : undefined;
-  const solve = () => (fetches ? session.run(feeds, fetches) : session.run(feeds));
-
+  const { rows, classes } = layout;
   if (of.op === 'softmax') {
+    let latest: Logits;
     return {
       run: async () => {
         latest = await solve();
       },
-      answer: () => ({ values: dataOf(latest[name]) }),
-      close,
+      answer: () => ({ values: latest }),
     };
   }
-  const { rows, classes } = layout;
+  if (of.op === 'topK') {
+    const values = allocate(of.dtype, rows * of.k);
+    const indices = new Uint32Array(rows * of.k);
+    return {
+      run: async () => {
+        const probabilities = await solve();
+        for (let row = 0; row < rows; row++)
+          largestOf(probabilities, row * classes, classes, of.k, values, indices, row * of.k);
+      },
+      answer: () => ({ values, indices }),
+    };
+  }
   if (of.op === 'sample') {
     const indices = new Uint32Array(rows);
     return {
       run: async () => {
-        const probabilities = dataOf((await solve())[name]);
+        const probabilities = await solve();
         for (let row = 0; row < rows; row++) indices[row] = drawRow(probabilities, row * classes, classes, 1);
       },
       answer: () => ({ values: [], indices }),
-      close,
     };
   }
   const targets = targetsOf(layout);
   const losses = allocate(of.dtype, rows);
+  if (of.gradient) {
+    const gradient = allocate(of.dtype, layout.elements);
+    return {
+      run: async () => lossesAndGradient(await solve(), gradient, targets, losses),
+      answer: () => ({ values: gradient }),
+    };
+  }
   return {
     run: async () => {
-      const log = dataOf((await solve())[name]);
-      for (let row = 0; row < rows; row++) losses[row] = -log[row * classes + targets[row]];
+      const all = await solve();
+      for (let row = 0; row < rows; row++) {
+        const value = all[row * classes + targets[row]];
+        losses[row] = -(fromProbabilities ? Math.log(value) : value);
+      }
     },
     answer: () => ({ values: losses }),
-    close,
   };
 }
 

@@ -1,7 +1,7 @@
 /** The best loop that plain JavaScript over typed arrays allows with Math.exp: no allocation, one division a row. */
 import { allocate, type Logits, layoutOf, targetsOf } from '../measure/case.js';
 import type { Contender } from './contender.js';
-import { drawRow } from './draw.js';
+import { drawRow, largestOf, lossesAndGradient } from './loops.js';
 
 function maximum(logits: Logits, start: number, classes: number, stride: number): number {
   let max = -Infinity;
@@ -27,7 +27,7 @@ function sumOfExps(logits: Logits, start: number, classes: number, max: number):
   return sum;
 }
 
-/** The k largest by insertion into a short sorted list; the exponentials are summed, not stored. */
+/** The exponentials are summed, not stored. */
 function topKRow(
   logits: Logits,
   start: number,
@@ -37,18 +37,7 @@ function topKRow(
   indices: Uint32Array,
   at: number,
 ): void {
-  let found = 0;
-  for (let j = 0; j < classes; j++) {
-    const logit = logits[start + j];
-    if (found === k && logit <= probabilities[at + k - 1]) continue;
-    let place = found < k ? found++ : k - 1;
-    for (; place > 0 && probabilities[at + place - 1] < logit; place--) {
-      probabilities[at + place] = probabilities[at + place - 1];
-      indices[at + place] = indices[at + place - 1];
-    }
-    probabilities[at + place] = logit;
-    indices[at + place] = j;
-  }
+  largestOf(logits, start, classes, k, probabilities, indices, at);
   const max = probabilities[at];
   const scale = 1 / sumOfExps(logits, start, classes, max);
   for (let n = at; n < at + k; n++) probabilities[n] = Math.exp(probabilities[n] - max) * scale;
@@ -92,6 +81,16 @@ export async function open(): Promise<Contender> {
       if (of.op === 'crossEntropy') {
         const targets = targetsOf(layout);
         const losses = allocate(of.dtype, rows);
+        if (of.gradient) {
+          const gradient = allocate(of.dtype, layout.elements);
+          return {
+            run: () => {
+              for (let row = 0; row < rows; row++) softmaxRow(logits, gradient, row * classes, classes, 1);
+              lossesAndGradient(gradient, gradient, targets, losses);
+            },
+            answer: () => ({ values: gradient }),
+          };
+        }
         return {
           run: () => {
             for (let row = 0; row < rows; row++) {

@@ -56,6 +56,13 @@ export async function open({ allThreads = false, prepared = false }): Promise<Co
         };
       }
       const targets = targetsOf(layout);
+      if (of.gradient) {
+        const gradient = allocate(dtype, layout.elements);
+        return {
+          run: () => crossEntropy(logits, targets, { shape, gradient, threads }),
+          answer: () => ({ values: gradient }),
+        };
+      }
       const out = allocate(dtype, layout.rows);
       return {
         run: () => crossEntropy(logits, targets, { shape, reduction: 'none', out, threads }),

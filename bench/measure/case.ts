@@ -13,6 +13,8 @@ export interface Case {
   readonly threads: number;
   /** Classes that topK returns. */
   readonly k: number;
+  /** crossEntropy: the gradient of the mean loss is asked for too. */
+  readonly gradient: boolean;
 }
 
 export type Op = 'softmax' | 'topK' | 'sample' | 'crossEntropy';

@@ -13,6 +13,7 @@ function cases(group: Group, sketches: readonly Sketch[]): Case[] {
       range: 10,
       threads: 1,
       k: 0,
+      gradient: false,
       ...sketch,
     };
     return { id: idOf(group, full), group, ...full };
@@ -21,12 +22,13 @@ function cases(group: Group, sketches: readonly Sketch[]): Case[] {
 
 function idOf(
   group: Group,
-  { op, shape, axis, dtype, range, threads, k }: Omit<Case, 'id' | 'group'>,
+  { op, shape, axis, dtype, range, threads, k, gradient }: Omit<Case, 'id' | 'group'>,
 ): string {
   const parts = [`${group}: ${op} ${shape.join('×')}`];
   if (axis !== shape.length - 1) parts.push(`axis ${axis}`);
   if (dtype !== 'float32') parts.push(dtype);
   if (k > 0) parts.push(`k=${k}`);
+  if (gradient) parts.push('gradient');
   if (range !== 10) parts.push(`±${range}`);
   if (group === 'threads') parts.push(`${threads} ${threads === 1 ? 'thread' : 'threads'}`);
   return parts.join(', ');
@@ -75,6 +77,7 @@ export function fullRun(): Case[] {
       { op: 'topK', shape: [32, 128_256], k: 5 },
       { op: 'sample', shape: [32, 128_256] },
       { op: 'crossEntropy', shape: [32, 128_256] },
+      { op: 'crossEntropy', shape: [32, 128_256], gradient: true },
     ]),
     ...cases(
       'calls',

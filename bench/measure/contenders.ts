@@ -64,6 +64,7 @@ function peers(): ContenderSpec[] {
   });
   return [
     spec('onnxruntime-node', 'peer', 'onnxruntime-node.ts'),
+    spec('onnxruntime-node, loops', 'peer', 'onnxruntime-node.ts', ['family'], { thenLoops: true }),
     spec('onnxruntime-web', 'peer', 'onnxruntime-web.ts', [...SOFTMAX, 'family']),
     spec('tfjs wasm', 'peer', 'tfjs.ts', SOFTMAX, { backend: 'wasm' }),
     spec('tfjs cpu', 'peer', 'tfjs.ts', TABLES, { backend: 'cpu' }),

@@ -51,7 +51,7 @@ export class Judge {
       case 'topK':
         return this.topK(answer);
       case 'crossEntropy':
-        return this.losses(answer.values);
+        return this.of.gradient ? this.gradient(answer.values) : this.losses(answer.values);
       case 'sample':
         return this.draws(Array.from(answer.indices ?? [], Number));
     }
@@ -101,6 +101,25 @@ export class Judge {
       if (!(Math.abs(values[row] + exact) <= TOLERANCE * Math.max(1, -exact)))
         return { wrong: `${values[row]} instead of ${-exact} in row ${row}` };
       tally.add(ulpDistance(-values[row], logSoftmax, target, this.of.dtype));
+    }
+    return { accuracy: tally.accuracy() };
+  }
+
+  /** Of the mean loss: a row's probabilities, less 1 at the target, over the number of rows (a power of 2: exact). */
+  private gradient(values: ArrayLike<number>): Verdict {
+    const { rows, classes, elements } = this.layout;
+    if (values.length !== elements) return { wrong: `${values.length} values instead of ${elements}` };
+    const tally = new Tally();
+    for (const { row, softmax } of this.rows) {
+      const target = targetOf(row, classes);
+      for (let j = classes - 1; j >= 0; j -= this.step) {
+        const probability = values[row * classes + j] * rows + (j === target ? 1 : 0);
+        const exact = toNumber(softmax, j);
+        if (!(Math.abs(probability - exact) <= TOLERANCE * (j === target ? 1 : exact)))
+          return { wrong: `${probability} instead of ${exact} in row ${row}, class ${j}` };
+        // Near the target, the error is that of a difference from 1.
+        if (j !== target) tally.add(ulpDistance(probability, softmax, j, this.of.dtype));
+      }
     }
     return { accuracy: tally.accuracy() };
   }

@@ -31,7 +31,7 @@ const GROUPS: {
     group: 'family',
     title: 'The family',
     about:
-      'topK, sample and crossEntropy. onnxruntime runs Softmax and TopK in one model for topK; Softmax, then a loop in JavaScript, for sample; LogSoftmax, then a look-up, for crossEntropy. Of a sample, the distribution of the draws is checked.',
+      'topK, sample and crossEntropy. onnxruntime runs Softmax and TopK in one model for topK; Softmax, then a loop in JavaScript, for sample; LogSoftmax, then a look-up, for crossEntropy. `onnxruntime-node, loops` is what people write without knowing its operators: Softmax, then a loop in JavaScript over all of its output. Of a sample, the distribution of the draws is checked.',
   },
   {
     group: 'calls',
