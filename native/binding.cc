@@ -84,7 +84,7 @@ struct Environment {
   const double* header = nullptr;
   Problem small{};  // of solveScratch(): x and out are the scratch memory, where JS copies small rows
   size_t scratch_bytes = 0;
-  std::vector<Call> prepared;  // by handle
+  std::vector<Call> prepared;      // by handle
   std::vector<uint32_t> released;  // handles to give out again; their calls have no kernels
   std::unordered_map<uint32_t, std::shared_ptr<AsyncBatch>> flying;
   std::vector<napi_ref> pinned;

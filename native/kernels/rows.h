@@ -140,7 +140,8 @@ struct RowSolver {
     if (p.logNormalizer) return softmaxUnder(row, out, p.logNormalizer[p.logNormalizerShared ? 0 : r]);
     if (row.direct<T>() && out.direct<T>() && row.length <= segment_length) {
       T* y = out.place<T>(0, nullptr);
-      if (row.length <= V::lanes && softmax_block<V>(scale, row.fetch<T>(0, row.length, nullptr), row.length, y)) return;
+      if (row.length <= V::lanes && softmax_block<V>(scale, row.fetch<T>(0, row.length, nullptr), row.length, y))
+        return;
       const Measure m = measurer.plain(row.fetch<T>(0, row.length, nullptr), row.length, nullptr, row.length, y);
       if (!finite(m)) return (void)settle(row, out, 0, row.length, m, 0);
       normalize<V>(y, row.length, 1, factor_of<V>(m));
