@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as arrow from 'apache-arrow';
 import { parse } from 'csv-parse/sync';
-import { parquetReadObjects } from 'hyparquet';
+import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FORMATS, type Format } from '../lib/cli/formats.js';
@@ -432,7 +432,8 @@ describe('Arrow', () => {
   test('other columns keep their types: integers of 64 bits, dates, categories, nulls, structs', async () => {
     const table = new arrow.Table({
       big: arrow.vectorFromArray([2n ** 60n + 1n, null], new arrow.Int64()),
-      day: arrow.vectorFromArray([new Date('2024-02-29'), new Date(0)], new arrow.DateMillisecond()),
+      day: arrow.vectorFromArray([new Date('2024-02-29'), null], new arrow.DateDay()),
+      time: arrow.vectorFromArray([new Date('2024-02-29'), new Date(0)], new arrow.DateMillisecond()),
       kind: arrow.vectorFromArray(['x', 'y'], new arrow.Dictionary(new arrow.Utf8(), new arrow.Int32())),
       pair: arrow.vectorFromArray([{ a: 1 }, { a: 2 }]),
       x: fixedList(Float32Array.of(1, 2, 3, 4), new arrow.Float32(), 2),
@@ -441,7 +442,8 @@ describe('Arrow', () => {
     await score('types.arrow', 'types-out.arrow', { topK: 1 });
     const out = arrow.tableFromIPC(readFileSync(at('types-out.arrow')));
     expect(out.schema.fields.map(({ name, type }) => `${name}: ${type}`)).toEqual([
-      ...['big: Int64', 'day: Date64<MILLISECOND>', 'kind: Utf8', `pair: ${table.getChild('pair')!.type}`],
+      ...['big: Int64', 'day: Date32<DAY>', 'time: Date64<MILLISECOND>', 'kind: Utf8'],
+      `pair: ${table.getChild('pair')!.type}`,
       ...['class: FixedSizeList[1]<Uint32>', 'score: FixedSizeList[1]<Float32>'],
     ]);
     expect(out.getChild('big')!.toJSON()).toEqual([2n ** 60n + 1n, null]);
@@ -449,7 +451,7 @@ describe('Arrow', () => {
     await score('types.arrow', 'types.ndjson', { topK: 1 });
     const [line] = readFileSync(at('types.ndjson'), 'utf8').split('\n');
     expect(line).toMatch(
-      /^\{"big":1152921504606846977,"day":"2024-02-29T00:00:00.000Z","kind":"x","pair":\{"a":1\},"class":\[1\],"score":/,
+      /^\{"big":1152921504606846977,"day":"2024-02-29","time":"2024-02-29T00:00:00.000Z","kind":"x","pair":\{"a":1\},"class":\[1\],"score":/,
     );
     await score('types.arrow', 'types.parquet', { topK: 1 });
     const file = Uint8Array.from(readFileSync(at('types.parquet'))).buffer;
@@ -457,6 +459,16 @@ describe('Arrow', () => {
       big: 2n ** 60n + 1n,
       day: new Date('2024-02-29'),
     });
+    const types = (schema: readonly { name: string; type?: string; converted_type?: string }[]) =>
+      schema.filter(({ name }) => name === 'day').map((one) => `${one.type} ${one.converted_type}`);
+    expect(types((await parquetMetadataAsync(file)).schema)).toEqual(['INT32 DATE']);
+    for (const to of ['arrow', 'csv'] as const) await score('types.parquet', `again.${to}`, { topK: 1 });
+    const again = arrow.tableFromIPC(readFileSync(at('again.arrow')));
+    expect(`${again.getChild('day')!.type}`).toBe('Date32<DAY>');
+    expect(again.getChild('day')!.toJSON()).toEqual([new Date('2024-02-29'), null].map((day) => day && +day));
+    expect(readFileSync(at('again.csv'), 'utf8')).toContain(
+      '1152921504606846977,2024-02-29,2024-02-29T00:00',
+    );
   });
 
   test('a column named label is not written over', async () => {
@@ -519,7 +531,7 @@ describe('what cannot be read, in one line, with nothing left behind', () => {
     [
       'ids.csv',
       () => 'id,a\nx,1\n',
-      'numbers for row 0 of % but received "x" in column id (--keep names the columns that are no classes) (--errors skip or nan goes on)',
+      'numbers for row 0 of % but received "x" in column id, which --keep id would set aside (--errors skip or nan goes on)',
       { keep: undefined },
     ],
     ['keep.csv', () => 'a,b\n1,2\n', 'a column id for % but received a, b'],

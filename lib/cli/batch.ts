@@ -4,8 +4,20 @@ import type { Block } from './blocks.js';
 export type Values = Float32Array | Float64Array;
 export type LogitsType = 'float16' | 'float32' | 'float64';
 
-/** The type of a column that travels beside the logits. Whatever has no simpler form is JSON text. */
-export type ColumnType = 'string' | 'float64' | 'float32' | 'int32' | 'int64' | 'boolean' | 'date' | 'json';
+/**
+ * The type of a column that travels beside the logits. A `date` has a time and a `day` has none: both are a `Date`.
+ * Whatever has no simpler form is JSON text.
+ */
+export type ColumnType =
+  | 'string'
+  | 'float64'
+  | 'float32'
+  | 'int32'
+  | 'int64'
+  | 'boolean'
+  | 'date'
+  | 'day'
+  | 'json';
 
 export interface Field {
   readonly name: string;

@@ -30,6 +30,11 @@ export function jsonOf(value: unknown): string {
   return JSON.stringify(value) ?? 'null';
 }
 
+/** A cell as text and JSON have it: days are text already. */
+export function withoutTime(value: unknown, type: ColumnType): unknown {
+  return type === 'day' && value instanceof Date ? value.toISOString().split('T')[0] : value;
+}
+
 /** As it stands in a column of text. */
 export function textOf(value: unknown): string {
   if (value === null || value === undefined) return '';
@@ -58,6 +63,7 @@ export function castCell(
       if (typeof value === 'boolean') return value;
       throw mismatch('true or false', jsonOf(value));
     case 'date':
+    case 'day':
       if (value instanceof Date) return value;
       throw mismatch('a date', jsonOf(value));
     case 'int64':

@@ -435,20 +435,21 @@ function decodedType(type: ArrowType, { DataType }: Arrow): ArrowType {
   return DataType.isDictionary(type) ? type.dictionary : type;
 }
 
-function columnTypeOf(type: ArrowType, { DataType }: Arrow): ColumnType {
+function columnTypeOf(type: ArrowType, { DataType, DateUnit }: Arrow): ColumnType {
   if (DataType.isUtf8(type) || DataType.isLargeUtf8(type)) return 'string';
   if (DataType.isBool(type)) return 'boolean';
   if (DataType.isFloat(type)) return 'float64';
   if (DataType.isInt(type))
     return type.bitWidth === 64 || (type.bitWidth === 32 && !type.isSigned) ? 'int64' : 'int32';
-  if (DataType.isDate(type) || DataType.isTimestamp(type)) return 'date';
+  if (DataType.isDate(type)) return type.unit === DateUnit.DAY ? 'day' : 'date';
+  if (DataType.isTimestamp(type)) return 'date';
   return 'json';
 }
 
 function columnOfData(data: Data, arrow: Arrow): Column {
   const vector = new arrow.Vector([data]);
   const decoded = decodedType(data.type, arrow);
-  const isDate = columnTypeOf(decoded, arrow) === 'date';
+  const type = columnTypeOf(decoded, arrow);
   const from = (rows: readonly number[]): Data => {
     const cells = rows.map((row) => vector.get(row));
     return (
@@ -458,7 +459,7 @@ function columnOfData(data: Data, arrow: Arrow): Column {
   return {
     get(row) {
       const value = vector.get(row);
-      return isDate && value !== null ? new Date(Number(value)) : value;
+      return (type === 'date' || type === 'day') && value !== null ? new Date(Number(value)) : value;
     },
     native: decoded === data.type ? data : from(Array.from({ length: data.length }, (_, row) => row)),
     pick: (rows) => columnOfData(from(rows), arrow),

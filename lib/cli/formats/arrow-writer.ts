@@ -152,6 +152,8 @@ function typeFor(type: ColumnType, arrow: Arrow): ArrowType {
       return new arrow.Bool();
     case 'date':
       return new arrow.TimestampMillisecond();
+    case 'day':
+      return new arrow.DateDay();
     default:
       return new arrow.Utf8();
   }

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { CsvError, type Parser, parse } from 'csv-parse';
 import { stringify } from 'csv-stringify/sync';
 import type { Layout, Reader, ScoredBatch, Writer } from '../batch.js';
-import { parseNumber, textOf } from '../cells.js';
+import { parseNumber, textOf, withoutTime } from '../cells.js';
 import { labelled } from '../columns.js';
 import { expected, expectedUsage } from '../failure.js';
 import type { ReaderOptions, WriterOptions } from '../formats.js';
@@ -49,7 +49,7 @@ export async function openCsvReader(source: Bytes, options: ReaderOptions): Prom
       const value = parseNumber(record[classes[i]]);
       if (value === undefined) {
         const column = headed ? header![classes[i]] : classes[i];
-        const hint = headed ? ' (--keep names the columns that are no classes)' : '';
+        const hint = headed ? `, which --keep ${column} would set aside` : '';
         const received = `${JSON.stringify(record[classes[i]].slice(0, 40))} in column ${column}${hint}`;
         return { logits: undefined, wanted: 'numbers', received, cells };
       }
@@ -115,7 +115,7 @@ export function newCsvWriter(output: Output, options: WriterOptions): Writer {
   }
 
   function recordOf({ columns, scores, indices }: ScoredBatch, row: number): string[] {
-    const record = columns.map((column) => textOf(column.get(row)));
+    const record = columns.map((column, i) => textOf(withoutTime(column.get(row), layout.fields[i].type)));
     for (let at = row * width; at < (row + 1) * width; at++) {
       if (!indices) record.push(String(scores[at]));
       else if (indices[at] === NO_CLASS) record.push('', '');

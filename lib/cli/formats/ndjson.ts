@@ -1,6 +1,6 @@
 /** A JSON value per line: an array of logits, or an object with a field that holds one. */
 import type { Field, Layout, Reader, ScoredBatch, Writer } from '../batch.js';
-import { jsonOf, typeOf } from '../cells.js';
+import { jsonOf, typeOf, withoutTime } from '../cells.js';
 import { labelled } from '../columns.js';
 import { expected, expectedUsage } from '../failure.js';
 import type { ReaderOptions, WriterOptions } from '../formats.js';
@@ -121,7 +121,10 @@ export function newNdjsonWriter(output: Output, options: WriterOptions): Writer 
       typeof native === 'object' && native !== null && !Array.isArray(native)
         ? (native as Record<string, unknown>)
         : Object.fromEntries(
-            layout.fields.map((field, i) => [field.name, batch.columns[i].get(row) ?? null]),
+            layout.fields.map(({ name, type }, i) => [
+              name,
+              withoutTime(batch.columns[i].get(row), type) ?? null,
+            ]),
           );
     if (content !== 'top' || !indices)
       return jsonOf({ ...kept, [name]: content === 'one' ? values[0] : values });

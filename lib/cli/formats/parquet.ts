@@ -134,9 +134,8 @@ function columnsOf([root, ...elements]: readonly SchemaElement[]): ParquetColumn
 }
 
 function typeOf({ type, converted_type: converted, logical_type: logical }: SchemaElement): ColumnType {
-  if (logical?.type === 'TIMESTAMP' || converted?.startsWith('TIMESTAMP') || converted === 'DATE')
-    return 'date';
-  if (logical?.type === 'DATE' || type === 'INT96') return 'date';
+  if (logical?.type === 'DATE' || converted === 'DATE') return 'day';
+  if (logical?.type === 'TIMESTAMP' || converted?.startsWith('TIMESTAMP') || type === 'INT96') return 'date';
   if (converted === 'DECIMAL' || type === 'DOUBLE' || type === 'FLOAT') return 'float64';
   if (type === 'BOOLEAN') return 'boolean';
   if (converted === 'UINT_32' || type === 'INT64') return 'int64';
@@ -264,6 +263,8 @@ function elementOf(name: string, type: ColumnType): SchemaElement {
       return { ...optional, type: 'BOOLEAN' };
     case 'date':
       return { ...optional, type: 'INT64', converted_type: 'TIMESTAMP_MILLIS' };
+    case 'day':
+      return { ...optional, type: 'INT32', converted_type: 'DATE' };
     default:
       return { ...optional, type: 'BYTE_ARRAY', converted_type: 'UTF8' };
   }
