@@ -6,7 +6,15 @@
 import { onAbort } from './abort.js';
 import { newSharedMemory, onPrivateMemory } from './flight.js';
 import { addon } from './load.js';
-import type { Backend, Bound, Data, ElementType, Op, Problem } from './problem.js';
+import {
+  type Backend,
+  type Bound,
+  type Data,
+  type ElementType,
+  type Op,
+  type Problem,
+  smallElements,
+} from './problem.js';
 
 type View = Data | Uint32Array | Int32Array | Uint8Array;
 type Operands = readonly (View | undefined)[];
@@ -73,9 +81,6 @@ const field = {
   small: 24,
 } as const;
 
-/** Rows up to this many elements go by way of the scratch area; measured, looking up two arrays costs as much. */
-const scratchElements = 32;
-
 const { header, scratch64 } = addon?.memory ?? newMemory();
 const scratch32 = new Float32Array(scratch64.buffer);
 /** Kernels, op, type, rows and classes of a small problem. */
@@ -84,7 +89,7 @@ const small = new Uint32Array(header.buffer, header.byteOffset + field.small * 8
 function newMemory(): Memory {
   const memory = {
     header: new Float64Array(newSharedMemory(256)),
-    scratch64: new Float64Array(newSharedMemory(scratchElements * 8)),
+    scratch64: new Float64Array(newSharedMemory(smallElements * 8)),
   };
   if (addon !== null) {
     addon.pin(memory.header, memory.scratch64);
@@ -101,11 +106,24 @@ export function nativeBackend(isa: string): Backend {
     kind: 'native',
     isa,
     run(problem) {
-      const plain = isPlain(problem);
-      if (plain && isSmall(problem)) return solveSmall(native, kernels, problem);
       writeHeader(kernels, problem);
-      if (plain) native.solve(problem.x, problem.out);
+      if (isPlain(problem)) native.solve(problem.x, problem.out);
       else native.solve(...operandsOf(problem));
+    },
+    runSmall(op, x, out, rows, temperature) {
+      const elements = x.length;
+      const results = op === 'logSumExp' ? rows : elements;
+      const single = x instanceof Float32Array;
+      const scratch = single ? scratch32 : scratch64;
+      small[0] = kernels;
+      small[1] = op === 'softmax' ? ops.softmax : op === 'logSoftmax' ? ops.logSoftmax : ops.logSumExp;
+      small[2] = single ? types.float32 : types.float64;
+      small[3] = rows;
+      small[4] = elements / rows;
+      header[field.temperature] = temperature;
+      for (let i = 0; i < elements; i++) scratch[i] = x[i];
+      native.solveScratch();
+      for (let i = 0; i < results; i++) out[i] = scratch[i];
     },
     runAsync(problem, signal) {
       return onPrivateMemory(problem, signal, (own) => submit(native, kernels, own, signal));
@@ -212,36 +230,12 @@ function operandsOf(problem: Problem): Operands {
   }
 }
 
-type Elementwise = Extract<Problem, { readonly op: 'softmax' | 'logSoftmax' | 'logSumExp' }>;
-
 /** No arrays but x and out. */
-function isPlain(problem: Problem): problem is Elementwise {
+function isPlain(
+  problem: Problem,
+): problem is Extract<Problem, { readonly op: 'softmax' | 'logSoftmax' | 'logSumExp' }> {
   if (problem.op !== 'softmax' && problem.op !== 'logSoftmax' && problem.op !== 'logSumExp') return false;
   if (problem.where !== undefined || problem.lengths !== undefined || problem.offsets !== undefined)
     return false;
   return problem.op !== 'softmax' || problem.logNormalizer === undefined;
-}
-
-/** A few contiguous rows of floats. */
-function isSmall(problem: Elementwise): boolean {
-  const elements = problem.outer * problem.length;
-  if (elements > scratchElements || elements === 0 || problem.inner !== 1) return false;
-  return problem.type === problem.outType && (problem.type === 'float32' || problem.type === 'float64');
-}
-
-function solveSmall(native: Addon, kernels: number, problem: Elementwise): void {
-  const { op, x, out, outer, length } = problem;
-  const elements = outer * length;
-  const results = op === 'logSumExp' ? outer : elements;
-  const single = problem.type === 'float32';
-  const scratch = single ? scratch32 : scratch64;
-  small[0] = kernels;
-  small[1] = op === 'softmax' ? ops.softmax : op === 'logSoftmax' ? ops.logSoftmax : ops.logSumExp;
-  small[2] = single ? types.float32 : types.float64;
-  small[3] = outer;
-  small[4] = length;
-  header[field.temperature] = problem.temperature;
-  for (let i = 0; i < elements; i++) scratch[i] = x[i];
-  native.solveScratch();
-  for (let i = 0; i < results; i++) out[i] = scratch[i];
 }

@@ -5,11 +5,12 @@
  * errors: nothing is refused here.
  */
 import { defaultBackend, threadLimit } from './backend.js';
-import type { ElementType } from './problem.js';
+import { type ElementType, smallElements } from './problem.js';
 
 type Floats = Float32Array | Float64Array;
 
 const none = new Float32Array(0);
+const { runSmall } = defaultBackend;
 
 /** The problem of every plain call: one is over before the next begins, and a new one would cost 20 ns. */
 const problem = {
@@ -74,6 +75,10 @@ export function solvePlain(
   else if (out === x ? op === 'logSumExp' : floatType(out) !== type) return undefined;
   else if (out !== x && !isApart(out as Floats, x as Floats, results, op !== 'logSumExp')) return undefined;
 
+  if (count <= smallElements && runSmall !== undefined) {
+    runSmall(op, x as Floats, out as Floats, rows, temperature);
+    return out as Floats;
+  }
   problem.op = op;
   problem.x = x as Floats;
   problem.type = type;

@@ -20,6 +20,9 @@ export type ElementType = 'float32' | 'float64' | 'float16' | 'bfloat16';
 
 export type Data = Float32Array | Float64Array | Uint16Array;
 
+/** Measured: looking up two arrays natively costs as much as copying so many elements in and out. */
+export const smallElements = 32;
+
 export interface Rows {
   readonly x: Data;
   readonly type: ElementType;
@@ -117,6 +120,17 @@ export interface Backend {
   readonly isa: string;
   /** Solves the problem before it returns. */
   run(problem: Problem): void;
+  /**
+   * The same for up to `smallElements` logits in contiguous rows, with no arrays but `x` and `out` of one type: where
+   * a problem would take longer to be written down than to be solved.
+   */
+  runSmall?(
+    op: 'softmax' | 'logSoftmax' | 'logSumExp',
+    x: Float32Array | Float64Array,
+    out: Float32Array | Float64Array,
+    rows: number,
+    temperature: number,
+  ): void;
   /**
    * Solves it without blocking the event loop; the outputs are written once, whole, just before the promise
    * resolves (in place where the memory is shared). Rejects with the signal's reason when aborted.
