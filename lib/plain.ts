@@ -1,7 +1,7 @@
 /**
  * The commonest calls, told apart and solved with as little work as can be, for the smallest of them take no longer
  * than it takes to look at their arguments: float32 or float64 rows, and no options but `out`, `temperature`,
- * `threads` or a `shape` of [rows, classes]. Whatever else it meets it leaves to the plans, which also word the
+ * `threads`, a `shape` and its last `axis`. Whatever else it meets it leaves to the plans, which also word the
  * errors: nothing is refused here.
  */
 import { defaultBackend, threadLimit } from './backend.js';
@@ -40,6 +40,7 @@ export function solvePlain(
   const type = floatType(x);
   if (type === undefined) return undefined;
   let shape: unknown;
+  let axis: unknown = -1;
   let temperature = 1;
   let threads = threadLimit;
   let out: unknown;
@@ -54,6 +55,9 @@ export function solvePlain(
         case 'shape':
           shape = value;
           break;
+        case 'axis':
+          axis = value;
+          break;
         case 'temperature':
           temperature = typeof value === 'number' ? value : 0;
           break;
@@ -66,7 +70,7 @@ export function solvePlain(
     }
   }
   const count = (x as Floats).length;
-  const rows = shape === undefined ? 1 : rowsOf(shape, count);
+  const rows = shape === undefined ? Number(axis === -1 || axis === 0) : rowsOf(shape, axis, count);
   if (count === 0 || rows === 0 || !(temperature > 0 && temperature < Number.POSITIVE_INFINITY))
     return undefined;
   if (threads < 0) return undefined;
@@ -101,12 +105,18 @@ function floatType(x: unknown): (ElementType & ('float32' | 'float64')) | undefi
   return x instanceof Float64Array ? 'float64' : undefined;
 }
 
-/** The rows of a shape of [rows, classes] that fits `count` elements; 0 for any other. */
-function rowsOf(shape: unknown, count: number): number {
-  if (!Array.isArray(shape) || shape.length !== 2) return 0;
-  const [rows, classes]: unknown[] = shape;
-  if (!Number.isInteger(rows) || !Number.isInteger(classes)) return 0;
-  return (rows as number) > 0 && (rows as number) * (classes as number) === count ? (rows as number) : 0;
+/** The rows of a shape that fits `count` elements, with the classes along its last axis; 0 for any other. */
+function rowsOf(shape: unknown, axis: unknown, count: number): number {
+  if (!Array.isArray(shape) || shape.length === 0) return 0;
+  const last = shape.length - 1;
+  if (axis !== -1 && axis !== last) return 0;
+  let rows = 1;
+  for (let i = 0; i < last; i++) rows *= dimension(shape[i]);
+  return rows * dimension(shape[last]) === count ? rows : 0;
+}
+
+function dimension(value: unknown): number {
+  return Number.isInteger(value) && (value as number) > 0 ? (value as number) : 0;
 }
 
 /**

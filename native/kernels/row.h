@@ -175,7 +175,8 @@ struct Sink {
 };
 
 INLINE size_t start_of(const Problem& p, size_t row) {
-  return p.inner == 1 ? row * p.length : row / p.inner * p.length * p.inner + row % p.inner;
+  if (p.inner == 1 || p.length == 0) return row * p.length;
+  return row / p.inner * p.length * p.inner + row % p.inner;
 }
 
 // Row `row` of a problem, however it is laid out.
