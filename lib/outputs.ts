@@ -75,10 +75,10 @@ export function readOutput(
   const at = parts ? `${name}.data` : name;
   const kind = arrayKind(array);
   const count = product(dims);
-  const expected = `a ${kinds[type].join(' or ')} of length ${count}`;
-  if (kind === undefined || !kinds[type].includes(kind)) throw typeError(expected, at, array);
-  if (isDetached(array as Data)) throw typeError(expected, at, words(`a detached ${kind}`), 'ERR_DETACHED');
-  if ((array as Data).length !== count) throw shapeError(expected, at, array);
+  const expected = () => `a ${kinds[type].join(' or ')} of length ${count}`;
+  if (kind === undefined || !kinds[type].includes(kind)) throw typeError(expected(), at, array);
+  if (isDetached(array as Data)) throw typeError(expected(), at, words(`a detached ${kind}`), 'ERR_DETACHED');
+  if ((array as Data).length !== count) throw shapeError(expected(), at, array);
   return kind === 'Float16Array' ? bitsOf(array as unknown as Float16ArrayLike) : (array as Data);
 }
 

@@ -35,34 +35,33 @@ export function planCrossEntropy(input: unknown, wanted: unknown, given: unknown
       ? undefined
       : (readOutput(options.gradient, 'gradient', x.type, x.dims) as Data);
   const inputs = { where, lengths, offsets, weights, targets: targets.memory };
-  refuseOverlap(output?.given, 'out', { x: x.data, ...inputs });
+  if (output?.given) refuseOverlap(output.given, 'out', { x: x.data, ...inputs });
   if (wantedGradient) {
     refusePartialOverlap(wantedGradient, 'gradient', x.data);
     refuseOverlap(wantedGradient, 'gradient', { ...inputs, out: output?.given });
   }
 
   const gradient = wantedGradient && arrangedLike(wantedGradient, x.type, layout);
-  const problemOf = ({ indices, probabilities }: ReturnType<typeof readTargets>): CrossEntropyProblem => ({
-    op: 'crossEntropy',
-    ...rows,
-    targets: indices,
-    targetProbabilities: probabilities,
-    ignoreIndex,
-    labelSmoothing,
-    weights,
-    losses: takeLosses(count),
-    gradient,
-    gradientScale: 1 / denominator(reduction, indices, ignoreIndex, weights, count),
-  });
-  let problem = problemOf(targets);
+  const problemOf = ({ indices, probabilities }: ReturnType<typeof readTargets>): CrossEntropyProblem =>
+    Object.assign(rows, {
+      op: 'crossEntropy' as const,
+      targets: indices,
+      targetProbabilities: probabilities,
+      ignoreIndex,
+      labelSmoothing,
+      weights,
+      losses: takeLosses(count),
+      gradient,
+      gradientScale: 1 / denominator(reduction, indices, ignoreIndex, weights, count),
+    });
+  const problem = problemOf(targets);
   const arrange = arrangeAgain(problem, x, layout);
   return {
     backend,
     problem,
     again() {
       arrange?.();
-      problem = problemOf(readTargets(wanted, request, ignoreIndex, options.dtype));
-      return problem;
+      return problemOf(readTargets(wanted, request, ignoreIndex, options.dtype));
     },
     finish() {
       const { losses, targets } = problem;

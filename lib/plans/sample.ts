@@ -22,10 +22,9 @@ export function planSample(input: unknown, given: unknown): Plan<unknown> {
   const { where, lengths, offsets } = rows;
   const inputs = { x: x.data, where, lengths, offsets };
   refuseOverlap(output.given, 'out', inputs);
-  refuseOverlap(logProbabilities, 'logProbabilities', { ...inputs, out: output.given });
-  const problem: SampleProblem = {
-    op: 'sample',
-    ...rows,
+  if (logProbabilities) refuseOverlap(logProbabilities, 'logProbabilities', { ...inputs, out: output.given });
+  const problem: SampleProblem = Object.assign(rows, {
+    op: 'sample' as const,
     out: output.data,
     count,
     topK: Math.min(topK, rows.length),
@@ -33,23 +32,31 @@ export function planSample(input: unknown, given: unknown): Plan<unknown> {
     minPReach: minP === 0 ? Infinity : 0 - rows.temperature * Math.log(minP),
     seed,
     logProbabilities,
-  };
+  });
   const arrange = arrangeAgain(problem, x, layout);
   let key = seed;
   const again = () => {
-    const next = { ...(arrange?.() ?? problem), seed: key };
+    arrange?.();
+    Object.assign(problem, { seed: key });
     key = after(key);
-    return next;
+    return problem;
   };
   return { backend, problem, again, finish: output.result };
 }
 
+/** Random numbers of the system's that no key has used. Asking for two takes as long as asking for all of these. */
+const random = new Uint32Array(512);
+let unused = 0;
+
+function randomKey(): readonly [number, number] {
+  if (unused === 0) unused = globalThis.crypto.getRandomValues(random).length;
+  unused -= 2;
+  return [random[unused], random[unused + 1]];
+}
+
 /** The key of the generator, low and high half; unpredictable where there is no seed. */
 function readSeed(seed: unknown): readonly [number, number] {
-  if (seed === undefined) {
-    const [low, high] = globalThis.crypto.getRandomValues(new Uint32Array(2));
-    return [low, high];
-  }
+  if (seed === undefined) return randomKey();
   if (typeof seed === 'bigint') {
     if (seed < 0n || seed >= 1n << 64n) throw rangeError('an integer from 0 to 2^64 - 1', 'seed', seed);
     return [Number(seed & 0xffffffffn), Number(seed >> 32n)];

@@ -56,9 +56,12 @@ function planLikeliest(request: Request, wanted: unknown, options: Options): Pla
   const probabilities = takeOutput(own?.probabilities, 'out.probabilities', outType, dims, x.form);
   const indices = takeIndices(own?.indices, 'out.indices', dims, x.form);
   const { where, lengths, offsets } = rows;
-  const inputs = { x: x.data, where, lengths, offsets, logNormalizer };
-  refuseOverlap(probabilities.given, 'out.probabilities', inputs);
-  refuseOverlap(indices.given, 'out.indices', { ...inputs, 'out.probabilities': probabilities.given });
+  if (own) {
+    const inputs = { x: x.data, where, lengths, offsets, logNormalizer };
+    refuseOverlap(probabilities.given, 'out.probabilities', inputs);
+    refuseOverlap(indices.given, 'out.indices', inputs);
+    refuseOverlap(indices.given, 'out.indices', { 'out.probabilities': probabilities.given });
+  }
 
   // Backends give no more entries than the longest row has classes, and know of no third layout.
   const width = isRagged ? Math.max(1, Math.min(k, rows.length)) : k;
@@ -66,15 +69,14 @@ function planLikeliest(request: Request, wanted: unknown, options: Options): Pla
   const count = rows.outer * rows.inner * width;
   const out = direct ? probabilities.data : newData(outType, count);
   const found = direct ? indices.data : new Uint32Array(count);
-  const problem: Problem = {
-    op: 'topK',
-    ...rows,
+  const problem: Problem = Object.assign(rows, {
+    op: 'topK' as const,
     k: width,
     out,
     outType,
     indices: found,
     logNormalizer,
-  };
+  });
   return {
     backend,
     problem,

@@ -64,7 +64,8 @@ struct SampleSolver {
   // Without filters, float32 terms tell nearly every draw: their sums err by less than 2^-24 (native/ALGORITHM.md).
   // Where a draw is too near a boundary to be sure, the weights are added up after all.
   void estimated(size_t r, const Source& row) const {
-    Segments segments(row.length);
+    // A segment costs about as much as 256 of its classes, and a draw looks through half of one.
+    Segments segments(row.length, 256);
     const Scale<V> scale(temperature_of<V>(p.temperature));
     const Scale<F64> scale64(temperature_of<F64>(p.temperature));
     const Measurer<V> measurer{scale, scale64, false};

@@ -103,18 +103,18 @@ INLINE void for_each_group(const Source& row, size_t from, size_t to, const Cut<
 // order.
 struct Segments {
   static constexpr size_t most = 128;
-  size_t length = weight_group, count = 0;
+  size_t length, count = 0;
   double slack = 0;  // how far the sums, and so a fraction of their total, may be off; 0 where they are the twin's
   double sum[most];
 
-  explicit Segments(size_t classes) {
-    while (length * most < classes) length *= 2;
-  }
+  // Of at least so many classes, a power of 2 times weight_group.
+  explicit Segments(size_t classes, size_t least = weight_group) { divide(classes, least); }
   double total() const { return sum[count - 1]; }
 
   template <bool moved, class V>
   void add_up(const Source& row, const Weigher& weigher, const Cut<V>& cut) {
     double total = 0;
+    divide(row.length, weight_group);
     count = 0, slack = 0;
     for (size_t at = 0; at < row.length; at += length) {
       F64 lanes = splat<F64>(0);
@@ -139,6 +139,12 @@ struct Segments {
       }
     }
     return low;
+  }
+
+ private:
+  void divide(size_t classes, size_t least) {
+    length = least;
+    while (length * most < classes) length *= 2;
   }
 };
 
