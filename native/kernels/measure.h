@@ -39,6 +39,13 @@ INLINE typename V::Scalar max_of(const typename V::Scalar* x, size_t n) {
   return reduce_max(lane_maxima<V>(x, n).r);
 }
 
+// The next segment comes from memory while this one is worked on: else its maximum would wait for it. To the first
+// cache if that holds two segments, as it does floats (a row of 33 million: 0.88 ns a class against 1.10).
+template <class T>
+INLINE void fetch_next_segment(const T* x) {
+  sizeof(T) == 4 ? __builtin_prefetch(x + segment_length, 0, 3) : __builtin_prefetch(x + segment_length, 0, 2);
+}
+
 // Hands take(i, term) the blocks of x, with the index of their first element; returns the index of what is left.
 //
 // Blocks are reduced by eights before they are worked out: a term takes 50 cycles from load to sum, and Zen 4 has
@@ -48,8 +55,7 @@ INLINE size_t each_term(const typename V::Scalar* x, size_t n, const Exp<V, move
   constexpr size_t L = V::lanes, together = V::registers > 2 ? 2 : 8;  // four registers overlap by themselves
   size_t i = 0;
   for (; i + together * L <= n; i += together * L) {
-    // The next segment comes from memory while this one is worked on: else the maximum would wait for it.
-    for (size_t k = 0; k < together; k++) __builtin_prefetch(x + i + k * L + segment_length, 0, 2);
+    for (size_t k = 0; k < together; k++) fetch_next_segment(x + i + k * L);
     Reduced<V> reduced[together];
 #pragma GCC unroll 8
     for (size_t k = 0; k < together; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L));
@@ -99,7 +105,7 @@ SUMS_INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, m
   constexpr size_t L = V::lanes, run = RestSum<V>::run * L;
   size_t i = 0;
   const auto block = [&](V v, size_t lanes) INLINE_LAMBDA {
-    __builtin_prefetch(x + i + segment_length, 0, 2);
+    fetch_next_segment(x + i);
     Term<V> e = exp.term(v);
     if (stored) lanes == L ? store(terms + i, e.value()) : store_first(terms + i, e.value(), lanes);
     e.t = zero_if_equal(v, max, e.t);
