@@ -128,12 +128,10 @@ struct FewClassSolver {
 
   // See make_one in rows.h.
   template <size_t N>
-  INLINE void polish(float* y, const LaneShift<F32>& shift, F32 largest, F32 sum, F32 rest) const {
-    uint32_t alone = alone_in_sum(sum, rest, largest, shift, rows.scale, bias_for<F32>(N));
+  INLINE void polish(T* y, const LaneShift<V>& shift, V largest, V sum, V rest) const {
+    uint32_t alone = alone_in_sum(sum, rest, largest, shift, rows.scale, bias_for<V>(N));
     for (; alone; alone &= alone - 1) make_one(y + row_of_lane<N>(__builtin_ctz(alone)) * N, N, 1);
   }
-  template <size_t N>
-  INLINE void polish(double*, const LaneShift<F64>&, F64, F64, F64) const {}
 
   // Rows of as many classes as a quarter holds are whole registers: transposed in place, they lie in the lanes in
   // another order, in which they are stored again.

@@ -108,15 +108,16 @@ INLINE void copy_few(T* to, const T* from, size_t count) {
 
 // The rows, as bits, whose sum is the term of their maximum and nothing else; see is_single. `largest` is
 // that term, rounded.
-INLINE uint32_t alone_in_sum(F32 sum, F32 rest, F32 largest, const LaneShift<F32>& shift, const Scale<F32>& scale,
-                             float bias) {
+template <class V>
+INLINE uint32_t alone_in_sum(V sum, V rest, V largest, const LaneShift<V>& shift, const Scale<V>& scale,
+                             typename V::Scalar bias) {
+  using T = typename V::Scalar;
   // A term alone is the sum, but for the roundings of both.
-  if (all_less(mul(largest, splat<F32>(1 + 0x1p-20f)), add(sum, rest))) return 0;
-  TermSum<F32> one(bias);
-  one.add_term(Exp<F32, false>(scale, shift.magic, shift.lower).term(shift.max));
-  const F32 zero = splat<F32>(0), off = absolute(sub(sum, one.taken(bias))),
-            off_rest = absolute(sub(rest, one.rest));
-  return ~mask_greater(add(off, off_rest), zero) & 0xffff;
+  if (all_less(mul(largest, splat<V>(T(1 + 0x1p-20))), add(sum, rest))) return 0;
+  TermSum<V> one(bias);
+  one.add_term(Exp<V, false>(scale, shift.magic, shift.lower).term(shift.max));
+  const V off = absolute(sub(sum, one.taken(bias))), off_rest = absolute(sub(rest, one.rest));
+  return ~mask_greater(add(off, off_rest), splat<V>(0)) & ((1u << V::lanes) - 1);
 }
 
 template <class V>
@@ -269,7 +270,7 @@ struct LaneSolver {
       if (!group[i].solvable) {
         for (size_t r = 0; r < group[i].count; r++) rows.solve(group[i].row + r * group[i].apart);
       } else if (p.op == Op::softmax && p.outType == type_of<T>) {
-        polish(group[i], V());
+        polish(group[i]);
       }
     }
   }
@@ -410,15 +411,14 @@ struct LaneSolver {
   }
 
   // See make_one in rows.h.
-  void polish(const Group& g, F32) const {
+  void polish(const Group& g) const {
     uint32_t alone =
         alone_in_sum(g.taken, g.rest, g.largest, g.shift, rows.scale, bias_for<V>(n)) & ((1u << g.count) - 1);
     for (; alone; alone &= alone - 1) {
       const Sink row = sink_of(p, p.out, p.outType, g.row + size_t(__builtin_ctz(alone)) * g.apart);
-      make_one(reinterpret_cast<float*>(row.data), n, p.inner);
+      make_one(reinterpret_cast<T*>(row.data), n, p.inner);
     }
   }
-  void polish(const Group&, F64) const {}
 
   // Hands out the first column of every panel, and how many of its columns there are: all, but where a row has fewer.
   // The last panel may overlap the one before.

@@ -84,6 +84,21 @@ struct Nucleus {
     return cut_at<V>(row, key, over, among);
   }
 
+  // The same, where these are the keys of all that the cut leaves, best first.
+  Cut<V> keeping(double share, const Key<T>* key, size_t count) const {
+    alignas(64) T logit[most_selected];
+    alignas(64) double weight[most_selected];
+    for (size_t i = 0; i < (count + 7) / 8 * 8; i++) logit[i] = i < count ? logit_of<T>(key[i]) : T(-infinity);
+    double total = 0;
+    for (size_t i = 0; i < count; i += 8) store(weight + i, weigher.weight<moved>(load_eight(logit + i)));
+    for (size_t i = 0; i < count; i++) total += weight[i] = rounded(weight[i]);
+    if (total != total) return cut;
+    double reached = 0;
+    size_t last = 0;
+    while (last + 1 < count && (reached += weight[last]) < share * total) last++;
+    return {logit[last], class_of(key[last])};
+  }
+
  private:
   static constexpr size_t bins = 512;  // the first from 2^-63.8 down
   static constexpr double per_octave = 8;

@@ -57,20 +57,20 @@ INLINE void normalize(typename V::Scalar* terms, size_t n, typename V::Scalar un
 constexpr size_t streamed_bytes = size_t(1) << 25;
 
 // Where all terms but one are too small to change the sum, the probability of that one is 1. Its term was rounded
-// when it was stored and not when it was summed (see TermSum), so that 1 - 2^-24 may have come out.
-INLINE void make_one(float* y, size_t n, size_t stride) {
+// when it was stored and not when it was summed (see TermSum), so that the number before 1 may have come out.
+template <class T>
+INLINE void make_one(T* y, size_t n, size_t stride) {
   for (size_t i = 0; i < n; i++) {
-    if (y[i * stride] > 0.5f) y[i * stride] = 1;
+    if (y[i * stride] > T(0.5)) y[i * stride] = 1;
   }
 }
-INLINE void make_one(double*, size_t, size_t) {}  // double terms are summed as they are stored
 
 // Whether a sum holds one term, that of the maximum, and nothing else of any weight.
 template <class V>
 bool is_single(const Scale<V>& scale, double sum, double rest, double max, size_t classes) {
   using T = typename V::Scalar;
   constexpr double unit_term = ExpTraits<V>::factor * power_of_two(int(ExpTraits<V>::offset));
-  if (sizeof(T) == 8 || sum > 1.43 * unit_term) return false;  // the largest term is within 2^0.508 of 1
+  if (sum > 1.43 * unit_term) return false;  // the largest term is within 2^0.508 of 1
   const Shift<T> shift = shift_for<V>(T(max), scale);
   const V x = splat<V>(T(max));
   const T bias = bias_for<V>(classes);
@@ -162,7 +162,7 @@ struct RowSolver {
 
   // Elements [from, to) of a row, written as probabilities.
   void polish(size_t classes, const Sink& out, size_t from, size_t to, const Measure& m) const {
-    if (out.type != Type::float32 || !is_single<V>(scale, m.sum, m.sum_lo, m.max, classes)) return;
+    if (out.type != type_of<T> || !is_single<V>(scale, m.sum, m.sum_lo, m.max, classes)) return;
     make_one(reinterpret_cast<T*>(out.data) + from * out.stride, to - from, out.stride);
   }
 

@@ -155,13 +155,18 @@ struct SampleSolver {
   template <bool moved>
   Cut<V> cut_of(const Source& row, const Weigher& weigher, T max, const Selection<V>& selection) const {
     Cut<V> cut;
+    const bool selected =
+        p.keepTop > 0 && p.keepTop <= most_selected && p.keepTop < row.length && selection.count == selection.k;
     if (p.keepTop > most_selected && p.keepTop < row.length) {
       cut = cut_at<V>(row, key_of_best<T>(row, p.keepTop), T(-infinity), [](T, size_t) { return true; });
-    } else if (p.keepTop > 0 && p.keepTop < row.length && selection.count == selection.k) {
+    } else if (selected) {
       const Key<T> key = selection.key[selection.k - 1];
       cut.least = logit_of<T>(key), cut.last = class_of(key);
     }
-    if (p.topP < 1) cut = Nucleus<V, moved>(row, weigher, cut).keeping(p.topP);
+    if (p.topP < 1) {
+      const Nucleus<V, moved> nucleus(row, weigher, cut);
+      cut = selected ? nucleus.keeping(p.topP, selection.key, selection.count) : nucleus.keeping(p.topP);
+    }
     if (p.minPReach < __builtin_inf()) cut.raise(at_least<T>(double(max) - p.minPReach));
     return cut;
   }

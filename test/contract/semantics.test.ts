@@ -160,6 +160,23 @@ for (const [way, api] of ways) {
         }
       });
 
+      it('a class above others that come to nothing has 1, in rows of any length and batch', async () => {
+        for (let n = 0; n < 200; n++) {
+          const [value, low] = [n / 7 - 14, n % 2 === 0 ? -inf : -5e4];
+          const length = [1, 2, 3, 8, 17, 40, 150][n % 7];
+          const rows = [1, 3, 40][n % 3];
+          const x = elements(
+            Array.from({ length: rows * length }, (_, i) => (i % length === n % length ? value : low)),
+            type,
+          );
+          const ones = Array.from({ length: rows * length }, (_, i) => Number(i % length === n % length));
+          const shape = [rows, length];
+          expect([...numbers(await api.softmax(x, { shape, ...dtype }), type)]).toEqual(ones);
+          const { probabilities } = await api.topK(x, 1, { shape, ...dtype });
+          expect([...numbers(probabilities, type)]).toEqual(new Array(rows).fill(1));
+        }
+      });
+
       it('zero rows, and rows of length 0, give empty output; their logSumExp is -Infinity', async () => {
         const none = elements([], type);
         for (const shape of [[0], [0, 4], [3, 0], [0, 0]]) {
