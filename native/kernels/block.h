@@ -142,6 +142,12 @@ INLINE void store_narrowed(float* p, F64 v) {
   for (size_t i = 0; i < F64::registers; i++) store_register_narrowed(p + i * F64::per_register, v.r[i]);
 }
 
+// Eight of either type as doubles, and back.
+INLINE F64 load_eight(const float* p) { return load_widened(p); }
+INLINE F64 load_eight(const double* p) { return load<F64>(p); }
+INLINE void store_eight(float* p, F64 v) { store_narrowed(p, v); }
+INLINE void store_eight(double* p, F64 v) { store(p, v); }
+
 // A block of floats as two of doubles, and back.
 INLINE void widen(F32 v, F64* wide) {
 #pragma GCC unroll 4

@@ -171,10 +171,21 @@ struct CrossEntropySolver {
       const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
       coefficients.fill(at, n, a);
       const double* logits = row.fetch(at, n, x);
-      double sums[lanes] = {}, far[lanes] = {};
-      for (size_t i = 0; i < n; i++) {
-        sums[i % lanes] += a[i];
-        far[i % lanes] += a[i] == 0 ? 0 : a[i] * distance(m.max, logits[i], p.temperature);
+      alignas(64) double sums[lanes] = {}, far[lanes] = {};
+      const F64 max = splat<F64>(m.max), temperature = splat<F64>(p.temperature), none = splat<F64>(0);
+      for (size_t i = 0; i < n; i += lanes) {
+        const F64 difference = sub(max, n - i < lanes ? none : load<F64>(logits + i));
+        // Of finite logits it may overflow; see distance().
+        if (n - i >= lanes && all_less(difference, splat<F64>(__builtin_inf()))) {
+          const F64 share = load<F64>(a + i), far_off = mul(share, div(difference, temperature));
+          store(sums, add(load<F64>(sums), share));
+          store(far, add(load<F64>(far), zero_if_equal(share, none, far_off)));
+        } else {
+          for (size_t j = i; j < n && j < i + lanes; j++) {
+            sums[j - i] += a[j];
+            far[j - i] += a[j] == 0 ? 0 : a[j] * distance(m.max, logits[j], p.temperature);
+          }
+        }
       }
       weight.add(sums), distances.add(far);
     }
@@ -206,7 +217,8 @@ struct CrossEntropySolver {
     const Factor<T> factor = factor_of<T>(reciprocal<V>(sum));
     const double rest = rest_of(m, sum);
     alignas(64) T x[chunk_length], probability[chunk_length];
-    double a[chunk_length];
+    alignas(64) double a[chunk_length];
+    const F64 whole = splat<F64>(weight), max = splat<F64>(m.max), one = splat<F64>(1), none = splat<F64>(0);
     for (size_t at = 0; at < row.length; at += chunk_length) {
       const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
       coefficients.fill(at, n, a);
@@ -214,7 +226,15 @@ struct CrossEntropySolver {
       for (size_t i = 0; i < n; i++) probability[i] = logits[i];
       probabilities(probability, n, exp, factor);
       T* y = gradient.place(at, x);
-      for (size_t i = 0; i < n; i++) {
+      size_t i = 0;
+      for (; i + lanes <= n; i += lanes) {
+        const F64 t = load_eight(probability + i), x = load_eight(logits + i), share = load<F64>(a + i);
+        const F64 others =
+            add(zero_if_equal(x, max, sub(one, t)), mul(count_if_equal(x, max, none), splat<F64>(rest)));
+        const F64 difference = sub(mul(sub(whole, share), t), mul(share, others));
+        store_eight(y + i, div(mul(splat<F64>(p.gradientScale), difference), splat<F64>(p.temperature)));
+      }
+      for (; i < n; i++) {
         const double t = double(probability[i]), others = double(logits[i]) == m.max ? rest : 1 - t;
         y[i] = T(p.gradientScale * ((weight - a[i]) * t - a[i] * others) / p.temperature);
       }
@@ -225,7 +245,7 @@ struct CrossEntropySolver {
     }
   }
 
-  static constexpr size_t lanes = 8;
+  static constexpr size_t lanes = F64::lanes;
 
   // A sum that keeps what each addition rounds off (Knuth's two-sum).
   struct Sum {

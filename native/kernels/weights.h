@@ -11,10 +11,6 @@ namespace {
 
 INLINE double pow2(double z) { return __builtin_bit_cast(double, __builtin_bit_cast(uint64_t, z) << 52); }
 
-// Eight logits as doubles.
-INLINE F64 load_eight(const float* x) { return load_widened(x); }
-INLINE F64 load_eight(const double* x) { return load<F64>(x); }
-
 struct Weigher {
   double max, c;
   double down = 1, up = 1;  // for temperatures whose reciprocal, or logits whose distance, could overflow
