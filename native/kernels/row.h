@@ -62,6 +62,21 @@ struct Source {
     return direct<T>() ? reinterpret_cast<const T*>(data) + from : collect(from, count, buffer);
   }
 
+  // The whole row, in place or collected in a buffer for it.
+  template <class T>
+  const T* fetch_all(T* buffer) const {
+    if (direct<T>()) return reinterpret_cast<const T*>(data);
+    for (size_t at = 0; at < length; at += chunk_length) {
+      collect(at, length - at < chunk_length ? length - at : chunk_length, buffer + at);
+    }
+    return buffer;
+  }
+
+  template <class T>
+  Source fetched(T* buffer) const {
+    return {reinterpret_cast<const char*>(fetch_all(buffer)), type_of<T>, 1, nullptr, 0, length};
+  }
+
   template <class T>
   __attribute__((noinline)) const T* collect(size_t from, size_t count, T* buffer) const {
     switch (type) {

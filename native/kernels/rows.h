@@ -131,22 +131,21 @@ struct RowSolver {
     switch (p.op) {
       case Op::softmax: return softmax(row, sink_of(p, p.out, p.outType, r), r);
       case Op::logSoftmax: return logSoftmax(row, sink_of(p, p.out, p.outType, r), r);
-      default: return putLogSumExp(row, measurer.row(row, nullptr, nullptr), r);
+      default: {
+        alignas(64) T buffer[segment_length];
+        const Source near = row.length <= segment_length ? row.fetched(buffer) : row;
+        return putLogSumExp(near, measurer.row(near, nullptr, nullptr), r);
+      }
     }
   }
 
   void softmax(const Source& row, const Sink& out, size_t r) const {
     out.fill(row.length, full_length(p, r), 0);
     if (p.logNormalizer) return softmaxUnder(row, out, p.logNormalizer[p.logNormalizerShared ? 0 : r]);
-    if (row.direct<T>() && out.direct<T>() && row.length <= segment_length) {
-      T* y = out.place<T>(0, nullptr);
-      if (row.length <= V::lanes && softmax_block<V>(scale, row.fetch<T>(0, row.length, nullptr), row.length, y))
-        return;
-      const Measure m = measurer.plain(row.fetch<T>(0, row.length, nullptr), row.length, nullptr, row.length, y);
-      if (!finite(m)) return (void)settle(row, out, 0, row.length, m, 0);
-      normalize<V>(y, row.length, 1, factor_of<V>(m));
-      if (is_single<V>(scale, m.sum, m.sum_lo, m.max, row.length)) make_one(y, row.length, 1);
-      return;
+    if (row.length <= segment_length) {
+      alignas(64) T buffer[segment_length];
+      T* y = out.place(0, buffer);
+      return softmaxOf(row.fetch_all(y), row, y, out);
     }
     // Terms wait in the output for the sum, unless the row is too long; then they are worked out twice, as they are in
     // place, where a second look at the logits may be needed.
@@ -158,6 +157,17 @@ struct RowSolver {
     if (!settle(row, out, 0, row.length, m, 0)) return;
     finish(row, out, m, terms, tops, factor_of<V>(m));
     polish(row.length, out, 0, row.length, m);
+  }
+
+  // A row of up to a segment, its logits at x; y may be x, and is the output or a buffer before it.
+  void softmaxOf(const T* x, const Source& row, T* y, const Sink& out) const {
+    if (!(row.length <= V::lanes && softmax_block<V>(scale, x, row.length, y))) {
+      const Measure m = measurer.plain(x, row.length, nullptr, row.length, y);
+      if (!finite(m)) return (void)settle(row, out, 0, row.length, m, 0);
+      normalize<V>(y, row.length, 1, factor_of<V>(m));
+      if (is_single<V>(scale, m.sum, m.sum_lo, m.max, row.length)) make_one(y, row.length, 1);
+    }
+    out.flush(0, row.length, y);
   }
 
   // Elements [from, to) of a row, written as probabilities.
@@ -186,8 +196,10 @@ struct RowSolver {
   void logSoftmax(const Source& row, const Sink& out, size_t r) const {
     constexpr double nothing = -__builtin_inf();
     out.fill(row.length, full_length(p, r), nothing);
-    const Measure m = measurer.row(row, nullptr, nullptr);
-    if (settle(row, out, 0, row.length, m, nothing)) emitLogs(row, out, 0, row.length, m);
+    alignas(64) T buffer[segment_length];
+    const Source near = row.length <= segment_length ? row.fetched(buffer) : row;
+    const Measure m = measurer.row(near, nullptr, nullptr);
+    if (settle(row, out, 0, row.length, m, nothing)) emitLogs(near, out, 0, row.length, m);
   }
 
   void putLogSumExp(const Source& row, const Measure& m, size_t r) const {
