@@ -77,11 +77,12 @@ void give_way() {
   since = Clock::now();
 }
 
-// Waits for a helper's last block, which is shorter than falling asleep and being woken again: at most about as long
-// as that takes, lest a helper that lost its core be waited for on this one.
-void wait_briefly(const std::atomic<size_t>& helpers) {
+// Waits, awake, for what comes soon or not at all: at most about as long as falling asleep and being woken again takes,
+// lest whoever brings it wait for this core.
+template <class Awaited>
+void wait_briefly(const Awaited& awaited) {
   const auto end = Clock::now() + std::chrono::microseconds(30);
-  while (helpers.load(std::memory_order_relaxed) > 0 && Clock::now() < end) {
+  while (!awaited() && Clock::now() < end) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #endif
@@ -174,6 +175,7 @@ bool Pool::open_stage(Lock& lock, const std::shared_ptr<Job>& job) {
     crowded = queue.size() > 1;
     ended.notify_all();
   }
+  if (blocks > 0) stages_opened++;
   for (size_t i = job->has_caller ? 1 : 0; i < std::min(blocks, job->limit + job->has_caller); i++)
     wake.notify_one();
   return blocks > 0;
@@ -181,13 +183,22 @@ bool Pool::open_stage(Lock& lock, const std::shared_ptr<Job>& job) {
 
 void Pool::work() {
   Lock lock(mutex);
-  for (;;) {
+  for (bool awake = false;;) {
     if (const std::shared_ptr<Job> job = join()) {
       help(lock, job);
+      awake = true;
     } else if (stopping) {
       return;
+    } else if (awake) {
+      // The next stage, or the next call of a loop of them, is near.
+      const size_t seen = stages_opened.load(std::memory_order_relaxed);
+      lock.unlock();
+      wait_briefly([&] { return stages_opened.load(std::memory_order_relaxed) != seen; });
+      lock.lock();
+      awake = false;
     } else {
       wake.wait(lock);
+      awake = true;
     }
   }
 }
@@ -203,7 +214,7 @@ void Pool::run(Job& job, size_t limit) {
   while (open_stage(lock, borrowed)) {
     lock.unlock();
     take_blocks(job, false);
-    wait_briefly(job.helpers);
+    wait_briefly([&job] { return job.helpers.load(std::memory_order_relaxed) == 0; });
     lock.lock();
     ended.wait(lock, [&job] { return job.helpers == 0; });
   }

@@ -76,6 +76,7 @@ class Pool {
   std::condition_variable wake, ended;
   std::deque<std::shared_ptr<Job>> queue;
   std::atomic<bool> crowded{false};  // more than one job is in the queue
+  std::atomic<size_t> stages_opened{0};
   std::vector<std::thread> workers;
   size_t environments = 0;
   bool stopping = false;
