@@ -1,6 +1,6 @@
 /**
- * The functions of `simd-softmax` as promises: the work is done on other threads (where the backend is native), the
- * event loop stays free. Every option has the same meaning; `signal` is new. Wrong arguments reject.
+ * The functions of `simd-softmax` as promises: the work is done on other threads (where the backend is native, and there
+ * is more of it than handing it over takes), the event loop stays free. Every option has the same meaning; `signal` is new. Wrong arguments reject.
  *
  * Do not touch `x` or the outputs until the promise settles. Outputs are written once, whole.
  *
