@@ -68,6 +68,13 @@ INLINE D log_sum_exp(D max, D log_sum, const Scale<F64>& scale) {
   return fma(x, constant<D>(scale.inverse), fma(x, constant<D>(scale.inverse_lo), log_sum));
 }
 
+// The rows, as bits, whose max / T and logarithm may cancel: float32 terms have too few digits for them (see
+// RowSolver::logSumExp, which decides). Strictly less, but for a last bit.
+INLINE uint32_t cancelling(F64 log_sum, F64 value) {
+  const F64 least = mul(log_sum, splat<F64>(1 - 0x1p-50));
+  return ~mask_greater(absolute(value), least) & ((1u << F64::lanes) - 1);
+}
+
 // (max - x) / T, finite wherever the quotient is.
 INLINE double distance(double max, double x, double temperature) {
   if (x == -__builtin_inf()) return __builtin_inf();

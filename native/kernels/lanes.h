@@ -183,6 +183,7 @@ struct LaneSolver {
     V hi, lo;                // softmax: the factor
     Wide<F64> sum[W];        // logarithms
     F64 log_sum[W];          // logSoftmax; for logSumExp, the result
+    uint32_t again;          // logSumExp: the rows to be solved one by one after all, as bits
 
     Group() = default;
     Group(const LaneSolver& s, size_t row, size_t apart, size_t count, T* x, size_t step)
@@ -271,6 +272,11 @@ struct LaneSolver {
         for (size_t r = 0; r < group[i].count; r++) rows.solve(group[i].row + r * group[i].apart);
       } else if (p.op == Op::softmax && p.outType == type_of<T>) {
         polish(group[i]);
+      } else if (p.op == Op::logSumExp) {
+        uint32_t again = group[i].again & ((1u << group[i].count) - 1);
+        for (; again; again &= again - 1) {
+          rows.solve(group[i].row + size_t(__builtin_ctz(again)) * group[i].apart);
+        }
       }
     }
   }
@@ -372,15 +378,14 @@ struct LaneSolver {
     widen(g.count_of_max, count);
     widen(g.max, max);
     widen(g.shift.top, top);
+    g.again = 0;
 #pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) {
       g.solvable = g.solvable && all_less(g.sum[w].hi, splat<F64>(__builtin_inf()));
       g.log_sum[w] = log_of_sum(g.sum[w], count[w], term_of_max<V>(max[w], top[w], rows.scale64));
       if (p.op != Op::logSumExp) continue;
       const F64 value = log_sum_exp(max[w], g.log_sum[w], rows.scale64);
-      // See RowSolver::logSumExp; strictly less, but for a last bit.
-      const F64 least = mul(g.log_sum[w], splat<F64>(1 - 0x1p-50));
-      if (sizeof(T) == 4) g.solvable = g.solvable && all_less(least, absolute(value));
+      if (sizeof(T) == 4) g.again |= cancelling(g.log_sum[w], value) << (w * F64::lanes);
       g.log_sum[w] = value;
     }
   }

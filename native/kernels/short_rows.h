@@ -85,10 +85,13 @@ struct ShortRowSolver {
     const F64 log_sum = log_of_sum(sums, load<F64>(counts), term_of_max<V>(maxima, tops, rows.scale64));
     alignas(64) double value[group];
     if (p.op == Op::logSumExp) {
-      const F64 result = log_sum_exp(maxima, log_sum, rows.scale64), least = mul(log_sum, splat<F64>(1 - 0x1p-50));
-      if (sizeof(T) == 4 && !all_less(least, absolute(result))) return false;  // see RowSolver::logSumExp
+      const F64 result = log_sum_exp(maxima, log_sum, rows.scale64);
       store(value, result);
       for (size_t k = 0; k < count; k++) static_cast<T*>(p.out)[row + k] = T(value[k]);
+      const uint32_t again = sizeof(T) == 4 ? cancelling(log_sum, result) : 0;
+      for (size_t k = 0; k < count; k++) {
+        if (again >> k & 1) rows.solve(row + k);
+      }
       return true;
     }
     store(value, log_sum);
