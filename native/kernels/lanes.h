@@ -120,6 +120,9 @@ INLINE uint32_t alone_in_sum(V sum, V rest, V largest, const LaneShift<V>& shift
   return ~mask_greater(add(off, off_rest), splat<V>(0)) & ((1u << V::lanes) - 1);
 }
 
+// Rows side by side are no stream that the hardware would fetch ahead. Within the caches, fetching costs 2 to 5 %.
+INLINE bool exceeds_caches(const Problem& p) { return p.elements >= size_t(3) << 20; }
+
 template <class V>
 struct LaneSolver {
   using T = typename V::Scalar;
@@ -132,8 +135,9 @@ struct LaneSolver {
   const Problem& p;
   const RowSolver<V> rows;
   const size_t n;
+  const bool is_large;
 
-  explicit LaneSolver(const Problem& p) : p(p), rows(p), n(p.length) {}
+  explicit LaneSolver(const Problem& p) : p(p), rows(p), n(p.length), is_large(exceeds_caches(p)) {}
 
   // Whether this problem's rows can be solved in lanes.
   static bool suits(const Problem& p) {
@@ -207,7 +211,7 @@ struct LaneSolver {
       for (size_t set = 0; set < sets && begin < end; set++) {
         const size_t count = end - begin < L ? end - begin : L;
         T* x = blocks + set * width * L;
-        const V max = load_outer(begin, count, x);
+        const V max = is_large ? load_outer<true>(begin, count, x) : load_outer<false>(begin, count, x);
         for (size_t i = 0; i < p.inner; i++, g++) {
           group[g] = Group(*this, begin * p.inner + i, p.inner, count, x + i * L, p.inner * L);
           group[g].max = max;
@@ -438,6 +442,7 @@ struct LaneSolver {
 
   // The elements of `count` outer indices, to one block for each (class, inner) pair, and back. Returns the maxima of
   // all classes and inner indices; on the way back, rows with no others between them are scaled.
+  template <bool fetches>
   INLINE V load_outer(size_t outer, size_t count, T* blocks) const {
     constexpr size_t P = panel_columns<V>;
     const size_t width = n * p.inner;
@@ -449,11 +454,15 @@ struct LaneSolver {
       x = buffer;
     }
     V max = splat<V>(T(-infinity));
+    // A line for every column, which are as many as the rows have.
+    const char* const next = flat.data + (outer + L) * width * size_of(p.type);
+    const char* const own = static_cast<const char*>(p.out) + outer * width * size_of(p.outType);
     const auto put = [&](size_t i, size_t columns) INLINE_LAMBDA {
       V column[P];
       load_panel(x + i, width, count, column);
 #pragma GCC unroll 4
       for (size_t j = 0; j < P; j++) {
+        if (fetches) __builtin_prefetch(next + (i + j) * 64), __builtin_prefetch(own + (i + j) * 64, 1);
         if (j == columns) break;
         store(blocks + (i + j) * L, column[j]);
         max = max_number(column[j], max);
