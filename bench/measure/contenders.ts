@@ -76,20 +76,24 @@ function peers(): ContenderSpec[] {
   ];
 }
 
-/** What is at hand in Python: Debian's python3-scipy and python3-torch, or any other installation. */
+/**
+ * What is at hand in Python: Debian's python3-scipy, python3-torch, and python3-numpy with libdnnl2, or any other
+ * installation.
+ */
 function python(): ContenderSpec[] {
   const all = [
-    { name: 'numpy', needs: 'numpy' },
-    { name: 'scipy', needs: 'scipy.special' },
-    { name: 'torch', needs: 'torch' },
+    { name: 'numpy', library: 'numpy', needs: 'import numpy' },
+    { name: 'scipy', library: 'scipy', needs: 'import scipy.special' },
+    { name: 'torch', library: 'torch', needs: 'import torch' },
+    { name: 'oneDNN', library: 'onednn', needs: 'import numpy, ctypes; ctypes.CDLL("libdnnl.so.2")' },
   ];
   return all
-    .filter(({ needs }) => spawnSync('python3', ['-c', `import ${needs}`]).status === 0)
-    .map(({ name }) => ({
+    .filter(({ needs }) => spawnSync('python3', ['-c', needs]).status === 0)
+    .map(({ name, library }) => ({
       name,
       kind: 'peer',
       module: 'python.py',
-      options: { library: name },
+      options: { library },
       env: ONE_THREAD,
       groups: SOFTMAX,
     }));

@@ -20,6 +20,7 @@ const LOOKS: { readonly [contender: string]: Look } = {
   scipy: { light: '#1f7a3d', dark: '#5fcf80', width: 1.75 },
   numpy: { light: '#1f7a3e', dark: '#5fcf81', width: 1.5, dash: '5 3' },
   torch: { light: '#0b7285', dark: '#4fd1e0', width: 1.75 },
+  oneDNN: { light: '#0b7286', dark: '#4fd1e1', width: 1.5, dash: '5 3' },
   'plain loop': { light: '#4d5761', dark: '#c3ccd5', width: 1.75 },
   'map/reduce': { light: '#4d5762', dark: '#c3ccd6', width: 1.5, dash: '5 3' },
   mathjs: { light: '#8a6d4b', dark: '#cbb08c', width: 1.5, dash: '2 2' },
