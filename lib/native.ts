@@ -113,6 +113,15 @@ export function nativeBackend(isa: string): Backend {
   if (addon === null) throw new TypeError(`Expected the addon for ${isa} but received null`);
   const native = addon;
   const kernels = native.isas.indexOf(isa);
+
+  /** Solves the problem on the threads, or by `run` at once where that is brief. */
+  async function promised(problem: Problem, signal: AbortSignal | undefined, run: () => void): Promise<void> {
+    if (!isBrief(problem))
+      return onPrivateMemory(problem, signal, (own) => submit(native, kernels, own, signal));
+    signal?.throwIfAborted();
+    run();
+  }
+
   return {
     kind: 'native',
     isa,
@@ -136,11 +145,8 @@ export function nativeBackend(isa: string): Backend {
       native.solveScratch();
       for (let i = 0; i < results; i++) out[i] = scratch[i];
     },
-    async runAsync(problem, signal) {
-      if (!isBrief(problem))
-        return onPrivateMemory(problem, signal, (own) => submit(native, kernels, own, signal));
-      signal?.throwIfAborted();
-      this.run(problem);
+    runAsync(problem, signal) {
+      return promised(problem, signal, () => this.run(problem));
     },
     bind(problem): Bound {
       const operands = operandsOf(problem);
@@ -151,12 +157,8 @@ export function nativeBackend(isa: string): Backend {
           header[field.handle] = handle;
           native.solvePrepared();
         },
-        async runAsync(signal) {
-          if (isBrief(problem)) {
-            signal?.throwIfAborted();
-            return this.run();
-          }
-          return onPrivateMemory(problem, signal, (own) => submit(native, kernels, own, signal));
+        runAsync(signal) {
+          return promised(problem, signal, () => this.run());
         },
         release() {
           header[field.handle] = handle;
