@@ -9,7 +9,7 @@
 namespace {
 
 constexpr size_t few_classes = 128;      // longest contiguous row worth transposing, for softmax
-constexpr size_t few_log_classes = 32;   // and for logarithms, whose sums take more memory
+constexpr size_t few_log_classes = 64;   // and for logarithms, whose sums take more memory
 constexpr size_t column_classes = 4096;  // longest row along another axis that is solved in lanes: one segment
 static_assert(column_classes <= segment_length, "rows in lanes are measured as one segment");
 
@@ -127,8 +127,9 @@ struct LaneSolver {
   // Groups of rows go through each step together: the latencies of a step overlap, and neighbouring columns share
   // lines and pages. Their blocks take up to a quarter to a half of the second cache.
   static constexpr size_t most_groups = 16, column_groups = 8, most_blocks = (size_t(1) << 19) / block_bytes;
-  // Classes lie a page or so apart, which no hardware fetches ahead; and more of them would share too few cache sets.
-  static constexpr size_t columns_ahead = 4;
+  // Classes of a group that are copied together. They lie a page or so apart, which no hardware fetches ahead; and more of
+  // them would share too few cache sets.
+  static constexpr size_t tile_classes = 4;
   const Problem& p;
   const RowSolver<V> rows;
   const size_t n;
@@ -182,7 +183,7 @@ struct LaneSolver {
     bool solvable;
     V max, count_of_max;
     LaneShift<V> shift;
-    V taken, rest, largest;  // softmax: the sum (see TermSum) and the largest term
+    V taken, rest;           // softmax: the sum (see TermSum)
     V hi, lo;                // softmax: the factor
     Wide<F64> sum[W];        // logarithms
     F64 log_sum[W];          // logSoftmax; for logSumExp, the result
@@ -295,43 +296,24 @@ struct LaneSolver {
     const size_t step = g.step;
     const Exp<V, false> exp(rows.scale, g.shift.magic, g.shift.lower);
     TermSums<V> sums(n);
-    V largest = splat<V>(0);
-    const auto add = [&](TermSum<V>& partial, Reduced<V> reduced, T* x) INLINE_LAMBDA {
-      const Term<V> e = exp.term(reduced);
-      partial.add_term(e);
-      store(x, e.value());
-      largest = max_number(e.value(), largest);
-    };
-    // In the first cache: a partial sum at a time, in registers, of what was reduced before.
-    if (n <= few_classes) {
-      alignas(64) T t[few_classes * L];
-      for (size_t c = 0; c < n; c++) {
+    // As many classes as the first cache holds: a partial sum at a time, in registers, of what was reduced before.
+    alignas(64) T t[few_classes * L];
+    for (size_t at = 0; at < n; at += few_classes, x += few_classes * step) {
+      const size_t count = n - at < few_classes ? n - at : few_classes;
+      for (size_t c = 0; c < count; c++) {
         const Reduced<V> reduced = exp.reduce(load<V>(x + c * step));
         store(t + c * L, reduced.t), store(x + c * step, reduced.r);
       }
-      for (size_t i = 0; i < L && i < n; i++) {
-        TermSum<V> partial(sums.bias);
-        for (size_t c = i; c < n; c += L) {
-          add(partial, Reduced<V>{load<V>(t + c * L), load<V>(x + c * step)}, x + c * step);
+      for (size_t i = 0; i < L && i < count; i++) {
+        TermSum<V> partial = at == 0 ? TermSum<V>(sums.bias) : sums.get(i);
+        for (size_t c = i; c < count; c += L) {
+          const Term<V> e = exp.term(Reduced<V>{load<V>(t + c * L), load<V>(x + c * step)});
+          partial.add_term(e);
+          store(x + c * step, e.value());
         }
         sums.put(i, partial);
       }
-    } else {
-      for (size_t i = 0; i < L; i++) sums.put(i, TermSum<V>(sums.bias));
-      Reduced<V> reduced = exp.reduce(load<V>(x));
-      for (size_t c = 0; c < n; c += L) {
-        const size_t count = n - c < L ? n - c : L;
-        for (size_t i = 0; i < count; i++, x += step) {
-          // The next one is reduced meanwhile (see each_term). The last one's next is itself.
-          const Reduced<V> next = exp.reduce(load<V>(c + i + 1 < n ? x + step : x));
-          TermSum<V> partial = sums.get(i);
-          add(partial, reduced, x);
-          sums.put(i, partial);
-          reduced = next;
-        }
-      }
     }
-    g.largest = largest;
     if (n <= exact_terms<V>) {
       g.taken = sums.taken(), g.rest = sums.left();
       invert<V>(g.taken, g.rest, g.hi, g.lo);
@@ -420,8 +402,9 @@ struct LaneSolver {
 
   // See make_one in rows.h.
   void polish(const Group& g) const {
+    const V largest = Exp<V, false>(rows.scale, g.shift.magic, g.shift.lower).term(g.max).value();
     uint32_t alone =
-        alone_in_sum(g.taken, g.rest, g.largest, g.shift, rows.scale, bias_for<V>(n)) & ((1u << g.count) - 1);
+        alone_in_sum(g.taken, g.rest, largest, g.shift, rows.scale, bias_for<V>(n)) & ((1u << g.count) - 1);
     for (; alone; alone &= alone - 1) {
       const Sink row = sink_of(p, p.out, p.outType, g.row + size_t(__builtin_ctz(alone)) * g.apart);
       make_one(reinterpret_cast<T*>(row.data), n, p.inner);
@@ -517,15 +500,12 @@ struct LaneSolver {
     }
   }
 
-  // Neighbouring rows along another axis to one block per class, with their maxima, and back. Class by class through
-  // all groups, which lie side by side in memory.
+  // Neighbouring rows along another axis to one block per class, with their maxima, and back.
   INLINE void load_columns(Group* group, size_t groups) const {
     alignas(64) T buffer[L];
     const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, 0};
-    size_t start[most_groups];
     for (size_t i = 0; i < groups; i++) {
       Group& g = group[i];
-      start[i] = start_of(p, g.row);
       g.max = splat<V>(T(-infinity));
       if (g.whole) continue;
       each_stretch(g, [&](size_t at, size_t lane, size_t count) INLINE_LAMBDA {
@@ -539,36 +519,23 @@ struct LaneSolver {
       }
       find_max(g);
     }
-    const size_t ahead = columns_ahead * p.inner * size_of(p.type);
-    for (size_t c = 0; c < n; c++) {
-      for (size_t i = 0; i < groups; i++) {
-        if (!group[i].whole) continue;
-        __builtin_prefetch(flat.data + (start[i] + c * p.inner) * size_of(p.type) + ahead);
-        const V v = load<V>(flat.fetch(start[i] + c * p.inner, L, buffer));
-        store(group[i].x + c * L, v);
-        group[i].max = max_number(v, group[i].max);
-      }
-    }
+    const bool direct = flat.direct<T>();
+    each_tile(group, groups, [&](Group& g, size_t start, size_t from, size_t to) INLINE_LAMBDA {
+      direct ? load_tile<true>(g, flat, start, from, to) : load_tile<false>(g, flat, start, from, to);
+    });
   }
 
   INLINE void store_columns(Group* group, size_t groups) const {
-    alignas(64) T buffer[L];
     const Sink out = {static_cast<char*>(p.out), p.outType, 1};
-    const bool scales = p.op == Op::softmax;
-    size_t start[most_groups];
-    for (size_t i = 0; i < groups; i++) start[i] = start_of(p, group[i].row);
-    const size_t ahead = columns_ahead * p.inner * size_of(p.outType);
-    for (size_t c = 0; c < n; c++) {
-      for (size_t i = 0; i < groups; i++) {
-        const Group& g = group[i];
-        if (!g.whole || !g.solvable) continue;
-        __builtin_prefetch(out.data + (start[i] + c * p.inner) * size_of(p.outType) + ahead, 1);
-        const V v = load<V>(g.x + c * L);
-        T* y = out.place(start[i] + c * p.inner, buffer);
-        store(y, scales ? scaled(v, g.hi, g.lo) : v);
-        out.flush(start[i] + c * p.inner, L, y);
-      }
-    }
+    const bool direct = out.direct<T>(), scales = p.op == Op::softmax;
+    each_tile(group, groups, [&](const Group& g, size_t start, size_t from, size_t to) INLINE_LAMBDA {
+      if (!g.solvable) return;
+      direct && scales ? store_tile<true, true>(g, out, start, from, to)
+      : direct         ? store_tile<true, false>(g, out, start, from, to)
+      : scales         ? store_tile<false, true>(g, out, start, from, to)
+                       : store_tile<false, false>(g, out, start, from, to);
+    });
+    alignas(64) T buffer[L];
     for (size_t i = 0; i < groups; i++) {
       Group& g = group[i];
       if (g.whole || !g.solvable) continue;
@@ -576,13 +543,60 @@ struct LaneSolver {
       each_stretch(g, [&](size_t at, size_t lane, size_t count) INLINE_LAMBDA {
         for (size_t c = 0; c < n; c++) {
           const T* block = g.x + c * L + lane;
-          if (out.direct<T>()) {
+          if (direct) {
             copy_few(reinterpret_cast<T*>(out.data) + at + c * p.inner, block, count);
           } else {
             out.flush(at + c * p.inner, count, block);
           }
         }
       });
+    }
+  }
+
+  // Hands out a few classes [from, to) of one whole group after the other, and where its class 0 is: the groups lie side
+  // by side in memory.
+  template <class Take>
+  INLINE void each_tile(Group* group, size_t groups, Take take) const {
+    size_t start[most_groups];
+    for (size_t i = 0; i < groups; i++) start[i] = start_of(p, group[i].row);
+    for (size_t c = 0; c < n; c += tile_classes) {
+      for (size_t i = 0; i < groups; i++) {
+        if (group[i].whole) take(group[i], start[i], c, n - c < tile_classes ? n : c + tile_classes);
+      }
+    }
+  }
+
+  template <bool direct>
+  INLINE void load_tile(Group& g, const Source& flat, size_t start, size_t from, size_t to) const {
+    alignas(64) T buffer[L];
+    const size_t inner = p.inner, element = size_of(p.type);
+    const T* x = reinterpret_cast<const T*>(flat.data) + start;
+    T* const block = g.x;
+    V max = g.max;
+    const auto load_class = [&](size_t c) INLINE_LAMBDA {
+      const size_t at = c * inner;
+      __builtin_prefetch(flat.data + (start + at + tile_classes * inner) * element);
+      const V v = load<V>(direct ? x + at : flat.fetch(start + at, L, buffer));
+      store(block + c * L, v);
+      max = max_number(v, max);
+    };
+    for (size_t c = from; c < to; c++) load_class(c);
+    g.max = max;
+  }
+
+  template <bool direct, bool scales>
+  INLINE void store_tile(const Group& g, const Sink& out, size_t start, size_t from, size_t to) const {
+    alignas(64) T buffer[L];
+    const size_t inner = p.inner, element = size_of(p.outType);
+    T* const y = reinterpret_cast<T*>(out.data) + start;
+    const T* const block = g.x;
+    const V hi = g.hi, lo = g.lo;
+    for (size_t c = from; c < to; c++) {
+      const size_t at = c * inner;
+      __builtin_prefetch(out.data + (start + at + tile_classes * inner) * element, 1);
+      const V v = load<V>(block + c * L);
+      store(direct ? y + at : buffer, scales ? scaled(v, hi, lo) : v);
+      if (!direct) out.flush(start + at, L, buffer);
     }
   }
 };
