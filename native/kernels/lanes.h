@@ -183,11 +183,11 @@ struct LaneSolver {
     bool solvable;
     V max, count_of_max;
     LaneShift<V> shift;
-    V taken, rest;           // softmax: the sum (see TermSum)
-    V hi, lo;                // softmax: the factor
-    Wide<F64> sum[W];        // logarithms
-    F64 log_sum[W];          // logSoftmax; for logSumExp, the result
-    uint32_t again;          // logSumExp: the rows to be solved one by one after all, as bits
+    V taken, rest;     // softmax: the sum (see TermSum)
+    V hi, lo;          // softmax: the factor
+    Wide<F64> sum[W];  // logarithms
+    F64 log_sum[W];    // logSoftmax; for logSumExp, the result
+    uint32_t again;    // logSumExp: the rows to be solved one by one after all, as bits
 
     Group() = default;
     Group(const LaneSolver& s, size_t row, size_t apart, size_t count, T* x, size_t step)
@@ -530,10 +530,10 @@ struct LaneSolver {
     const bool direct = out.direct<T>(), scales = p.op == Op::softmax;
     each_tile(group, groups, [&](const Group& g, size_t start, size_t from, size_t to) INLINE_LAMBDA {
       if (!g.solvable) return;
-      direct && scales ? store_tile<true, true>(g, out, start, from, to)
-      : direct         ? store_tile<true, false>(g, out, start, from, to)
-      : scales         ? store_tile<false, true>(g, out, start, from, to)
-                       : store_tile<false, false>(g, out, start, from, to);
+      direct&& scales ? store_tile<true, true>(g, out, start, from, to)
+      : direct        ? store_tile<true, false>(g, out, start, from, to)
+      : scales        ? store_tile<false, true>(g, out, start, from, to)
+                      : store_tile<false, false>(g, out, start, from, to);
     });
     alignas(64) T buffer[L];
     for (size_t i = 0; i < groups; i++) {
