@@ -16,6 +16,16 @@ static_assert(column_classes <= segment_length, "rows in lanes are measured as o
 template <class V>
 constexpr size_t wides = V::lanes / F64::lanes;  // blocks of doubles to a block of V
 
+// The sums of the rows in the lanes of V, rounded, and the factors that divide by them.
+template <class V>
+INLINE void factor_of(const Wide<F64>* sum, V& taken, V& rest, V& hi, V& lo) {
+  F64 whole[wides<V>], left[wides<V>];
+#pragma GCC unroll 4
+  for (size_t w = 0; w < wides<V>; w++) whole[w] = sum[w].hi, left[w] = sum[w].lo;
+  taken = narrow(whole, V()), rest = narrow(left, V());
+  factor(sum, hi, lo);
+}
+
 // Adds up `live` partial sums as reduce_add adds up lanes: i and i + half, from half the lanes down.
 template <size_t lanes, class V>
 INLINE V tree(V* partial, size_t live) {
@@ -44,6 +54,19 @@ struct TermSums {
     return tree<V::lanes>(sum, live);
   }
   INLINE V left() { return tree<V::lanes>(rest, live); }
+
+  // The sums of rows of n classes, as `taken` and `rest`, and what they are divided by, as a factor in two parts.
+  INLINE void factor(size_t n, V& taken, V& rest, V& hi, V& lo) {
+    if (n <= exact_terms<V>) {
+      taken = this->taken(), rest = left();
+      return invert<V>(taken, rest, hi, lo);
+    }
+    Wide<F64> sum[wides<V>];
+    total(sum);
+    factor_of(sum, taken, rest, hi, lo);
+  }
+
+ private:
   INLINE void total(Wide<F64>* total) {
     constexpr size_t W = wides<V>;
     F64 wide[W][V::lanes], part[W], left[W];
@@ -118,6 +141,12 @@ INLINE uint32_t alone_in_sum(V sum, V rest, V largest, const LaneShift<V>& shift
   one.add_term(Exp<V, false>(scale, shift.magic, shift.lower).term(shift.max));
   const V off = absolute(sub(sum, one.taken(bias))), off_rest = absolute(sub(rest, one.rest));
   return ~mask_greater(add(off, off_rest), splat<V>(0)) & ((1u << V::lanes) - 1);
+}
+template <class V>
+INLINE uint32_t alone_in_sum(V sum, V rest, const LaneShift<V>& shift, const Scale<V>& scale,
+                             typename V::Scalar bias) {
+  const V largest = Exp<V, false>(scale, shift.magic, shift.lower).term(shift.max).value();
+  return alone_in_sum(sum, rest, largest, shift, scale, bias);
 }
 
 template <class V>
@@ -314,18 +343,7 @@ struct LaneSolver {
         sums.put(i, partial);
       }
     }
-    if (n <= exact_terms<V>) {
-      g.taken = sums.taken(), g.rest = sums.left();
-      invert<V>(g.taken, g.rest, g.hi, g.lo);
-    } else {
-      Wide<F64> sum[W];
-      sums.total(sum);
-      F64 whole[W], left[W];
-#pragma GCC unroll 4
-      for (size_t w = 0; w < W; w++) whole[w] = sum[w].hi, left[w] = sum[w].lo;
-      g.taken = narrow(whole, V()), g.rest = narrow(left, V());
-      factor(sum, g.hi, g.lo);
-    }
+    sums.factor(n, g.taken, g.rest, g.hi, g.lo);
     g.solvable = all_less(g.taken, splat<V>(T(infinity)));  // not if NaN
   }
 
@@ -402,9 +420,7 @@ struct LaneSolver {
 
   // See make_one in rows.h.
   void polish(const Group& g) const {
-    const V largest = Exp<V, false>(rows.scale, g.shift.magic, g.shift.lower).term(g.max).value();
-    uint32_t alone =
-        alone_in_sum(g.taken, g.rest, largest, g.shift, rows.scale, bias_for<V>(n)) & ((1u << g.count) - 1);
+    uint32_t alone = alone_in_sum(g.taken, g.rest, g.shift, rows.scale, bias_for<V>(n)) & ((1u << g.count) - 1);
     for (; alone; alone &= alone - 1) {
       const Sink row = sink_of(p, p.out, p.outType, g.row + size_t(__builtin_ctz(alone)) * g.apart);
       make_one(reinterpret_cast<T*>(row.data), n, p.inner);

@@ -1,16 +1,20 @@
-// Eight short rows at a time: each step is done for all of them before the next, since the steps of one row wait for
-// each other (some 200 cycles from the maximum to the reciprocal) and those of eight do not. What is once per row is
-// done for all eight in the lanes of a block.
+// A group of short rows at a time: each step is done for all of them before the next, since the steps of one row wait for
+// each other (some 200 cycles from the maximum to the reciprocal) and those of several do not. What is once per row is
+// done in the lanes of a block, a row per lane as in lanes.h; what is once per logit stays along the row.
 #pragma once
-#include "rows.h"
+#include "lanes.h"
 
 namespace {
 
 template <class V>
 struct ShortRowSolver {
   using T = typename V::Scalar;
-  static constexpr size_t group = F64::lanes;
-  static constexpr size_t longest = 2048;  // eight rows of float32 and their terms stay within the second cache
+  static constexpr size_t L = V::lanes;
+  static constexpr size_t half_group = F64::lanes;
+  static constexpr size_t longest = 2048;  // a group of float32 rows and their terms stay within the second cache
+  // Longest row all of whose terms are reduced before the first is worked out; each_term does as much for others.
+  static constexpr size_t reduced_first = (V::registers == 1 ? 7 : 8) * L;
+  static constexpr size_t whole_group_bytes = 1024;  // longest row of which a block's worth of rows make a group
   const Problem& p;
   const RowSolver<V> rows;
   const size_t n;
@@ -23,22 +27,161 @@ struct ShortRowSolver {
     return plain && direct && p.length > 0 && p.length <= longest;
   }
 
+  // Whether rows of n classes fill their blocks so well that a block along the row costs less than one across the rows
+  // (lanes.h), which need be turned around twice. (128 classes with AVX-512: 0.37 ns each against 0.52; with AVX2, 0.52
+  // against 0.57.)
+  static bool fills_blocks(size_t n) {
+    const size_t blocks = (n + L - 1) / L, padding = blocks * L - n;
+    return V::registers == 1 ? n >= 2 * L && padding <= n / 4 : n >= 3 * L && padding <= n / 16;
+  }
+
   void solve(size_t begin, size_t end) const {
+    const bool log = p.op != Op::softmax;
+    const size_t group = log || n * sizeof(T) > whole_group_bytes ? half_group : L;
     for (; begin < end; begin += group) {
       const size_t count = end - begin < group ? end - begin : group;
-      if (count > 1 && !rows.scale.extreme && solve_group(begin, count)) continue;
+      const bool together = count > 1 && !rows.scale.extreme;
+      if (together && (log ? solve_logs(begin, count) : solve_group(begin, count))) continue;
       for (size_t r = begin; r < begin + count; r++) rows.solve(r);
     }
   }
 
  private:
+  static constexpr size_t P = panel_columns<V>;
+
+  // What a group of rows comes to, row by row: a block folded to a quarter, and the sums (see TermSum) as such.
+  struct Sums {
+    alignas(64) T taken[L * P], rest[L * P];
+    alignas(64) double wide[L * P];  // `taken` of float rows whose sum is not exact as a float
+  };
+
   // False, with nothing written, where a row needs more care (infinities, huge logits).
   bool solve_group(size_t row, size_t count) const {
+    const T* x = static_cast<const T*>(p.x) + row * n;
+    T* y = static_cast<T*>(p.out) + row * n;
+    alignas(64) T quarter[L * P], magic[L], lower[L], factor_hi[L], factor_lo[L];
+    for (size_t k = 0; k < count; k++) store_quarter(quarter + k * P, fold_max(lane_maxima<V>(x + k * n, n).r));
+    V max[P];
+    load_panel(quarter, P, count, max);
+    for (size_t j = 1; j < P; j++) max[0] = max_number(max[j], max[0]);
+    const LaneShift<V> shift(max[0], rows.scale, ExpTraits<V>::vanish);
+    if (!shift.reducible) return false;
+    store(magic, shift.magic), store(lower, shift.lower);
+
+    const T bias = bias_for<V>(n);
+    V taken, rest, hi, lo;
+    const auto factors = [&](const Sums& sums) INLINE_LAMBDA {
+      rest = row_sums<V>(sums.rest, count);
+      if (exact()) {
+        taken = row_sums<V>(sums.taken, count);
+        invert<V>(taken, rest, hi, lo);
+      } else {
+        Wide<F64> sum[wides<V>];
+        F64 left[wides<V>];
+        widen(rest, left);
+        for (size_t w = 0; w < wides<V>; w++) {
+          const size_t first = w * F64::lanes, some = count > first ? count - first : 1;
+          sum[w] = {row_sums<F64>(sums.wide + first * 2, some < F64::lanes ? some : F64::lanes), left[w]};
+        }
+        factor_of(sum, taken, rest, hi, lo);
+      }
+      store(factor_hi, hi), store(factor_lo, lo);
+    };
+    n <= reduced_first ? solve_few(x, y, count, magic, lower, bias, factor_hi, factor_lo, factors)
+                       : solve_many(x, y, count, magic, lower, bias, factor_hi, factor_lo, factors);
+    uint32_t alone = alone_in_sum(taken, rest, shift, rows.scale, bias) & ((1u << count) - 1);
+    for (; alone; alone &= alone - 1) make_one(y + size_t(__builtin_ctz(alone)) * n, n, 1);
+    if (!all_less(taken, splat<V>(T(infinity)))) spread_nan(taken, y, count);
+    return true;
+  }
+
+  bool exact() const { return sizeof(T) == 8 || n <= exact_terms<V>; }
+
+  // The sums of what `quarter` has of each row, as reduce_add would have added it up; a row per lane.
+  template <class D>
+  static INLINE D row_sums(const typename D::Scalar* quarter, size_t count) {
+    D column[panel_columns<D>];
+    load_panel(quarter, panel_columns<D>, count, column);
+    return tree<panel_columns<D>>(column, panel_columns<D>);
+  }
+
+  INLINE void put(Sums& sums, size_t k, const TermSum<V>& sum, T bias) const {
+    const V taken = sum.taken(bias);
+    store_quarter(sums.rest + k * P, fold_add(sum.rest.r));
+    if (exact()) return store_quarter(sums.taken + k * P, fold_add(taken.r));
+    F64 wide[wides<V>];
+    widen(taken, wide);
+    store_quarter(sums.wide + k * 2, fold_add(add(wide[0], wide[wides<V> - 1]).r));
+  }
+
+  template <class Factors>
+  INLINE void solve_many(const T* x, T* y, size_t count, const T* magic, const T* lower, T bias, const T* hi,
+                         const T* lo, Factors factors) const {
+    Sums sums;
+    for (size_t k = 0; k < count; k++) {
+      TermSum<V> sum(bias);
+      const Exp<V, false> exp(rows.scale, splat<V>(magic[k]), splat<V>(lower[k]));
+      sum_terms<V, false, true>(x + k * n, n, exp, y + k * n, sum);
+      put(sums, k, sum, bias);
+    }
+    factors(sums);
+    for (size_t k = 0; k < count; k++) normalize<V>(y + k * n, n, 1, {hi[k], lo[k]});
+  }
+
+  // Whole blocks of all rows wait for their sums in the first cache.
+  template <class Factors>
+  INLINE void solve_few(const T* x, T* y, size_t count, const T* magic, const T* lower, T bias, const T* hi,
+                        const T* lo, Factors factors) const {
+    Sums sums;
+    alignas(64) T t[reduced_first * L], r[reduced_first * L];
+    const size_t whole = n / L * L, tail = n - whole, padded = tail ? whole + L : whole;
+    const V ones = load<V>(ones_before<V>(tail));
+    for (size_t k = 0; k < count; k++) {
+      const Exp<V, false> exp(rows.scale, splat<V>(magic[k]), splat<V>(lower[k]));
+      const T* from = x + k * n;
+      T *tk = t + k * padded, *rk = r + k * padded;
+      for (size_t i = 0; i < whole; i += L) {
+        const Reduced<V> reduced = exp.reduce(load<V>(from + i));
+        store(tk + i, reduced.t), store(rk + i, reduced.r);
+      }
+      if (!tail) continue;
+      // Lanes without a class are 0 from here on; see softmax_block.
+      const Reduced<V> reduced = exp.reduce(load_first<V>(from + whole, tail, T(-infinity)));
+      store(tk + whole, mul(reduced.t, ones)), store(rk + whole, reduced.r);
+    }
+    for (size_t k = 0; k < count; k++) {
+      TermSum<V> sum(bias);
+      T *tk = t + k * padded, *rk = r + k * padded;
+      for (size_t i = 0; i < padded; i += L) {
+        const Term<V> e = Exp<V, false>::term(Reduced<V>{load<V>(tk + i), load<V>(rk + i)});
+        sum.add_term(e);
+        store(rk + i, e.value());
+      }
+      put(sums, k, sum, bias);
+    }
+    factors(sums);
+    for (size_t k = 0; k < count; k++) {
+      const V h = splat<V>(hi[k]), l = splat<V>(lo[k]);
+      const T* rk = r + k * padded;
+      for (size_t i = 0; i < whole; i += L) store(y + k * n + i, scaled(load<V>(rk + i), h, l));
+      if (tail) store_first(y + k * n + whole, scaled(load<V>(rk + whole), h, l), tail);
+    }
+  }
+
+  __attribute__((noinline)) void spread_nan(V taken, T* y, size_t count) const {
+    alignas(64) T sum[L];
+    store(sum, taken);
+    for (size_t k = 0; k < count; k++) {
+      for (size_t i = 0; sum[k] != sum[k] && i < n; i++) y[k * n + i] = T(__builtin_nan(""));
+    }
+  }
+
+  // The same for the logarithms: of up to half_group rows.
+  bool solve_logs(size_t row, size_t count) const {
     using E = ExpTraits<V>;
     const T* x = static_cast<const T*>(p.x) + row * n;
     T* y = static_cast<T*>(p.out) + row * n;
-    const bool log = p.op != Op::softmax;
-    const T bias = bias_for<V>(n);
+    constexpr size_t group = half_group;
     alignas(64) double max[group] = {}, z[group], top[group], sum[group], sum_lo[group], counts[group];
     for (size_t k = 0; k < group; k++) sum[k] = 1, sum_lo[k] = 0, counts[k] = 1;
     for (size_t k = 0; k < count; k++) max[k] = double(max_of<V>(x + k * n, n));
@@ -48,38 +191,15 @@ struct ShortRowSolver {
     store(top, tops);
 
     for (size_t k = 0; k < count; k++) {
-      const Shift<T> shift = shift_at<V>(top[k], 0, rows.scale, log ? E::log_vanish : E::vanish);
-      const Exp<V, false> exp(rows.scale, shift);
-      if (log) {
-        RestSum<V> terms;
-        V equal = splat<V>(0);
-        sum_below(x + k * n, n, exp, splat<V>(T(max[k])), terms, equal);
-        counts[k] = count_of(equal);
-        terms.total(sum[k], sum_lo[k]);
-      } else {
-        TermSum<V> terms(bias);
-        sum_terms<V, false, true>(x + k * n, n, exp, y + k * n, terms);
-        terms.total(bias, sum[k], sum_lo[k]);
-      }
+      const Exp<V, false> exp(rows.scale, shift_at<V>(top[k], 0, rows.scale, E::log_vanish));
+      RestSum<V> terms;
+      V equal = splat<V>(0);
+      sum_below(x + k * n, n, exp, splat<V>(T(max[k])), terms, equal);
+      counts[k] = count_of(equal);
+      terms.total(sum[k], sum_lo[k]);
     }
 
     const Wide<F64> sums = {load<F64>(sum), load<F64>(sum_lo)};
-    if (!log) {
-      alignas(64) T hi[V::lanes], lo[V::lanes];
-      const Wide<F64> twice[2] = {sums, sums};  // V has the lanes for one or two groups
-      V factor_hi, factor_lo;
-      factor(twice, factor_hi, factor_lo);
-      store(hi, factor_hi), store(lo, factor_lo);
-      for (size_t k = 0; k < count; k++) {
-        if (sum[k] == sum[k]) {
-          normalize<V>(y + k * n, n, 1, {hi[k], lo[k]});
-          if (is_single<V>(rows.scale, sum[k], sum_lo[k], max[k], n)) make_one(y + k * n, n, 1);
-        } else {
-          for (size_t i = 0; i < n; i++) y[k * n + i] = T(__builtin_nan(""));
-        }
-      }
-      return true;
-    }
     if (!all_less(sums.hi, splat<F64>(__builtin_inf()))) return false;
     const F64 maxima = load<F64>(max);
     const F64 log_sum = log_of_sum(sums, load<F64>(counts), term_of_max<V>(maxima, tops, rows.scale64));

@@ -121,28 +121,38 @@ INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
   m = _mm256_castsi256_pd(_mm256_add_epi64(_mm256_and_si256(bits, _mm256_set1_epi64x(mantissa_bits)), half_root));
 }
 
-// The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1.
-INLINE double reduce_add(const f64r* r) {
+// The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1; folded: down to 16 bytes.
+INLINE __m128d fold_add(const f64r* r) {
   const __m256d four = _mm256_add_pd(r[0], r[1]);
-  const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+  return _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+}
+INLINE __m128 fold_add(const f32r* r) {
+  const __m256 eight = _mm256_add_ps(r[0], r[1]);
+  return _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+}
+INLINE __m128d fold_max(const f64r* r) {
+  const __m256d four = _mm256_max_pd(r[0], r[1]);
+  return _mm_max_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+}
+INLINE __m128 fold_max(const f32r* r) {
+  const __m256 eight = _mm256_max_ps(r[0], r[1]);
+  return _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+}
+INLINE double reduce_add(const f64r* r) {
+  const __m128d two = fold_add(r);
   return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 INLINE float reduce_add(const f32r* r) {
-  const __m256 eight = _mm256_add_ps(r[0], r[1]);
-  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  const __m128 four = fold_add(r), two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
-INLINE float reduce_max(const f32r* r) {
-  const __m256 eight = _mm256_max_ps(r[0], r[1]);
-  __m128 m = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  m = _mm_max_ps(m, _mm_movehl_ps(m, m));
-  return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
-}
 INLINE double reduce_max(const f64r* r) {
-  const __m256d four = _mm256_max_pd(r[0], r[1]);
-  const __m128d two = _mm_max_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+  const __m128d two = fold_max(r);
   return _mm_cvtsd_f64(_mm_max_sd(two, _mm_unpackhi_pd(two, two)));
+}
+INLINE float reduce_max(const f32r* r) {
+  const __m128 four = fold_max(r), two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
 // Eight rows of four neighbouring columns as four column registers, and back; see block.h. Row i is loaded into

@@ -99,16 +99,29 @@ INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
   m = _mm512_castsi512_pd(_mm512_add_epi64(_mm512_and_si512(bits, _mm512_set1_epi64(mantissa_bits)), half_root));
 }
 
-// The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1.
-INLINE double reduce_add(const f64r* r) {
+// The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1; folded: down to 16 bytes.
+INLINE __m128d fold_add(const f64r* r) {
   const __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(r[0]), _mm512_extractf64x4_pd(r[0], 1));
-  const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+  return _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+}
+INLINE __m128 fold_add(const f32r* r) {
+  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(r[0]), _mm512_extractf32x8_ps(r[0], 1));
+  return _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+}
+INLINE __m128d fold_max(const f64r* r) {
+  const __m256d four = _mm256_max_pd(_mm512_castpd512_pd256(r[0]), _mm512_extractf64x4_pd(r[0], 1));
+  return _mm_max_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+}
+INLINE __m128 fold_max(const f32r* r) {
+  const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(r[0]), _mm512_extractf32x8_ps(r[0], 1));
+  return _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+}
+INLINE double reduce_add(const f64r* r) {
+  const __m128d two = fold_add(r);
   return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 INLINE float reduce_add(const f32r* r) {
-  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(r[0]), _mm512_extractf32x8_ps(r[0], 1));
-  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  const __m128 four = fold_add(r), two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 INLINE float reduce_max(const f32r* r) { return _mm512_reduce_max_ps(r[0]); }

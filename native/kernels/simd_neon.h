@@ -117,23 +117,23 @@ INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
   m = vreinterpretq_f64_s64(vaddq_s64(vandq_s64(bits, vdupq_n_s64(mantissa_bits)), half_root));
 }
 
-// The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1.
+// The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1; folded: down to 16 bytes.
+INLINE f64r fold_add(const f64r* r) { return vaddq_f64(vaddq_f64(r[0], r[2]), vaddq_f64(r[1], r[3])); }
+INLINE f32r fold_add(const f32r* r) { return vaddq_f32(vaddq_f32(r[0], r[2]), vaddq_f32(r[1], r[3])); }
 INLINE double reduce_add(const f64r* r) {
-  const f64r two = vaddq_f64(vaddq_f64(r[0], r[2]), vaddq_f64(r[1], r[3]));
+  const f64r two = fold_add(r);
   return vgetq_lane_f64(two, 0) + vgetq_lane_f64(two, 1);
 }
-// There is no NaN among these.
 INLINE float reduce_add(const f32r* r) {
-  const float32x4_t four = vaddq_f32(vaddq_f32(r[0], r[2]), vaddq_f32(r[1], r[3]));
+  const f32r four = fold_add(r);
   const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
   return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
 }
-INLINE float reduce_max(const f32r* r) {
-  return vmaxvq_f32(vmaxq_f32(vmaxq_f32(r[0], r[1]), vmaxq_f32(r[2], r[3])));
-}
-INLINE double reduce_max(const f64r* r) {
-  return vmaxvq_f64(vmaxq_f64(vmaxq_f64(r[0], r[1]), vmaxq_f64(r[2], r[3])));
-}
+// There is no NaN among these.
+INLINE f64r fold_max(const f64r* r) { return vmaxq_f64(vmaxq_f64(r[0], r[1]), vmaxq_f64(r[2], r[3])); }
+INLINE f32r fold_max(const f32r* r) { return vmaxq_f32(vmaxq_f32(r[0], r[1]), vmaxq_f32(r[2], r[3])); }
+INLINE double reduce_max(const f64r* r) { return vmaxvq_f64(fold_max(r)); }
+INLINE float reduce_max(const f32r* r) { return vmaxvq_f32(fold_max(r)); }
 
 // Four rows of four neighbouring columns as four column registers, and back; see block.h.
 INLINE void transpose_quarters(f32r* c) {

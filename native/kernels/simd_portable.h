@@ -161,22 +161,26 @@ INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
   m = (f64r)((bits & mantissa_bits) + half_root_bits);
 }
 
-// The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1.
+// The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1; folded: down to 16 bytes.
+INLINE f64r fold_add(const f64r* r) { return (r[0] + r[2]) + (r[1] + r[3]); }
+INLINE f32r fold_add(const f32r* r) { return (r[0] + r[2]) + (r[1] + r[3]); }
+INLINE f64r fold_max(const f64r* r) { return max_number(max_number(r[0], r[1]), max_number(r[2], r[3])); }
+INLINE f32r fold_max(const f32r* r) { return max_number(max_number(r[0], r[1]), max_number(r[2], r[3])); }
 INLINE double reduce_add(const f64r* r) {
-  const f64r two = (r[0] + r[2]) + (r[1] + r[3]);
+  const f64r two = fold_add(r);
   return two[0] + two[1];
 }
 INLINE float reduce_add(const f32r* r) {
-  const f32r four = (r[0] + r[2]) + (r[1] + r[3]);
+  const f32r four = fold_add(r);
   return (four[0] + four[2]) + (four[1] + four[3]);
 }
 INLINE float reduce_max(const f32r* r) {
-  const f32r m = max_number(max_number(r[0], r[1]), max_number(r[2], r[3]));
+  const f32r m = fold_max(r);
   const float a = m[0] > m[1] ? m[0] : m[1], b = m[2] > m[3] ? m[2] : m[3];
   return a > b ? a : b;
 }
 INLINE double reduce_max(const f64r* r) {
-  const f64r m = max_number(max_number(r[0], r[1]), max_number(r[2], r[3]));
+  const f64r m = fold_max(r);
   return m[0] > m[1] ? m[0] : m[1];
 }
 
