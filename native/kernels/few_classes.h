@@ -50,8 +50,8 @@ struct FewClassSolver {
   }
 
   // Groups that go through each step together: the latencies of one hide behind the others. (Of a row alone in its lane
-  // the steps wait for each other some 150 cycles, in which two classes keep the ports busy for 30.)
-  static constexpr size_t together(size_t classes) { return classes >= 8 ? 1 : classes >= 4 ? 4 : 8; }
+  // the steps wait for each other some 150 cycles, in which two classes keep the ports busy for 30, ten for 140.)
+  static constexpr size_t together(size_t classes) { return classes >= 4 ? 4 : 8; }
 
   // All whole groups of rows of p.length <= N classes; the first row that is left.
   template <size_t N>
