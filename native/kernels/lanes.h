@@ -333,13 +333,27 @@ struct LaneSolver {
         const Reduced<V> reduced = exp.reduce(load<V>(x + c * step));
         store(t + c * L, reduced.t), store(x + c * step, reduced.r);
       }
+      const auto add = [&](TermSum<V>& partial, size_t c) INLINE_LAMBDA {
+        const Term<V> e = exp.term(Reduced<V>{load<V>(t + c * L), load<V>(x + c * step)});
+        partial.add_term(e);
+        store(x + c * step, e.value());
+      };
+      if (n < 2 * L) {  // a loop over the one or two classes of a partial sum would end at a mispredicted branch
+        for (size_t c = 0; c < n && c < L; c++) {
+          TermSum<V> partial(sums.bias);
+          add(partial, c);
+          sums.put(c, partial);
+        }
+        for (size_t c = L; c < n; c++) {
+          TermSum<V> partial = sums.get(c - L);
+          add(partial, c);
+          sums.put(c - L, partial);
+        }
+        break;
+      }
       for (size_t i = 0; i < L && i < count; i++) {
         TermSum<V> partial = at == 0 ? TermSum<V>(sums.bias) : sums.get(i);
-        for (size_t c = i; c < count; c += L) {
-          const Term<V> e = exp.term(Reduced<V>{load<V>(t + c * L), load<V>(x + c * step)});
-          partial.add_term(e);
-          store(x + c * step, e.value());
-        }
+        for (size_t c = i; c < count; c += L) add(partial, c);
         sums.put(i, partial);
       }
     }
