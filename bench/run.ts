@@ -23,16 +23,24 @@ const { quick, write, json, only, contender, list } = new Command('npm run bench
     false,
   )
   .option('--json <file>', 'where the results go otherwise', `${here}latest.json`)
-  .option('--only <text>', 'only the cases whose name has this in it, such as "shapes" or "1×128256"')
-  .option('--contender <text>', 'only the contenders whose name has this in it, and simd-softmax')
+  .option(
+    '--only <text...>',
+    'only the cases whose name has one of these in it, such as "shapes:" or "1×128256"',
+  )
+  .option('--contender <text...>', 'only the contenders whose name has one of these in it, and simd-softmax')
   .option('--list', 'list the cases and contenders, and measure nothing', false)
   .parse()
-  .opts<{ quick: boolean; write: boolean; json: string; only?: string; contender?: string; list: boolean }>();
+  .opts<{
+    quick: boolean;
+    write: boolean;
+    json: string;
+    only?: string[];
+    contender?: string[];
+    list: boolean;
+  }>();
 
-const cases = (quick ? quickRun() : fullRun()).filter(({ id }) => only === undefined || id.includes(only));
-const specs = contenders().filter(
-  ({ name }) => contender === undefined || name.includes(contender) || name === 'simd-softmax',
-);
+const cases = (quick ? quickRun() : fullRun()).filter(({ id }) => has(id, only));
+const specs = contenders().filter(({ name }) => has(name, contender) || name === 'simd-softmax');
 if (list) {
   console.log([...cases.map(({ id }) => id), '', ...specs.map(({ name }) => name)].join('\n'));
 } else if (write && (quick || only !== undefined || contender !== undefined)) {
@@ -48,6 +56,11 @@ if (list) {
     console.error(`\nOurs failed:\n${failures.join('\n')}`);
     process.exitCode = 1;
   }
+}
+
+/** Whether a name has one of the texts in it; without texts, every name is wanted. */
+function has(name: string, texts: readonly string[] | undefined): boolean {
+  return texts === undefined || texts.some((text) => name.includes(text));
 }
 
 async function measure(

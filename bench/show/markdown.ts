@@ -58,12 +58,16 @@ const GROUPS: {
   },
 ];
 
-export function resultsPage(results: Results): string {
+/** The page of a run. That of the committed full run shows its plots. */
+export function resultsPage(results: Results, of: 'full run' | 'other run'): string {
   const { machine, date, commit, contenders } = results;
+  const isFull = of === 'full run';
   const groups = GROUPS.filter(({ group }) => results.cases.some((one) => one.case.group === group));
   return `${[
     '# Results',
-    'Written by `npm run bench -- --write`; do not edit. One full run, every case and every contender of it.',
+    isFull
+      ? 'Written by `npm run bench -- --write`; do not edit. One full run, every case and every contender of it.'
+      : 'Written by `npm run bench:publish`; do not edit. One run of some cases and contenders, each of them.',
     [
       `- ${machine.cpu}, ${machine.cores} cores${machine.caches.map((cache) => `, ${cache}`).join('')}, ${machine.memoryGiB} GiB`,
       `- ${machine.system}, Node ${machine.node}, V8 ${machine.v8}`,
@@ -77,7 +81,7 @@ export function resultsPage(results: Results): string {
     ...groups.flatMap(({ group, title, about, plot }) => [
       `## ${title}`,
       about,
-      ...(plot ? [picture(plot, title)] : []),
+      ...(plot && isFull ? [picture(plot, title)] : []),
       ...(isSweep(group) ? [sweepTable(results, group)] : []),
       ...detailed(casesIn(results, group)).map(details),
     ]),

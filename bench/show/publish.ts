@@ -11,7 +11,7 @@ const bench = fileURLToPath(new URL('..', import.meta.url));
 /** Returns the files that it wrote. */
 export function publish(results: Results): string[] {
   const [page, readme] = [`${bench}RESULTS.md`, fileURLToPath(new URL('../../README.md', import.meta.url))];
-  writeFileSync(page, resultsPage(results));
+  writeFileSync(page, resultsPage(results, 'full run'));
   writeFileSync(readme, withFront(readFileSync(readme, 'utf8'), results, 'bench'));
   return [page, readme, ...drawPlots(results, bench)];
 }
