@@ -42,7 +42,8 @@ const GROUPS: {
   {
     group: 'threads',
     title: 'Threads',
-    about: 'onnxruntime-node with as many intra-op threads.',
+    about:
+      'onnxruntime-node with as many intra-op threads. [A machine of 16 cores](avx512/threads.txt) has more to show.',
     plot: 'threads',
   },
   {
