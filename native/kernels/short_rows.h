@@ -49,130 +49,146 @@ struct ShortRowSolver {
  private:
   static constexpr size_t P = panel_columns<V>;
 
-  // What a group of rows comes to, row by row: a block folded to a quarter, and the sums (see TermSum) as such.
-  struct Sums {
-    alignas(64) T taken[L * P], rest[L * P];
-    alignas(64) double wide[L * P];  // `taken` of float rows whose sum is not exact as a float
+  // Up to a block's worth of rows, and what there is of each: one value, or a block folded to a quarter.
+  struct Group {
+    const T* x;
+    T* y;
+    size_t count;
+    T bias;
+    alignas(64) T magic[L], lower[L], hi[L], lo[L];
+    alignas(64) T quarter[L * P];     // of the maximum, then of what the sum has taken (see TermSum)
+    alignas(64) T rest[L * P];        // of what that leaves
+    alignas(64) double taken[L * 2];  // where the sum is not exact in T
   };
 
   // False, with nothing written, where a row needs more care (infinities, huge logits).
   bool solve_group(size_t row, size_t count) const {
-    const T* x = static_cast<const T*>(p.x) + row * n;
-    T* y = static_cast<T*>(p.out) + row * n;
-    alignas(64) T quarter[L * P], magic[L], lower[L], factor_hi[L], factor_lo[L];
-    for (size_t k = 0; k < count; k++) store_quarter(quarter + k * P, fold_max(lane_maxima<V>(x + k * n, n).r));
-    V max[P];
-    load_panel(quarter, P, count, max);
-    for (size_t j = 1; j < P; j++) max[0] = max_number(max[j], max[0]);
-    const LaneShift<V> shift(max[0], rows.scale, ExpTraits<V>::vanish);
+    Group g;
+    g.x = static_cast<const T*>(p.x) + row * n, g.y = static_cast<T*>(p.out) + row * n;
+    g.count = count, g.bias = bias_for<V>(n);
+    const LaneShift<V> shift(max_of_rows(g), rows.scale, ExpTraits<V>::vanish);
     if (!shift.reducible) return false;
-    store(magic, shift.magic), store(lower, shift.lower);
+    store(g.magic, shift.magic), store(g.lower, shift.lower);
 
-    const T bias = bias_for<V>(n);
+    alignas(64) T terms[reduced_first * L];
+    const bool few = n <= reduced_first;
+    few ? add_few(g, terms) : add_many(g);
     V taken, rest, hi, lo;
-    const auto factors = [&](const Sums& sums) INLINE_LAMBDA {
-      rest = row_sums<V>(sums.rest, count);
-      if (exact()) {
-        taken = row_sums<V>(sums.taken, count);
-        invert<V>(taken, rest, hi, lo);
-      } else {
-        Wide<F64> sum[wides<V>];
-        F64 left[wides<V>];
-        widen(rest, left);
-        for (size_t w = 0; w < wides<V>; w++) {
-          const size_t first = w * F64::lanes, some = count > first ? count - first : 1;
-          sum[w] = {row_sums<F64>(sums.wide + first * 2, some < F64::lanes ? some : F64::lanes), left[w]};
-        }
-        factor_of(sum, taken, rest, hi, lo);
-      }
-      store(factor_hi, hi), store(factor_lo, lo);
-    };
-    n <= reduced_first ? solve_few(x, y, count, magic, lower, bias, factor_hi, factor_lo, factors)
-                       : solve_many(x, y, count, magic, lower, bias, factor_hi, factor_lo, factors);
-    uint32_t alone = alone_in_sum(taken, rest, shift, rows.scale, bias) & ((1u << count) - 1);
-    for (; alone; alone &= alone - 1) make_one(y + size_t(__builtin_ctz(alone)) * n, n, 1);
-    if (!all_less(taken, splat<V>(T(infinity)))) spread_nan(taken, y, count);
+    sums_of_rows(g, taken, rest, hi, lo);
+    store(g.hi, hi), store(g.lo, lo);
+    few ? scale_few(g, terms) : scale_many(g);
+
+    uint32_t alone = alone_in_sum(taken, rest, shift, rows.scale, g.bias) & ((1u << count) - 1);
+    for (; alone; alone &= alone - 1) make_one(g.y + size_t(__builtin_ctz(alone)) * n, n, 1);
+    if (!all_less(taken, splat<V>(T(infinity)))) spread_nan(g, taken);
     return true;
+  }
+
+  INLINE V max_of_rows(Group& g) const {
+    for (size_t k = 0; k < g.count; k++) {
+      store_quarter(g.quarter + k * P, fold_max(lane_maxima<V>(g.x + k * n, n).r));
+    }
+    V column[P];
+    load_panel(g.quarter, P, g.count, column);
+    for (size_t j = 1; j < P; j++) column[0] = max_number(column[j], column[0]);
+    return column[0];
   }
 
   bool exact() const { return sizeof(T) == 8 || n <= exact_terms<V>; }
 
-  // The sums of what `quarter` has of each row, as reduce_add would have added it up; a row per lane.
+  INLINE void put(Group& g, size_t k, const TermSum<V>& sum) const {
+    const V taken = sum.taken(g.bias);
+    store_quarter(g.rest + k * P, fold_add(sum.rest.r));
+    if (exact()) return store_quarter(g.quarter + k * P, fold_add(taken.r));
+    F64 wide[wides<V>];
+    widen(taken, wide);
+    store_quarter(g.taken + k * 2, fold_add(add(wide[0], wide[wides<V> - 1]).r));
+  }
+
+  // What reduce_add would have made of each row's block, a row per lane; and the factors that divide by it.
+  INLINE void sums_of_rows(const Group& g, V& taken, V& rest, V& hi, V& lo) const {
+    rest = sum_quarters<V>(g.rest, g.count);
+    if (exact()) {
+      taken = sum_quarters<V>(g.quarter, g.count);
+      return invert<V>(taken, rest, hi, lo);
+    }
+    constexpr size_t W = wides<V>;
+    Wide<F64> sum[W];
+    F64 left[W];
+    widen(rest, left);
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) {
+      const size_t first = w * F64::lanes < g.count ? w * F64::lanes : 0, some = g.count - first;
+      sum[w] = {sum_quarters<F64>(g.taken + first * 2, some < F64::lanes ? some : F64::lanes), left[w]};
+    }
+    factor_of(sum, taken, rest, hi, lo);
+  }
   template <class D>
-  static INLINE D row_sums(const typename D::Scalar* quarter, size_t count) {
+  static INLINE D sum_quarters(const typename D::Scalar* quarter, size_t count) {
     D column[panel_columns<D>];
     load_panel(quarter, panel_columns<D>, count, column);
     return tree<panel_columns<D>>(column, panel_columns<D>);
   }
 
-  INLINE void put(Sums& sums, size_t k, const TermSum<V>& sum, T bias) const {
-    const V taken = sum.taken(bias);
-    store_quarter(sums.rest + k * P, fold_add(sum.rest.r));
-    if (exact()) return store_quarter(sums.taken + k * P, fold_add(taken.r));
-    F64 wide[wides<V>];
-    widen(taken, wide);
-    store_quarter(sums.wide + k * 2, fold_add(add(wide[0], wide[wides<V> - 1]).r));
+  Exp<V, false> exp_of(const Group& g, size_t k) const {
+    return {rows.scale, splat<V>(g.magic[k]), splat<V>(g.lower[k])};
   }
 
-  template <class Factors>
-  INLINE void solve_many(const T* x, T* y, size_t count, const T* magic, const T* lower, T bias, const T* hi,
-                         const T* lo, Factors factors) const {
-    Sums sums;
-    for (size_t k = 0; k < count; k++) {
-      TermSum<V> sum(bias);
-      const Exp<V, false> exp(rows.scale, splat<V>(magic[k]), splat<V>(lower[k]));
-      sum_terms<V, false, true>(x + k * n, n, exp, y + k * n, sum);
-      put(sums, k, sum, bias);
+  INLINE void add_many(Group& g) const {
+    for (size_t k = 0; k < g.count; k++) {
+      TermSum<V> sum(g.bias);
+      sum_terms<V, false, true>(g.x + k * n, n, exp_of(g, k), g.y + k * n, sum);
+      put(g, k, sum);
     }
-    factors(sums);
-    for (size_t k = 0; k < count; k++) normalize<V>(y + k * n, n, 1, {hi[k], lo[k]});
+  }
+  INLINE void scale_many(const Group& g) const {
+    for (size_t k = 0; k < g.count; k++) normalize<V>(g.y + k * n, n, 1, {g.hi[k], g.lo[k]});
   }
 
-  // Whole blocks of all rows wait for their sums in the first cache.
-  template <class Factors>
-  INLINE void solve_few(const T* x, T* y, size_t count, const T* magic, const T* lower, T bias, const T* hi,
-                        const T* lo, Factors factors) const {
-    Sums sums;
-    alignas(64) T t[reduced_first * L], r[reduced_first * L];
+  // Terms wait for their sums in whole blocks, in the first cache.
+  INLINE void add_few(Group& g, T* terms) const {
+    alignas(64) T t[reduced_first * L];
     const size_t whole = n / L * L, tail = n - whole, padded = tail ? whole + L : whole;
     const V ones = load<V>(ones_before<V>(tail));
-    for (size_t k = 0; k < count; k++) {
-      const Exp<V, false> exp(rows.scale, splat<V>(magic[k]), splat<V>(lower[k]));
-      const T* from = x + k * n;
-      T *tk = t + k * padded, *rk = r + k * padded;
+    for (size_t k = 0; k < g.count; k++) {
+      const Exp<V, false> exp = exp_of(g, k);
+      const T* x = g.x + k * n;
+      T *tk = t + k * padded, *rk = terms + k * padded;
       for (size_t i = 0; i < whole; i += L) {
-        const Reduced<V> reduced = exp.reduce(load<V>(from + i));
+        const Reduced<V> reduced = exp.reduce(load<V>(x + i));
         store(tk + i, reduced.t), store(rk + i, reduced.r);
       }
       if (!tail) continue;
       // Lanes without a class are 0 from here on; see softmax_block.
-      const Reduced<V> reduced = exp.reduce(load_first<V>(from + whole, tail, T(-infinity)));
+      const Reduced<V> reduced = exp.reduce(load_first<V>(x + whole, tail, T(-infinity)));
       store(tk + whole, mul(reduced.t, ones)), store(rk + whole, reduced.r);
     }
-    for (size_t k = 0; k < count; k++) {
-      TermSum<V> sum(bias);
-      T *tk = t + k * padded, *rk = r + k * padded;
+    for (size_t k = 0; k < g.count; k++) {
+      TermSum<V> sum(g.bias);
+      T *tk = t + k * padded, *rk = terms + k * padded;
       for (size_t i = 0; i < padded; i += L) {
         const Term<V> e = Exp<V, false>::term(Reduced<V>{load<V>(tk + i), load<V>(rk + i)});
         sum.add_term(e);
         store(rk + i, e.value());
       }
-      put(sums, k, sum, bias);
+      put(g, k, sum);
     }
-    factors(sums);
-    for (size_t k = 0; k < count; k++) {
-      const V h = splat<V>(hi[k]), l = splat<V>(lo[k]);
-      const T* rk = r + k * padded;
-      for (size_t i = 0; i < whole; i += L) store(y + k * n + i, scaled(load<V>(rk + i), h, l));
-      if (tail) store_first(y + k * n + whole, scaled(load<V>(rk + whole), h, l), tail);
+  }
+  INLINE void scale_few(const Group& g, const T* terms) const {
+    const size_t whole = n / L * L, tail = n - whole, padded = tail ? whole + L : whole;
+    for (size_t k = 0; k < g.count; k++, terms += padded) {
+      const V hi = splat<V>(g.hi[k]), lo = splat<V>(g.lo[k]);
+      T* y = g.y + k * n;
+      for (size_t i = 0; i < whole; i += L) store(y + i, scaled(load<V>(terms + i), hi, lo));
+      if (tail) store_first(y + whole, scaled(load<V>(terms + whole), hi, lo), tail);
     }
   }
 
-  __attribute__((noinline)) void spread_nan(V taken, T* y, size_t count) const {
+  __attribute__((noinline)) void spread_nan(const Group& g, V taken) const {
     alignas(64) T sum[L];
     store(sum, taken);
-    for (size_t k = 0; k < count; k++) {
-      for (size_t i = 0; sum[k] != sum[k] && i < n; i++) y[k * n + i] = T(__builtin_nan(""));
+    for (size_t k = 0; k < g.count; k++) {
+      for (size_t i = 0; sum[k] != sum[k] && i < n; i++) g.y[k * n + i] = T(__builtin_nan(""));
     }
   }
 
