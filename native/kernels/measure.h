@@ -113,7 +113,20 @@ SUMS_INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, m
     count = count_if_equal(v, max, count);
   };
   for (; i + run <= n; rest.end_run()) {
-    for (const size_t end = i + run; i < end; i += L) block(load<V>(x + i), L);
+    const size_t end = i + run;
+    // Few runs of a long row have its maximum: those without are seen by one operation a block, and save four.
+    V top = load<V>(x + i);
+    for (size_t k = i + L; n >= 4 * run && k < end; k += L) top = max_number(load<V>(x + k), top);
+    if (n >= 4 * run && all_less(top, max)) {
+      for (; i < end; i += L) {
+        fetch_next_segment(x + i);
+        const Term<V> e = exp.term(load<V>(x + i));
+        if (stored) store(terms + i, e.value());
+        rest.add_term(e);
+      }
+    } else {
+      for (; i < end; i += L) block(load<V>(x + i), L);
+    }
   }
   for (; i + L <= n; i += L) block(load<V>(x + i), L);
   if (i < n) block(load_first<V>(x + i, n - i, T(-infinity)), n - i);
