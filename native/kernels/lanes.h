@@ -557,13 +557,10 @@ struct LaneSolver {
 
   INLINE void store_columns(Group* group, size_t groups) const {
     const Sink out = {static_cast<char*>(p.out), p.outType, 1};
-    const bool direct = out.direct<T>(), scales = p.op == Op::softmax;
+    const bool direct = out.direct<T>();
     each_tile(group, groups, [&](const Group& g, size_t start, size_t from, size_t to) INLINE_LAMBDA {
       if (!g.solvable) return;
-      direct&& scales ? store_tile<true, true>(g, out, start, from, to)
-      : direct        ? store_tile<true, false>(g, out, start, from, to)
-      : scales        ? store_tile<false, true>(g, out, start, from, to)
-                      : store_tile<false, false>(g, out, start, from, to);
+      direct ? store_tile<true>(g, out, start, from, to) : store_tile<false>(g, out, start, from, to);
     });
     alignas(64) T buffer[L];
     for (size_t i = 0; i < groups; i++) {
@@ -603,23 +600,23 @@ struct LaneSolver {
     const T* x = reinterpret_cast<const T*>(flat.data) + start;
     T* const block = g.x;
     V max = g.max;
-    const auto load_class = [&](size_t c) INLINE_LAMBDA {
+    for (size_t c = from; c < to; c++) {
       const size_t at = c * inner;
       __builtin_prefetch(flat.data + (start + at + tile_classes * inner) * element);
       const V v = load<V>(direct ? x + at : flat.fetch(start + at, L, buffer));
       store(block + c * L, v);
       max = max_number(v, max);
-    };
-    for (size_t c = from; c < to; c++) load_class(c);
+    }
     g.max = max;
   }
 
-  template <bool direct, bool scales>
+  template <bool direct>
   INLINE void store_tile(const Group& g, const Sink& out, size_t start, size_t from, size_t to) const {
     alignas(64) T buffer[L];
     const size_t inner = p.inner, element = size_of(p.outType);
     T* const y = reinterpret_cast<T*>(out.data) + start;
     const T* const block = g.x;
+    const bool scales = p.op == Op::softmax;
     const V hi = g.hi, lo = g.lo;
     for (size_t c = from; c < to; c++) {
       const size_t at = c * inner;

@@ -104,32 +104,30 @@ SUMS_INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, m
   V count = equal;
   constexpr size_t L = V::lanes, run = RestSum<V>::run * L;
   size_t i = 0;
-  const auto block = [&](V v, size_t lanes) INLINE_LAMBDA {
+  const auto block = [&](V v, size_t lanes, bool may_be_max) INLINE_LAMBDA {
     fetch_next_segment(x + i);
     Term<V> e = exp.term(v);
     if (stored) lanes == L ? store(terms + i, e.value()) : store_first(terms + i, e.value(), lanes);
-    e.t = zero_if_equal(v, max, e.t);
+    if (may_be_max) e.t = zero_if_equal(v, max, e.t), count = count_if_equal(v, max, count);
     rest.add_term(e);
-    count = count_if_equal(v, max, count);
   };
   for (; i + run <= n; rest.end_run()) {
     const size_t end = i + run;
     // Few runs of a long row have its maximum: those without are seen by one operation a block, and save four.
-    V top = load<V>(x + i);
-    for (size_t k = i + L; n >= 4 * run && k < end; k += L) top = max_number(load<V>(x + k), top);
-    if (n >= 4 * run && all_less(top, max)) {
-      for (; i < end; i += L) {
-        fetch_next_segment(x + i);
-        const Term<V> e = exp.term(load<V>(x + i));
-        if (stored) store(terms + i, e.value());
-        rest.add_term(e);
-      }
+    bool may_be_max = true;
+    if (n >= 4 * run) {
+      V top = load<V>(x + i);
+      for (size_t k = i + L; k < end; k += L) top = max_number(load<V>(x + k), top);
+      may_be_max = !all_less(top, max);
+    }
+    if (may_be_max) {
+      for (; i < end; i += L) block(load<V>(x + i), L, true);
     } else {
-      for (; i < end; i += L) block(load<V>(x + i), L);
+      for (; i < end; i += L) block(load<V>(x + i), L, false);
     }
   }
-  for (; i + L <= n; i += L) block(load<V>(x + i), L);
-  if (i < n) block(load_first<V>(x + i, n - i, T(-infinity)), n - i);
+  for (; i + L <= n; i += L) block(load<V>(x + i), L, true);
+  if (i < n) block(load_first<V>(x + i, n - i, T(-infinity)), n - i, true);
   total = rest, equal = count;
 }
 

@@ -17,9 +17,11 @@ struct ShortRowSolver {
   static constexpr size_t whole_group_bytes = 1024;  // longest row of which a block's worth of rows make a group
   const Problem& p;
   const RowSolver<V> rows;
-  const size_t n;
+  const size_t n, whole, tail,
+      padded;  // classes; those in whole blocks, and left of them; with the lanes that pad them
 
-  explicit ShortRowSolver(const Problem& p) : p(p), rows(p), n(p.length) {}
+  explicit ShortRowSolver(const Problem& p)
+      : p(p), rows(p), n(p.length), whole(n / L * L), tail(n - whole), padded(tail ? whole + L : whole) {}
 
   static bool suits(const Problem& p) {
     const bool plain = !p.where && !p.lengths && !p.offsets && !p.logNormalizer && p.inner == 1;
@@ -148,7 +150,6 @@ struct ShortRowSolver {
   // Terms wait for their sums in whole blocks, in the first cache.
   INLINE void add_few(Group& g, T* terms) const {
     alignas(64) T t[reduced_first * L];
-    const size_t whole = n / L * L, tail = n - whole, padded = tail ? whole + L : whole;
     const V ones = load<V>(ones_before<V>(tail));
     for (size_t k = 0; k < g.count; k++) {
       const Exp<V, false> exp = exp_of(g, k);
@@ -175,7 +176,6 @@ struct ShortRowSolver {
     }
   }
   INLINE void scale_few(const Group& g, const T* terms) const {
-    const size_t whole = n / L * L, tail = n - whole, padded = tail ? whole + L : whole;
     for (size_t k = 0; k < g.count; k++, terms += padded) {
       const V hi = splat<V>(g.hi[k]), lo = splat<V>(g.lo[k]);
       T* y = g.y + k * n;
