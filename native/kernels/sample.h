@@ -5,6 +5,7 @@
 // looks through one segment. A filter is a cut, the last class kept: top-k's comes from the selection, min-p's is a
 // distance from the maximum, top-p's is searched for digit by digit, and nothing is sorted but the k best.
 #pragma once
+#include "estimate.h"
 #include "nucleus.h"
 #include "philox.h"
 #include "rows.h"
@@ -40,7 +41,9 @@ struct SampleSolver {
   void solve(size_t r, Selection<V>& selection) const {
     const Source row = source_of(p, r);
     const bool is_plain = p.keepTop == 0 && p.topP == 1 && p.minPReach == __builtin_inf();
-    if (is_plain && sizeof(T) == 4 && p.temperature > 0x1p-16 && p.temperature < 0x1p16) return estimated(r, row);
+    if constexpr (sizeof(T) == 4) {
+      if (is_plain && p.temperature > 0x1p-16 && p.temperature < 0x1p16) return estimated(r, row);
+    }
     const bool selects =
         p.temperature > 0 && p.keepTop > 0 && p.keepTop < row.length && p.keepTop <= most_selected;
     const Survey found = selects ? select(row, selection) : survey(row);
@@ -61,38 +64,37 @@ struct SampleSolver {
     draw<moved>(r, row, weigher, max, cut, segments);
   }
 
-  // Without filters, float32 terms tell nearly every draw: their sums err by less than 2^-24 (native/ALGORITHM.md).
-  // Where a draw is too near a boundary to be sure, the weights are added up after all.
+  // Without filters, float32 terms tell nearly every draw. Where one is too near a boundary to be sure, the weights
+  // are added up after all.
   void estimated(size_t r, const Source& row) const {
     // A segment costs about as much as 256 of its classes, and a draw looks through half of one.
     Segments segments(row.length, 256);
     const Scale<V> scale(temperature_of<V>(p.temperature));
-    const Scale<F64> scale64(temperature_of<F64>(p.temperature));
-    const Measurer<V> measurer{scale, scale64, false};
     double top[Segments::most];
-    Measure whole;
+    Estimate whole;
     for (size_t at = 0; at < row.length; at += segments.length) {
       const size_t end = row.length - at < segments.length ? row.length : at + segments.length;
-      Measure m = segments.length <= segment_length ? measurer.segment(row, at, end, nullptr, nullptr)
-                                                    : measurer.stretch(row, at, end, nullptr, nullptr, nullptr);
-      segments.sum[segments.count] = m.sum + m.sum_lo;
-      top[segments.count++] = m.top;
-      if (m.max > whole.max) whole.max = m.max, whole.top = m.top;
-      if (m.sum != m.sum) whole.sum = m.sum;
+      Estimate e;
+      alignas(64) T buffer[chunk_length];
+      for (size_t i = at; i < end; i += chunk_length) {
+        const size_t n = end - i < chunk_length ? end - i : chunk_length;
+        e.add(estimate_of(row.fetch(i, n, buffer), n, scale));
+      }
+      top[segments.count] = e.top, segments.sum[segments.count++] = e.sum;
+      whole.add(e);
     }
     if (whole.sum != whole.sum || !finite(T(whole.max))) return fill(r, no_class, __builtin_nan(""));
     const Weigher weigher(whole.max, p.temperature);
     const Cut<V> all;
     if (__builtin_fabs(whole.max * scale.c) < ExpTraits<V>::reducible / 2) {
       // In units of the largest term.
+      const Scale<F64> scale64(temperature_of<F64>(p.temperature));
       const double unit = 1 / term_of_max<V>(whole.max, whole.top, scale64).hi;
       double total = 0;
       for (size_t s = 0; s < segments.count; s++) {
-        const double down = whole.top - top[s];
-        segments.sum[s] = total += down < 1000 ? segments.sum[s] * unit * power_of_two(-int(down)) : 0;
+        segments.sum[s] = total += segments.sum[s] * unit * power_of_two(int(top[s] - whole.top));
       }
-      if (total != total) return fill(r, no_class, __builtin_nan(""));
-      segments.slack = 0x1p-22 * total;
+      segments.error = estimate_error;
     } else {
       segments.add_up<false>(row, weigher, all);
       if (segments.total() != segments.total()) return fill(r, no_class, __builtin_nan(""));
@@ -126,11 +128,13 @@ struct SampleSolver {
   template <bool moved>
   Drawn find(const Source& row, const Weigher& weigher, const Cut<V>& cut, const Segments& segments,
              double share) const {
-    const double target = share * segments.total(), slack = segments.slack;
+    const double target = share * segments.total();
     const size_t segment = segments.find(target), from = segment * segments.length;
+    const double slack = segments.slack(segment, share);
     const size_t to = row.length - from < segments.length ? row.length : from + segments.length;
-    double running = segment == 0 ? 0 : segments.sum[segment - 1];
-    Drawn drawn = {from, 0, slack == 0 || segment == 0 || running < target - slack};
+    double running = segments.before(segment);
+    const bool exact = segments.error == 0;
+    Drawn drawn = {from, 0, exact || segment == 0 || running < target - slack};
     bool passed = false;
     for_each_group<V>(row, from, to, cut, [&](const T* x, size_t n, size_t at) {
       if (passed) return;
@@ -142,13 +146,13 @@ struct SampleSolver {
         const double before = running;
         running += weight[i];
         if (!(running > target - slack)) continue;
-        // An estimate has to pass the target at once, and at least so far before the segment's end.
-        passed = slack == 0 ? running > target : true;
-        if (slack != 0) drawn.sure &= running > target + slack && (before < target - slack || before == 0);
+        // An estimate has to pass the target at once.
+        passed = exact ? running > target : true;
+        if (!exact) drawn.sure &= running > target + slack && (before < target - slack || before == 0);
         if (passed) break;
       }
     });
-    drawn.sure &= slack == 0 || (passed && running < segments.sum[segment] + slack);
+    drawn.sure &= exact || passed;
     return drawn;
   }
 

@@ -100,7 +100,8 @@ INLINE void for_each_group(const Source& row, size_t from, size_t to, const Cut<
 struct Segments {
   static constexpr size_t most = 128;
   size_t length, count = 0;
-  double slack = 0;  // how far the sums, and so a fraction of their total, may be off; 0 where they are the twin's
+  double error =
+      0;  // how far the sum of a segment may be off, in parts of itself; 0 where the sums are the twin's
   double sum[most];
 
   // Of at least so many classes, a power of 2 times weight_group.
@@ -111,7 +112,7 @@ struct Segments {
   void add_up(const Source& row, const Weigher& weigher, const Cut<V>& cut) {
     double total = 0;
     divide(row.length, weight_group);
-    count = 0, slack = 0;
+    count = 0, error = 0;
     for (size_t at = 0; at < row.length; at += length) {
       F64 lanes = splat<F64>(0);
       const size_t end = row.length - at < length ? row.length : at + length;
@@ -120,6 +121,14 @@ struct Segments {
       });
       sum[count++] = total += reduce_add(lanes.r);
     }
+  }
+
+  double before(size_t segment) const { return segment == 0 ? 0 : sum[segment - 1]; }
+
+  // How far `share` of the total may be off from a sum of all before the segment and exact weights in it: an error of
+  // the former goes into both.
+  double slack(size_t segment, double share) const {
+    return error * ((1 - share) * before(segment) + share * (total() - before(segment)));
   }
 
   // The segment in which the running sum first exceeds x; the last that adds to it where none does (x < total, but

@@ -72,6 +72,18 @@ describe(`Every backend draws the same classes: ${backendName} those of js (seed
     expect([...sample(x, options)]).toEqual([...sample(x, { ...options, backend: 'js' })]);
   });
 
+  it('none of a row with a NaN, were it among logits too far below the others to weigh anything', () => {
+    const none = 2 ** 32 - 1;
+    for (const low of [-1e4, -1e6, -Infinity]) {
+      for (const at of [0, 700, 4095]) {
+        const x = new Random('far below').fill(new Float32Array(8192), 1).fill(low, 0, 4096);
+        expect([...sample(x, { seed: 1 })]).not.toEqual([none]);
+        x[at] = NaN;
+        expect([...sample(x, { seed: 1 })]).toEqual([none]);
+      }
+    }
+  });
+
   it('prepared, with seeds that follow each other', async () => {
     const x = elements(new Random('prepared').fill(new Float64Array(60), 2), 'float16');
     using prepared = prepare('sample', { shape: [6, 10], dtype: 'float16', seed: 5, logProbabilities: true });
