@@ -85,7 +85,7 @@ export class ByteSource implements Bytes {
   }
 }
 
-/** What is smaller is read together with what follows it. */
+/** So much is read together with what goes before it, for the small pieces that follow a large one. */
 const AHEAD = 1 << 12;
 
 /** Bytes of a file, read straight into the memory where they are wanted. */
@@ -106,7 +106,7 @@ class FileBytes implements Bytes {
     let filled = 0;
     while (filled < target.length) {
       const rest = target.subarray(filled, filled + 2 ** 30);
-      const read = await (rest.length < AHEAD ? this.#readAhead(rest) : this.#read(rest));
+      const read = await (rest.length < AHEAD ? this.#readSmall(rest) : this.#read(rest));
       if (read === 0) break;
       filled += read;
       this.position += read;
@@ -125,28 +125,34 @@ class FileBytes implements Bytes {
   }
 
   async ended(): Promise<boolean> {
-    return (await this.#read(new Uint8Array(1))) === 0;
+    return (await this.#readSmall(new Uint8Array(1))) === 0;
   }
 
   close(): Promise<void> {
     return this.file.close();
   }
 
-  async #readAhead(target: Uint8Array): Promise<number> {
-    if (this.position < this.#aheadAt || this.position >= this.#aheadAt + this.#ahead.length) {
-      const bytes = new Uint8Array(AHEAD);
-      this.#ahead = bytes.subarray(0, await this.#read(bytes));
-      this.#aheadAt = this.position;
-    }
+  /** A piece that may have been read with an earlier one. */
+  async #readSmall(target: Uint8Array): Promise<number> {
     const from = this.position - this.#aheadAt;
+    if (from < 0 || from >= this.#ahead.length) {
+      await this.#read(new Uint8Array(0));
+      return this.#ahead.length === 0 ? 0 : this.#readSmall(target);
+    }
     const piece = this.#ahead.subarray(from, from + target.length);
     target.set(piece);
     return piece.length;
   }
 
+  /** Fills the target, if it can, and `#ahead` with what follows. */
   async #read(target: Uint8Array): Promise<number> {
+    const ahead = new Uint8Array(AHEAD);
     try {
-      return (await this.file.read(target, 0, target.length, this.position)).bytesRead;
+      const { bytesRead } = await this.file.readv([target, ahead], this.position);
+      const read = Math.min(bytesRead, target.length);
+      this.#ahead = ahead.subarray(0, bytesRead - read);
+      this.#aheadAt = this.position + read;
+      return read;
     } catch (error) {
       throw systemFailure(error, 'a readable file', this.name);
     }

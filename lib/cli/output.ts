@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { fstatSync, rmSync, writev } from 'node:fs';
+import { fstatSync, rmSync, writeSync } from 'node:fs';
 import { open, realpath, rename, rm, stat } from 'node:fs/promises';
-import { promisify } from 'node:util';
+import { setImmediate } from 'node:timers/promises';
 import { expected, expectedUsage, systemFailure } from './failure.js';
 import { write } from './streams.js';
 
@@ -49,8 +49,11 @@ export async function openOutput(path: string, temporary?: Temporary): Promise<O
 function openStdout(): Output {
   // The stream would write to a file while nothing else can run.
   if (fstatSync(1).isFile()) {
-    const toStdout = promisify(writev).bind(undefined, 1);
-    return openSpecial({ writev: toStdout, async close() {} }, 'stdout');
+    return openSpecial(
+      (pieces) => writeToFile(1, pieces),
+      async () => {},
+      'stdout',
+    );
   }
   if (process.stdout.isTTY) throw expectedUsage('a file or a pipe', '-o -', 'a terminal');
   let position = 0;
@@ -72,7 +75,13 @@ function openStdout(): Output {
 async function openFile(path: string, given: Temporary | undefined): Promise<Output> {
   const { target, existing } = await targetOf(path);
   // A device or a named pipe is written as it stands; nothing may be renamed over it.
-  if (existing && !existing.isFile()) return openSpecial(await open(path, 'w'), path);
+  if (existing && !existing.isFile()) {
+    const special = await open(path, 'w');
+    const writeEach = async (pieces: readonly Uint8Array[]) => {
+      for (const piece of pieces) await special.writeFile(piece);
+    };
+    return openSpecial(writeEach, () => special.close(), path);
+  }
 
   const temporary = given?.path ?? `${target}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
   const release = given ? () => {} : removeAtExit(temporary);
@@ -89,6 +98,14 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   let flushing: Promise<void> | undefined;
   /** What the disk said to it: the system tells it once. */
   let failure: unknown;
+
+  async function put(pieces: readonly Uint8Array[], at: number): Promise<void> {
+    try {
+      await writeToFile(file.fd, pieces, at);
+    } catch (error) {
+      throw systemFailure(error, 'a writable file', path);
+    }
+  }
 
   function flush(): void {
     if (flushing || position - flushed < FLUSH_BYTES) return;
@@ -116,15 +133,14 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   return {
     async write(...pieces) {
       if (failure) throw systemFailure(failure, 'a writable file', path);
-      position += await writeAll(file, pieces, position, path);
+      await put(pieces, position);
+      position += sizeOf(pieces);
       flush();
     },
     get position() {
       return position;
     },
-    async patch(at, bytes) {
-      await writeAll(file, [bytes], at, path);
-    },
+    patch: (at, bytes) => put([bytes], at),
     sync,
     async commit() {
       await sync();
@@ -155,65 +171,62 @@ export async function targetOf(path: string) {
 }
 
 /** Written as it stands, from front to back. */
-function openSpecial(file: Writable, path: string): Output {
+function openSpecial(
+  write: (pieces: readonly Uint8Array[]) => Promise<void>,
+  close: () => Promise<void>,
+  path: string,
+): Output {
   let position = 0;
   return {
     async write(...pieces) {
-      position += await writeAll(file, pieces, undefined, path);
+      try {
+        await write(pieces);
+      } catch (error) {
+        throw systemFailure(error, 'a writable file', path);
+      }
+      position += sizeOf(pieces);
     },
     get position() {
       return position;
     },
-    commit: () => file.close(),
-    discard: () => file.close().catch(() => {}),
+    commit: close,
+    discard: () => close().catch(() => {}),
   };
 }
 
-interface Writable {
-  writev(pieces: readonly Uint8Array[], position: number | undefined): Promise<{ bytesWritten: number }>;
-  close(): Promise<void>;
+function sizeOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((size, { length }) => size + length, 0);
 }
-
-/** No piece is larger, since the system takes less than 2 GiB at a time. */
-const MOST = 1 << 26;
 
 /**
- * One write may take less than it is given.
- * @param start where; undefined for files that have no positions.
- * @returns how many bytes there were.
+ * A file is given so many bytes at a time. Of more the system takes pages of up to 2 MiB, for which a virtual machine goes
+ * to its host: Linux 6.18 wrote to the page cache of one four times as fast by 128 KiB as by 512 KiB and more.
  */
-async function writeAll(
-  file: Pick<Writable, 'writev'>,
-  pieces: readonly Uint8Array[],
-  start: number | undefined,
-  path: string,
-): Promise<number> {
-  let written = 0;
-  try {
-    for (let left = pieces.flatMap(split); left.length > 0; ) {
-      const { bytesWritten } = await file.writev(left, start === undefined ? undefined : start + written);
-      left = without(left, bytesWritten);
-      written += bytesWritten;
+const WRITE_BYTES = 1 << 17;
+
+/** For longer than this nobody else has to wait for a disk. */
+const TURN_MS = 20;
+
+/**
+ * Writes to a regular file on this thread: the bytes go no further than the page cache, which takes less time than to ask
+ * another thread for it.
+ */
+async function writeToFile(fd: number, pieces: readonly Uint8Array[], start?: number): Promise<void> {
+  let position = start;
+  let turn = Number.NEGATIVE_INFINITY;
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length; ) {
+      // Others first, who may have work for other threads.
+      if (performance.now() - turn > TURN_MS) {
+        await setImmediate();
+        turn = performance.now();
+      }
+      // One write may take less than it is given.
+      const written = writeSync(fd, piece, at, Math.min(piece.length - at, WRITE_BYTES), position ?? null);
+      at += written;
+      if (position !== undefined) position += written;
     }
-    return written;
-  } catch (error) {
-    throw systemFailure(error, 'a writable file', path);
   }
-}
-
-function split(piece: Uint8Array): Uint8Array[] {
-  const count = Math.ceil(piece.length / MOST);
-  return Array.from({ length: count }, (_, i) => piece.subarray(i * MOST, (i + 1) * MOST));
-}
-
-/** The pieces without their first so many bytes. */
-function without(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
-  let passed = bytes;
-  return pieces.flatMap((piece) => {
-    const rest = piece.subarray(Math.min(passed, piece.length));
-    passed -= piece.length - rest.length;
-    return rest.length > 0 ? [rest] : [];
-  });
 }
 
 /** Removes the file if the process exits before it is whole; returns what stops that. */

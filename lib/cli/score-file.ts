@@ -55,7 +55,7 @@ export interface ScoreJob {
   readonly threads?: number | undefined;
   /** How many rows to keep for printing, and classes of each. Default: 0, 5. */
   readonly shown?: number | undefined;
-  /** Bytes of logits that are read at a time, a few of which are in memory. Default: 2 MiB. */
+  /** Bytes of logits that are read at a time, a few of which are in memory. Default: 4 MiB. */
   readonly blockBytes?: number | undefined;
 }
 
@@ -79,11 +79,8 @@ export interface ScoreFileOptions extends ScoreJob {
 
 /** One each that is read, scored and written, and one so that none of them waits. */
 const BLOCKS_IN_FLIGHT = 4;
-/**
- * Less costs more turns of the event loop. Writing 4 MiB at a time mostly took two to three times as long on a virtual
- * machine (Linux 6.18, ext4): it seems to be the pages of 2 MiB, which the machine has to get from its host.
- */
-const BLOCK_BYTES = 1 << 21;
+/** Less costs more turns of the event loop; four of them are to stay in the last-level cache. */
+const BLOCK_BYTES = 1 << 22;
 
 /**
  * Scores a file. The output appears under its name whole, or not at all.

@@ -36,6 +36,7 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
     : undefined;
   const others = schema.fields.filter((field) => field !== column);
   const dictionaries = new Map<number, Vector>();
+  const SparseLoader = sparseLoader(arrow);
   const batches = recordBatches();
   // The length of the first row, where all must have it.
   let head: Awaited<ReturnType<typeof batches.next>> | undefined;
@@ -128,7 +129,7 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
       }
     }
 
-    const loader = new (sparseLoader(arrow, regions))(
+    const loader = new SparseLoader(
       new Uint8Array(0),
       header.nodes,
       header.buffers,
@@ -136,6 +137,7 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
       schema.metadataVersion,
       header.variadicBufferCounts,
     );
+    loader.regions = regions;
     const children = loader.visitMany(schema.fields) as Data[];
     const list = children[schema.fields.indexOf(column)];
     const end = start + bodyLength;
@@ -152,7 +154,7 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
 
   /** Where in the body the numbers lie: the last buffer of the column. */
   function logitsRegion({ nodes, buffers }: InstanceType<Arrow['metadata']['RecordBatch']>): Region {
-    const loader = new (sparseLoader(arrow, new Map()))(
+    const loader = new SparseLoader(
       new Uint8Array(0),
       nodes.map(({ length }) => new arrow.metadata.FieldNode(length, 0)),
       buffers,
@@ -298,8 +300,11 @@ function badRows(
 }
 
 /** A loader over buffers that were read one by one. */
-function sparseLoader(arrow: Arrow, regions: ReadonlyMap<number, Uint8Array>) {
+function sparseLoader(arrow: Arrow) {
   return class extends arrow.VectorLoader {
+    /** The buffers, by where they start in the body. */
+    regions: ReadonlyMap<number, Uint8Array> = new Map();
+    /** The last buffer that was asked for. */
     at = -1;
 
     protected override nextBufferRange() {
@@ -308,7 +313,7 @@ function sparseLoader(arrow: Arrow, regions: ReadonlyMap<number, Uint8Array>) {
     }
 
     protected override readData<T extends ArrowType>(_type: T, region = this.nextBufferRange()): Uint8Array {
-      return (region.length > 0 && regions.get(region.offset)) || new Uint8Array(0);
+      return (region.length > 0 && this.regions.get(region.offset)) || new Uint8Array(0);
     }
   };
 }
