@@ -104,15 +104,16 @@ SUMS_INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, m
   V count = equal;
   constexpr size_t L = V::lanes, run = RestSum<V>::run * L;
   size_t i = 0;
-  const auto block = [&](V v, size_t lanes, bool may_be_max) INLINE_LAMBDA {
+  const auto term = [&](V v, size_t lanes, bool may_be_max) INLINE_LAMBDA {
     fetch_next_segment(x + i);
     Term<V> e = exp.term(v);
     if (stored) lanes == L ? store(terms + i, e.value()) : store_first(terms + i, e.value(), lanes);
     if (may_be_max) e.t = zero_if_equal(v, max, e.t), count = count_if_equal(v, max, count);
-    rest.add_term(e);
+    return e;
   };
-  for (; i + run <= n; rest.end_run()) {
-    const size_t end = i + run;
+  alignas(64) T t[run];
+  while (i + run <= n) {
+    const size_t start = i, end = i + run;
     // Few runs of a long row have its maximum: those without are seen by one operation a block, and save four.
     bool may_be_max = true;
     if (n >= 4 * run) {
@@ -121,13 +122,14 @@ SUMS_INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, m
       may_be_max = !all_less(top, max);
     }
     if (may_be_max) {
-      for (; i < end; i += L) block(load<V>(x + i), L, true);
+      for (; i < end; i += L) rest.add_later(term(load<V>(x + i), L, true), t + (i - start));
     } else {
-      for (; i < end; i += L) block(load<V>(x + i), L, false);
+      for (; i < end; i += L) rest.add_later(term(load<V>(x + i), L, false), t + (i - start));
     }
+    rest.end_run(t);
   }
-  for (; i + L <= n; i += L) block(load<V>(x + i), L, true);
-  if (i < n) block(load_first<V>(x + i, n - i, T(-infinity)), n - i, true);
+  for (; i + L <= n; i += L) rest.add_term(term(load<V>(x + i), L, true));
+  if (i < n) rest.add_term(term(load_first<V>(x + i, n - i, T(-infinity)), n - i, true));
   total = rest, equal = count;
 }
 

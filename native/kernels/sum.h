@@ -61,6 +61,19 @@ struct RestSum<F32> {
     add_widened(e.t);
     small = e.more_than(small);
   }
+  // For a whole run, whose t wait in `t` meanwhile, a block for each: they are widened when all are there, or each would
+  // wait for its store. (0.36 ns an element with AVX2 one by one, 0.30 so.)
+  INLINE void add_later(Term<F32> e, float* t) {
+    store(t, e.t);
+    small = e.more_than(small);
+  }
+  INLINE void end_run(const float* t) {
+    for (size_t i = 0; i < run * F32::lanes; i += F32::lanes) {
+      lo = add(lo, load_widened(t + i));
+      hi = add(hi, load_widened(t + i + F64::lanes));
+    }
+    end_run();
+  }
   INLINE void end_run() {
     add_widened(small);
     small = splat<F32>(0);
@@ -92,6 +105,8 @@ struct RestSum<F64> {
     error = add(error, add(sub(sum, sub(next, taken)), sub(term, taken)));
     sum = next;
   }
+  INLINE void add_later(Term<F64> e, double*) { add_term(e); }
+  INLINE void end_run(const double*) {}
   INLINE void end_run() {}
   INLINE void total(double& whole, double& left) const { whole = reduce_add(sum.r), left = reduce_add(error.r); }
 };
