@@ -14,15 +14,14 @@ struct Estimate {
   double sum = 0;  // in units of 2^top; NaN if a logit is
 
   void add(const Estimate& e) {
-    const double sum_here = sum * lowered(top, e.top), sum_there = e.sum * lowered(e.top, top);
-    sum = sum_here + sum_there;
+    sum = sum * unit(top, e.top) + e.sum * unit(e.top, top);
     if (e.max > max) max = e.max;
     if (e.top > top) top = e.top;
   }
 
-  // 2^(top - other), or 1 where that is more.
-  static double lowered(double top, double other) {
-    const double down = other - top;  // NaN where there is no sum yet
+  // 2^top in units of 2^other, where that is not less.
+  static double unit(double top, double other) {
+    const double down = other - top;  // NaN where neither has a sum yet
     return !(down > 0) ? 1 : down < 1000 ? power_of_two(-int(down)) : 0;
   }
 };

@@ -92,7 +92,7 @@ struct SampleSolver {
       const double unit = 1 / term_of_max<V>(whole.max, whole.top, scale64).hi;
       double total = 0;
       for (size_t s = 0; s < segments.count; s++) {
-        segments.sum[s] = total += segments.sum[s] * unit * power_of_two(int(top[s] - whole.top));
+        segments.sum[s] = total += segments.sum[s] * unit * Estimate::unit(top[s], whole.top);
       }
       segments.error = estimate_error;
     } else {
