@@ -134,11 +134,9 @@ class FileBytes implements Bytes {
 
   /** A piece that may have been read with an earlier one. */
   async #readSmall(target: Uint8Array): Promise<number> {
+    const passed = this.position - this.#aheadAt;
+    if (passed < 0 || passed >= this.#ahead.length) await this.#read(new Uint8Array(0));
     const from = this.position - this.#aheadAt;
-    if (from < 0 || from >= this.#ahead.length) {
-      await this.#read(new Uint8Array(0));
-      return this.#ahead.length === 0 ? 0 : this.#readSmall(target);
-    }
     const piece = this.#ahead.subarray(from, from + target.length);
     target.set(piece);
     return piece.length;

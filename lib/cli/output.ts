@@ -50,26 +50,17 @@ function openStdout(): Output {
   // The stream would write to a file while nothing else can run.
   if (fstatSync(1).isFile()) {
     return openSpecial(
-      (pieces) => writeToFile(1, pieces),
+      (piece) => writeToFile(1, piece),
       async () => {},
       'stdout',
     );
   }
   if (process.stdout.isTTY) throw expectedUsage('a file or a pipe', '-o -', 'a terminal');
-  let position = 0;
-  return {
-    async write(...pieces) {
-      for (const bytes of pieces) {
-        await write(process.stdout, bytes);
-        position += bytes.length;
-      }
-    },
-    get position() {
-      return position;
-    },
-    async commit() {},
-    async discard() {},
-  };
+  return openSpecial(
+    (piece) => write(process.stdout, piece),
+    async () => {},
+    'stdout',
+  );
 }
 
 async function openFile(path: string, given: Temporary | undefined): Promise<Output> {
@@ -77,10 +68,11 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   // A device or a named pipe is written as it stands; nothing may be renamed over it.
   if (existing && !existing.isFile()) {
     const special = await open(path, 'w');
-    const writeEach = async (pieces: readonly Uint8Array[]) => {
-      for (const piece of pieces) await special.writeFile(piece);
-    };
-    return openSpecial(writeEach, () => special.close(), path);
+    return openSpecial(
+      (piece) => special.writeFile(piece),
+      () => special.close(),
+      path,
+    );
   }
 
   const temporary = given?.path ?? `${target}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
@@ -99,9 +91,15 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   /** What the disk said to it: the system tells it once. */
   let failure: unknown;
 
-  async function put(pieces: readonly Uint8Array[], at: number): Promise<void> {
+  /** Returns where they end. */
+  async function put(pieces: readonly Uint8Array[], at: number): Promise<number> {
+    let end = at;
     try {
-      await writeToFile(file.fd, pieces, at);
+      for (const piece of pieces) {
+        await writeToFile(file.fd, piece, end);
+        end += piece.length;
+      }
+      return end;
     } catch (error) {
       throw systemFailure(error, 'a writable file', path);
     }
@@ -133,14 +131,15 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   return {
     async write(...pieces) {
       if (failure) throw systemFailure(failure, 'a writable file', path);
-      await put(pieces, position);
-      position += sizeOf(pieces);
+      position = await put(pieces, position);
       flush();
     },
     get position() {
       return position;
     },
-    patch: (at, bytes) => put([bytes], at),
+    async patch(at, bytes) {
+      await put([bytes], at);
+    },
     sync,
     async commit() {
       await sync();
@@ -172,7 +171,7 @@ export async function targetOf(path: string) {
 
 /** Written as it stands, from front to back. */
 function openSpecial(
-  write: (pieces: readonly Uint8Array[]) => Promise<void>,
+  writePiece: (piece: Uint8Array) => Promise<void>,
   close: () => Promise<void>,
   path: string,
 ): Output {
@@ -180,11 +179,13 @@ function openSpecial(
   return {
     async write(...pieces) {
       try {
-        await write(pieces);
+        for (const piece of pieces) {
+          await writePiece(piece);
+          position += piece.length;
+        }
       } catch (error) {
         throw systemFailure(error, 'a writable file', path);
       }
-      position += sizeOf(pieces);
     },
     get position() {
       return position;
@@ -192,10 +193,6 @@ function openSpecial(
     commit: close,
     discard: () => close().catch(() => {}),
   };
-}
-
-function sizeOf(pieces: readonly Uint8Array[]): number {
-  return pieces.reduce((size, { length }) => size + length, 0);
 }
 
 /**
@@ -210,22 +207,19 @@ const TURN_MS = 20;
 /**
  * Writes to a regular file on this thread: the bytes go no further than the page cache, which takes less time than to ask
  * another thread for it.
+ * @param start default: where the file stands.
  */
-async function writeToFile(fd: number, pieces: readonly Uint8Array[], start?: number): Promise<void> {
-  let position = start;
+async function writeToFile(fd: number, piece: Uint8Array, start?: number): Promise<void> {
   let turn = Number.NEGATIVE_INFINITY;
-  for (const piece of pieces) {
-    for (let at = 0; at < piece.length; ) {
-      // Others first, who may have work for other threads.
-      if (performance.now() - turn > TURN_MS) {
-        await setImmediate();
-        turn = performance.now();
-      }
-      // One write may take less than it is given.
-      const written = writeSync(fd, piece, at, Math.min(piece.length - at, WRITE_BYTES), position ?? null);
-      at += written;
-      if (position !== undefined) position += written;
+  for (let at = 0; at < piece.length; ) {
+    // Others first, who may have work for other threads.
+    if (performance.now() - turn > TURN_MS) {
+      await setImmediate();
+      turn = performance.now();
     }
+    // One write may take less than it is given.
+    const length = Math.min(piece.length - at, WRITE_BYTES);
+    at += writeSync(fd, piece, at, length, start === undefined ? null : start + at);
   }
 }
 

@@ -41,7 +41,7 @@ __attribute__((noinline)) inline Estimate estimate_of(const float* x, size_t n, 
   Estimate estimate;
   estimate.max = double(max);
   if (shift.origin != 0 || !(__builtin_fabsf(max) < infinity)) {
-    for (size_t i = 0; i < n; i++) estimate.sum = x[i] != x[i] ? double(x[i]) : estimate.sum;
+    if (has_nan<F32>(x, n)) estimate.sum = __builtin_nan("");
     return estimate;
   }
   const Exp<F32, false> exp(scale, shift);

@@ -69,7 +69,7 @@ struct SampleSolver {
   void estimated(size_t r, const Source& row) const {
     // A segment costs about as much as 256 of its classes, and a draw looks through half of one.
     Segments segments(row.length, 256);
-    const Scale<V> scale(temperature_of<V>(p.temperature));
+    const Scale<V> scale = scale_of<V>(p.temperature);
     double top[Segments::most];
     Estimate whole;
     for (size_t at = 0; at < row.length; at += segments.length) {
@@ -88,7 +88,7 @@ struct SampleSolver {
     const Cut<V> all;
     if (__builtin_fabs(whole.max * scale.c) < ExpTraits<V>::reducible / 2) {
       // In units of the largest term.
-      const Scale<F64> scale64(temperature_of<F64>(p.temperature));
+      const Scale<F64> scale64 = scale_of<F64>(p.temperature);
       const double unit = 1 / term_of_max<V>(whole.max, whole.top, scale64).hi;
       double total = 0;
       for (size_t s = 0; s < segments.count; s++) {
@@ -134,8 +134,8 @@ struct SampleSolver {
     const size_t to = row.length - from < segments.length ? row.length : from + segments.length;
     double running = segments.before(segment);
     const bool exact = segments.error == 0;
-    Drawn drawn = {from, 0, exact || segment == 0 || running < target - slack};
-    bool passed = false;
+    bool sure = segment == 0 || running < target - slack, passed = false;
+    Drawn drawn = {from, 0, false};
     for_each_group<V>(row, from, to, cut, [&](const T* x, size_t n, size_t at) {
       if (passed) return;
       alignas(64) double weight[weight_group];
@@ -147,12 +147,12 @@ struct SampleSolver {
         running += weight[i];
         if (!(running > target - slack)) continue;
         // An estimate has to pass the target at once.
-        passed = exact ? running > target : true;
-        if (!exact) drawn.sure &= running > target + slack && (before < target - slack || before == 0);
-        if (passed) break;
+        sure &= running > target + slack && (before < target - slack || before == 0);
+        passed = true;
+        break;
       }
     });
-    drawn.sure &= exact || passed;
+    drawn.sure = exact || (sure && passed);
     return drawn;
   }
 
@@ -185,8 +185,8 @@ struct SampleSolver {
   double log_of_total(const Source& row, double max, const Cut<V>& cut) const {
     using S = typename W::Scalar;
     alignas(64) S buffer[chunk_length];
-    const Scale<W> scale(temperature_of<W>(p.temperature));
-    const Scale<F64> scale64(temperature_of<F64>(p.temperature));
+    const Scale<W> scale = scale_of<W>(p.temperature);
+    const Scale<F64> scale64 = scale_of<F64>(p.temperature);
     const Measurer<W> measurer{scale, scale64, true};
     const Measure m = measurer.under(S(max), &max, row.length, row.length, [&](auto&& sum) {
       for (size_t at = 0; at < row.length; at += chunk_length) {
@@ -205,7 +205,7 @@ struct SampleSolver {
   static Survey survey(const Source& row) {
     Survey found;
     for_each_chunk(row, [&](const T* x, size_t n, size_t at) {
-      found.add(lane_maxima<V>(x, n), has_nan(x, n), at);
+      found.add(lane_maxima<V>(x, n), has_nan<V>(x, n), at);
       return false;
     });
     return found;
@@ -220,26 +220,10 @@ struct SampleSolver {
       const size_t n = row.length - at < segment_length ? row.length - at : segment_length;
       const T* x = row.fetch(at, n, buffer);
       const V maxima = lane_maxima<V>(x, n);
-      found.add(maxima, has_nan(x, n), at);
+      found.add(maxima, has_nan<V>(x, n), at);
       if (reduce_max(maxima.r) > selection.least) selection.filter(x, n, at, selection.bound(maxima), maxima);
     }
     return found;
-  }
-
-  static bool has_nan(const T* x, size_t n) {
-    const V one = splat<V>(1);
-    V nan = splat<V>(0), more = nan;
-    size_t i = 0;
-    for (; i + 2 * V::lanes <= n; i += 2 * V::lanes) {
-      const V a = load<V>(x + i), b = load<V>(x + i + V::lanes);
-      nan = max_number(zero_if_equal(a, a, one), nan);
-      more = max_number(zero_if_equal(b, b, one), more);
-    }
-    for (; i < n; i += V::lanes) {
-      const V a = n - i < V::lanes ? load_first<V>(x + i, n - i, 0) : load<V>(x + i);
-      nan = max_number(zero_if_equal(a, a, one), nan);
-    }
-    return reduce_max(max_number(nan, more).r) > 0;
   }
 
   static size_t first_of(const Source& row, const Survey& found) {

@@ -17,8 +17,8 @@ struct ShortRowSolver {
   static constexpr size_t whole_group_bytes = 1024;  // longest row of which a block's worth of rows make a group
   const Problem& p;
   const RowSolver<V> rows;
-  const size_t n, whole, tail,
-      padded;  // classes; those in whole blocks, and left of them; with the lanes that pad them
+  // Classes; those in whole blocks, and left of them; with the lanes that pad them.
+  const size_t n, whole, tail, padded;
 
   explicit ShortRowSolver(const Problem& p)
       : p(p), rows(p), n(p.length), whole(n / L * L), tail(n - whole), padded(tail ? whole + L : whole) {}

@@ -100,8 +100,7 @@ INLINE void for_each_group(const Source& row, size_t from, size_t to, const Cut<
 struct Segments {
   static constexpr size_t most = 128;
   size_t length, count = 0;
-  double error =
-      0;  // how far the sum of a segment may be off, in parts of itself; 0 where the sums are the twin's
+  double error = 0;  // how far a segment's sum may be off, in parts of itself; 0 where it is the twin's
   double sum[most];
 
   // Of at least so many classes, a power of 2 times weight_group.
