@@ -55,7 +55,7 @@ __attribute__((noinline)) inline Estimate estimate_of(const float* x, size_t n, 
   for (; i + run * L <= n; i += run * L) {
     F32 sum = splat<F32>(0);
     for (size_t k = 0; k < run * L; k += L) {
-      fetch_next_segment(x + i + k);
+      __builtin_prefetch(x + i + k + segment_length);
       sum = estimated_term(exp, load<F32>(x + i + k), sum);
     }
     add_run(sum);

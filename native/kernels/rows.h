@@ -315,7 +315,7 @@ struct RowSolver {
                                                   Factor<T> factor) {
     const Exp<V, moved> exp = exponential;
     const V hi = splat<V>(factor.hi), lo = splat<V>(factor.lo);
-    const size_t i = each_term(x, n, exp, [&](size_t i, Term<V> e) INLINE_LAMBDA {
+    const size_t i = each_term(x, n, exp, segment_length, [&](size_t i, Term<V> e) INLINE_LAMBDA {
       const V p = scaled(e.value(), hi, lo);
       streams ? stream(y + i, p) : store(y + i, p);
     });

@@ -139,7 +139,7 @@ struct ShortRowSolver {
   INLINE void add_many(Group& g) const {
     for (size_t k = 0; k < g.count; k++) {
       TermSum<V> sum(g.bias);
-      sum_terms<V, false, true>(g.x + k * n, n, exp_of(g, k), g.y + k * n, sum);
+      sum_terms<V, false, true>(g.x + k * n, n, exp_of(g, k), half_group * n, g.y + k * n, sum);
       put(g, k, sum);
     }
   }
@@ -210,7 +210,7 @@ struct ShortRowSolver {
       const Exp<V, false> exp(rows.scale, shift_at<V>(top[k], 0, rows.scale, E::log_vanish));
       RestSum<V> terms;
       V equal = splat<V>(0);
-      sum_below(x + k * n, n, exp, splat<V>(T(max[k])), terms, equal);
+      sum_below(x + k * n, n, exp, half_group * n, splat<V>(T(max[k])), terms, equal);
       counts[k] = count_of(equal);
       terms.total(sum[k], sum_lo[k]);
     }
