@@ -1,6 +1,9 @@
 /** Libraries that the package does not bring along: whoever wants their formats installs them. */
 import { Failure } from './failure.js';
 
+/** What `import` and `require` say. */
+const NOT_FOUND = new Set<unknown>(['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND']);
+
 export async function needPeer<Module>(
   names: readonly string[],
   format: string,
@@ -9,7 +12,7 @@ export async function needPeer<Module>(
   try {
     return await load();
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error;
+    if (!(error instanceof Error && 'code' in error && NOT_FOUND.has(error.code))) throw error;
     const command = `npm install ${names.join(' ')}`;
     throw new Failure(`Expected ${names.join(' and ')} for ${format} but received none (${command})`);
   }
