@@ -57,25 +57,28 @@ INLINE bool has_nan(const typename V::Scalar* x, size_t n) {
   return reduce_max(max_number(nan, more).r) > 0;
 }
 
+// So many blocks are reduced before the first is worked out: a term takes 50 cycles from load to sum, of doubles 80, and
+// Zen 4 has registers for too few operations to find other blocks' beyond it. (With AVX2, cycles a block one by one and
+// so: 16 and 13, of doubles 27 and 23.) Where a block has four registers, they overlap by themselves.
+template <class V>
+constexpr size_t together = V::registers > 2 ? 2 : V::registers == 2 && sizeof(typename V::Scalar) == 8 ? 4 : 8;
+
 // Hands take(i, term) the blocks of x, with the index of their first element; returns the index of what is left.
 //
 // What lies `ahead` elements further on, and is measured next, comes from memory meanwhile: else its maximum would wait
 // for it. (A row of 33 million: 0.88 ns a class against 1.10; 4096 rows of 1000 doubles: 1.6 against 2.1. Prefetches to
 // the second cache only are slower than none.)
-//
-// Blocks are reduced by eights before they are worked out: a term takes 50 cycles from load to sum, and Zen 4 has
-// registers for too few operations to find other blocks' beyond it. (16 cycles a block with AVX2 one by one, 13 so.)
 template <class V, bool moved, class Take>
 INLINE size_t each_term(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exp, size_t ahead, Take take) {
-  constexpr size_t L = V::lanes, together = V::registers > 2 ? 2 : 8;  // four registers overlap by themselves
+  constexpr size_t L = V::lanes, group = together<V>;
   size_t i = 0;
-  for (; i + together * L <= n; i += together * L) {
-    for (size_t k = 0; k < together; k++) __builtin_prefetch(x + i + k * L + ahead);
-    Reduced<V> reduced[together];
+  for (; i + group * L <= n; i += group * L) {
+    for (size_t k = 0; k < group; k++) __builtin_prefetch(x + i + k * L + ahead);
+    Reduced<V> reduced[group];
 #pragma GCC unroll 8
-    for (size_t k = 0; k < together; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L));
+    for (size_t k = 0; k < group; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L));
 #pragma GCC unroll 8
-    for (size_t k = 0; k < together; k++) take(i + k * L, exp.term(reduced[k]));
+    for (size_t k = 0; k < group; k++) take(i + k * L, exp.term(reduced[k]));
   }
   for (; i + L <= n; i += L) take(i, exp.term(load<V>(x + i)));
   return i;
@@ -119,32 +122,44 @@ SUMS_INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, m
   V count = equal;
   constexpr size_t L = V::lanes, run = RestSum<V>::run * L;
   size_t i = 0;
-  const auto term = [&](V v, size_t lanes, bool may_be_max) INLINE_LAMBDA {
-    __builtin_prefetch(x + i + ahead);
-    Term<V> e = exp.term(v);
+  const auto settle = [&](V v, Term<V> e, size_t lanes, bool may_be_max) INLINE_LAMBDA {
     if (stored) lanes == L ? store(terms + i, e.value()) : store_first(terms + i, e.value(), lanes);
     if (may_be_max) e.t = zero_if_equal(v, max, e.t), count = count_if_equal(v, max, count);
     return e;
   };
+  const auto add_run = [&](T* t, bool may_be_max) INLINE_LAMBDA {
+    constexpr size_t group = sizeof(T) == 8 ? together<V> : 1;  // floats wait for each other in `t`
+    for (size_t at = 0; at < run; at += group * L) {
+      for (size_t k = 0; k < group; k++) __builtin_prefetch(x + i + k * L + ahead);
+      Reduced<V> reduced[group];
+#pragma GCC unroll 8
+      for (size_t k = 0; k < group; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L));
+#pragma GCC unroll 8
+      for (size_t k = 0; k < group; k++, i += L) {
+        rest.add_later(settle(load<V>(x + i), exp.term(reduced[k]), L, may_be_max), t + at + k * L);
+      }
+    }
+    rest.end_run(t);
+  };
   alignas(64) T t[run];
   while (i + run <= n) {
-    const size_t start = i, end = i + run;
     // Few runs of a long row have its maximum: those without are seen by one operation a block, and save four.
     bool may_be_max = true;
     if (n >= 4 * run) {
       V top = load<V>(x + i);
-      for (size_t k = i + L; k < end; k += L) top = max_number(load<V>(x + k), top);
+      for (size_t k = i + L; k < i + run; k += L) top = max_number(load<V>(x + k), top);
       may_be_max = !all_less(top, max);
     }
-    if (may_be_max) {
-      for (; i < end; i += L) rest.add_later(term(load<V>(x + i), L, true), t + (i - start));
-    } else {
-      for (; i < end; i += L) rest.add_later(term(load<V>(x + i), L, false), t + (i - start));
-    }
-    rest.end_run(t);
+    may_be_max ? add_run(t, true) : add_run(t, false);
   }
-  for (; i + L <= n; i += L) rest.add_term(term(load<V>(x + i), L, true));
-  if (i < n) rest.add_term(term(load_first<V>(x + i, n - i, T(-infinity)), n - i, true));
+  for (; i + L <= n; i += L) {
+    const V v = load<V>(x + i);
+    rest.add_term(settle(v, exp.term(v), L, true));
+  }
+  if (i < n) {
+    const V v = load_first<V>(x + i, n - i, T(-infinity));
+    rest.add_term(settle(v, exp.term(v), n - i, true));
+  }
   total = rest, equal = count;
 }
 
