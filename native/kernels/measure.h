@@ -61,7 +61,10 @@ INLINE bool has_nan(const typename V::Scalar* x, size_t n) {
 // Zen 4 has registers for too few operations to find other blocks' beyond it. (With AVX2, cycles a block one by one and
 // so: 16 and 13, of doubles 27 and 23.) Where a block has four registers, they overlap by themselves.
 template <class V>
-constexpr size_t together = V::registers > 2 ? 2 : V::registers == 1 ? 8 : sizeof(typename V::Scalar) == 8 ? 4 : 6;
+constexpr size_t together = V::registers > 2                  ? 2
+                            : V::registers == 1               ? 8
+                            : sizeof(typename V::Scalar) == 8 ? 4
+                                                              : 6;
 
 // Hands take(i, term) the blocks of x, with the index of their first element; returns the index of what is left.
 //
