@@ -8,10 +8,12 @@ export function loadArrow(): Promise<Arrow> {
   return needPeer(['apache-arrow'], 'Arrow', load);
 }
 
-/** As CommonJS modules, of which Node loads so many in two thirds of the time. */
+/**
+ * The modules that are used, not the whole library, and as CommonJS, of which Node loads so many in two thirds of the
+ * time.
+ */
 async function load() {
   const require = createRequire(import.meta.url);
-  const arrow = require('apache-arrow') as typeof import('apache-arrow');
   const { VectorLoader } =
     require('apache-arrow/visitor/vectorloader') as typeof import('apache-arrow/visitor/vectorloader');
   const { VectorAssembler } =
@@ -20,5 +22,13 @@ async function load() {
     require('apache-arrow/ipc/metadata/message') as typeof import('apache-arrow/ipc/metadata/message');
   const { Footer, FileBlock } =
     require('apache-arrow/ipc/metadata/file') as typeof import('apache-arrow/ipc/metadata/file');
-  return { ...arrow, VectorLoader, VectorAssembler, Message: metadata.Message, metadata, Footer, FileBlock };
+  return {
+    ...(require('apache-arrow/enum') as typeof import('apache-arrow/enum')),
+    ...(require('apache-arrow/type') as typeof import('apache-arrow/type')),
+    ...(require('apache-arrow/schema') as typeof import('apache-arrow/schema')),
+    ...(require('apache-arrow/data') as typeof import('apache-arrow/data')),
+    ...(require('apache-arrow/vector') as typeof import('apache-arrow/vector')),
+    ...(require('apache-arrow/factories') as typeof import('apache-arrow/factories')),
+    ...{ VectorLoader, VectorAssembler, Message: metadata.Message, metadata, Footer, FileBlock },
+  };
 }

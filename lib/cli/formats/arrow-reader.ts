@@ -43,7 +43,7 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
   let classes = listSize;
   if (listSize === undefined && options.uniform) {
     head = await batches.next();
-    classes = head.done ? 0 : head.value.firstLength;
+    classes = head.done || head.value.rows === 0 ? 0 : head.value.startOf(1) - head.value.startOf(0);
   }
   const layout: Layout = {
     type,
@@ -146,20 +146,22 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
       first,
       fill,
       list,
-      firstLength: listSize ?? (header.length > 0 ? list.valueOffsets[1] - list.valueOffsets[0] : 0),
+      startOf: startsOf(list, listSize),
       others: children.filter((data) => data !== list),
       leave: () => source.seek?.(end),
     };
   }
 
   /** Where in the body the numbers lie: the last buffer of the column. */
-  function logitsRegion({ nodes, buffers }: InstanceType<Arrow['metadata']['RecordBatch']>): Region {
+  function logitsRegion(header: InstanceType<Arrow['metadata']['RecordBatch']>): Region {
+    const { nodes, buffers, variadicBufferCounts } = header;
     const loader = new SparseLoader(
       new Uint8Array(0),
       nodes.map(({ length }) => new arrow.metadata.FieldNode(length, 0)),
       buffers,
       dictionaries,
       schema.metadataVersion,
+      variadicBufferCounts,
     );
     for (const field of schema.fields) {
       loader.visit(field);
@@ -173,21 +175,16 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
     let done = from + options.done;
     for (let next = head ?? (await batches.next()); !next.done; next = await batches.next()) {
       const { value: batch } = next;
-      const lengthOf = lengths(batch.list, listSize);
-      for (let row = Math.max(0, done - batch.first); row < batch.rows && batch.first + row < to; ) {
+      const end = Math.min(batch.rows, to - batch.first);
+      for (let row = Math.max(0, done - batch.first); row < end; ) {
         // The borders depend on the rows alone, so that a run that goes on has the same.
-        let count = 0;
-        let elements = 0;
-        while (row + count < batch.rows && batch.first + row + count < to && count < MOST_ROWS) {
-          const length = lengthOf(row + count);
-          if (count > 0 && (elements + length) * BYTES[type] > options.blockBytes) break;
-          elements += length;
-          count++;
-        }
+        const start = batch.startOf(row);
+        const most = start + options.blockBytes / BYTES[type];
+        const count = rowsUpTo(batch.startOf, row, Math.min(end, row + MOST_ROWS), most);
+        const elements = batch.startOf(row + count) - start;
         const block = await options.blocks.take(Math.max(elements, count * (classes ?? 1)) * BYTES[type]);
         const bytes = new Uint8Array(block.memory, 0, elements * BYTES[type]);
-        const offset = listSize === undefined ? batch.list.valueOffsets[row] : row * listSize;
-        await batch.fill(bytes, Number(offset) * BYTES[type]);
+        await batch.fill(bytes, start * BYTES[type]);
         yield batchOf(batch, block, row, count, elements);
         row += count;
       }
@@ -201,19 +198,18 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
   function batchOf(batch: RecordBatch, block: Block, row: number, count: number, elements: number): Batch {
     const from = options.rows?.[0] ?? 0;
     const first = batch.first + row - from;
-    const offsets = new Int32Array(count + 1);
-    const lengthOf = lengths(batch.list, listSize);
-    for (let i = 0; i < count; i++) offsets[i + 1] = offsets[i] + lengthOf(row + i);
+    const { startOf } = batch;
+    const offsets = () => new Int32Array(count + 1).map((_, i) => startOf(row + i) - startOf(row));
     const columns = batch.others.map((data) => columnOfData(data.slice(row, count), arrow));
-    const bad = badRows(batch.list, row, count, classes, lengthOf);
+    const bad = badRows(batch, row, count, listSize === undefined ? classes : undefined);
     if (bad.size === 0) {
       const logits = logitsOn(block, type, elements);
       return {
         ...{ first, end: first + count, rows: count, logits, block, columns },
-        offsets: classes === undefined ? offsets : undefined,
+        offsets: classes === undefined ? offsets() : undefined,
       };
     }
-    return repair({ first, count, offsets, columns, block, bad });
+    return repair({ first, count, offsets: offsets(), columns, block, bad });
   }
 
   /** Takes the bad rows out, or makes them NaN. */
@@ -268,30 +264,42 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
   return { layout, batches: rows, close: () => source.close() };
 }
 
-function lengths(list: Data, listSize: number | undefined): (row: number) => number {
-  if (listSize !== undefined) return () => listSize;
-  const { valueOffsets } = list;
-  return (row) => Number(valueOffsets[row + 1]) - Number(valueOffsets[row]);
+/** Where in the numbers each row starts, and the last one ends. */
+function startsOf({ valueOffsets }: Data, listSize: number | undefined): (row: number) => number {
+  return listSize === undefined ? (row) => Number(valueOffsets[row]) : (row) => row * listSize;
+}
+
+/** How many rows from `from` on, one at least, end at `most` or before. */
+function rowsUpTo(startOf: (row: number) => number, from: number, to: number, most: number): number {
+  let fits = from + 1;
+  for (let beyond = to + 1; beyond - fits > 1; ) {
+    const middle = (fits + beyond) >>> 1;
+    if (startOf(middle) <= most) fits = middle;
+    else beyond = middle;
+  }
+  return fits - from;
 }
 
 /** Rows that are null, have a null, or another length than all; each with what was wanted and what came. */
 function badRows(
-  list: Data,
+  { list, startOf }: { readonly list: Data; readonly startOf: (row: number) => number },
   row: number,
   count: number,
-  classes: number | undefined,
-  lengthOf: (row: number) => number,
+  length: number | undefined,
 ): ReadonlyMap<number, readonly [string, string]> {
   const bad = new Map<number, readonly [string, string]>();
   const [numbers] = list.children;
+  const nullRows = list.nullCount > 0;
+  const nullNumbers = numbers.nullCount > 0;
+  if (!nullRows && !nullNumbers && length === undefined) return bad;
   for (let i = row; i < row + count; i++) {
-    const length = lengthOf(i);
-    if (list.nullCount > 0 && !list.getValid(i)) bad.set(i - row, ['logits', 'null']);
-    else if (classes !== undefined && length !== classes)
-      bad.set(i - row, [`${classes} logits`, String(length)]);
-    else if (numbers.nullCount > 0) {
-      const start = list.valueOffsets?.length ? Number(list.valueOffsets[i]) : i * length;
-      for (let at = start; at < start + length; at++) {
+    const start = startOf(i);
+    const end = startOf(i + 1);
+    if (nullRows && !list.getValid(i)) bad.set(i - row, ['logits', 'null']);
+    else if (length !== undefined && end - start !== length)
+      bad.set(i - row, [`${length} logits`, String(end - start)]);
+    else if (nullNumbers) {
+      for (let at = start; at < end; at++) {
         if (!numbers.getValid(at)) bad.set(i - row, ['numbers', `null at ${at - start}`]);
       }
     }
@@ -417,7 +425,8 @@ function columnOf(
   { DataType, Type }: Arrow,
 ): ArrowField {
   const isLogits = ({ type }: ArrowField) =>
-    (DataType.isFixedSizeList(type) || DataType.isList(type)) && type.children[0].type.typeId === Type.Float;
+    (DataType.isFixedSizeList(type) || DataType.isList(type) || DataType.isLargeList(type)) &&
+    type.children[0].type.typeId === Type.Float;
   const possible = fields.filter(isLogits);
   if (asked === undefined && possible.length === 1) return possible[0];
   if (asked === undefined) {
@@ -431,13 +440,36 @@ function columnOf(
 }
 
 function fieldOf({ name, type, nullable }: ArrowField, arrow: Arrow): Field {
-  const decoded = decodedType(type, arrow);
-  return { name, type: columnTypeOf(decoded, arrow), native: new arrow.Field(name, decoded, nullable) };
+  const plain = plainType(type, arrow);
+  return { name, type: columnTypeOf(plain, arrow), native: new arrow.Field(name, plain, nullable) };
 }
 
-/** Categories are written as what they stand for. */
-function decodedType(type: ArrowType, { DataType }: Arrow): ArrowType {
-  return DataType.isDictionary(type) ? type.dictionary : type;
+/**
+ * The type that a column is written with: categories as what they stand for, and strings in one piece. (A part of a
+ * column of views would carry the text of all of it.)
+ */
+function plainType(type: ArrowType, arrow: Arrow): ArrowType {
+  const { DataType } = arrow;
+  if (DataType.isDictionary(type)) return plainType(type.dictionary, arrow);
+  if (DataType.isUtf8View(type)) return new arrow.Utf8();
+  if (DataType.isBinaryView(type)) return new arrow.Binary();
+  const fields = (type.children ?? []) as readonly ArrowField[];
+  const plain = fields.map((field) => field.clone({ type: plainType(field.type, arrow) }));
+  if (fields.every((field, i) => field.type === plain[i].type)) return type;
+  if (DataType.isStruct(type)) return new arrow.Struct(plain);
+  if (DataType.isList(type)) return new arrow.List(plain[0]);
+  if (DataType.isLargeList(type)) return new arrow.LargeList(plain[0]);
+  if (DataType.isFixedSizeList(type)) return new arrow.FixedSizeList(type.listSize, plain[0]);
+  if (DataType.isMap(type)) return new arrow.Map_(plain[0] as never, type.keysSorted);
+  return type;
+}
+
+/** A cell as a builder takes it: of lists an array, of structs and maps an object. */
+function plainCell(cell: unknown, arrow: Arrow): unknown {
+  if (cell instanceof arrow.Vector) return Array.from(cell, (item) => plainCell(item, arrow));
+  if (typeof cell !== 'object' || cell === null || ArrayBuffer.isView(cell)) return cell;
+  const entries = Array.from(cell as Iterable<[string, unknown]>);
+  return Object.fromEntries(entries.map(([name, value]) => [name, plainCell(value, arrow)]));
 }
 
 function columnTypeOf(type: ArrowType, { DataType, DateUnit }: Arrow): ColumnType {
@@ -453,20 +485,20 @@ function columnTypeOf(type: ArrowType, { DataType, DateUnit }: Arrow): ColumnTyp
 
 function columnOfData(data: Data, arrow: Arrow): Column {
   const vector = new arrow.Vector([data]);
-  const decoded = decodedType(data.type, arrow);
-  const type = columnTypeOf(decoded, arrow);
+  const plain = plainType(data.type, arrow);
+  const type = columnTypeOf(plain, arrow);
   const from = (rows: readonly number[]): Data => {
-    const cells = rows.map((row) => vector.get(row));
-    return (
-      arrow.vectorFromArray(cells, decoded).data[0] ?? arrow.makeData({ type: decoded, length: 0 } as never)
-    );
+    const cells = rows.map((row) => plainCell(vector.get(row), arrow));
+    return arrow.vectorFromArray(cells, plain).data[0] ?? arrow.makeData({ type: plain, length: 0 } as never);
   };
   return {
     get(row) {
       const value = vector.get(row);
       return (type === 'date' || type === 'day') && value !== null ? new Date(Number(value)) : value;
     },
-    native: decoded === data.type ? data : from(Array.from({ length: data.length }, (_, row) => row)),
+    get native() {
+      return plain === data.type ? data : from(Array.from({ length: data.length }, (_, row) => row));
+    },
     pick: (rows) => columnOfData(from(rows), arrow),
   };
 }
