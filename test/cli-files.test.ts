@@ -18,6 +18,7 @@ import { parse } from 'csv-parse/sync';
 import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cellsOf, parsers } from '../lib/cli/formats/parquet-cells.js';
 import { FORMATS, type Format } from '../lib/cli/formats.js';
 import { formatNpyHeader, parseNpyHeader } from '../lib/cli/npy.js';
 import { type ScoreFileOptions, scoreFile } from '../lib/cli/score-file.js';
@@ -397,6 +398,100 @@ describe('rows that cannot be scored', () => {
   });
 });
 
+describe('Parquet', () => {
+  test('columns of one value per row come out as they were, bit for bit', async () => {
+    const optional = (name: string, type: string, rest: object = {}) => ({
+      ...{ name, type, repetition_type: 'OPTIONAL' },
+      ...rest,
+    });
+    const logical = (type: string, rest: object = {}) => ({ logical_type: { type, ...rest } });
+    const kept = [
+      optional('float', 'FLOAT'),
+      optional('unsigned', 'INT64', { converted_type: 'UINT_64' }),
+      optional('small', 'INT32', { converted_type: 'INT_8' }),
+      optional('day', 'INT32', { converted_type: 'DATE' }),
+      optional('micros', 'INT64', { converted_type: 'TIMESTAMP_MICROS' }),
+      optional('nanos', 'INT64', logical('TIMESTAMP', { isAdjustedToUTC: true, unit: 'NANOS' })),
+      optional('price', 'INT64', { converted_type: 'DECIMAL', precision: 18, scale: 2 }),
+      optional('large', 'FIXED_LEN_BYTE_ARRAY', {
+        ...{ type_length: 16, converted_type: 'DECIMAL', precision: 38, scale: 10 },
+      }),
+      optional('bytes', 'BYTE_ARRAY'),
+      optional('uuid', 'FIXED_LEN_BYTE_ARRAY', { type_length: 16, ...logical('UUID') }),
+      optional('half', 'FIXED_LEN_BYTE_ARRAY', { type_length: 2, ...logical('FLOAT16') }),
+      optional('span', 'FIXED_LEN_BYTE_ARRAY', { type_length: 12, converted_type: 'INTERVAL' }),
+      optional('flag', 'BOOLEAN'),
+    ];
+    const cells: unknown[][] = [
+      [Math.fround(0.1), 2n ** 64n - 1n, -128, new Date('1969-12-31'), -1n, -1n, -(10n ** 17n) - 1n],
+      [-(10n ** 37n) - 1n, Uint8Array.of(255, 0, 1), '00010203-0405-4607-8809-0a0b0c0d0e0f', 1.5],
+      [new Uint8Array(12).fill(7), true],
+    ];
+    const columns = cells.flat().map((cell) => [cell, null, cell]);
+    const list = [
+      { name: 'logits', repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST' },
+      { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+      { name: 'element', type: 'FLOAT', repetition_type: 'OPTIONAL' },
+    ];
+    const columnData = [
+      ...kept.map(({ name }, i) => ({ name, data: columns[i] })),
+      { name: 'logits', data: [[1, 2, 3], null, [4, 5, 6]] },
+    ];
+    const schema = [{ name: 'root', num_children: kept.length + 1 }, ...kept, ...list];
+    writeFileSync(at('kept.parquet'), Buffer.from(parquetWriteBuffer({ schema, columnData } as never)));
+
+    /** The columns as they lie in the file, and what they are said to be. */
+    async function stored(name: string) {
+      const file = Uint8Array.from(readFileSync(at(name))).buffer;
+      const metadata = await parquetMetadataAsync(file);
+      const said = metadata.schema.slice(1, 1 + kept.length);
+      metadata.schema = metadata.schema.map(({ converted_type, logical_type, ...element }) =>
+        converted_type === 'LIST' ? { ...element, converted_type } : element,
+      );
+      const rows = await parquetReadObjects({ file, metadata, utf8: false });
+      return { said, rows: rows.map((row) => kept.map(({ name }) => row[name])) };
+    }
+    const before = await stored('kept.parquet');
+    await score('kept.parquet', 'kept-out.parquet', { errors: 'nan' });
+    expect(await stored('kept-out.parquet')).toEqual(before);
+    await score('kept.parquet', 'kept-less.parquet', { errors: 'skip', topK: 1 });
+    expect(await stored('kept-less.parquet')).toEqual({
+      said: before.said,
+      rows: [before.rows[0], before.rows[2]],
+    });
+
+    await score('kept.parquet', 'kept.ndjson', { errors: 'skip', topK: 1 });
+    const [line] = readFileSync(at('kept.ndjson'), 'utf8').split('\n');
+    expect(line).toContain(
+      '{"float":0.10000000149011612,"unsigned":18446744073709551615,"small":-128,"day":"1969-12-31",' +
+        '"micros":"1970-01-01T00:00:00.000Z","nanos":"1970-01-01T00:00:00.000Z","price":-1000000000000000,' +
+        '"large":-1e+27,"bytes":[255,0,1],"uuid":"00010203-0405-4607-8809-0a0b0c0d0e0f","half":1.5,' +
+        '"span":[7,7,7,7,7,7,7,7,7,7,7,7],"flag":true,',
+    );
+    await score('kept.parquet', 'kept-types.arrow', { errors: 'skip', topK: 1 });
+    const table = arrow.tableFromIPC(readFileSync(at('kept-types.arrow')));
+    expect(table.schema.fields.slice(0, kept.length).map(({ type }) => `${type}`)).toEqual([
+      ...['Float32', 'Uint64', 'Int32', 'Date32<DAY>', 'Timestamp<MILLISECOND>', 'Timestamp<MILLISECOND>'],
+      ...['Float64', 'Float64', 'Utf8', 'Utf8', 'Float32', 'Utf8', 'Bool'],
+    ]);
+    expect(table.getChild('unsigned')!.get(0)).toBe(2n ** 64n - 1n);
+  });
+
+  test('what the library cannot write as it was keeps its value: JSON, timestamps of 96 bits, integers', () => {
+    const json = cellsOf({ name: 'j', type: 'BYTE_ARRAY', converted_type: 'JSON' });
+    expect(json.stored('{"id": 12345678901234567890}')).toBe('{"id": 12345678901234567890}');
+    expect(json.value('{"id": 1}')).toEqual({ id: 1 });
+    const byte = { type: 'INTEGER', bitWidth: 8, isSigned: false } as const;
+    const small = cellsOf({ name: 'u', type: 'INT32', logical_type: byte });
+    expect(small.written).toEqual({ name: 'u', type: 'INT32', converted_type: 'UINT_8' });
+    const legacy = cellsOf({ name: 't', type: 'INT96' });
+    const cell = parsers.timestampFromNanoseconds!(1_600_000_000_123_456_000n);
+    expect(legacy.value(cell)).toEqual(new Date(1_600_000_000_123));
+    expect(legacy.stored(cell)).toBe(1_600_000_000_123_456n);
+    expect(legacy.written).toMatchObject({ type: 'INT64', converted_type: 'TIMESTAMP_MICROS' });
+  });
+});
+
 describe('Arrow', () => {
   test.each(['float16', 'float32', 'float64'] as const)('lists of %s', async (type) => {
     const x = {
@@ -469,6 +564,84 @@ describe('Arrow', () => {
     expect(readFileSync(at('again.csv'), 'utf8')).toContain(
       '1152921504606846977,2024-02-29,2024-02-29T00:00',
     );
+  });
+
+  test('as Polars writes them: lists with 64-bit offsets beside text in views, at any depth', async () => {
+    const texts = ['short', 'longer than the twelve bytes of a view', null, 'another one that is longer'];
+    const rows = Array.from({ length: 100 }, (_, row) => texts[row % 4]);
+    const item = (type: arrow.DataType) => new arrow.Field('item', type, true);
+    const bytes = Buffer.from(rows.map((text) => text ?? '').join(''));
+    const views = Buffer.alloc(16 * rows.length);
+    let start = 0;
+    rows.forEach((text, row) => {
+      const size = text?.length ?? 0;
+      views.writeInt32LE(size, 16 * row);
+      if (size <= 12) bytes.copy(views, 16 * row + 4, start, start + size);
+      else {
+        bytes.copy(views, 16 * row + 4, start, start + 4);
+        views.writeInt32LE(start, 16 * row + 12);
+      }
+      start += size;
+    });
+    const text = arrow.makeData({
+      ...{
+        type: new arrow.Utf8View(),
+        length: 100,
+        nullCount: 25,
+        nullBitmap: new Uint8Array(13).fill(0xbb),
+      },
+      ...{ views: new Uint8Array(views), variadicBuffers: [new Uint8Array(bytes)] },
+    });
+    const list = arrow.makeData({
+      ...{ type: new arrow.List(item(text.type)), length: 50, nullCount: 0, child: text },
+      valueOffsets: Int32Array.from({ length: 51 }, (_, i) => 2 * i),
+    });
+    const pair = new arrow.Struct([
+      new arrow.Field('name', text.type, true),
+      new arrow.Field('names', list.type),
+    ]);
+    const ids = text.slice(0, 50);
+    const x = Float32Array.from({ length: 150 }, (_, i) => (7 * i) % 11);
+    const logits = arrow.makeData({
+      ...{ type: new arrow.LargeList(item(new arrow.Float32())), length: 50, nullCount: 0 },
+      valueOffsets: BigInt64Array.from({ length: 51 }, (_, i) => BigInt(3 * i)),
+      child: arrow.makeData({ type: new arrow.Float32(), length: 150, nullCount: 0, data: x }),
+    });
+    const kind = new arrow.Dictionary(new arrow.Utf8View(), new arrow.Int32(), 1);
+    const table = new arrow.Table({
+      id: new arrow.Vector([ids]),
+      pair: new arrow.Vector([
+        arrow.makeData({ type: pair, length: 50, nullCount: 0, children: [ids, list] as never }),
+      ]),
+      kind: new arrow.Vector([
+        arrow.makeData({
+          ...{ type: kind, length: 50, nullCount: 0, dictionary: new arrow.Vector([text]) },
+          data: Int32Array.from({ length: 50 }, (_, i) => (3 * i) % 4),
+        }),
+      ]),
+      x: new arrow.Vector([logits]),
+    });
+    for (const format of ['file', 'stream'] as const) {
+      const name = `views.${format === 'file' ? 'arrow' : 'arrows'}`;
+      writeFileSync(at(name), arrow.tableToIPC(table, format));
+      // Several blocks of one record batch.
+      await score(name, 'views-out.arrow', { blockBytes: 8 * 12 });
+      const out = arrow.tableFromIPC(readFileSync(at('views-out.arrow')));
+      expect(out.batches.length).toBeGreaterThan(5);
+      expect(out.schema.fields.map(({ name, type }) => `${name}: ${type}`)).toEqual([
+        ...['id: Utf8', 'pair: Struct<{name:Utf8, names:List<Utf8>}>', 'kind: Utf8'],
+        'probabilities: List<Float32>',
+      ]);
+      expect(out.getChild('id')!.toJSON()).toEqual(rows.slice(0, 50));
+      expect(out.getChild('kind')!.toJSON()).toEqual(rows.slice(0, 50).map((_, i) => texts[(3 * i) % 4]));
+      const pairs = rows.slice(0, 50).map((name, i) => ({ name, names: rows.slice(2 * i, 2 * i + 2) }));
+      expect(JSON.parse(JSON.stringify(out.getChild('pair')))).toEqual(pairs);
+      const scores = out
+        .getChild('probabilities')!
+        .toJSON()
+        .flatMap((row) => Array.from(row as Float32Array));
+      expect(scores).toEqual(Array.from(softmax(x, { shape: [50, 3] })));
+    }
   });
 
   test('a column named label is not written over', async () => {

@@ -14,6 +14,7 @@ export type ColumnType =
   | 'float32'
   | 'int32'
   | 'int64'
+  | 'uint64'
   | 'boolean'
   | 'date'
   | 'day'

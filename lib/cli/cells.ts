@@ -67,6 +67,7 @@ export function castCell(
       if (value instanceof Date) return value;
       throw mismatch('a date', jsonOf(value));
     case 'int64':
+    case 'uint64':
       if (typeof value === 'bigint') return value;
       if (Number.isSafeInteger(value)) return BigInt(value as number);
       throw mismatch('an integer', jsonOf(value));

@@ -472,12 +472,14 @@ function plainCell(cell: unknown, arrow: Arrow): unknown {
   return Object.fromEntries(entries.map(([name, value]) => [name, plainCell(value, arrow)]));
 }
 
-function columnTypeOf(type: ArrowType, { DataType, DateUnit }: Arrow): ColumnType {
+function columnTypeOf(type: ArrowType, { DataType, DateUnit, Precision }: Arrow): ColumnType {
   if (DataType.isUtf8(type) || DataType.isLargeUtf8(type)) return 'string';
   if (DataType.isBool(type)) return 'boolean';
-  if (DataType.isFloat(type)) return 'float64';
-  if (DataType.isInt(type))
-    return type.bitWidth === 64 || (type.bitWidth === 32 && !type.isSigned) ? 'int64' : 'int32';
+  if (DataType.isFloat(type)) return type.precision === Precision.DOUBLE ? 'float64' : 'float32';
+  if (DataType.isInt(type)) {
+    if (type.bitWidth === 64) return type.isSigned ? 'int64' : 'uint64';
+    return type.bitWidth === 32 && !type.isSigned ? 'int64' : 'int32';
+  }
   if (DataType.isDate(type)) return type.unit === DateUnit.DAY ? 'day' : 'date';
   if (DataType.isTimestamp(type)) return 'date';
   return 'json';

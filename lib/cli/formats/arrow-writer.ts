@@ -148,6 +148,8 @@ function typeFor(type: ColumnType, arrow: Arrow): ArrowType {
       return new arrow.Int32();
     case 'int64':
       return new arrow.Int64();
+    case 'uint64':
+      return new arrow.Uint64();
     case 'boolean':
       return new arrow.Bool();
     case 'date':

@@ -11,6 +11,7 @@ import type { Output } from '../output.js';
 import { needPeer } from '../peers.js';
 import { NO_CLASS } from '../scoring.js';
 import { spool } from '../spool.js';
+import { type Cells, cellsOf, parsers } from './parquet-cells.js';
 
 /** A row group is written when it has so many scores: readers take it whole. */
 const GROUP_SCORES = 1 << 21;
@@ -59,8 +60,10 @@ export async function openParquetReader(source: Bytes, options: ReaderOptions): 
     throw failure(error);
   }
   const columns = columnsOf(metadata.schema);
+  const cells = new Map(columns.map((known) => [known.at, known.cells]));
+  metadata.schema = metadata.schema.map((element, at) => cells.get(at)?.read ?? element);
   const column = columnOf(columns, options.column, source.name);
-  const fields = columns.filter((other) => other !== column).map(({ field }) => field);
+  const others = columns.filter((other) => other !== column);
   const { head, all } = await peek(rowChunks());
   const layout: Layout = {
     type: column.element === 'FLOAT' ? 'float32' : 'float64',
@@ -68,7 +71,7 @@ export async function openParquetReader(source: Bytes, options: ReaderOptions): 
     axis: 1,
     inner: 1,
     rows: options.rows ? options.rows[1] - options.rows[0] : Number(metadata.num_rows),
-    fields,
+    fields: others.map(({ field }) => field),
     column: column.field.name,
   };
 
@@ -84,7 +87,7 @@ export async function openParquetReader(source: Bytes, options: ReaderOptions): 
         const rowEnd = Math.min(end, rowStart + step);
         try {
           const rows = await parquetReadObjects({
-            ...{ file, metadata, compressors, rowStart, rowEnd, useOffsetIndex: indexed },
+            ...{ file, metadata, compressors, parsers, rowStart, rowEnd, useOffsetIndex: indexed },
           });
           yield rows.map(rowOf);
         } catch (error) {
@@ -96,15 +99,18 @@ export async function openParquetReader(source: Bytes, options: ReaderOptions): 
   }
 
   function rowOf(object: Record<string, unknown>): Row {
-    const cells = fields.map(({ name }) => object[name]);
+    const beside = {
+      cells: others.map(({ field, cells }) => (cells ? cells.value(object[field.name]) : object[field.name])),
+      native: others.map(({ field, cells }) => cells?.stored(object[field.name])),
+    };
     const found = object[column.field.name] as ArrayLike<unknown> | null | undefined;
-    if (!found) return { logits: undefined, wanted: 'logits', received: 'null', cells };
+    if (!found) return { logits: undefined, wanted: 'logits', received: 'null', ...beside };
     for (let i = 0; i < found.length; i++) {
       if (typeof found[i] !== 'number') {
-        return { logits: undefined, wanted: 'numbers', received: `${found[i]} at ${i}`, cells };
+        return { logits: undefined, wanted: 'numbers', received: `${found[i]} at ${i}`, ...beside };
       }
     }
-    return { logits: found as ArrayLike<number>, cells };
+    return { logits: found as ArrayLike<number>, ...beside };
   }
 
   return { layout, batches: () => gather(all, layout, options), close: () => bytes.close() };
@@ -112,6 +118,10 @@ export async function openParquetReader(source: Bytes, options: ReaderOptions): 
 
 interface ParquetColumn {
   readonly field: Field;
+  /** Where in the schema it stands. */
+  readonly at: number;
+  /** Unless it is nested. */
+  readonly cells: Cells | undefined;
   /** Of lists: the type of their elements. */
   readonly element: string | undefined;
 }
@@ -124,23 +134,29 @@ function columnsOf([root, ...elements]: readonly SchemaElement[]): ParquetColumn
     return children.length === 0 ? [element] : children.flat();
   };
   return Array.from({ length: root.num_children ?? 0 }, () => {
+    const start = at;
     const element = elements[at++];
     const [leaf, ...more] = leaves(element);
     const isList = element !== leaf && more.length === 0 && element.converted_type === 'LIST';
     const isRepeated = element === leaf && element.repetition_type === 'REPEATED';
-    const type: ColumnType = element === leaf && !isRepeated ? typeOf(element) : 'json';
-    return { field: { name: element.name, type }, element: isList || isRepeated ? leaf.type : undefined };
+    const cells = element === leaf && !isRepeated ? cellsOf(element) : undefined;
+    const native: Native | undefined = cells?.written && { parquet: cells.written };
+    return {
+      field: { name: element.name, type: cells?.type ?? 'json', native },
+      at: start + 1,
+      cells,
+      element: isList || isRepeated ? leaf.type : undefined,
+    };
   });
 }
 
-function typeOf({ type, converted_type: converted, logical_type: logical }: SchemaElement): ColumnType {
-  if (logical?.type === 'DATE' || converted === 'DATE') return 'day';
-  if (logical?.type === 'TIMESTAMP' || converted?.startsWith('TIMESTAMP') || type === 'INT96') return 'date';
-  if (converted === 'DECIMAL' || type === 'DOUBLE' || type === 'FLOAT') return 'float64';
-  if (type === 'BOOLEAN') return 'boolean';
-  if (converted === 'UINT_32' || type === 'INT64') return 'int64';
-  if (type === 'INT32') return 'int32';
-  return converted === 'JSON' ? 'json' : 'string';
+/** What a field of a Parquet file has for the writer. */
+interface Native {
+  readonly parquet: SchemaElement;
+}
+
+function nativeOf({ native }: Field): SchemaElement | undefined {
+  return native && typeof native === 'object' && 'parquet' in native ? (native as Native).parquet : undefined;
 }
 
 function columnOf(columns: readonly ParquetColumn[], asked: string | undefined, name: string): ParquetColumn {
@@ -159,7 +175,8 @@ export async function newParquetWriter(output: Output, options: WriterOptions): 
   const { layout, content, name, labels } = options;
   const names = labelled(layout.fields, labels);
   const number = layout.type === 'float64' ? 'DOUBLE' : 'FLOAT';
-  const kept = layout.fields.map(({ name, type }) => elementOf(name, type));
+  const natives = layout.fields.map(nativeOf);
+  const kept = layout.fields.map(({ name, type }, i) => natives[i] ?? elementOf(name, type));
   const label: SchemaElement = labels
     ? { name: 'element', type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'REQUIRED' }
     : { name: 'element', type: 'INT32', repetition_type: 'REQUIRED' };
@@ -203,8 +220,10 @@ export async function newParquetWriter(output: Output, options: WriterOptions): 
 
   function add(batch: ScoredBatch, row: number): void {
     const { width, offsets, indices } = batch;
+    const stored = batch.natives?.[row] as readonly unknown[] | undefined;
     const cells = batch.columns.map((column, i) => {
       const { name, type } = layout.fields[i];
+      if (natives[i] && stored) return stored[i];
       return castCell(column.get(row), type, (what, received) =>
         expected(what, `${name} of row ${batch.numbers?.[row] ?? batch.first + row}`, received),
       );
@@ -259,6 +278,8 @@ function elementOf(name: string, type: ColumnType): SchemaElement {
       return { ...optional, type: 'INT32' };
     case 'int64':
       return { ...optional, type: 'INT64' };
+    case 'uint64':
+      return { ...optional, type: 'INT64', converted_type: 'UINT_64' };
     case 'boolean':
       return { ...optional, type: 'BOOLEAN' };
     case 'date':
