@@ -644,6 +644,37 @@ describe('Arrow', () => {
     }
   });
 
+  describe.each(['uncompressed', 'lz4', 'zstd'])('a file that Polars wrote, %s', (compression) => {
+    const written = readFileSync(new URL(`polars/${compression}.arrow`, import.meta.url));
+
+    test('has the rows that went in', async () => {
+      writeFileSync(at('polars.arrow'), written);
+      await score('polars.arrow', 'polars.ndjson');
+      const lines = readFileSync(at('polars.ndjson'), 'utf8').trimEnd().split('\n');
+      expect(lines.map((line) => JSON.parse(line))).toEqual(
+        [0, 1, 2, 3, 4].map((row) => ({
+          id: row === 4 ? null : `a long string with number ${row + 1}`,
+          kind: `a long category ${row % 2}`,
+          n: row,
+          probabilities: Array.from(softmax(Float32Array.of(row, 1, -row, 0.5))),
+        })),
+      );
+    });
+
+    test('damaged anywhere, ends in one line or is read', async () => {
+      for (let start = 8; start + 9 <= written.length; start += 29) {
+        for (const value of [0, 0xff]) {
+          writeFileSync(at('damaged.arrow'), Buffer.from(written).fill(value, start, start + 9));
+          const failure = await score('damaged.arrow', 'damaged.ndjson').then(
+            () => undefined,
+            (error: unknown) => error,
+          );
+          if (failure) expect(failure, `${start}: ${value}`).toMatchObject({ exitCode: 1 });
+        }
+      }
+    });
+  });
+
   test('a column named label is not written over', async () => {
     writeFileSync(at('taken.ndjson'), '{"label":"truth","x":[1,2,3,4,5]}\n');
     await score('taken.ndjson', 'taken-out.ndjson', { topK: 1, labels: at('labels.txt') });

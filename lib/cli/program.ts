@@ -34,7 +34,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof BrokenPipe) return EXIT.ok;
     const { message, exitCode } = tellable(error);
-    await write(process.stderr, `simd-softmax: ${oneLine(message)}\n`).catch(() => {});
+    await write(process.stderr, `simd-softmax: ${message}\n`).catch(() => {});
     return exitCode;
   }
 }
@@ -166,12 +166,14 @@ function usageFailure({ code, message }: CommanderError): Failure {
 }
 
 function tellable(error: unknown): { message: string; exitCode: number } {
-  if (error instanceof Failure) return error;
+  if (error instanceof Failure) return { message: oneLine(error.message), exitCode: error.exitCode };
   // The library's own errors have a code: a forced backend that is not there, mostly.
   if (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_')) {
-    return { message: error.message, exitCode: EXIT.usage };
+    return { message: oneLine(error.message), exitCode: EXIT.usage };
   }
-  throw error;
+  // A mistake of ours. Node would print the line of the bundle that it comes from, which is very long.
+  const { stack = String(error) } = error instanceof Error ? error : {};
+  return { message: `this should not happen; please report it\n${stack}`, exitCode: EXIT.failed };
 }
 
 function oneOf<Name extends string>(names: readonly Name[], option: string) {

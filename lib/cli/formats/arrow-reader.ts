@@ -6,10 +6,11 @@
 import type { Field as ArrowField, DataType as ArrowType, Data, Schema, Vector } from 'apache-arrow';
 import type { Batch, Column, ColumnType, Field, Layout, Reader } from '../batch.js';
 import { type Block, logitsOn } from '../blocks.js';
-import { expected, type Failure } from '../failure.js';
+import { expected, Failure } from '../failure.js';
 import type { ReaderOptions } from '../formats.js';
 import type { Bytes } from '../input.js';
 import { spool } from '../spool.js';
+import { type Compression, type Decompress, openCompression } from './arrow-compression.js';
 import { type Arrow, loadArrow } from './arrow-library.js';
 
 const MAGIC = 'ARROW1';
@@ -25,7 +26,9 @@ interface Region {
 
 export async function openArrowReader(input: Bytes, options: ReaderOptions): Promise<Reader> {
   const arrow = await loadArrow();
-  const { schema, source } = await readSchema(input, arrow);
+  const { schema, source } = await readSchema(input, arrow).catch((error) => {
+    throw damaged(error, input.name);
+  });
   const column = columnOf(schema, options.column, source.name, arrow);
   const item = column.type.children[0].type;
   const type = (['float16', 'float32', 'float64'] as const)[
@@ -38,11 +41,15 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
   const dictionaries = new Map<number, Vector>();
   const SparseLoader = sparseLoader(arrow);
   const batches = recordBatches();
+  const nextBatch = () =>
+    batches.next().catch((error) => {
+      throw damaged(error, source.name);
+    });
   // The length of the first row, where all must have it.
-  let head: Awaited<ReturnType<typeof batches.next>> | undefined;
+  let head: Awaited<ReturnType<typeof nextBatch>> | undefined;
   let classes = listSize;
   if (listSize === undefined && options.uniform) {
-    head = await batches.next();
+    head = await nextBatch();
     classes = head.done || head.value.rows === 0 ? 0 : head.value.startOf(1) - head.value.startOf(0);
   }
   const layout: Layout = {
@@ -78,19 +85,40 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
     }
   }
 
+  async function compressionOf({ compression }: { compression?: Compression | null }): Promise<Decompress> {
+    return compression ? await openCompression(compression, source.name) : (buffer) => buffer;
+  }
+
+  /** The library takes lengths and offsets as they come. */
+  function refuseDamaged(list: Data, startOf: (row: number) => number, rows: number, numbers: number): void {
+    const held = listSize === undefined ? list.valueOffsets.length - 1 : list.length;
+    if (rows > 0 && held < rows)
+      throw expected('a list for each row', source.name, `${held} for ${rows} rows`);
+    let last = 0;
+    for (let row = 0; listSize === undefined && row <= rows; row++) {
+      if (startOf(row) < last)
+        throw expected('ascending offsets', source.name, `${startOf(row)} after ${last}`);
+      last = startOf(row);
+    }
+    if (startOf(rows) > numbers) throw expected(`${startOf(rows)} numbers`, source.name, numbers);
+  }
+
   async function loadDictionary(
     { id, isDelta, data }: InstanceType<Arrow['metadata']['DictionaryBatch']>,
     bodyLength: number,
   ): Promise<void> {
-    refuseCompression(data, source);
+    const decompress = await compressionOf(data);
     const body = await readBytes(source, bodyLength);
-    const loader = new arrow.VectorLoader(
-      body,
+    const loader = new SparseLoader(
+      new Uint8Array(0),
       data.nodes,
       data.buffers,
       dictionaries,
       schema.metadataVersion,
       data.variadicBufferCounts,
+    );
+    loader.regions = new Map(
+      data.buffers.map(({ offset, length }) => [offset, decompress(body.subarray(offset, offset + length))]),
     );
     const vector = new arrow.Vector([loader.visit(schema.dictionaries.get(id)!)]) as Vector;
     const before = dictionaries.get(id);
@@ -102,7 +130,7 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
     bodyLength: number,
     first: number,
   ) {
-    refuseCompression(header, source);
+    const decompress = await compressionOf(header);
     const start = source.position;
     const logits = logitsRegion(header);
     const body = source.seek ? undefined : await readBytes(source, bodyLength);
@@ -112,17 +140,19 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
       if (offset === logits.offset && length === logits.length) continue;
       regions.set(offset, await read(offset, length));
     }
+    // No part of a compressed buffer can be read alone.
+    const whole = header.compression || body ? await read(logits.offset, logits.length) : undefined;
 
     async function read(offset: number, length: number): Promise<Uint8Array> {
-      if (body) return body.subarray(offset, offset + length);
+      if (body) return decompress(body.subarray(offset, offset + length));
       source.seek?.(start + offset);
-      return readBytes(source, length);
+      return decompress(await readBytes(source, length));
     }
     /** Part of the logits, into a block. */
     async function fill(target: Uint8Array, offset: number): Promise<void> {
       const at = logits.offset + offset;
-      if (offset + target.length > logits.length) throw truncated(source);
-      if (body) target.set(body.subarray(at, at + target.length));
+      if (offset + target.length > (whole ?? logits).length) throw truncated(source);
+      if (whole) target.set(whole.subarray(offset, offset + target.length));
       else {
         source.seek?.(start + at);
         if ((await source.fill(target)) < target.length) throw truncated(source);
@@ -140,13 +170,15 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
     loader.regions = regions;
     const children = loader.visitMany(schema.fields) as Data[];
     const list = children[schema.fields.indexOf(column)];
+    const startOf = startsOf(list, listSize);
+    refuseDamaged(list, startOf, header.length, (whole ?? logits).length / BYTES[type]);
     const end = start + bodyLength;
     return {
       rows: header.length,
       first,
       fill,
       list,
-      startOf: startsOf(list, listSize),
+      startOf,
       others: children.filter((data) => data !== list),
       leave: () => source.seek?.(end),
     };
@@ -173,7 +205,7 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
   async function* rows(): AsyncGenerator<Batch> {
     const [from, to] = options.rows ?? [0, Number.POSITIVE_INFINITY];
     let done = from + options.done;
-    for (let next = head ?? (await batches.next()); !next.done; next = await batches.next()) {
+    for (let next = head ?? (await nextBatch()); !next.done; next = await nextBatch()) {
       const { value: batch } = next;
       const end = Math.min(batch.rows, to - batch.first);
       for (let row = Math.max(0, done - batch.first); row < end; ) {
@@ -200,7 +232,7 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
     const first = batch.first + row - from;
     const { startOf } = batch;
     const offsets = () => new Int32Array(count + 1).map((_, i) => startOf(row + i) - startOf(row));
-    const columns = batch.others.map((data) => columnOfData(data.slice(row, count), arrow));
+    const columns = batch.others.map((data) => columnOfData(data.slice(row, count), source.name, arrow));
     const bad = badRows(batch, row, count, listSize === undefined ? classes : undefined);
     if (bad.size === 0) {
       const logits = logitsOn(block, type, elements);
@@ -337,7 +369,7 @@ async function readSchema(source: Bytes, arrow: Arrow): Promise<{ schema: Schema
     const length = new Uint8Array(8);
     await source.fill(length);
     const metadata = await readBytes(source, new DataView(length.buffer).getInt32(4, true));
-    const schema = decode(metadata, source, arrow).header();
+    const schema = arrow.Message.decode(metadata).header();
     if (schema instanceof arrow.Schema) return { schema, source };
     const file = await spool(source, [start, length, metadata]);
     file.seek?.(start.length);
@@ -347,7 +379,7 @@ async function readSchema(source: Bytes, arrow: Arrow): Promise<{ schema: Schema
     const what = received === 0 ? 'nothing' : 'something else';
     throw expected('an Arrow IPC file or stream', source.name, what);
   }
-  const schema = decode(await readBytes(source, view.getInt32(4, true)), source, arrow).header();
+  const schema = arrow.Message.decode(await readBytes(source, view.getInt32(4, true))).header();
   if (schema instanceof arrow.Schema) return { schema, source };
   throw expected('an Arrow schema', source.name, 'something else');
 }
@@ -366,28 +398,18 @@ async function readFooter(source: Bytes, arrow: Arrow): Promise<Schema> {
   source.seek?.(size - end.length - length);
   const footer = await readBytes(source, length);
   source.seek?.(position);
-  try {
-    return arrow.Footer.decode(footer).schema;
-  } catch (error) {
-    throw expected(
-      'the footer of an Arrow file',
-      source.name,
-      `something else (${(error as Error).message})`,
-    );
-  }
+  return arrow.Footer.decode(footer).schema;
 }
 
 async function readMessage(source: Bytes, arrow: Arrow) {
   const length = await readLength(source);
-  return length === 0 ? undefined : decode(await readBytes(source, length), source, arrow);
+  return length === 0 ? undefined : arrow.Message.decode(await readBytes(source, length));
 }
 
-function decode(metadata: Uint8Array, source: Bytes, arrow: Arrow) {
-  try {
-    return arrow.Message.decode(metadata);
-  } catch (error) {
-    throw expected('Arrow messages', source.name, `something else (${(error as Error).message})`);
-  }
+/** What the library says of bytes that it cannot make sense of, in our words. */
+function damaged(error: unknown, name: string): Error {
+  if (error instanceof Failure) return error;
+  return expected('an Arrow file', name, `something else (${(error as Error).message})`);
 }
 
 /** 0 at the end. */
@@ -413,20 +435,10 @@ function truncated({ name }: Bytes): Failure {
   return expected('whole record batches', name, 'a part (the file is truncated)');
 }
 
-function refuseCompression({ compression }: { compression: unknown }, { name }: Bytes): void {
-  if (compression === null) return;
-  throw expected('uncompressed record batches', name, 'compressed ones (write them with compression=None)');
-}
-
-function columnOf(
-  { fields }: Schema,
-  asked: string | undefined,
-  name: string,
-  { DataType, Type }: Arrow,
-): ArrowField {
+function columnOf({ fields }: Schema, asked: string | undefined, name: string, { Type }: Arrow): ArrowField {
+  const lists: readonly number[] = [Type.FixedSizeList, Type.List, Type.LargeList];
   const isLogits = ({ type }: ArrowField) =>
-    (DataType.isFixedSizeList(type) || DataType.isList(type) || DataType.isLargeList(type)) &&
-    type.children[0].type.typeId === Type.Float;
+    lists.includes(type.typeId) && type.children[0]?.type.typeId === Type.Float;
   const possible = fields.filter(isLogits);
   if (asked === undefined && possible.length === 1) return possible[0];
   if (asked === undefined) {
@@ -449,16 +461,16 @@ function fieldOf({ name, type, nullable }: ArrowField, arrow: Arrow): Field {
  * column of views would carry the text of all of it.)
  */
 function plainType(type: ArrowType, arrow: Arrow): ArrowType {
-  const { DataType } = arrow;
+  const { DataType, Type } = arrow;
   if (DataType.isDictionary(type)) return plainType(type.dictionary, arrow);
-  if (DataType.isUtf8View(type)) return new arrow.Utf8();
-  if (DataType.isBinaryView(type)) return new arrow.Binary();
+  if (type.typeId === Type.Utf8View) return new arrow.Utf8();
+  if (type.typeId === Type.BinaryView) return new arrow.Binary();
   const fields = (type.children ?? []) as readonly ArrowField[];
   const plain = fields.map((field) => field.clone({ type: plainType(field.type, arrow) }));
   if (fields.every((field, i) => field.type === plain[i].type)) return type;
   if (DataType.isStruct(type)) return new arrow.Struct(plain);
   if (DataType.isList(type)) return new arrow.List(plain[0]);
-  if (DataType.isLargeList(type)) return new arrow.LargeList(plain[0]);
+  if (type.typeId === Type.LargeList) return new arrow.LargeList(plain[0]);
   if (DataType.isFixedSizeList(type)) return new arrow.FixedSizeList(type.listSize, plain[0]);
   if (DataType.isMap(type)) return new arrow.Map_(plain[0] as never, type.keysSorted);
   return type;
@@ -485,22 +497,29 @@ function columnTypeOf(type: ArrowType, { DataType, DateUnit, Precision }: Arrow)
   return 'json';
 }
 
-function columnOfData(data: Data, arrow: Arrow): Column {
+function columnOfData(data: Data, name: string, arrow: Arrow): Column {
   const vector = new arrow.Vector([data]);
   const plain = plainType(data.type, arrow);
   const type = columnTypeOf(plain, arrow);
+  const cellAt = (row: number): unknown => {
+    try {
+      return vector.get(row);
+    } catch (error) {
+      throw damaged(error, name);
+    }
+  };
   const from = (rows: readonly number[]): Data => {
-    const cells = rows.map((row) => plainCell(vector.get(row), arrow));
+    const cells = rows.map((row) => plainCell(cellAt(row), arrow));
     return arrow.vectorFromArray(cells, plain).data[0] ?? arrow.makeData({ type: plain, length: 0 } as never);
   };
   return {
     get(row) {
-      const value = vector.get(row);
+      const value = cellAt(row);
       return (type === 'date' || type === 'day') && value !== null ? new Date(Number(value)) : value;
     },
     get native() {
       return plain === data.type ? data : from(Array.from({ length: data.length }, (_, row) => row));
     },
-    pick: (rows) => columnOfData(from(rows), arrow),
+    pick: (rows) => columnOfData(from(rows), name, arrow),
   };
 }
