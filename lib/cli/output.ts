@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { fstatSync, rmSync, writeSync } from 'node:fs';
 import { open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
+import { type DirectWriter, openDirect } from './direct-writer.js';
 import { expected, expectedUsage, systemFailure } from './failure.js';
 import { write } from './streams.js';
 
@@ -10,6 +11,9 @@ import { write } from './streams.js';
  * for at the end.
  */
 const FLUSH_BYTES = 1 << 25;
+
+/** A result up to here stays in the page cache for whoever reads it next. */
+const CACHED_BYTES = 1 << 28;
 
 /** Where a result goes. Nothing stands under its final name until `commit`. */
 export interface Output {
@@ -78,7 +82,7 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   const temporary = given?.path ?? `${target}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
   const release = given ? () => {} : removeAtExit(temporary);
   const mode = existing ? existing.mode & 0o777 : 0o666;
-  const file = await open(temporary, given === undefined ? 'wx' : given.from > 0 ? 'r+' : 'w', mode).catch(
+  const file = await open(temporary, given === undefined ? 'wx+' : given.from > 0 ? 'r+' : 'w+', mode).catch(
     (error) => {
       release();
       throw error;
@@ -88,6 +92,8 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   let position = given?.from ?? 0;
   let flushed = position;
   let flushing: Promise<void> | undefined;
+  /** Null where there can be none. */
+  let direct: DirectWriter | null | undefined;
   /** What the disk said to it: the system tells it once. */
   let failure: unknown;
 
@@ -100,6 +106,17 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
         end += piece.length;
       }
       return end;
+    } catch (error) {
+      throw systemFailure(error, 'a writable file', path);
+    }
+  }
+
+  async function pass(to: DirectWriter, pieces: readonly Uint8Array[]): Promise<void> {
+    try {
+      for (const piece of pieces) {
+        await to.write(piece);
+        position += piece.length;
+      }
     } catch (error) {
       throw systemFailure(error, 'a writable file', path);
     }
@@ -120,6 +137,7 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
 
   async function sync(): Promise<void> {
     try {
+      await direct?.drain();
       await flushing;
       if (failure) throw failure;
       await file.datasync();
@@ -131,6 +149,8 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   return {
     async write(...pieces) {
       if (failure) throw systemFailure(failure, 'a writable file', path);
+      if (position >= CACHED_BYTES) direct ??= (await openDirect(temporary, file, position)) ?? null;
+      if (direct) return await pass(direct, pieces);
       position = await put(pieces, position);
       flush();
     },
@@ -144,6 +164,7 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
     async commit() {
       await sync();
       try {
+        await direct?.close();
         await file.close();
         await rename(temporary, target);
       } catch (error) {
@@ -152,6 +173,7 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
       release();
     },
     async discard(keep = false) {
+      await direct?.close().catch(() => {});
       await file.close().catch(() => {});
       if (!keep) await rm(temporary, { force: true });
       release();
