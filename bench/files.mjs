@@ -196,7 +196,7 @@ const table = contenders.map(({ name, synced }) => {
 });
 const text = `# Files
 
-${ROWS.toLocaleString('en')} rows of ${CLASSES} float32 logits, ${(size / 1e9).toFixed(2)} GB, to as many probabilities, from the start of the process to its end; the input in the page cache, and room for the output in memory that a copy has just left. The best of ${options.rounds} rounds, in which the contenders take turns; the most resident memory of any. \`score -o\` ends when its result is on the disk, and is compared with the copy that is waited for in the same way; all that ends when the system has taken the bytes, with \`cat\` alone.
+${ROWS.toLocaleString('en')} rows of ${CLASSES} float32 logits, ${(size / 1e9).toFixed(2)} GB, to as many probabilities, from the start of the process to its end; the input in the page cache, and room for the output in memory that a copy has just left. The best of ${options.rounds} rounds, in which the contenders take turns; the most resident memory of any. \`score -o\` ends when its result is on the disk, and is compared with the copy that is waited for in the same way (what follows its first 256 MB goes past the page cache, the copy through it); all that ends when the system has taken the bytes, with \`cat\` alone.
 
 | | seconds | GB/s | on the disk at the end | of the speed of the copy | MB resident |
 |---|---|---|---|---|---|
