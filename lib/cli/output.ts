@@ -111,12 +111,16 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
     }
   }
 
-  async function pass(to: DirectWriter, pieces: readonly Uint8Array[]): Promise<void> {
+  /** False where there is no way past the page cache, with nothing written. */
+  async function passCache(pieces: readonly Uint8Array[]): Promise<boolean> {
     try {
+      if (direct === undefined) direct = (await openDirect(temporary, file, position)) ?? null;
+      if (!direct) return false;
       for (const piece of pieces) {
-        await to.write(piece);
+        await direct.write(piece);
         position += piece.length;
       }
+      return true;
     } catch (error) {
       throw systemFailure(error, 'a writable file', path);
     }
@@ -149,8 +153,7 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   return {
     async write(...pieces) {
       if (failure) throw systemFailure(failure, 'a writable file', path);
-      if (position >= CACHED_BYTES) direct ??= (await openDirect(temporary, file, position)) ?? null;
-      if (direct) return await pass(direct, pieces);
+      if (position >= CACHED_BYTES && (await passCache(pieces))) return;
       position = await put(pieces, position);
       flush();
     },
