@@ -19,6 +19,8 @@ const NAN_BITS = 0x7e00;
 /** No batch has more rows, however short they are. */
 const MOST_ROWS = 65_536;
 
+type RecordBatchHeader = InstanceType<Arrow['metadata']['RecordBatch']>;
+
 interface Region {
   readonly offset: number;
   readonly length: number;
@@ -103,33 +105,41 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
     if (startOf(rows) > numbers) throw expected(`${startOf(rows)} numbers`, source.name, numbers);
   }
 
+  function loaderOf(
+    { nodes: own, buffers, variadicBufferCounts }: RecordBatchHeader,
+    regions: ReadonlyMap<number, Uint8Array>,
+    nodes = own,
+  ) {
+    const { metadataVersion } = schema;
+    const none = new Uint8Array(0);
+    const loader = new SparseLoader(
+      none,
+      nodes,
+      buffers,
+      dictionaries,
+      metadataVersion,
+      variadicBufferCounts,
+    );
+    loader.regions = regions;
+    return loader;
+  }
+
   async function loadDictionary(
     { id, isDelta, data }: InstanceType<Arrow['metadata']['DictionaryBatch']>,
     bodyLength: number,
   ): Promise<void> {
     const decompress = await compressionOf(data);
     const body = await readBytes(source, bodyLength);
-    const loader = new SparseLoader(
-      new Uint8Array(0),
-      data.nodes,
-      data.buffers,
-      dictionaries,
-      schema.metadataVersion,
-      data.variadicBufferCounts,
-    );
-    loader.regions = new Map(
+    const regions = new Map(
       data.buffers.map(({ offset, length }) => [offset, decompress(body.subarray(offset, offset + length))]),
     );
+    const loader = loaderOf(data, regions);
     const vector = new arrow.Vector([loader.visit(schema.dictionaries.get(id)!)]) as Vector;
     const before = dictionaries.get(id);
     dictionaries.set(id, before && isDelta ? before.concat(vector) : vector);
   }
 
-  async function openRecordBatch(
-    header: InstanceType<Arrow['metadata']['RecordBatch']>,
-    bodyLength: number,
-    first: number,
-  ) {
+  async function openRecordBatch(header: RecordBatchHeader, bodyLength: number, first: number) {
     const decompress = await compressionOf(header);
     const start = source.position;
     const logits = logitsRegion(header);
@@ -150,25 +160,15 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
     }
     /** Part of the logits, into a block. */
     async function fill(target: Uint8Array, offset: number): Promise<void> {
-      const at = logits.offset + offset;
       if (offset + target.length > (whole ?? logits).length) throw truncated(source);
       if (whole) target.set(whole.subarray(offset, offset + target.length));
       else {
-        source.seek?.(start + at);
+        source.seek?.(start + logits.offset + offset);
         if ((await source.fill(target)) < target.length) throw truncated(source);
       }
     }
 
-    const loader = new SparseLoader(
-      new Uint8Array(0),
-      header.nodes,
-      header.buffers,
-      dictionaries,
-      schema.metadataVersion,
-      header.variadicBufferCounts,
-    );
-    loader.regions = regions;
-    const children = loader.visitMany(schema.fields) as Data[];
+    const children = loaderOf(header, regions).visitMany(schema.fields) as Data[];
     const list = children[schema.fields.indexOf(column)];
     const startOf = startsOf(list, listSize);
     refuseDamaged(list, startOf, header.length, (whole ?? logits).length / BYTES[type]);
@@ -185,19 +185,12 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
   }
 
   /** Where in the body the numbers lie: the last buffer of the column. */
-  function logitsRegion(header: InstanceType<Arrow['metadata']['RecordBatch']>): Region {
-    const { nodes, buffers, variadicBufferCounts } = header;
-    const loader = new SparseLoader(
-      new Uint8Array(0),
-      nodes.map(({ length }) => new arrow.metadata.FieldNode(length, 0)),
-      buffers,
-      dictionaries,
-      schema.metadataVersion,
-      variadicBufferCounts,
-    );
+  function logitsRegion(header: RecordBatchHeader): Region {
+    const nodes = header.nodes.map(({ length }) => new arrow.metadata.FieldNode(length, 0));
+    const loader = loaderOf(header, new Map(), nodes);
     for (const field of schema.fields) {
       loader.visit(field);
-      if (field === column) return buffers[loader.at];
+      if (field === column) return header.buffers[loader.at];
     }
     throw truncated(source);
   }

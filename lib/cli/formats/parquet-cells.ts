@@ -43,7 +43,7 @@ export const parsers: Partial<ParquetParsers> = {
 export function cellsOf(element: SchemaElement): Cells {
   const { converted_type: converted, logical_type: logical, ...read } = element;
   const kind = logical?.type ?? converted;
-  if (converted === 'DECIMAL' || kind === 'DECIMAL') {
+  if (kind === 'DECIMAL') {
     const one = 10 ** (element.scale ?? 0);
     const value = (cell: unknown) => Number(unscaled(cell)) / one;
     return { type: 'float64', read, written: element, value: present(value), stored: present(unscaled) };

@@ -101,7 +101,7 @@ export async function openParquetReader(source: Bytes, options: ReaderOptions): 
   function rowOf(object: Record<string, unknown>): Row {
     const beside = {
       cells: others.map(({ field, cells }) => (cells ? cells.value(object[field.name]) : object[field.name])),
-      native: others.map(({ field, cells }) => cells?.stored(object[field.name])),
+      native: others.map(({ field }) => object[field.name]),
     };
     const found = object[column.field.name] as ArrayLike<unknown> | null | undefined;
     if (!found) return { logits: undefined, wanted: 'logits', received: 'null', ...beside };
@@ -140,7 +140,7 @@ function columnsOf([root, ...elements]: readonly SchemaElement[]): ParquetColumn
     const isList = element !== leaf && more.length === 0 && element.converted_type === 'LIST';
     const isRepeated = element === leaf && element.repetition_type === 'REPEATED';
     const cells = element === leaf && !isRepeated ? cellsOf(element) : undefined;
-    const native: Native | undefined = cells?.written && { parquet: cells.written };
+    const native: Native | undefined = cells && { parquet: cells };
     return {
       field: { name: element.name, type: cells?.type ?? 'json', native },
       at: start + 1,
@@ -152,10 +152,10 @@ function columnsOf([root, ...elements]: readonly SchemaElement[]): ParquetColumn
 
 /** What a field of a Parquet file has for the writer. */
 interface Native {
-  readonly parquet: SchemaElement;
+  readonly parquet: Cells;
 }
 
-function nativeOf({ native }: Field): SchemaElement | undefined {
+function nativeOf({ native }: Field): Cells | undefined {
   return native && typeof native === 'object' && 'parquet' in native ? (native as Native).parquet : undefined;
 }
 
@@ -176,7 +176,7 @@ export async function newParquetWriter(output: Output, options: WriterOptions): 
   const names = labelled(layout.fields, labels);
   const number = layout.type === 'float64' ? 'DOUBLE' : 'FLOAT';
   const natives = layout.fields.map(nativeOf);
-  const kept = layout.fields.map(({ name, type }, i) => natives[i] ?? elementOf(name, type));
+  const kept = layout.fields.map(({ name, type }, i) => natives[i]?.written ?? elementOf(name, type));
   const label: SchemaElement = labels
     ? { name: 'element', type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'REQUIRED' }
     : { name: 'element', type: 'INT32', repetition_type: 'REQUIRED' };
@@ -220,10 +220,10 @@ export async function newParquetWriter(output: Output, options: WriterOptions): 
 
   function add(batch: ScoredBatch, row: number): void {
     const { width, offsets, indices } = batch;
-    const stored = batch.natives?.[row] as readonly unknown[] | undefined;
+    const raw = batch.natives?.[row] as readonly unknown[] | undefined;
     const cells = batch.columns.map((column, i) => {
       const { name, type } = layout.fields[i];
-      if (natives[i] && stored) return stored[i];
+      if (natives[i]?.written && raw) return natives[i].stored(raw[i]);
       return castCell(column.get(row), type, (what, received) =>
         expected(what, `${name} of row ${batch.numbers?.[row] ?? batch.first + row}`, received),
       );
