@@ -156,17 +156,21 @@ struct LaneSolver {
   // Groups of rows go through each step together: the latencies of a step overlap, and neighbouring columns share
   // lines and pages. Their blocks take up to a quarter to a half of the second cache.
   static constexpr size_t most_groups = 16, column_groups = 8, most_blocks = (size_t(1) << 19) / block_bytes;
-  // Classes of a group that are copied together. They lie a page or so apart, which no hardware fetches ahead; and more of
-  // them would share too few cache sets.
-  static constexpr size_t tile_classes = 4;
+  // Those of columns. (AVX-512, 1000 x 1040: 0.58 ns in 2^17 bytes, 0.99 in 2^19; Zen 4 with AVX2 wants 2^19.)
+  static constexpr size_t column_blocks = (size_t(1) << (V::registers == 1 ? 17 : 19)) / block_bytes;
   const Problem& p;
   const RowSolver<V> rows;
   const size_t n;
   // Beyond the second cache, where rows side by side are no stream that the hardware would fetch ahead. (Within it,
   // fetching costs 2 to 5 %.)
   const bool is_large;
+  // Along another axis, classes that lie a multiple of (half) a page apart: the lines of a column share few sets of a
+  // cache, and the fewer are wanted at once, the better. (AVX-512, 1000 x 1024: 0.64 ns by twos, 0.84 by eights; 1000 x
+  // 1040: 0.68 and 0.63.)
+  const bool shares_sets;
   // Beyond the caches, and few enough classes for the columns of the next groups to stay in the second one meanwhile:
-  // 64 x 21 x 4096 took 1.55 ns without this, 1.3 with it.
+  // 64 x 21 x 4096 took 1.55 ns without this, 1.3 with it. (With AVX-512, where sets are shared, 0.74 and 0.79; 100
+  // classes 0.7 and 1.0.)
   const bool is_far;
 
   explicit LaneSolver(const Problem& p)
@@ -174,7 +178,9 @@ struct LaneSolver {
         rows(p),
         n(p.length),
         is_large(p.elements * size_of(p.type) >= size_t(1) << 20),
-        is_far(p.elements * size_of(p.type) >= size_t(12) << 20 && n <= 256) {}
+        shares_sets(p.inner * size_of(p.type) % (V::registers == 1 ? 2048 : 4096) == 0),
+        is_far(p.elements * size_of(p.type) >= size_t(12) << 20 && n <= 256 &&
+               !(V::registers == 1 && shares_sets)) {}
 
   // Whether this problem's rows can be solved in lanes.
   static bool suits(const Problem& p) {
@@ -192,7 +198,7 @@ struct LaneSolver {
     const size_t first = (begin + p.inner - 1) / p.inner, last = end / p.inner, width = n * p.inner;
     const bool direct = p.type == type_of<T> && (p.op == Op::logSumExp || p.outType == type_of<T>);
     const bool panels = p.inner < L && last >= first + L / 2 && width <= (direct ? most_blocks : few_classes);
-    const size_t groups = most_blocks / n < column_groups ? most_blocks / n : column_groups;
+    const size_t fit = column_blocks / n, groups = fit < 2 ? 2 : fit < column_groups ? fit : column_groups;
     const size_t count = panels && width > groups * n ? width : groups * n;
     T* const memory = static_cast<T*>(__builtin_malloc(count * block_bytes + block_bytes));
     if (!memory) {
@@ -285,20 +291,24 @@ struct LaneSolver {
     }
   }
 
+  // Neighbouring rows along another axis. The columns of the next groups come in where those of the last went out.
   void solve_columns(size_t begin, size_t end, T* blocks, size_t groups) const {
-    Group group[most_groups];
-    while (begin < end) {
-      size_t g = 0;
-      for (; g < groups && begin < end; g++) {
-        const size_t count = end - begin < L ? end - begin : L;
-        group[g] = Group(*this, begin, 1, count, blocks + g * n * L, L);
-        if (is_far) group[g].ahead = ahead_of(start_of(p, begin + groups * L), start_of(p, begin), p.inner);
-        begin += count;
+    Group first[column_groups], second[column_groups], *now = first, *next = second;
+    for (size_t count = 0;;) {
+      size_t more = 0;
+      for (; more < groups && begin < end; more++) {
+        const size_t rows = end - begin < L ? end - begin : L;
+        Group& g = next[more] = Group(*this, begin, 1, rows, blocks + more * n * L, L);
+        if (is_far) g.ahead = ahead_of(start_of(p, begin + groups * L), start_of(p, begin), p.inner);
+        begin += rows;
       }
-      load_columns(group, g);
-      solve_groups(group, g);
-      if (p.op != Op::logSumExp) store_columns(group, g);
-      finish(group, g);
+      shares_sets ? exchange<V::registers == 1 ? 2 : 4>(now, count, next, more)
+                  : exchange<8>(now, count, next, more);
+      finish(now, count);
+      if (more == 0) return;
+      Group* const done = now;
+      now = next, next = done, count = more;
+      solve_groups(now, count);
     }
   }
 
@@ -572,101 +582,120 @@ struct LaneSolver {
     }
   }
 
-  // Neighbouring rows along another axis to one block per class, with their maxima, and back.
-  INLINE void load_columns(Group* group, size_t groups) const {
-    alignas(64) T buffer[L];
+  // The solved groups go out and the next come in, to one block per class, with their maxima: a few classes of one
+  // group after the other, since the groups lie side by side in memory.
+  template <size_t tile>
+  INLINE void exchange(Group* now, size_t count, Group* next, size_t more) const {
+    size_t from_start[column_groups], to_start[column_groups];
+    if (p.op == Op::logSumExp) count = 0;
+    for (size_t i = 0; i < count; i++) {
+      to_start[i] = start_of(p, now[i].row);
+      if (!now[i].whole && now[i].solvable) store_stretches(now[i]);
+    }
+    for (size_t i = 0; i < more; i++) {
+      next[i].max = splat<V>(T(-infinity));
+      from_start[i] = start_of(p, next[i].row);
+    }
+    for (size_t c = 0; c < n; c += tile) {
+      const size_t end = n - c < tile ? n : c + tile;
+      for (size_t i = 0; i < count; i++) {
+        if (now[i].whole && now[i].solvable) store_tile<tile>(now[i], to_start[i], c, end);
+      }
+      for (size_t i = 0; i < more; i++) {
+        if (next[i].whole) load_tile<tile>(next[i], from_start[i], c, end);
+      }
+    }
+    for (size_t i = 0; i < more; i++) {
+      if (!next[i].whole) load_stretches(next[i]);
+    }
+  }
+
+  template <size_t tile>
+  INLINE void load_tile(Group& g, size_t start, size_t from, size_t to) const {
     const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, 0};
-    for (size_t i = 0; i < groups; i++) {
-      Group& g = group[i];
-      g.max = splat<V>(T(-infinity));
-      if (g.whole) continue;
-      each_stretch(g, [&](size_t at, size_t lane, size_t count) INLINE_LAMBDA {
-        for (size_t c = 0; c < n; c++) {
-          copy_few(g.x + c * L + lane, flat.fetch(at + c * p.inner, count, buffer), count);
-        }
-      });
-      // Lanes without a row repeat the first one's.
-      for (size_t lane = g.count; lane < L; lane++) {
-        for (size_t c = 0; c < n; c++) g.x[c * L + lane] = g.x[c * L];
-      }
-      find_max(g);
-    }
-    const bool direct = flat.direct<T>();
-    each_tile(group, groups, [&](Group& g, size_t start, size_t from, size_t to) INLINE_LAMBDA {
-      direct ? load_tile<true>(g, flat, start, from, to) : load_tile<false>(g, flat, start, from, to);
-    });
-  }
-
-  INLINE void store_columns(Group* group, size_t groups) const {
-    const Sink out = {static_cast<char*>(p.out), p.outType, 1};
-    const bool direct = out.direct<T>();
-    each_tile(group, groups, [&](const Group& g, size_t start, size_t from, size_t to) INLINE_LAMBDA {
-      if (!g.solvable) return;
-      direct ? store_tile<true>(g, out, start, from, to) : store_tile<false>(g, out, start, from, to);
-    });
-    alignas(64) T buffer[L];
-    for (size_t i = 0; i < groups; i++) {
-      Group& g = group[i];
-      if (g.whole || !g.solvable) continue;
-      scale(g);
-      each_stretch(g, [&](size_t at, size_t lane, size_t count) INLINE_LAMBDA {
-        for (size_t c = 0; c < n; c++) {
-          const T* block = g.x + c * L + lane;
-          if (direct) {
-            copy_few(reinterpret_cast<T*>(out.data) + at + c * p.inner, block, count);
-          } else {
-            out.flush(at + c * p.inner, count, block);
-          }
-        }
-      });
-    }
-  }
-
-  // Hands out a few classes [from, to) of one whole group after the other, and where its class 0 is: the groups lie side
-  // by side in memory.
-  template <class Take>
-  INLINE void each_tile(Group* group, size_t groups, Take take) const {
-    size_t start[most_groups];
-    for (size_t i = 0; i < groups; i++) start[i] = start_of(p, group[i].row);
-    for (size_t c = 0; c < n; c += tile_classes) {
-      for (size_t i = 0; i < groups; i++) {
-        if (group[i].whole) take(group[i], start[i], c, n - c < tile_classes ? n : c + tile_classes);
-      }
-    }
-  }
-
-  template <bool direct>
-  INLINE void load_tile(Group& g, const Source& flat, size_t start, size_t from, size_t to) const {
-    alignas(64) T buffer[L];
-    const size_t inner = p.inner, element = size_of(p.type);
-    const T* x = reinterpret_cast<const T*>(flat.data) + start;
+    const size_t inner = p.inner;
     T* const block = g.x;
     V max = g.max;
-    for (size_t c = from; c < to; c++) {
-      const size_t at = c * inner;
-      __builtin_prefetch(flat.data + (start + at + tile_classes * inner) * element);
-      const V v = load<V>(direct ? x + at : flat.fetch(start + at, L, buffer));
+    const auto load_class = [&](size_t c, const T* x) INLINE_LAMBDA {
+      const V v = load<V>(x);
       store(block + c * L, v);
       max = max_number(v, max);
+    };
+    if (flat.direct<T>() && to - from == tile) {
+      const T* x = reinterpret_cast<const T*>(flat.data) + start + from * inner;
+#pragma GCC unroll 8
+      for (size_t k = 0; k < tile; k++, x += inner) {
+        __builtin_prefetch(x + tile * inner);
+        load_class(from + k, x);
+      }
+    } else {
+      alignas(64) T buffer[L];
+      for (size_t c = from; c < to; c++) load_class(c, flat.fetch(start + c * inner, L, buffer));
     }
     g.max = max;
   }
 
-  template <bool direct>
-  INLINE void store_tile(const Group& g, const Sink& out, size_t start, size_t from, size_t to) const {
-    alignas(64) T buffer[L];
-    const size_t inner = p.inner, element = size_of(p.outType);
-    T* const y = reinterpret_cast<T*>(out.data) + start;
+  template <size_t tile>
+  INLINE void store_tile(const Group& g, size_t start, size_t from, size_t to) const {
+    const Sink out = {static_cast<char*>(p.out), p.outType, 1};
+    const size_t inner = p.inner;
     const T* const block = g.x;
     const bool scales = p.op == Op::softmax;
     const V hi = g.hi, lo = g.lo;
-    for (size_t c = from; c < to; c++) {
-      const size_t at = c * inner;
-      __builtin_prefetch(out.data + (start + at + tile_classes * inner) * element, 1);
-      const V v = load<V>(block + c * L);
-      store(direct ? y + at : buffer, scales ? scaled(v, hi, lo) : v);
-      if (!direct) out.flush(start + at, L, buffer);
+    if (out.direct<T>() && to - from == tile) {
+      const auto store_all = [&](auto result) INLINE_LAMBDA {
+        T* y = reinterpret_cast<T*>(out.data) + start + from * inner;
+        const T* x = block + from * L;
+#pragma GCC unroll 8
+        for (size_t k = 0; k < tile; k++, y += inner, x += L) {
+          __builtin_prefetch(y + tile * inner, 1);
+          store(y, result(load<V>(x)));
+        }
+      };
+      if (scales) {
+        store_all([&](V v) INLINE_LAMBDA { return scaled(v, hi, lo); });
+      } else {
+        store_all([](V v) INLINE_LAMBDA { return v; });
+      }
+    } else {
+      alignas(64) T buffer[L];
+      for (size_t c = from; c < to; c++) {
+        const V v = load<V>(block + c * L);
+        store(buffer, scales ? scaled(v, hi, lo) : v);
+        out.copy(start + c * inner, L, buffer);
+      }
     }
+  }
+
+  // Groups that end within a line of rows: stretch by stretch.
+  INLINE void load_stretches(Group& g) const {
+    alignas(64) T buffer[L];
+    const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, 0};
+    each_stretch(g, [&](size_t at, size_t lane, size_t count) INLINE_LAMBDA {
+      for (size_t c = 0; c < n; c++) {
+        copy_few(g.x + c * L + lane, flat.fetch(at + c * p.inner, count, buffer), count);
+      }
+    });
+    // Lanes without a row repeat the first one's.
+    for (size_t lane = g.count; lane < L; lane++) {
+      for (size_t c = 0; c < n; c++) g.x[c * L + lane] = g.x[c * L];
+    }
+    find_max(g);
+  }
+  INLINE void store_stretches(Group& g) const {
+    const Sink out = {static_cast<char*>(p.out), p.outType, 1};
+    const bool direct = out.direct<T>();
+    scale(g);
+    each_stretch(g, [&](size_t at, size_t lane, size_t count) INLINE_LAMBDA {
+      for (size_t c = 0; c < n; c++) {
+        const T* block = g.x + c * L + lane;
+        if (direct) {
+          copy_few(reinterpret_cast<T*>(out.data) + at + c * p.inner, block, count);
+        } else {
+          out.flush(at + c * p.inner, count, block);
+        }
+      }
+    });
   }
 };
 
