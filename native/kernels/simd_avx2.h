@@ -7,6 +7,9 @@
 #include "constants.h"
 
 #define INLINE inline __attribute__((always_inline))
+// gcc keeps every constant of a function in a register from its start, or else in memory: 128 classes take 0.52 ns in
+// one function, 0.47 in one for each step.
+#define STEP_INLINE __attribute__((noinline))
 
 namespace {
 
