@@ -35,11 +35,12 @@ struct ShortRowSolver {
   }
 
   // Whether rows of n classes fill their blocks so well that a block along the row costs less than one across the rows
-  // (lanes.h), which need be turned around twice. (128 classes with AVX-512: 0.37 ns each against 0.52; with AVX2, 0.52
-  // against 0.57; 32 of 4 MB with AVX2: 1.21 against 1.28, but of 128 KB 0.72 against 0.70.)
+  // (lanes.h), which need be turned around twice. (In lanes and along blocks, AVX-512: 28 classes 0.61 and 0.65 ns, 32
+  // 0.57 and 0.53, 40 0.65 and 0.61, 64 0.54 and 0.44. With AVX2, 28 classes are a tenth slower along blocks, 32 a fifth
+  // and 64 a third faster.)
   static bool fills_blocks(size_t n) {
     const size_t blocks = (n + L - 1) / L, padding = blocks * L - n;
-    return n >= 2 * L && padding <= n / (V::registers == 1 ? 4 : 16);
+    return blocks >= 2 && padding <= (blocks == 2 ? 2 : n / 4);
   }
 
   void solve(size_t begin, size_t end) const {
@@ -48,7 +49,7 @@ struct ShortRowSolver {
     for (; begin < end; begin += group) {
       const size_t count = end - begin < group ? end - begin : group;
       const bool together = count > 1 && !rows.scale.extreme;
-      if (together && (log ? solve_logs(begin, count) : solve_group(begin, count))) continue;
+      if (together && (log ? solve_logs(begin, count) : solve_softmax(begin, count))) continue;
       for (size_t r = begin; r < begin + count; r++) rows.solve(r);
     }
   }
@@ -68,22 +69,38 @@ struct ShortRowSolver {
     alignas(64) double taken[L * 2];  // where the sum is not exact in T
   };
 
+  // Compiled for each number of blocks that add_few takes: a loop for each row would cost a tenth. (0 stands for any.)
+  bool solve_softmax(size_t row, size_t count) const {
+    constexpr size_t eight = 8 * L <= reduced_first ? 8 : 0;
+    switch (padded / L) {
+      case 2: return solve_group<2>(row, count);
+      case 3: return solve_group<3>(row, count);
+      case 4: return solve_group<4>(row, count);
+      case 5: return solve_group<5>(row, count);
+      case 6: return solve_group<6>(row, count);
+      case 7: return solve_group<7>(row, count);
+      case 8: return solve_group<eight>(row, count);
+      default: return solve_group<0>(row, count);
+    }
+  }
+
   // False, with nothing written, where a row needs more care (infinities, huge logits).
+  template <size_t blocks>
   bool solve_group(size_t row, size_t count) const {
     Group g;
     g.x = static_cast<const T*>(p.x) + row * n, g.y = static_cast<T*>(p.out) + row * n;
     g.count = count, g.bias = bias_for<V>(n);
-    const LaneShift<V> shift(max_of_rows(g), rows.scale, ExpTraits<V>::vanish);
+    const LaneShift<V> shift(max_of_rows<blocks>(g), rows.scale, ExpTraits<V>::vanish);
     if (!shift.reducible) return false;
     store(g.magic, shift.magic), store(g.lower, shift.lower);
 
     alignas(64) T terms[reduced_first * L];
-    const bool few = n <= reduced_first;
-    few ? add_few(g, terms) : add_many(g);
+    const bool few = blocks > 0 || n <= reduced_first;
+    few ? add_few<blocks>(g, terms) : add_many(g);
     V taken, rest, hi, lo;
     sums_of_rows(g, taken, rest, hi, lo);
     store(g.hi, hi), store(g.lo, lo);
-    few ? scale_few(g, terms) : scale_many(g);
+    few ? scale_few<blocks>(g, terms) : scale_many(g);
 
     uint32_t alone = alone_in_sum(taken, rest, shift, rows.scale, g.bias) & ((1u << count) - 1);
     for (; alone; alone &= alone - 1) make_one(g.y + size_t(__builtin_ctz(alone)) * n, n, 1);
@@ -91,9 +108,40 @@ struct ShortRowSolver {
     return true;
   }
 
+  // Hands out the first class of each whole block, and of each block.
+  template <size_t blocks, class Take>
+  INLINE void each_whole(Take take) const {
+    if (blocks == 0) {
+      for (size_t i = 0; i < whole; i += L) take(i);
+      return;
+    }
+#pragma GCC unroll 8
+    for (size_t b = 1; b < blocks; b++) take((b - 1) * L);
+    if (!tail) take((blocks - 1) * L);
+  }
+  template <size_t blocks, class Take>
+  INLINE void each_block(Take take) const {
+    if (blocks == 0) {
+      for (size_t i = 0; i < padded; i += L) take(i);
+      return;
+    }
+#pragma GCC unroll 8
+    for (size_t b = 0; b < blocks; b++) take(b * L);
+  }
+
+  template <size_t blocks>
   STEP_INLINE V max_of_rows(Group& g) const {
     for (size_t k = 0; k < g.count; k++) {
-      store_quarter(g.quarter + k * P, fold_max(lane_maxima<V>(g.x + k * n, n).r));
+      const T* x = g.x + k * n;
+      V max;
+      if (blocks == 0) {
+        max = lane_maxima<V>(x, n);
+      } else {
+        max = splat<V>(T(-infinity));
+        each_whole<blocks>([&](size_t i) INLINE_LAMBDA { max = max_number(load<V>(x + i), max); });
+        if (tail) max = max_number(load_first<V>(x + whole, tail, T(-infinity)), max);
+      }
+      store_quarter(g.quarter + k * P, fold_max(max.r));
     }
     V column[P];
     load_panel(g.quarter, P, g.count, column);
@@ -184,6 +232,7 @@ struct ShortRowSolver {
   }
 
   // Terms wait for their sums in whole blocks, in the first cache.
+  template <size_t blocks>
   STEP_INLINE void add_few(Group& g, T* terms) const {
     alignas(64) T t[reduced_first * L];
     const V ones = load<V>(ones_before<V>(tail));
@@ -191,10 +240,10 @@ struct ShortRowSolver {
       const Exp<V, false> exp = exp_of(g, k);
       const T* x = g.x + k * n;
       T *tk = t + k * padded, *rk = terms + k * padded;
-      for (size_t i = 0; i < whole; i += L) {
+      each_whole<blocks>([&](size_t i) INLINE_LAMBDA {
         const Reduced<V> reduced = exp.reduce(load<V>(x + i));
         store(tk + i, reduced.t), store(rk + i, reduced.r);
-      }
+      });
       if (!tail) continue;
       // Lanes without a class are 0 from here on; see softmax_block.
       const Reduced<V> reduced = exp.reduce(load_first<V>(x + whole, tail, T(-infinity)));
@@ -203,19 +252,20 @@ struct ShortRowSolver {
     for (size_t k = 0; k < g.count; k++) {
       TermSum<V> sum(g.bias);
       T *tk = t + k * padded, *rk = terms + k * padded;
-      for (size_t i = 0; i < padded; i += L) {
+      each_block<blocks>([&](size_t i) INLINE_LAMBDA {
         const Term<V> e = Exp<V, false>::term(Reduced<V>{load<V>(tk + i), load<V>(rk + i)});
         sum.add_term(e);
         store(rk + i, e.value());
-      }
+      });
       put(g, k, sum);
     }
   }
-  INLINE void scale_few(const Group& g, const T* terms) const {
+  template <size_t blocks>
+  STEP_INLINE void scale_few(const Group& g, const T* terms) const {
     for (size_t k = 0; k < g.count; k++, terms += padded) {
       const V hi = splat<V>(g.hi[k]), lo = splat<V>(g.lo[k]);
       T* y = g.y + k * n;
-      for (size_t i = 0; i < whole; i += L) store(y + i, scaled(load<V>(terms + i), hi, lo));
+      each_whole<blocks>([&](size_t i) INLINE_LAMBDA { store(y + i, scaled(load<V>(terms + i), hi, lo)); });
       if (tail) store_first(y + whole, scaled(load<V>(terms + whole), hi, lo), tail);
     }
   }
