@@ -49,7 +49,7 @@ struct ShortRowSolver {
     for (; begin < end; begin += group) {
       const size_t count = end - begin < group ? end - begin : group;
       const bool together = count > 1 && !rows.scale.extreme;
-      if (together && (log ? solve_logs(begin, count) : solve_softmax(begin, count))) continue;
+      if (together && (log ? solve_logs(begin, count) : solve_group(begin, count))) continue;
       for (size_t r = begin; r < begin + count; r++) rows.solve(r);
     }
   }
@@ -69,43 +69,48 @@ struct ShortRowSolver {
     alignas(64) double taken[L * 2];  // where the sum is not exact in T
   };
 
-  // Compiled for each number of blocks that add_few takes: a loop for each row would cost a tenth. (0 stands for any.)
-  bool solve_softmax(size_t row, size_t count) const {
-    constexpr size_t eight = 8 * L <= reduced_first ? 8 : 0;
-    switch (padded / L) {
-      case 2: return solve_group<2>(row, count);
-      case 3: return solve_group<3>(row, count);
-      case 4: return solve_group<4>(row, count);
-      case 5: return solve_group<5>(row, count);
-      case 6: return solve_group<6>(row, count);
-      case 7: return solve_group<7>(row, count);
-      case 8: return solve_group<eight>(row, count);
-      default: return solve_group<0>(row, count);
-    }
-  }
-
   // False, with nothing written, where a row needs more care (infinities, huge logits).
-  template <size_t blocks>
   bool solve_group(size_t row, size_t count) const {
     Group g;
     g.x = static_cast<const T*>(p.x) + row * n, g.y = static_cast<T*>(p.out) + row * n;
     g.count = count, g.bias = bias_for<V>(n);
-    const LaneShift<V> shift(max_of_rows<blocks>(g), rows.scale, ExpTraits<V>::vanish);
+    const LaneShift<V> shift(max_of_rows(g), rows.scale, ExpTraits<V>::vanish);
     if (!shift.reducible) return false;
     store(g.magic, shift.magic), store(g.lower, shift.lower);
 
     alignas(64) T terms[reduced_first * L];
-    const bool few = blocks > 0 || n <= reduced_first;
-    few ? add_few<blocks>(g, terms) : add_many(g);
+    const bool few = n <= reduced_first;
+    few ? by_blocks([&](auto blocks) { add_few<blocks()>(g, terms); }) : add_many(g);
     V taken, rest, hi, lo;
     sums_of_rows(g, taken, rest, hi, lo);
     store(g.hi, hi), store(g.lo, lo);
-    few ? scale_few<blocks>(g, terms) : scale_many(g);
+    few ? by_blocks([&](auto blocks) { scale_few<blocks()>(g, terms); }) : scale_many(g);
 
     uint32_t alone = alone_in_sum(taken, rest, shift, rows.scale, g.bias) & ((1u << count) - 1);
     for (; alone; alone &= alone - 1) make_one(g.y + size_t(__builtin_ctz(alone)) * n, n, 1);
     if (!all_less(taken, splat<V>(T(infinity)))) spread_nan(g, taken);
     return true;
+  }
+
+  // A step is compiled for each number of blocks that add_few takes: a loop for each row would cost a tenth. (0 stands for
+  // any number.)
+  template <size_t count>
+  struct Blocks {
+    constexpr size_t operator()() const { return count; }
+  };
+  template <class Step>
+  void by_blocks(Step step) const {
+    constexpr size_t eight = 8 * L <= reduced_first ? 8 : 0;
+    switch (V::registers > 2 ? 0 : padded / L) {
+      case 2: return step(Blocks<2>());
+      case 3: return step(Blocks<3>());
+      case 4: return step(Blocks<4>());
+      case 5: return step(Blocks<5>());
+      case 6: return step(Blocks<6>());
+      case 7: return step(Blocks<7>());
+      case 8: return step(Blocks<eight>());
+      default: return step(Blocks<0>());
+    }
   }
 
   // Hands out the first class of each whole block, and of each block.
@@ -129,8 +134,15 @@ struct ShortRowSolver {
     for (size_t b = 0; b < blocks; b++) take(b * L);
   }
 
+  V max_of_rows(Group& g) const {
+    by_blocks([&](auto blocks) { find_maxima<blocks()>(g); });
+    V column[P];
+    load_panel(g.quarter, P, g.count, column);
+    for (size_t j = 1; j < P; j++) column[0] = max_number(column[j], column[0]);
+    return column[0];
+  }
   template <size_t blocks>
-  STEP_INLINE V max_of_rows(Group& g) const {
+  STEP_INLINE void find_maxima(Group& g) const {
     for (size_t k = 0; k < g.count; k++) {
       const T* x = g.x + k * n;
       V max;
@@ -143,10 +155,6 @@ struct ShortRowSolver {
       }
       store_quarter(g.quarter + k * P, fold_max(max.r));
     }
-    V column[P];
-    load_panel(g.quarter, P, g.count, column);
-    for (size_t j = 1; j < P; j++) column[0] = max_number(column[j], column[0]);
-    return column[0];
   }
 
   bool exact() const { return sizeof(T) == 8 || n <= exact_terms<V>; }
