@@ -22,7 +22,7 @@ class Batch : public Job {
   const Problem problem;
 
  private:
-  void cut_rows(size_t elements);
+  void cut_rows(size_t elements, size_t limit);
   size_t first_row(size_t block) const;
 
   size_t useful = 1, blocks = 0;  // blocks of a stage
