@@ -220,10 +220,10 @@ struct ShortRowSolver {
       for (size_t i = at; i < end; i += L) {
         __builtin_prefetch(x + i + half_group * n);
         const Reduced<V> reduced = exp.reduce(load<V>(x + i));
-        store(t + i - at, reduced.t), store(y + i, reduced.r);
+        store(t + (i - at), reduced.t), store(y + i, reduced.r);
       }
       for (size_t i = at; i < end; i += L) {
-        const Term<V> e = Exp<V, false>::term(Reduced<V>{load<V>(t + i - at), load<V>(y + i)});
+        const Term<V> e = Exp<V, false>::term(Reduced<V>{load<V>(t + (i - at)), load<V>(y + i)});
         sum.add_term(e);
         store(y + i, e.value());
       }
