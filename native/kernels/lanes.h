@@ -237,6 +237,7 @@ struct LaneSolver {
     size_t step;
     bool whole;  // all lanes are neighbours in memory
     bool solvable;
+    size_t start;  // columns: class 0 of the first row, by elements
     Ahead ahead;
     V max, count_of_max;
     LaneShift<V> shift;
@@ -299,7 +300,8 @@ struct LaneSolver {
       for (; more < groups && begin < end; more++) {
         const size_t rows = end - begin < L ? end - begin : L;
         Group& g = next[more] = Group(*this, begin, 1, rows, blocks + more * n * L, L);
-        if (is_far) g.ahead = ahead_of(start_of(p, begin + groups * L), start_of(p, begin), p.inner);
+        g.start = start_of(p, begin);
+        if (is_far) g.ahead = ahead_of(start_of(p, begin + groups * L), g.start, p.inner);
         begin += rows;
       }
       shares_sets ? exchange<V::registers == 1 ? 2 : 4>(now, count, next, more)
@@ -384,14 +386,10 @@ struct LaneSolver {
       const size_t count = n - at < few_classes ? n - at : few_classes;
       for (size_t c = 0; c < count; c++) {
         if (fetches) ahead.fetch(at + c);
-        const Reduced<V> reduced = exp.reduce(load<V>(x + c * step));
-        store(t + c * L, reduced.t), store(x + c * step, reduced.r);
+        reduce_block(exp, x + c * step, t + c * L, x + c * step);
       }
-      const auto add = [&](TermSum<V>& partial, size_t c) INLINE_LAMBDA {
-        const Term<V> e = exp.term(Reduced<V>{load<V>(t + c * L), load<V>(x + c * step)});
-        partial.add_term(e);
-        store(x + c * step, e.value());
-      };
+      const auto add = [&](TermSum<V>& partial, size_t c)
+                           INLINE_LAMBDA { add_block(t + c * L, x + c * step, partial); };
       if (n < 2 * L) {  // a loop over the one or two classes of a partial sum would end at a mispredicted branch
         for (size_t c = 0; c < n && c < L; c++) {
           TermSum<V> partial(sums.bias);
@@ -586,23 +584,18 @@ struct LaneSolver {
   // group after the other, since the groups lie side by side in memory.
   template <size_t tile>
   INLINE void exchange(Group* now, size_t count, Group* next, size_t more) const {
-    size_t from_start[column_groups], to_start[column_groups];
     if (p.op == Op::logSumExp) count = 0;
     for (size_t i = 0; i < count; i++) {
-      to_start[i] = start_of(p, now[i].row);
       if (!now[i].whole && now[i].solvable) store_stretches(now[i]);
     }
-    for (size_t i = 0; i < more; i++) {
-      next[i].max = splat<V>(T(-infinity));
-      from_start[i] = start_of(p, next[i].row);
-    }
+    for (size_t i = 0; i < more; i++) next[i].max = splat<V>(T(-infinity));
     for (size_t c = 0; c < n; c += tile) {
       const size_t end = n - c < tile ? n : c + tile;
       for (size_t i = 0; i < count; i++) {
-        if (now[i].whole && now[i].solvable) store_tile<tile>(now[i], to_start[i], c, end);
+        if (now[i].whole && now[i].solvable) store_tile<tile>(now[i], c, end);
       }
       for (size_t i = 0; i < more; i++) {
-        if (next[i].whole) load_tile<tile>(next[i], from_start[i], c, end);
+        if (next[i].whole) load_tile<tile>(next[i], c, end);
       }
     }
     for (size_t i = 0; i < more; i++) {
@@ -611,9 +604,9 @@ struct LaneSolver {
   }
 
   template <size_t tile>
-  INLINE void load_tile(Group& g, size_t start, size_t from, size_t to) const {
+  INLINE void load_tile(Group& g, size_t from, size_t to) const {
     const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, 0};
-    const size_t inner = p.inner;
+    const size_t inner = p.inner, start = g.start;
     T* const block = g.x;
     V max = g.max;
     const auto load_class = [&](size_t c, const T* x) INLINE_LAMBDA {
@@ -636,9 +629,9 @@ struct LaneSolver {
   }
 
   template <size_t tile>
-  INLINE void store_tile(const Group& g, size_t start, size_t from, size_t to) const {
+  INLINE void store_tile(const Group& g, size_t from, size_t to) const {
     const Sink out = {static_cast<char*>(p.out), p.outType, 1};
-    const size_t inner = p.inner;
+    const size_t inner = p.inner, start = g.start;
     const T* const block = g.x;
     const bool scales = p.op == Op::softmax;
     const V hi = g.hi, lo = g.lo;

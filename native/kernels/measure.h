@@ -87,6 +87,30 @@ INLINE size_t each_term(const typename V::Scalar* x, size_t n, const Exp<V, move
   return i;
 }
 
+// A block in two steps, for those who put other blocks between them: logits are reduced to t and r, which wait in
+// memory, and then r gives way to the term.
+template <class V>
+INLINE void reduce_block(const Exp<V, false>& exp, const typename V::Scalar* x, typename V::Scalar* t,
+                         typename V::Scalar* r) {
+  const Reduced<V> reduced = exp.reduce(load<V>(x));
+  store(t, reduced.t), store(r, reduced.r);
+}
+template <class V>
+INLINE void add_block(const typename V::Scalar* t, typename V::Scalar* r, TermSum<V>& sum) {
+  const Term<V> e = Exp<V, false>::term(Reduced<V>{load<V>(t), load<V>(r)});
+  sum.add_term(e);
+  store(r, e.value());
+}
+
+// What whole blocks leave of a row.
+template <class V, bool moved, bool stored>
+INLINE void add_tail(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exp, typename V::Scalar* terms,
+                     TermSum<V>& sum) {
+  const Term<V> e = exp.term(load_first<V>(x, n, -infinity));
+  if (stored) store_first(terms, e.value(), n);
+  sum.add_term(e);
+}
+
 // Sums for softmax: the terms, stored in `terms` where that is not null. See each_term for `ahead`.
 //
 // Ports, AVX-512, of two for arithmetic: clamp 1, reduce 4, polynomial 4, pow2 3, value 1, sum 5: 18 / 2 = 9 cycles
@@ -101,11 +125,7 @@ __attribute__((noinline)) void sum_terms(const typename V::Scalar* x, size_t n, 
     if (stored) store(terms + i, e.value());
     sum.add_term(e);
   });
-  if (i < n) {
-    const Term<V> e = exp.term(load_first<V>(x + i, n - i, T(-infinity)));
-    if (stored) store_first(terms + i, e.value(), n - i);
-    sum.add_term(e);
-  }
+  if (i < n) add_tail<V, moved, stored>(x + i, n - i, exp, stored ? terms + i : nullptr, sum);
   total = sum;
 }
 

@@ -113,25 +113,24 @@ struct ShortRowSolver {
     }
   }
 
-  // Hands out the first class of each whole block, and of each block.
+  // Hands out the first class of each block up to `end`, and of each whole block.
   template <size_t blocks, class Take>
-  INLINE void each_whole(Take take) const {
+  static INLINE void each_block(size_t end, Take take) {
     if (blocks == 0) {
-      for (size_t i = 0; i < whole; i += L) take(i);
-      return;
-    }
-#pragma GCC unroll 8
-    for (size_t b = 1; b < blocks; b++) take((b - 1) * L);
-    if (!tail) take((blocks - 1) * L);
-  }
-  template <size_t blocks, class Take>
-  INLINE void each_block(Take take) const {
-    if (blocks == 0) {
-      for (size_t i = 0; i < padded; i += L) take(i);
+      for (size_t i = 0; i < end; i += L) take(i);
       return;
     }
 #pragma GCC unroll 8
     for (size_t b = 0; b < blocks; b++) take(b * L);
+  }
+  template <size_t blocks, class Take>
+  INLINE void each_whole(Take take) const {
+    if constexpr (blocks == 0) {
+      each_block<0>(whole, take);
+    } else {
+      each_block<blocks - 1>((blocks - 1) * L, take);
+      if (!tail) take((blocks - 1) * L);
+    }
   }
 
   V max_of_rows(Group& g) const {
@@ -219,20 +218,11 @@ struct ShortRowSolver {
       const size_t end = whole - at < reduced_first ? whole : at + reduced_first;
       for (size_t i = at; i < end; i += L) {
         __builtin_prefetch(x + i + half_group * n);
-        const Reduced<V> reduced = exp.reduce(load<V>(x + i));
-        store(t + (i - at), reduced.t), store(y + i, reduced.r);
+        reduce_block(exp, x + i, t + (i - at), y + i);
       }
-      for (size_t i = at; i < end; i += L) {
-        const Term<V> e = Exp<V, false>::term(Reduced<V>{load<V>(t + (i - at)), load<V>(y + i)});
-        sum.add_term(e);
-        store(y + i, e.value());
-      }
+      for (size_t i = at; i < end; i += L) add_block(t + (i - at), y + i, sum);
     }
-    if (tail) {
-      const Term<V> e = exp.term(load_first<V>(x + whole, tail, T(-infinity)));
-      sum.add_term(e);
-      store_first(y + whole, e.value(), tail);
-    }
+    if (tail) add_tail<V, false, true>(x + whole, tail, exp, y + whole, sum);
     return sum;
   }
   INLINE void scale_many(const Group& g) const {
@@ -248,10 +238,7 @@ struct ShortRowSolver {
       const Exp<V, false> exp = exp_of(g, k);
       const T* x = g.x + k * n;
       T *tk = t + k * padded, *rk = terms + k * padded;
-      each_whole<blocks>([&](size_t i) INLINE_LAMBDA {
-        const Reduced<V> reduced = exp.reduce(load<V>(x + i));
-        store(tk + i, reduced.t), store(rk + i, reduced.r);
-      });
+      each_whole<blocks>([&](size_t i) INLINE_LAMBDA { reduce_block(exp, x + i, tk + i, rk + i); });
       if (!tail) continue;
       // Lanes without a class are 0 from here on; see softmax_block.
       const Reduced<V> reduced = exp.reduce(load_first<V>(x + whole, tail, T(-infinity)));
@@ -260,11 +247,7 @@ struct ShortRowSolver {
     for (size_t k = 0; k < g.count; k++) {
       TermSum<V> sum(g.bias);
       T *tk = t + k * padded, *rk = terms + k * padded;
-      each_block<blocks>([&](size_t i) INLINE_LAMBDA {
-        const Term<V> e = Exp<V, false>::term(Reduced<V>{load<V>(tk + i), load<V>(rk + i)});
-        sum.add_term(e);
-        store(rk + i, e.value());
-      });
+      each_block<blocks>(padded, [&](size_t i) INLINE_LAMBDA { add_block(tk + i, rk + i, sum); });
       put(g, k, sum);
     }
   }
