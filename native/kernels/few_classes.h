@@ -28,8 +28,11 @@ struct FewClassSolver {
   static constexpr size_t most_classes = V::registers > 2 ? 4 : sizeof(T) == 4 ? 16 : 8;
   const Problem& p;
   const RowSolver<V> rows;
+  // Of more classes, the hardware fetches as well or better when it has the memory for itself. (AVX2, a million rows of
+  // 10: 0.78 ns and 0.78, beside others 1.81 and 1.25; of 11, 0.76 and 0.82.)
+  const bool fetches;
 
-  explicit FewClassSolver(const Problem& p) : p(p), rows(p) {}
+  explicit FewClassSolver(const Problem& p) : p(p), rows(p), fetches(is_large(p) && p.length <= 10) {}
 
   static bool suits(const Problem& p) {
     return p.op == Op::softmax && p.inner == 1 && p.length <= most_classes && p.type == type_of<T> &&
@@ -96,12 +99,14 @@ struct FewClassSolver {
     Reduced<V> reduced[most][N];
     for (size_t g = 0; g < groups; g++) {
       const Exp<V, false> exp(rows.scale, shift[g].magic, shift[g].lower);
+      if (fetches) fetch<true>(y + g * L * N, L * N);
 #pragma GCC unroll 16
       for (size_t i = 0; i < N; i++) reduced[g][i] = exp.reduce(v[g][i]);
     }
     for (size_t g = 0; g < groups; g++) {
       // Each class is a partial sum of its own (see TermSum), and the sum of what they take is exact.
       V most = splat<V>(0), taken = most, left[N];
+      if (fetches) fetch<false>(x + (groups + g) * L * N, L * N);
 #pragma GCC unroll 16
       for (size_t i = 0; i < N; i++) {
         const Term<V> e = Exp<V, false>::term(reduced[g][i]);

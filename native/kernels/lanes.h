@@ -161,9 +161,7 @@ struct LaneSolver {
   const Problem& p;
   const RowSolver<V> rows;
   const size_t n;
-  // Beyond the second cache, where rows side by side are no stream that the hardware would fetch ahead. (Within it,
-  // fetching costs 2 to 5 %.)
-  const bool is_large;
+  const bool fetches;
   // Along another axis, classes that lie a multiple of (half) a page apart: the lines of a column share few sets of a
   // cache, and the fewer are wanted at once, the better. (AVX-512, 1000 x 1024: 0.64 ns by twos, 0.84 by eights; 1000 x
   // 1040: 0.68 and 0.63.)
@@ -177,7 +175,7 @@ struct LaneSolver {
       : p(p),
         rows(p),
         n(p.length),
-        is_large(p.elements * size_of(p.type) >= size_t(1) << 20),
+        fetches(is_large(p)),
         shares_sets(p.inner * size_of(p.type) % (V::registers == 1 ? 2048 : 4096) == 0),
         is_far(p.elements * size_of(p.type) >= size_t(12) << 20 && n <= 256 &&
                !(V::registers == 1 && shares_sets)) {}
@@ -273,7 +271,7 @@ struct LaneSolver {
         for (size_t i = 0; i < p.inner; i++, g++) {
           group[g] = Group(*this, begin * p.inner + i, p.inner, count, x + i * L, p.inner * L);
           group[g].max = max;
-          if (is_large)
+          if (fetches)
             group[g].ahead = ahead_of((begin + sets * L) * width + i * n * L, begin * width + i * n * L, L);
           if (p.inner > 1 && group[g].solvable) find_max(group[g]);
         }
@@ -334,7 +332,7 @@ struct LaneSolver {
       group[i].solvable = group[i].shift.reducible;
     }
     for (size_t i = 0; i < count; i++) {
-      if (group[i].solvable) is_large ? add_terms<true>(group[i]) : add_terms<false>(group[i]);
+      if (group[i].solvable) fetches ? add_terms<true>(group[i]) : add_terms<false>(group[i]);
     }
     if (p.op == Op::softmax) return;
     for (size_t i = 0; i < count; i++) {

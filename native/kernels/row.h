@@ -15,6 +15,18 @@ constexpr size_t size_of(Type type) { return type == Type::float64 ? 8 : type ==
 
 constexpr float infinity = __builtin_inff();
 
+// Beyond the second cache. Kernels then fetch what they read or write next while they compute: the hardware does so
+// too, for a stream, but not across pages and hardly while others use the memory. (With AVX2, 65536 x 128: 0.90 ns
+// without and 0.78 so; beside such others, 1.44 and 1.08, and a million rows of 4 1.37 and 1.09. Within the second
+// cache it costs up to 5 %.)
+INLINE bool is_large(const Problem& p) { return p.elements * size_of(p.type) >= size_t(1) << 20; }
+
+// The lines of n elements, to read or to write them.
+template <bool written, class T>
+INLINE void fetch(const T* x, size_t n) {
+  for (size_t i = 0; i < n; i += block_bytes / sizeof(T)) __builtin_prefetch(x + i, written);
+}
+
 INLINE float half_to_float(uint16_t h) {
   // Shift into place and rescale: 2^112 moves the exponent bias, subnormals included; Inf and NaN need their own.
   const uint32_t magnitude = (h & 0x7fffu) << 13;

@@ -24,9 +24,16 @@ struct ShortRowSolver {
   const RowSolver<V> rows;
   // Classes; those in whole blocks, and left of them; with the lanes that pad them.
   const size_t n, whole, tail, padded;
+  const bool fetches;
 
   explicit ShortRowSolver(const Problem& p)
-      : p(p), rows(p), n(p.length), whole(n / L * L), tail(n - whole), padded(tail ? whole + L : whole) {}
+      : p(p),
+        rows(p),
+        n(p.length),
+        whole(n / L * L),
+        tail(n - whole),
+        padded(tail ? whole + L : whole),
+        fetches(is_large(p)) {}
 
   static bool suits(const Problem& p) {
     const bool plain = !p.where && !p.lengths && !p.offsets && !p.logNormalizer && p.inner == 1;
@@ -238,6 +245,7 @@ struct ShortRowSolver {
       const Exp<V, false> exp = exp_of(g, k);
       const T* x = g.x + k * n;
       T *tk = t + k * padded, *rk = terms + k * padded;
+      if (fetches) fetch<false>(x + L * n, n);
       each_whole<blocks>([&](size_t i) INLINE_LAMBDA { reduce_block(exp, x + i, tk + i, rk + i); });
       if (!tail) continue;
       // Lanes without a class are 0 from here on; see softmax_block.
@@ -245,6 +253,7 @@ struct ShortRowSolver {
       store(tk + whole, mul(reduced.t, ones)), store(rk + whole, reduced.r);
     }
     for (size_t k = 0; k < g.count; k++) {
+      if (fetches) fetch<true>(g.y + k * n, n);
       TermSum<V> sum(g.bias);
       T *tk = t + k * padded, *rk = terms + k * padded;
       each_block<blocks>(padded, [&](size_t i) INLINE_LAMBDA { add_block(tk + i, rk + i, sum); });
