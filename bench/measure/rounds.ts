@@ -18,7 +18,7 @@ export interface Effort {
   readonly patienceMs: number;
 }
 
-export const FULL: Effort = { quick: false, rounds: 6, roundMs: 36, warmMs: 170, patienceMs: 1300 };
+export const FULL: Effort = { quick: false, rounds: 18, roundMs: 12, warmMs: 170, patienceMs: 1300 };
 export const QUICK: Effort = { quick: true, rounds: 3, roundMs: 15, warmMs: 60, patienceMs: 300 };
 
 type Entrant = { readonly process: ContenderProcess; readonly accuracy: Accuracy; readonly rounds: number[] };

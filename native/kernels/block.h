@@ -129,6 +129,23 @@ INLINE void store_first(T* p, Block<R, T> v, size_t count) {
   }
 }
 
+// Copies `count` elements, at most a block of them, in pieces of fixed sizes that may overlap.
+template <class T>
+INLINE void copy_few(T* to, const T* from, size_t count) {
+  const size_t bytes = count * sizeof(T);
+  char* d = reinterpret_cast<char*>(to);
+  const char* s = reinterpret_cast<const char*>(from);
+  if (bytes >= 32) {
+    __builtin_memcpy(d, s, 32), __builtin_memcpy(d + bytes - 32, s + bytes - 32, 32);
+  } else if (bytes >= 16) {
+    __builtin_memcpy(d, s, 16), __builtin_memcpy(d + bytes - 16, s + bytes - 16, 16);
+  } else if (bytes >= 8) {
+    __builtin_memcpy(d, s, 8), __builtin_memcpy(d + bytes - 8, s + bytes - 8, 8);
+  } else {
+    __builtin_memcpy(d, s, sizeof(T));
+  }
+}
+
 // Eight floats as eight doubles, and back (rounded to nearest).
 INLINE F64 load_widened(const float* p) {
   F64 v;

@@ -112,23 +112,6 @@ struct RestSums<F64> {
   }
 };
 
-// Copies `count` elements, at most a block of them, in pieces of fixed sizes that may overlap.
-template <class T>
-INLINE void copy_few(T* to, const T* from, size_t count) {
-  const size_t bytes = count * sizeof(T);
-  char* d = reinterpret_cast<char*>(to);
-  const char* s = reinterpret_cast<const char*>(from);
-  if (bytes >= 32) {
-    __builtin_memcpy(d, s, 32), __builtin_memcpy(d + bytes - 32, s + bytes - 32, 32);
-  } else if (bytes >= 16) {
-    __builtin_memcpy(d, s, 16), __builtin_memcpy(d + bytes - 16, s + bytes - 16, 16);
-  } else if (bytes >= 8) {
-    __builtin_memcpy(d, s, 8), __builtin_memcpy(d + bytes - 8, s + bytes - 8, 8);
-  } else {
-    __builtin_memcpy(d, s, sizeof(T));
-  }
-}
-
 // The rows, as bits, whose sum is the term of their maximum and nothing else; see is_single. `largest` is
 // that term, rounded.
 template <class V>

@@ -34,9 +34,24 @@ INLINE V lane_maxima(const typename V::Scalar* x, size_t n) {
   return max_number(max_number(a, b), max_number(c, d));
 }
 
+// How many of n elements come before the first from which on no register crosses a line, where that is worth while.
+// V8 has its arrays begin 16 bytes past a line, and every other register of AVX2 would. (1000 classes 0.485 ns and so
+// 0.454, of doubles 1.27 and 1.20; a row of 16384 0.463 and 0.428.)
+template <class V>
+INLINE size_t until_aligned(const typename V::Scalar* p, size_t n) {
+  if (V::registers != 2 || n < 16 * V::lanes) return 0;
+  return (0 - reinterpret_cast<uintptr_t>(p)) % sizeof(typename V::Register) / sizeof(typename V::Scalar);
+}
+
+template <class V>
+INLINE V row_maxima(const typename V::Scalar* x, size_t n) {
+  const size_t head = until_aligned<V>(x, n);
+  return head ? max_number(load<V>(x), lane_maxima<V>(x + head, n - head)) : lane_maxima<V>(x, n);
+}
+
 template <class V>
 INLINE typename V::Scalar max_of(const typename V::Scalar* x, size_t n) {
-  return reduce_max(lane_maxima<V>(x, n).r);
+  return reduce_max(row_maxima<V>(x, n).r);
 }
 
 template <class V>
@@ -111,6 +126,21 @@ INLINE void add_tail(const typename V::Scalar* x, size_t n, const Exp<V, moved>&
   sum.add_term(e);
 }
 
+// The first elements of a row, in the last lanes, so that the next one goes to the first.
+template <class V, bool moved, bool stored>
+INLINE void add_head(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exp, typename V::Scalar* terms,
+                     TermSum<V>& sum) {
+  using T = typename V::Scalar;
+  V v = splat<V>(T(-infinity));
+  v.r[V::registers - 1] = load_register_last(x + n, n, T(-infinity));
+  const Term<V> e = exp.term(v);
+  sum.add_term(e);
+  if (!stored) return;
+  alignas(64) T term[V::per_register];
+  store_register(term, e.value().r[V::registers - 1]);
+  copy_few(terms, term + V::per_register - n, n);
+}
+
 // Sums for softmax: the terms, stored in `terms` where that is not null. See each_term for `ahead`.
 //
 // Ports, AVX-512, of two for arithmetic: clamp 1, reduce 4, polynomial 4, pow2 3, value 1, sum 5: 18 / 2 = 9 cycles
@@ -118,9 +148,15 @@ INLINE void add_tail(const typename V::Scalar* x, size_t n, const Exp<V, moved>&
 template <class V, bool moved, bool stored>
 __attribute__((noinline)) void sum_terms(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exponential,
                                          size_t ahead, typename V::Scalar* terms, TermSum<V>& total) {
-  using T = typename V::Scalar;
   const Exp<V, moved> exp = exponential;
   TermSum<V> sum = total;  // by value: in registers, or each addition waits for a store
+  if constexpr (V::registers == 2) {
+    if (const size_t head = until_aligned<V>(stored ? terms : x, n)) {
+      add_head<V, moved, stored>(x, head, exp, terms, sum);
+      x += head, n -= head;
+      if (stored) terms += head;
+    }
+  }
   const size_t i = each_term(x, n, exp, ahead, [&](size_t i, Term<V> e) INLINE_LAMBDA {
     if (stored) store(terms + i, e.value());
     sum.add_term(e);

@@ -43,13 +43,17 @@ INLINE void normalize(typename V::Scalar* terms, size_t n, typename V::Scalar un
                       Factor<typename V::Scalar> factor) {
   constexpr size_t L = V::lanes;
   const V hi = splat<V>(factor.hi), lo = splat<V>(factor.lo), u = splat<V>(unit);
-  size_t i = 0;
+  const size_t head = until_aligned<V>(terms, n);
+  V first;  // block, written last: what follows the head reads terms
+  if (head) first = scaled(mul(load<V>(terms), u), hi, lo);
+  size_t i = head;
   if (unit == 1) {
     for (; i + L <= n; i += L) store(terms + i, scaled(load<V>(terms + i), hi, lo));
   } else {
     for (; i + L <= n; i += L) store(terms + i, scaled(mul(load<V>(terms + i), u), hi, lo));
   }
   if (i < n) store_first(terms + i, scaled(mul(load_first<V>(terms + i, n - i, 0), u), hi, lo), n - i);
+  if (head) store(terms, first);
 }
 
 // What is written past the caches lies beyond any last-level cache's share of a core. One row of 33 million on Zen 4,

@@ -153,7 +153,7 @@ struct ShortRowSolver {
       const T* x = g.x + k * n;
       V max;
       if (blocks == 0) {
-        max = lane_maxima<V>(x, n);
+        max = row_maxima<V>(x, n);
       } else {
         max = splat<V>(T(-infinity));
         each_whole<blocks>([&](size_t i) INLINE_LAMBDA { max = max_number(load<V>(x + i), max); });

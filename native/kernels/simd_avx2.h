@@ -40,6 +40,16 @@ INLINE f64r load_register_first(const double* p, size_t count, double fill) {
   const __m256i mask = first_doubles(count);
   return _mm256_blendv_pd(_mm256_set1_pd(fill), _mm256_maskload_pd(p, mask), _mm256_castsi256_pd(mask));
 }
+// The last `count` lanes, of what ends at `end`.
+alignas(32) constexpr int32_t last_lanes[16] = {0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1};
+INLINE f32r load_register_last(const float* end, size_t count, float fill) {
+  const __m256i mask = _mm256_loadu_si256((const __m256i*)(last_lanes + count));
+  return _mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(end - 8, mask), _mm256_castsi256_ps(mask));
+}
+INLINE f64r load_register_last(const double* end, size_t count, double fill) {
+  const __m256i mask = _mm256_loadu_si256((const __m256i*)(last_lanes + 2 * count));
+  return _mm256_blendv_pd(_mm256_set1_pd(fill), _mm256_maskload_pd(end - 4, mask), _mm256_castsi256_pd(mask));
+}
 // By halves, since Zen takes 20 cycles or more for a masked store.
 INLINE void store_register_first(float* p, f32r v, size_t count) {
   __m128 part = _mm256_castps256_ps128(v);

@@ -1,5 +1,6 @@
 // Sums of terms, lane by lane: element i of a row goes to lane i % V::lanes, and the lanes are added by a fixed
-// tree. The order is part of promise 2 and the same in every kernel.
+// tree. The order is part of promise 2 and the same in every kernel. (The tree adds lanes i and i + half, all the way
+// down: it gives the same if all elements go some lanes further on, and from the last round to the first.)
 #pragma once
 #include "exp.h"
 
