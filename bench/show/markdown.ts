@@ -101,12 +101,13 @@ export function picture(chart: string, alt: string, folder = '.'): string {
 const READING = `## How to read this
 
 Every contender has a process of its own, runs on one thread (but for "all threads") and takes its turn in every
-round. A time is the median of the rounds; the spread is their median absolute deviation. \`${REFERENCE}\` is our best
-kernels on one thread, which the ratios refer to: 2× takes twice as long. Logits are float32 and uniform in ±10 unless
-said otherwise. Errors are distances from the exact answer, in units in the last place (ULP), over up to a million
-logits of each case; an answer that is wrong is not timed, but told. What a service does once is not timed: loading
-models, preparing calls, and making and filling input tensors (which spares onnxruntime and tfjs a copy, or part of
-one). Reading the answer back is. memcpy copies the logits (\`Float32Array.set\`): no softmax can be faster on one thread.`;
+round. A time is the median of the rounds; the spread is their median absolute deviation; a ratio is the median of
+each round's, to \`${REFERENCE}\`, our best kernels on one thread: 2× takes twice as long. Logits are float32 and
+uniform in ±10 unless said otherwise. Errors are distances from the exact answer, in units in the last place (ULP),
+over up to a million logits of each case; an answer that is wrong is not timed, but told. What a service does once is
+not timed: loading models, preparing calls, and making and filling input tensors (which spares onnxruntime and tfjs a
+copy, or part of one). Reading the answer back is. memcpy copies the logits (\`Float32Array.set\`): no softmax can be
+faster on one thread.`;
 
 function casesIn({ cases }: Results, group: Group): CaseResults[] {
   return cases.filter((one) => one.case.group === group);

@@ -1,4 +1,5 @@
 /** Numbers as people read them. */
+import { median } from 'simple-statistics';
 import type { Case } from '../measure/case.js';
 import { layoutOf } from '../measure/case.js';
 import type { Accuracy, CaseResults, Result, Time } from '../measure/results.js';
@@ -45,10 +46,14 @@ export function measuredOf(results: CaseResults, contender: string): Measured | 
   return result?.status === 'measured' ? result : undefined;
 }
 
-/** How many times our time a contender takes. */
-export function ratioToOurs(results: CaseResults, time: Time): number | undefined {
-  const ours = measuredOf(results, REFERENCE)?.time;
-  return ours && time.median / ours.median;
+/**
+ * How many times our time a contender takes: the median of the ratios of each round, since what slows the machine down
+ * for a second slows down all who take a turn in it.
+ */
+export function ratioToOurs(results: CaseResults, { rounds }: Time): number | undefined {
+  const ours = measuredOf(results, REFERENCE)?.time?.rounds ?? [];
+  const ratios = rounds.slice(0, ours.length).map((round, i) => round / ours[i]);
+  return ratios.length > 0 ? median(ratios) : undefined;
 }
 
 export function ratioText(ratio: number | undefined): string {
