@@ -151,7 +151,9 @@ __attribute__((noinline)) void sum_terms(const typename V::Scalar* x, size_t n, 
   const Exp<V, moved> exp = exponential;
   TermSum<V> sum = total;  // by value: in registers, or each addition waits for a store
   if constexpr (V::registers == 2) {
-    if (const size_t head = until_aligned<V>(stored ? terms : x, n)) {
+    // Chunks of a row that come through a buffer are aligned: no lane moves, however long the chunk is.
+    const size_t head = until_aligned<V>(x, n);
+    if (head > 0 && (!stored || until_aligned<V>(terms, n) == head)) {
       add_head<V, moved, stored>(x, head, exp, terms, sum);
       x += head, n -= head;
       if (stored) terms += head;

@@ -7,6 +7,8 @@ import { Judge } from './judge.js';
 import { backendName } from './ways.js';
 
 const LONGEST = 67;
+/** Longer rows, of which whole registers, blocks, chunks and segments leave something. */
+const LONG = [129, 300, 1000, 5196];
 const CACHE_LINE = 64;
 
 /** A view of the numbers that starts so many elements into a cache line, between guards of 7. */
@@ -47,21 +49,29 @@ describe(`Every length of 0 to ${LONGEST} on ${backendName} (seed ${seed})`, () 
 
     it(`has the same bits at every alignment, and nothing beside it is written: ${type}`, () => {
       const perLine = CACHE_LINE / elements([0], type).BYTES_PER_ELEMENT;
-      for (let length = 0; length <= LONGEST; length++) {
-        const x = elements(new Random(`${type} ${length}`).fill(new Float64Array(length), 20), type);
+      for (const length of [...Array(LONGEST + 1).keys(), ...LONG]) {
+        const rows = length > LONGEST ? 3 : 1;
+        const x = elements(new Random(`${type} ${length}`).fill(new Float64Array(rows * length), 20), type);
+        const shape = { shape: [rows, length], ...dtype };
+        // With nothing masked out, rows still go through a buffer, chunk by chunk.
+        const everything = { where: new Uint8Array(rows * length).fill(1), ...shape };
         for (const op of [softmax, logSoftmax]) {
-          const expected = bits(op(x, dtype));
+          const expected = bits(op(x, shape));
           for (let offset = 0; offset < perLine; offset++) {
-            const input = placed(x, offset);
-            const output = placed(x, (offset * 5 + 3) % perLine);
-            op(input.view, { out: output.view, ...dtype });
-            const place = `length ${length}, ${offset} elements into a cache line`;
-            expect(bits(output.view), place).toBe(expected);
-            expect(
-              output.guards().every((guard) => guard === 7),
-              `beside ${place}`,
-            ).toBe(true);
-            expect(bits(input.view), `input of ${place}`).toBe(bits(x));
+            for (const options of length > LONGEST ? [shape, everything] : [shape]) {
+              for (const other of new Set([offset, (offset * 5 + 3) % perLine])) {
+                const input = placed(x, offset);
+                const output = placed(x, other);
+                op(input.view, { out: output.view, ...options });
+                const place = `length ${length}, ${offset} and ${other} elements into a cache line`;
+                expect(bits(output.view), place).toBe(expected);
+                expect(
+                  output.guards().every((guard) => guard === 7),
+                  `beside ${place}`,
+                ).toBe(true);
+                expect(bits(input.view), `input of ${place}`).toBe(bits(x));
+              }
+            }
           }
         }
       }
