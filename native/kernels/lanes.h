@@ -153,7 +153,6 @@ struct LaneSolver {
   // 64 x 21 x 4096 took 1.55 ns without this, 1.3 with it. (With AVX-512, where sets are shared, 0.74 and 0.79; 100
   // classes 0.7 and 1.0.)
   const bool is_far;
-
   // Along another axis, where x is not overwritten and little is solved twice, a group may take rows of the one before:
   // so all of a line of neighbours are whole, and but for the first they start where lines of the cache do, which the
   // neighbours' first is `past_line` elements past. (AVX2, arrays 16 bytes past a line: 1000 x 1024 0.74 ns, so 0.67;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { logSoftmax, logSumExp, softmax, topK } from '../../lib/index.js';
-import { bits, elements, elementTypes, numbers } from '../elements.js';
+import { bits, type Elements, elements, elementTypes, numbers } from '../elements.js';
 import { Random, seed } from '../random.js';
 import { backendName } from './ways.js';
 
@@ -68,6 +68,38 @@ describe(`Along any axis on ${backendName} (seed ${seed})`, () => {
             ]);
             expect(received.logSumExp[row], place).toEqual(numbers(logSumExp(one, alone), reduced)[0]);
           });
+        }
+      }
+    });
+
+    it(`many rows side by side come out alike, wherever they start and wherever they go: ${type}`, () => {
+      for (const inner of type.endsWith('16') ? [31, 520] : [16, 31, 47, 48, 255, 512, 520, 1027, 1040]) {
+        const shape = [2, 3, inner];
+        const size = 2 * 3 * inner;
+        const x = elements(new Random(`beside ${inner}`).fill(new Float64Array(size), 15), type);
+        const rows = rowsAlong(shape, 1);
+        const turned = elements(
+          rows.flatMap((places) => pick(numbers(x, type), places)),
+          type,
+        );
+        const options = { shape, axis: 1, dtype: type };
+        const kind = x.constructor as new (length: number) => Elements;
+        for (const op of [softmax, logSoftmax]) {
+          const alone = numbers(op(turned, { shape: [rows.length, 3], dtype: type }), type);
+          const results = new Float64Array(size);
+          rows.flat().forEach((place, i) => {
+            results[place] = alone[i];
+          });
+          const expected = bits(elements(results, type));
+          for (const start of [0, 1, 4, 8, 12, 15]) {
+            const place = `${op.name} of inner size ${inner}, ${start} elements on`;
+            const input = new kind(size + 16).subarray(start, start + size);
+            input.set(x);
+            const out = new kind(size + 16).subarray(start, start + size);
+            expect(bits(op(input, { ...options, out })), place).toBe(expected);
+            expect(bits(op(input, { ...options, out: x.slice() })), place).toBe(expected);
+            expect(bits(op(input, { ...options, out: input })), `in place, ${place}`).toBe(expected);
+          }
         }
       }
     });
