@@ -126,5 +126,11 @@ function dimension(value: unknown): number {
  */
 function isApart(out: Floats, x: Floats, results: number, mayBeSame: boolean): boolean {
   if (out.length !== results) return false;
-  return (mayBeSame && out.byteOffset === x.byteOffset) || out.buffer !== x.buffer;
+  return (mayBeSame && byteOffsetOf.call(out) === byteOffsetOf.call(x)) || out.buffer !== x.buffer;
 }
+
+/** V8 compiles a call of this getter into the code around it (2 ns), and calls it for the property (14 ns). */
+const byteOffsetOf = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  'byteOffset',
+)?.get as (this: ArrayBufferView) => number;
