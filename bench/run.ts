@@ -16,7 +16,7 @@ import { caseTable } from './show/terminal.js';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const { quick, write, json, only, contender, list } = new Command('npm run bench --')
   .description('Measures simd-softmax and its peers: speed and error of each, shape by shape.')
-  .option('--quick', 'a sample of the cases in under a minute; the full run takes under fifteen', false)
+  .option('--quick', 'a sample of the cases in under a minute; the full run takes seventeen', false)
   .option(
     '--write',
     'write what is committed: bench/results.json, bench/RESULTS.md, the plots, the part of the README',

@@ -24,10 +24,15 @@ type Float16Constructor = new (
   length: number,
 ) => Float16ArrayLike;
 
-const kindGetter = Object.getOwnPropertyDescriptor(
-  Object.getPrototypeOf(Uint8Array.prototype),
-  Symbol.toStringTag,
-)?.get as () => string | undefined;
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
+const kindGetter = Object.getOwnPropertyDescriptor(typedArray, Symbol.toStringTag)?.get as () =>
+  | string
+  | undefined;
+
+/** V8 compiles a call of this getter into the code around it (2 ns), and calls it for the property (14 ns). */
+export const byteOffsetOf = Object.getOwnPropertyDescriptor(typedArray, 'byteOffset')?.get as (
+  this: ArrayBufferView,
+) => number;
 
 /**
  * `'Float32Array'` and so on, or undefined for anything that is not a typed array. Unlike `instanceof` it knows

@@ -153,11 +153,7 @@ struct LaneSolver {
   // 64 x 21 x 4096 took 1.55 ns without this, 1.3 with it. (With AVX-512, where sets are shared, 0.74 and 0.79; 100
   // classes 0.7 and 1.0.)
   const bool is_far;
-  // Along another axis, where x is not overwritten and little is solved twice, a group may take rows of the one before:
-  // so all of a line of neighbours are whole, and but for the first they start where lines of the cache do, which the
-  // neighbours' first is `past_line` elements past. (AVX2, arrays 16 bytes past a line: 1000 x 1024 0.74 ns, so 0.67;
-  // 21 x 31 1.08 and 0.84.)
-  const bool overlaps;
+  // Along another axis: how many elements the first neighbour lies past a line of the cache; see columns_from.
   const size_t past_line;
 
   explicit LaneSolver(const Problem& p)
@@ -168,8 +164,7 @@ struct LaneSolver {
         shares_sets(p.inner * size_of(p.type) % (V::registers == 1 ? 2048 : 4096) == 0),
         is_far(p.elements * size_of(p.type) >= size_t(12) << 20 && n <= 256 &&
                !(V::registers == 1 && shares_sets)),
-        overlaps(p.x != p.out && (L - p.inner % L) % L * L <= p.inner),
-        past_line(overlaps && p.inner >= 2 * L * L ? past_line_of(p) : 0) {}
+        past_line(past_line_of(p)) {}
 
   // Whether this problem's rows can be solved in lanes.
   static bool suits(const Problem& p) {
@@ -281,19 +276,23 @@ struct LaneSolver {
     }
   }
 
-  // The rows of a group of columns, and the first after it that has no group yet.
+  // The rows of a group of columns, and the first after it that has no group yet. Where x is not overwritten and little is
+  // solved twice, a group may take rows of the one before: so all of a stretch of neighbours are whole, and but for the
+  // first they start where lines of the cache do. (AVX2, arrays 16 bytes past a line: 1000 x 1024 0.74 ns, so 0.67; 21 x
+  // 31 1.08 and 0.84.)
   struct Columns {
     size_t row, count, next;
   };
   Columns columns_from(size_t row, size_t begin, size_t end) const {
     const size_t column = row % p.inner, edge = end - row < p.inner - column ? end : row - column + p.inner;
-    const size_t first = row - begin < column ? begin : row - column;
-    if (!overlaps || edge - first < L) {
+    const size_t first = row - begin < column ? begin : row - column, stretch = edge - first;
+    const bool overlaps = p.x != p.out && stretch >= L && (L - stretch % L) % L * L <= stretch;
+    if (!overlaps) {
       const size_t count = end - row < L ? end - row : L;
       return {row, count, row + count};
     }
     const size_t at = edge - row < L ? edge - L : row;
-    return {at, L, at + L - (row == first && edge - first > L ? past_line : 0)};
+    return {at, L, at + L - (row == first && stretch >= 2 * L * L ? past_line : 0)};
   }
 
   // Neighbouring rows along another axis. The columns of the next groups come in where those of the last went out.

@@ -91,7 +91,7 @@ INLINE size_t each_term(const typename V::Scalar* x, size_t n, const Exp<V, move
   constexpr size_t L = V::lanes, group = together<V>;
   size_t i = 0;
   for (; i + group * L <= n; i += group * L) {
-    for (size_t k = 0; k < group; k++) __builtin_prefetch(x + i + k * L + ahead);
+    fetch<false>(x + i + ahead, group * L);
     Reduced<V> reduced[group];
 #pragma GCC unroll 8
     for (size_t k = 0; k < group; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L));
@@ -191,7 +191,7 @@ SUMS_INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, m
   const auto add_run = [&](T* t, bool may_be_max) INLINE_LAMBDA {
     constexpr size_t group = sizeof(T) == 8 ? together<V> : 1;  // floats wait for each other in `t`
     for (size_t at = 0; at < run; at += group * L) {
-      for (size_t k = 0; k < group; k++) __builtin_prefetch(x + i + k * L + ahead);
+      fetch<false>(x + i + ahead, group * L);
       Reduced<V> reduced[group];
 #pragma GCC unroll 8
       for (size_t k = 0; k < group; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L));

@@ -26,29 +26,29 @@ INLINE void stream_register(float* p, f32r v) { _mm256_stream_ps(p, v); }
 INLINE void stream_register(double* p, f64r v) { _mm256_stream_pd(p, v); }
 INLINE void stream_fence() { _mm_sfence(); }
 
-// `count` lanes of ones, then zeros, read from the middle of this.
-alignas(32) constexpr int32_t first_lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-INLINE __m256i first_floats(size_t count) { return _mm256_loadu_si256((const __m256i*)(first_lanes + 8 - count)); }
-INLINE __m256i first_doubles(size_t count) {
-  return _mm256_loadu_si256((const __m256i*)(first_lanes + 8 - 2 * count));
-}
-INLINE f32r load_register_first(const float* p, size_t count, float fill) {
-  const __m256i mask = first_floats(count);
+// Ones, zeros, ones: the first or the last lanes of a register, in words of 4 bytes, are read from the middle of this.
+alignas(32) constexpr int32_t lane_masks[24] = {-1, -1, -1, -1, -1, -1, -1, -1, 0,  0,  0,  0,
+                                                0,  0,  0,  0,  -1, -1, -1, -1, -1, -1, -1, -1};
+INLINE __m256i first_words(size_t count) { return _mm256_loadu_si256((const __m256i*)(lane_masks + 8 - count)); }
+INLINE __m256i last_words(size_t count) { return _mm256_loadu_si256((const __m256i*)(lane_masks + 8 + count)); }
+INLINE f32r load_masked(const float* p, __m256i mask, float fill) {
   return _mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask));
 }
-INLINE f64r load_register_first(const double* p, size_t count, double fill) {
-  const __m256i mask = first_doubles(count);
+INLINE f64r load_masked(const double* p, __m256i mask, double fill) {
   return _mm256_blendv_pd(_mm256_set1_pd(fill), _mm256_maskload_pd(p, mask), _mm256_castsi256_pd(mask));
 }
+INLINE f32r load_register_first(const float* p, size_t count, float fill) {
+  return load_masked(p, first_words(count), fill);
+}
+INLINE f64r load_register_first(const double* p, size_t count, double fill) {
+  return load_masked(p, first_words(2 * count), fill);
+}
 // The last `count` lanes, of what ends at `end`.
-alignas(32) constexpr int32_t last_lanes[16] = {0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1};
 INLINE f32r load_register_last(const float* end, size_t count, float fill) {
-  const __m256i mask = _mm256_loadu_si256((const __m256i*)(last_lanes + count));
-  return _mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(end - 8, mask), _mm256_castsi256_ps(mask));
+  return load_masked(end - 8, last_words(count), fill);
 }
 INLINE f64r load_register_last(const double* end, size_t count, double fill) {
-  const __m256i mask = _mm256_loadu_si256((const __m256i*)(last_lanes + 2 * count));
-  return _mm256_blendv_pd(_mm256_set1_pd(fill), _mm256_maskload_pd(end - 4, mask), _mm256_castsi256_pd(mask));
+  return load_masked(end - 4, last_words(2 * count), fill);
 }
 // By halves, since Zen takes 20 cycles or more for a masked store.
 INLINE void store_register_first(float* p, f32r v, size_t count) {
