@@ -29,24 +29,39 @@ struct Block {
 using F32 = Block<f32r, float>;
 using F64 = Block<f64r, double>;
 
-#define LIFT1(name)                                                                                    \
-  template <class R, class T>                                                                          \
-  INLINE Block<R, T> name(Block<R, T> a) {                                                             \
-    _Pragma("GCC unroll 4") for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i]); \
-    return a;                                                                                          \
+// A block of what f gives for each register's index. Without a loop: gcc takes blocks apart before it unrolls loops, and
+// keeps in memory what it could not take apart.
+template <class V, class F>
+INLINE V by_registers(F f) {
+  if constexpr (V::registers == 1) {
+    return {{f(0)}};
+  } else if constexpr (V::registers == 2) {
+    return {{f(0), f(1)}};
+  } else {
+    return {{f(0), f(1), f(2), f(3)}};
   }
-#define LIFT2(name)                                                                                            \
-  template <class R, class T>                                                                                  \
-  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b) {                                                      \
-    _Pragma("GCC unroll 4") for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = name(a.r[i], b.r[i]); \
-    return a;                                                                                                  \
+}
+template <class V, class F>
+INLINE void each_register(F f) {
+  f(0);
+  if constexpr (V::registers > 1) f(1);
+  if constexpr (V::registers > 2) f(2), f(3);
+}
+
+#define LIFT1(name)                                                                         \
+  template <class R, class T>                                                               \
+  INLINE Block<R, T> name(Block<R, T> a) {                                                  \
+    return by_registers<Block<R, T>>([&](size_t i) INLINE_LAMBDA { return name(a.r[i]); }); \
   }
-#define LIFT3(name)                                                                      \
-  template <class R, class T>                                                            \
-  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b, Block<R, T> c) {                 \
-    _Pragma("GCC unroll 4") for (size_t i = 0; i < Block<R, T>::registers; i++) a.r[i] = \
-        name(a.r[i], b.r[i], c.r[i]);                                                    \
-    return a;                                                                            \
+#define LIFT2(name)                                                                                 \
+  template <class R, class T>                                                                       \
+  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b) {                                           \
+    return by_registers<Block<R, T>>([&](size_t i) INLINE_LAMBDA { return name(a.r[i], b.r[i]); }); \
+  }
+#define LIFT3(name)                                                                                         \
+  template <class R, class T>                                                                               \
+  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b, Block<R, T> c) {                                    \
+    return by_registers<Block<R, T>>([&](size_t i) INLINE_LAMBDA { return name(a.r[i], b.r[i], c.r[i]); }); \
   }
 
 LIFT2(add)
@@ -54,6 +69,7 @@ LIFT2(sub)
 LIFT2(mul)
 LIFT2(div)
 LIFT2(max_number)      // the larger; a NaN in the first operand is ignored
+LIFT2(min_number)      // the smaller, likewise; AVX-512 only
 LIFT3(fma)             // a * b + c, rounded once
 LIFT3(fms)             // a * b - c, rounded once
 LIFT3(muladd)          // a * b + c, rounded once or twice, whichever is faster
@@ -68,10 +84,7 @@ LIFT1(pow2)  // 2^k from k in the low mantissa bits; see exp.h
 
 template <class V>
 INLINE V splat(typename V::Scalar value) {
-  V v;
-#pragma GCC unroll 4
-  for (size_t i = 0; i < V::registers; i++) v.r[i] = splat_register(value);
-  return v;
+  return by_registers<V>([=](size_t) INLINE_LAMBDA { return splat_register(value); });
 }
 
 template <class R, class T>
@@ -83,50 +96,39 @@ INLINE T first_lane(Block<R, T> v) {
 
 template <class V>
 INLINE V load(const typename V::Scalar* p) {
-  V v;
-#pragma GCC unroll 4
-  for (size_t i = 0; i < V::registers; i++) v.r[i] = load_register(p + i * V::per_register);
-  return v;
+  return by_registers<V>([=](size_t i) INLINE_LAMBDA { return load_register(p + i * V::per_register); });
 }
 
 template <class R, class T>
 INLINE void store(T* p, Block<R, T> v) {
-#pragma GCC unroll 4
-  for (size_t i = 0; i < v.registers; i++) store_register(p + i * v.per_register, v.r[i]);
+  each_register<Block<R, T>>([&](size_t i) INLINE_LAMBDA { store_register(p + i * v.per_register, v.r[i]); });
 }
 
 // To a multiple of block_bytes, past the caches where the ISA can; to be followed by stream_fence().
 template <class R, class T>
 INLINE void stream(T* p, Block<R, T> v) {
-#pragma GCC unroll 4
-  for (size_t i = 0; i < v.registers; i++) stream_register(p + i * v.per_register, v.r[i]);
+  each_register<Block<R, T>>([&](size_t i) INLINE_LAMBDA { stream_register(p + i * v.per_register, v.r[i]); });
 }
 
 // The first `count` (< lanes) elements; the other lanes hold `fill`, and memory past `count` is not touched.
 template <class V>
 INLINE V load_first(const typename V::Scalar* p, size_t count, typename V::Scalar fill) {
-  V v;
-#pragma GCC unroll 4
-  for (size_t i = 0; i < V::registers; i++) {
-    const size_t at = i * V::per_register;
-    const size_t left = count > at ? count - at : 0;
-    v.r[i] = left >= V::per_register ? load_register(p + at) : load_register_first(p + at, left, fill);
-  }
-  return v;
+  return by_registers<V>([=](size_t i) INLINE_LAMBDA {
+    const size_t at = i * V::per_register, left = count > at ? count - at : 0;
+    return left >= V::per_register ? load_register(p + at) : load_register_first(p + at, left, fill);
+  });
 }
 
 template <class R, class T>
 INLINE void store_first(T* p, Block<R, T> v, size_t count) {
-#pragma GCC unroll 4
-  for (size_t i = 0; i < v.registers; i++) {
-    const size_t at = i * v.per_register;
-    const size_t left = count > at ? count - at : 0;
+  each_register<Block<R, T>>([&](size_t i) INLINE_LAMBDA {
+    const size_t at = i * v.per_register, left = count > at ? count - at : 0;
     if (left >= v.per_register) {
       store_register(p + at, v.r[i]);
     } else {
       store_register_first(p + at, v.r[i], left);
     }
-  }
+  });
 }
 
 // Copies `count` elements, at most a block of them, in pieces of fixed sizes that may overlap.
@@ -148,15 +150,12 @@ INLINE void copy_few(T* to, const T* from, size_t count) {
 
 // Eight floats as eight doubles, and back (rounded to nearest).
 INLINE F64 load_widened(const float* p) {
-  F64 v;
-#pragma GCC unroll 4
-  for (size_t i = 0; i < F64::registers; i++) v.r[i] = load_register_widened(p + i * F64::per_register);
-  return v;
+  return by_registers<F64>([=](size_t i)
+                               INLINE_LAMBDA { return load_register_widened(p + i * F64::per_register); });
 }
 
 INLINE void store_narrowed(float* p, F64 v) {
-#pragma GCC unroll 4
-  for (size_t i = 0; i < F64::registers; i++) store_register_narrowed(p + i * F64::per_register, v.r[i]);
+  each_register<F64>([&](size_t i) INLINE_LAMBDA { store_register_narrowed(p + i * F64::per_register, v.r[i]); });
 }
 
 // Eight of either type as doubles, and back.
@@ -167,24 +166,21 @@ INLINE void store_eight(double* p, F64 v) { store(p, v); }
 
 // A block of floats as two of doubles, and back.
 INLINE void widen(F32 v, F64* wide) {
-#pragma GCC unroll 4
-  for (size_t i = 0; i < F32::registers; i++) {
+  each_register<F32>([&](size_t i) INLINE_LAMBDA {
+    constexpr size_t R = F64::registers;
     f64r half[2];
     widen_register(v.r[i], half);
-#pragma GCC unroll 4
-    for (size_t h = 0; h < 2; h++) wide[(2 * i + h) / F64::registers].r[(2 * i + h) % F64::registers] = half[h];
-  }
+    wide[2 * i / R].r[2 * i % R] = half[0];
+    wide[(2 * i + 1) / R].r[(2 * i + 1) % R] = half[1];
+  });
 }
 
 INLINE F32 narrow(const F64* wide, F32) {
-  F32 v;
-#pragma GCC unroll 4
-  for (size_t i = 0; i < F32::registers; i++) {
+  return by_registers<F32>([=](size_t i) INLINE_LAMBDA {
+    constexpr size_t R = F64::registers;
     const size_t at = 2 * i, next = 2 * i + 1;
-    v.r[i] = narrow_registers(wide[at / F64::registers].r[at % F64::registers],
-                              wide[next / F64::registers].r[next % F64::registers]);
-  }
-  return v;
+    return narrow_registers(wide[at / R].r[at % R], wide[next / R].r[next % R]);
+  });
 }
 
 INLINE void widen(F64 v, F64* wide) { wide[0] = v; }
@@ -194,8 +190,8 @@ INLINE F64 narrow(const F64* wide, F64) { return wide[0]; }
 template <class R, class T>
 INLINE uint32_t mask_greater(Block<R, T> a, Block<R, T> b) {
   uint32_t mask = 0;
-#pragma GCC unroll 4
-  for (size_t i = 0; i < a.registers; i++) mask |= mask_greater(a.r[i], b.r[i]) << i * a.per_register;
+  each_register<Block<R, T>>([&](size_t i)
+                                 INLINE_LAMBDA { mask |= mask_greater(a.r[i], b.r[i]) << i * a.per_register; });
   return mask;
 }
 
@@ -203,15 +199,13 @@ INLINE uint32_t mask_greater(Block<R, T> a, Block<R, T> b) {
 template <class R, class T>
 INLINE bool all_less(Block<R, T> a, Block<R, T> b) {
   bool all = true;
-#pragma GCC unroll 4
-  for (size_t i = 0; i < a.registers; i++) all = all_less(a.r[i], b.r[i]) && all;
+  each_register<Block<R, T>>([&](size_t i) INLINE_LAMBDA { all = all_less(a.r[i], b.r[i]) && all; });
   return all;
 }
 
 // u = 2^k * m with m in [sqrt(1/2), sqrt(2)), for normal u > 0.
 INLINE void split_exponent(F64 u, F64& k, F64& m) {
-#pragma GCC unroll 4
-  for (size_t i = 0; i < F64::registers; i++) split_exponent(u.r[i], k.r[i], m.r[i]);
+  each_register<F64>([&](size_t i) INLINE_LAMBDA { split_exponent(u.r[i], k.r[i], m.r[i]); });
 }
 
 // What is done once per row is written for D = F64 (a row per lane) and for D = double, with the same roundings;

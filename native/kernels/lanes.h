@@ -139,19 +139,21 @@ struct LaneSolver {
   // Groups of rows go through each step together: the latencies of a step overlap, and neighbouring columns share
   // lines and pages. Their blocks take up to a quarter to a half of the second cache.
   static constexpr size_t most_groups = 16, column_groups = 8, most_blocks = (size_t(1) << 19) / block_bytes;
-  // Those of columns. (AVX-512, 1000 x 1040: 0.58 ns in 2^17 bytes, 0.99 in 2^19; Zen 4 with AVX2 wants 2^19.)
-  static constexpr size_t column_blocks = (size_t(1) << (V::registers == 1 ? 17 : 19)) / block_bytes;
   const Problem& p;
   const RowSolver<V> rows;
   const size_t n;
   const bool fetches;
+  // Intel's CPUs want columns in another order with AVX-512, for which no more than measurements speak: in 2^17 bytes
+  // instead of 2^19 (1000 x 1040: 0.58 and 0.99 ns), which Zen 4 wants where sets are not shared (0.41 and 0.44), but not
+  // where they are (1000 x 2048: 0.85 and 0.64), and never with AVX2; and see below.
+  const bool on_intel;
   // Along another axis, classes that lie a multiple of (half) a page apart: the lines of a column share few sets of a
-  // cache, and the fewer are wanted at once, the better. (AVX-512, 1000 x 1024: 0.64 ns by twos, 0.84 by eights; 1000 x
-  // 1040: 0.68 and 0.63.)
+  // cache, and the fewer are wanted at once, the better. (Intel, 1000 x 1024: 0.64 ns by twos, 0.84 by eights; 1000 x
+  // 1040: 0.68 and 0.63. Zen 4, AVX-512: 0.545 by twos, 0.505 by fours, 0.534 by eights.)
   const bool shares_sets;
   // Beyond the caches, and few enough classes for the columns of the next groups to stay in the second one meanwhile:
-  // 64 x 21 x 4096 took 1.55 ns without this, 1.3 with it. (With AVX-512, where sets are shared, 0.74 and 0.79; 100
-  // classes 0.7 and 1.0.)
+  // 64 x 21 x 4096 took 1.55 ns without this, 1.3 with it; with AVX-512 on Zen 4 1.07 and 0.78. (Intel, where sets are
+  // shared, 0.74 and 0.79; 100 classes 0.7 and 1.0.)
   const bool is_far;
   // Along another axis: how many elements the first neighbour lies past a line of the cache; see columns_from.
   const size_t past_line;
@@ -161,9 +163,9 @@ struct LaneSolver {
         rows(p),
         n(p.length),
         fetches(is_large(p)),
-        shares_sets(p.inner * size_of(p.type) % (V::registers == 1 ? 2048 : 4096) == 0),
-        is_far(p.elements * size_of(p.type) >= size_t(12) << 20 && n <= 256 &&
-               !(V::registers == 1 && shares_sets)),
+        on_intel(V::registers == 1 && is_intel),
+        shares_sets(p.inner * size_of(p.type) % (on_intel ? 2048 : 4096) == 0),
+        is_far(is_huge(p) && n <= 256 && !(on_intel && shares_sets)),
         past_line(past_line_of(p)) {}
 
   // Whether this problem's rows can be solved in lanes.
@@ -182,6 +184,8 @@ struct LaneSolver {
     const size_t first = (begin + p.inner - 1) / p.inner, last = end / p.inner, width = n * p.inner;
     const bool direct = p.type == type_of<T> && (p.op == Op::logSumExp || p.outType == type_of<T>);
     const bool panels = p.inner < L && last >= first + L / 2 && width <= (direct ? most_blocks : few_classes);
+    const bool little = V::registers == 1 && (on_intel || !shares_sets);
+    const size_t column_blocks = (size_t(1) << (little ? 17 : 19)) / block_bytes;
     const size_t fit = column_blocks / n, groups = fit < 2 ? 2 : fit < column_groups ? fit : column_groups;
     const size_t count = panels && width > groups * n ? width : groups * n;
     T* const memory = static_cast<T*>(__builtin_malloc(count * block_bytes + block_bytes));
@@ -308,8 +312,13 @@ struct LaneSolver {
         if (is_far) g.ahead = ahead_of(start_of(p, columns.row + groups * L), g.start, p.inner);
         row = columns.next;
       }
-      shares_sets ? exchange<V::registers == 1 ? 2 : 4>(now, count, next, more)
-                  : exchange<8>(now, count, next, more);
+      if (!shares_sets) {
+        exchange<8>(now, count, next, more);
+      } else if (V::registers == 1 && on_intel) {
+        exchange<2>(now, count, next, more);
+      } else {
+        exchange<4>(now, count, next, more);
+      }
       finish(now, count);
       if (more == 0) return;
       Group* const done = now;

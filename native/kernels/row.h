@@ -21,6 +21,9 @@ constexpr float infinity = __builtin_inff();
 // cache it costs up to 5 %.)
 INLINE bool is_large(const Problem& p) { return p.elements * size_of(p.type) >= size_t(1) << 20; }
 
+// Beyond the last cache's share of a core, with its results.
+INLINE bool is_huge(const Problem& p) { return p.elements * size_of(p.type) >= size_t(12) << 20; }
+
 // The lines of n elements, to read or to write them.
 template <bool written, class T>
 INLINE void fetch(const T* x, size_t n) {

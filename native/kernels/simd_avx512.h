@@ -30,9 +30,49 @@ INLINE f32r load_register_first(const float* p, size_t count, float fill) {
 INLINE f64r load_register_first(const double* p, size_t count, double fill) {
   return _mm512_mask_loadu_pd(_mm512_set1_pd(fill), (__mmask8)first(count), p);
 }
-INLINE void store_register_first(float* p, f32r v, size_t count) { _mm512_mask_storeu_ps(p, first(count), v); }
+// The last `count` lanes, of what ends at `end`.
+INLINE f32r load_register_last(const float* end, size_t count, float fill) {
+  return _mm512_mask_loadu_ps(_mm512_set1_ps(fill), (__mmask16)~first(16 - count), end - 16);
+}
+INLINE f64r load_register_last(const double* end, size_t count, double fill) {
+  return _mm512_mask_loadu_pd(_mm512_set1_pd(fill), (__mmask8)~first(8 - count), end - 8);
+}
+// By halves: a load of what lies behind would wait for a masked store to leave the core, though it is masked out. (Rows
+// of 130 classes, each normalized in place after the one before: 0.50 ns, and 0.45 so.)
+INLINE void store_register_first(float* p, f32r v, size_t count) {
+  __m256 half = _mm512_castps512_ps256(v);
+  if (count & 8) {
+    _mm256_storeu_ps(p, half);
+    half = _mm512_extractf32x8_ps(v, 1);
+    p += 8;
+  }
+  __m128 part = _mm256_castps256_ps128(half);
+  if (count & 4) {
+    _mm_storeu_ps(p, part);
+    part = _mm256_extractf128_ps(half, 1);
+    p += 4;
+  }
+  if (count & 2) {
+    _mm_storel_pi((__m64*)p, part);
+    part = _mm_movehl_ps(part, part);
+    p += 2;
+  }
+  if (count & 1) _mm_store_ss(p, part);
+}
 INLINE void store_register_first(double* p, f64r v, size_t count) {
-  _mm512_mask_storeu_pd(p, (__mmask8)first(count), v);
+  __m256d half = _mm512_castpd512_pd256(v);
+  if (count & 4) {
+    _mm256_storeu_pd(p, half);
+    half = _mm512_extractf64x4_pd(v, 1);
+    p += 4;
+  }
+  __m128d part = _mm256_castpd256_pd128(half);
+  if (count & 2) {
+    _mm_storeu_pd(p, part);
+    part = _mm256_extractf128_pd(half, 1);
+    p += 2;
+  }
+  if (count & 1) _mm_store_sd(p, part);
 }
 
 INLINE f64r load_register_widened(const float* p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
@@ -64,6 +104,8 @@ INLINE f32r muladd(f32r a, f32r b, f32r c) { return _mm512_fmadd_ps(a, b, c); }
 INLINE f64r muladd(f64r a, f64r b, f64r c) { return _mm512_fmadd_pd(a, b, c); }
 INLINE f32r max_number(f32r a, f32r b) { return _mm512_max_ps(a, b); }
 INLINE f64r max_number(f64r a, f64r b) { return _mm512_max_pd(a, b); }
+INLINE f32r min_number(f32r a, f32r b) { return _mm512_min_ps(a, b); }
+INLINE f64r min_number(f64r a, f64r b) { return _mm512_min_pd(a, b); }
 INLINE f32r absolute(f32r a) { return _mm512_abs_ps(a); }
 INLINE f64r absolute(f64r a) { return _mm512_abs_pd(a); }
 

@@ -1,6 +1,6 @@
 // Prints one hash of results per op, element type and group of problems, for the kernels of one ISA:
 //
-//   hashes               which ISAs this machine can run, a name to a line
+//   hashes               which ISAs this machine can run, a name to a line; ISA/intel and ISA/other are as on such CPUs
 //   hashes ISA           op, type, group, hash
 //   hashes ISA OP TYPE GROUP   the hash of each problem of one group: what to compare where two ISAs differ
 //
@@ -403,10 +403,17 @@ constexpr struct {
 
 int main(int count, char** arguments) {
   if (count != 2 && count != 5) {
-    for (const Kernels* k : supported_kernels()) printf("%s\n", k->name);
+    for (const Kernels* k : supported_kernels()) {
+      if (strcmp(k->name, "avx512") == 0)
+        printf("avx512/intel\navx512/other\n");
+      else
+        printf("%s\n", k->name);
+    }
     return 0;
   }
   const auto& supported = supported_kernels();
+  char* const maker = strchr(arguments[1], '/');
+  if (maker) is_intel = strcmp(maker, "/intel") == 0, *maker = 0;
   const auto found = std::find_if(supported.begin(), supported.end(),
                                   [&](const Kernels* k) { return strcmp(k->name, arguments[1]) == 0; });
   if (found == supported.end()) {
