@@ -166,9 +166,8 @@ constexpr size_t peek_distance = 512;
 // Ports, AVX-512, of two for arithmetic: clamp 1, reduce 4, polynomial 4, pow2 3, value 1, sum 5: 18 / 2 = 9 cycles
 // for 16 elements. (Intel; AMD adds elsewhere, and multiplies 9: 9 half-blocks / 2.)
 template <class V, bool moved, bool stored, bool peeking = false>
-__attribute__((noinline)) void sum_terms(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exponential,
-                                         size_t ahead, typename V::Scalar* terms, TermSum<V>& total,
-                                         Next<V>* next = nullptr) {
+INLINE void sum_terms(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exponential, size_t ahead,
+                      typename V::Scalar* terms, TermSum<V>& total, Next<V>* next = nullptr) {
   using T = typename V::Scalar;
   const Exp<V, moved> exp = exponential;
   TermSum<V> sum = total;  // by value: in registers, or each addition waits for a store
@@ -196,6 +195,14 @@ __attribute__((noinline)) void sum_terms(const typename V::Scalar* x, size_t n, 
   }
   total = sum;
   if constexpr (peeking) next->max = max, next->found = true;
+}
+
+// As a function of its own, for what is long enough not to mind: gcc keeps its constants in registers then. (In line, where
+// rows follow each other, 128 classes take 0.345 instead of 0.385 ns with AVX-512, 300 0.397 instead of 0.432 with AVX2.)
+template <class V, bool moved, bool stored, bool peeking = false>
+__attribute__((noinline)) void sum_stretch(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exp,
+                                           typename V::Scalar* terms, TermSum<V>& total, Next<V>* next = nullptr) {
+  sum_terms<V, moved, stored, peeking>(x, n, exp, n, terms, total, next);
 }
 
 // A call costs AVX2 a seventh of the loop's speed; the portable kernels take less room with one.
@@ -410,11 +417,11 @@ struct Measurer {
         terms ? sum_below<V, moved, true>(x, n, exp, n, max, rest, count, terms)
               : sum_below<V, moved, false>(x, n, exp, n, max, rest, count);
       } else if (peeking && next) {
-        terms ? sum_terms<V, moved, true, peeking>(x, n, exp, n, terms, sum, next)
-              : sum_terms<V, moved, false, peeking>(x, n, exp, n, terms, sum, next);
+        terms ? sum_stretch<V, moved, true, peeking>(x, n, exp, terms, sum, next)
+              : sum_stretch<V, moved, false, peeking>(x, n, exp, terms, sum, next);
       } else {
-        terms ? sum_terms<V, moved, true>(x, n, exp, n, terms, sum)
-              : sum_terms<V, moved, false>(x, n, exp, n, terms, sum);
+        terms ? sum_stretch<V, moved, true>(x, n, exp, terms, sum)
+              : sum_stretch<V, moved, false>(x, n, exp, terms, sum);
       }
     });
     log ? rest.total(m.sum, m.sum_lo) : sum.total(bias, m.sum, m.sum_lo);
