@@ -32,7 +32,7 @@ void solve(const Problem& p, size_t begin, size_t end) {
   const bool few = end - begin <= V::lanes / 8 && p.inner == 1;
   if (!few && FewClassSolver<V>::suits(p)) return FewClassSolver<V>(p).solve(begin, end);
   const bool is_short = ShortRowSolver<V>::suits(p);
-  const bool along = is_short && p.op == Op::softmax && ShortRowSolver<V>::fills_blocks(p.length);
+  const bool along = is_short && p.op == Op::softmax && ShortRowSolver<V>::fills_blocks(p);
   if (!few && !along && LaneSolver<V>::suits(p)) return LaneSolver<V>(p).solve(begin, end);
   if (is_short) {
     if (few && solve_blocks<V>(p, begin, end)) return;

@@ -25,16 +25,18 @@ struct ShortRowSolver {
   const Problem& p;
   const RowSolver<V> rows;
   // Classes; those in whole blocks, and left of them; with the lanes that pad them.
-  const size_t n, whole, tail, padded;
+  struct Width {
+    size_t n, whole, tail, padded;
+  };
+  const Width width;
+  const size_t n;
   const bool fetches;
 
   explicit ShortRowSolver(const Problem& p)
       : p(p),
         rows(p),
+        width{p.length, p.length / L * L, p.length % L, (p.length + L - 1) / L * L},
         n(p.length),
-        whole(n / L * L),
-        tail(n - whole),
-        padded(tail ? whole + L : whole),
         fetches(is_large(p)) {}
 
   static bool suits(const Problem& p) {
@@ -44,12 +46,15 @@ struct ShortRowSolver {
   }
 
   // Whether rows of n classes fill their blocks so well that a block along the row costs less than one across the rows
-  // (lanes.h), which need be turned around twice. (In lanes and along blocks, AVX-512: 28 classes 0.61 and 0.65 ns, 32
-  // 0.57 and 0.53, 40 0.65 and 0.61, 64 0.54 and 0.44. With AVX2, 28 classes are a tenth slower along blocks, 32 a fifth
-  // and 64 a third faster.)
-  static bool fills_blocks(size_t n) {
-    const size_t blocks = (n + L - 1) / L, padding = blocks * L - n;
-    return blocks >= 2 && padding <= (blocks == 2 ? 2 : n / 4);
+  // (lanes.h), which need be turned around twice. (In lanes and along blocks, AVX-512: 26 classes 0.57 and 0.60 ns, 29
+  // 0.57 and 0.55, 36 0.58 and 0.59, 39 0.56 and 0.54. With AVX2, 26 classes are an eighth slower along blocks, 29 equal.)
+  // What comes from memory comes sooner along the rows: 262144 x 21 0.90 and 0.81, 28 classes 0.85 and 0.61.
+  static bool fills_blocks(const Problem& p) {
+    constexpr bool single = sizeof(T) == 4;
+    const size_t n = p.length, blocks = (n + L - 1) / L, padding = blocks * L - n;
+    if (blocks < 2) return false;
+    if (is_huge(p)) return padding <= (blocks == 2 ? (single ? 11 : 3) : (single ? 15 : 6));
+    return padding <= (blocks == 2 ? 2 : n / 4);
   }
 
   void solve(size_t begin, size_t end) const {
@@ -121,7 +126,7 @@ struct ShortRowSolver {
   };
   template <class Step>
   void by_blocks(Step step) const {
-    switch (V::registers > 2 ? 0 : padded / L) {
+    switch (V::registers > 2 ? 0 : width.padded / L) {
       case 2: return step(Blocks<2>());
       case 3: return step(Blocks<3>());
       case 4: return step(Blocks<4>());
@@ -133,7 +138,8 @@ struct ShortRowSolver {
     }
   }
 
-  // Hands out the first class of each block up to `end`, and of each whole block.
+  // Hands out the first class of each block up to `end`, and of each whole block. (What a step needs of this and of its
+  // group it copies first: after every store the compiler reads it again else, for 6 % of the time of 32 classes.)
   template <size_t blocks, class Take>
   static INLINE void each_block(size_t end, Take take) {
     if (blocks == 0) {
@@ -144,12 +150,12 @@ struct ShortRowSolver {
     for (size_t b = 0; b < blocks; b++) take(b * L);
   }
   template <size_t blocks, class Take>
-  INLINE void each_whole(Take take) const {
+  static INLINE void each_whole(Width width, Take take) {
     if constexpr (blocks == 0) {
-      each_block<0>(whole, take);
+      each_block<0>(width.whole, take);
     } else {
       each_block<blocks - 1>((blocks - 1) * L, take);
-      if (!tail) take((blocks - 1) * L);
+      if (!width.tail) take((blocks - 1) * L);
     }
   }
 
@@ -163,17 +169,19 @@ struct ShortRowSolver {
   }
   template <size_t blocks>
   STEP_INLINE void find_maxima(Group& g) const {
-    for (size_t k = 0; k < g.count; k++) store_quarter(g.quarter + k * P, maxima_of<blocks>(g.x + k * n));
+    const Width row = width;
+    const T* x = g.x;
+    for (size_t k = 0; k < g.count; k++, x += row.n) store_quarter(g.quarter + k * P, maxima_of<blocks>(row, x));
   }
   template <size_t blocks>
-  INLINE auto maxima_of(const T* x) const {
+  static INLINE auto maxima_of(Width row, const T* x) {
     V max;
     if (blocks == 0) {
-      max = row_maxima<V>(x, n);
+      max = row_maxima<V>(x, row.n);
     } else {
       max = splat<V>(T(-infinity));
-      each_whole<blocks>([&](size_t i) INLINE_LAMBDA { max = max_number(load<V>(x + i), max); });
-      if (tail) max = max_number(load_first<V>(x + whole, tail, T(-infinity)), max);
+      each_whole<blocks>(row, [&](size_t i) INLINE_LAMBDA { max = max_number(load<V>(x + i), max); });
+      if (row.tail) max = max_number(load_first<V>(x + row.whole, row.tail, T(-infinity)), max);
     }
     return fold_max(max.r);
   }
@@ -242,6 +250,7 @@ struct ShortRowSolver {
   // so, 0.46 by chunks; 200: 0.55 and 0.52; 1000: no difference.)
   INLINE TermSum<V> add_chunks(const T* x, T* y, const Exp<V, false>& exp, TermSum<V> sum) const {
     alignas(64) T t[most_reduced];
+    const size_t whole = width.whole, tail = width.tail;
     for (size_t at = 0; at < whole; at += most_reduced) {
       const size_t end = whole - at < most_reduced ? whole : at + most_reduced;
       for (size_t i = at; i < end; i += L) {
@@ -260,36 +269,42 @@ struct ShortRowSolver {
   // Terms wait for their sums in whole blocks, in the first cache.
   template <size_t blocks>
   STEP_INLINE void add_few(Group& g, T* terms, Peek& peek) const {
-    alignas(64) T t[most_reduced * L];
-    const V ones = load<V>(ones_before<V>(tail));
-    for (size_t k = 0; k < g.count; k++) {
+    alignas(64) T waiting[most_reduced * L];
+    const Width row = width;
+    const size_t count = g.count, peeked = peek.rows;
+    const bool fetches = this->fetches;
+    const V ones = load<V>(ones_before<V>(row.tail));
+    const T* x = g.x;
+    T *t = waiting, *r = terms;
+    for (size_t k = 0; k < count; k++, x += row.n, t += row.padded, r += row.padded) {
       const Exp<V, false> exp = exp_of(g, k);
-      const T* x = g.x + k * n;
-      T *tk = t + k * padded, *rk = terms + k * padded;
-      if (fetches) fetch<false>(x + L * n, n);
-      each_whole<blocks>([&](size_t i) INLINE_LAMBDA { reduce_block(exp, x + i, tk + i, rk + i); });
-      if (k < peek.rows) store_quarter(peek.quarter + k * P, maxima_of<blocks>(x + g.count * n));
-      if (!tail) continue;
+      if (fetches) fetch<false>(x + L * row.n, row.n);
+      each_whole<blocks>(row, [&](size_t i) INLINE_LAMBDA { reduce_block(exp, x + i, t + i, r + i); });
+      if (k < peeked) store_quarter(peek.quarter + k * P, maxima_of<blocks>(row, x + count * row.n));
+      if (!row.tail) continue;
       // Lanes without a class are 0 from here on; see softmax_block.
-      const Reduced<V> reduced = exp.reduce(load_first<V>(x + whole, tail, T(-infinity)));
-      store(tk + whole, mul(reduced.t, ones)), store(rk + whole, reduced.r);
+      const Reduced<V> reduced = exp.reduce(load_first<V>(x + row.whole, row.tail, T(-infinity)));
+      store(t + row.whole, mul(reduced.t, ones)), store(r + row.whole, reduced.r);
     }
-    peek.found = peek.rows > 0;
-    for (size_t k = 0; k < g.count; k++) {
-      if (fetches) fetch<true>(g.y + k * n, n);
+    peek.found = peeked > 0;
+    T* y = g.y;
+    t = waiting, r = terms;
+    for (size_t k = 0; k < count; k++, y += row.n, t += row.padded, r += row.padded) {
+      if (fetches) fetch<true>(y, row.n);
       TermSum<V> sum(g.bias);
-      T *tk = t + k * padded, *rk = terms + k * padded;
-      each_block<blocks>(padded, [&](size_t i) INLINE_LAMBDA { add_block(tk + i, rk + i, sum); });
+      each_block<blocks>(row.padded, [&](size_t i) INLINE_LAMBDA { add_block(t + i, r + i, sum); });
       put(g, k, sum);
     }
   }
   template <size_t blocks>
   STEP_INLINE void scale_few(const Group& g, const T* terms) const {
-    for (size_t k = 0; k < g.count; k++, terms += padded) {
+    const Width row = width;
+    const size_t count = g.count;
+    T* y = g.y;
+    for (size_t k = 0; k < count; k++, y += row.n, terms += row.padded) {
       const V hi = splat<V>(g.hi[k]), lo = splat<V>(g.lo[k]);
-      T* y = g.y + k * n;
-      each_whole<blocks>([&](size_t i) INLINE_LAMBDA { store(y + i, scaled(load<V>(terms + i), hi, lo)); });
-      if (tail) store_first(y + whole, scaled(load<V>(terms + whole), hi, lo), tail);
+      each_whole<blocks>(row, [&](size_t i) INLINE_LAMBDA { store(y + i, scaled(load<V>(terms + i), hi, lo)); });
+      if (row.tail) store_first(y + row.whole, scaled(load<V>(terms + row.whole), hi, lo), row.tail);
     }
   }
 
