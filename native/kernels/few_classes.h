@@ -107,16 +107,16 @@ struct FewClassSolver {
     }
     for (size_t g = 0; g < groups; g++) {
       // Each class is a partial sum of its own (see TermSum), and the sum of what they take is exact.
-      V most = splat<V>(0), taken = most, left[N];
+      V most, taken, left[N];
       if (fetches) fetch<false>(x + (groups + g) * L * N, L * N);
 #pragma GCC unroll 16
       for (size_t i = 0; i < N; i++) {
         const Term<V> e = Exp<V, false>::term(reduced[g][i]);
         TermSum<V> one(bias);
-        one.add_term(e);
+        one.add_first(e);
         v[g][i] = e.value();
-        most = max_number(v[g][i], most);
-        taken = add(taken, one.taken(bias));
+        most = i > 0 ? max_number(v[g][i], most) : v[g][i];
+        taken = i > 0 ? add(taken, one.taken(bias)) : one.taken(bias);
         left[i] = one.rest;
       }
       largest[g] = most, sum[g] = taken, rest[g] = tree_of<L, N>(left);

@@ -121,7 +121,7 @@ INLINE uint32_t alone_in_sum(V sum, V rest, V largest, const LaneShift<V>& shift
   // A term alone is the sum, but for the roundings of both.
   if (all_less(mul(largest, splat<V>(T(1 + 0x1p-20))), add(sum, rest))) return 0;
   TermSum<V> one(bias);
-  one.add_term(Exp<V, false>(scale, shift.magic, shift.lower).term(shift.max));
+  one.add_first(Exp<V, false>(scale, shift.magic, shift.lower).term(shift.max));
   const V off = absolute(sub(sum, one.taken(bias))), off_rest = absolute(sub(rest, one.rest));
   return ~mask_greater(add(off, off_rest), splat<V>(0)) & ((1u << V::lanes) - 1);
 }
@@ -414,7 +414,7 @@ struct LaneSolver {
       if (n < 2 * L) {  // a loop over the one or two classes of a partial sum would end at a mispredicted branch
         for (size_t c = 0; c < n && c < L; c++) {
           TermSum<V> partial(sums.bias);
-          add(partial, c);
+          partial.add_first(finish_block<V>(t + c * L, x + c * step));
           sums.put(c, partial);
         }
         for (size_t c = L; c < n; c++) {

@@ -113,10 +113,14 @@ INLINE void reduce_block(const Exp<V, false>& exp, const typename V::Scalar* x, 
   store(t, reduced.t), store(r, reduced.r);
 }
 template <class V>
-INLINE void add_block(const typename V::Scalar* t, typename V::Scalar* r, TermSum<V>& sum) {
+INLINE Term<V> finish_block(const typename V::Scalar* t, typename V::Scalar* r) {
   const Term<V> e = Exp<V, false>::term(Reduced<V>{load<V>(t), load<V>(r)});
-  sum.add_term(e);
   store(r, e.value());
+  return e;
+}
+template <class V>
+INLINE void add_block(const typename V::Scalar* t, typename V::Scalar* r, TermSum<V>& sum) {
+  sum.add_term(finish_block<V>(t, r));
 }
 
 // What whole blocks leave of a row.
