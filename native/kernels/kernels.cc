@@ -9,16 +9,16 @@
 
 namespace {
 
-// A row or two of a block each, for which setting anything up would take as long as they do.
+// A row or two of a few blocks each, for which setting anything up would take as long as they do.
 template <class V>
 bool solve_blocks(const Problem& p, size_t begin, size_t end) {
   using T = typename V::Scalar;
-  if (p.op != Op::softmax || p.length > V::lanes) return false;
+  if (p.op != Op::softmax || p.length > few_blocks * V::lanes) return false;
   const Scale<V> scale = scale_of<V>(p.temperature);
   const T* x = static_cast<const T*>(p.x);
   T* y = static_cast<T*>(p.out);
   for (size_t r = begin; r < end; r++) {
-    if (!softmax_block<V>(scale, x + r * p.length, p.length, y + r * p.length)) RowSolver<V>(p).solve(r);
+    if (!softmax_of_few<V>(scale, x + r * p.length, p.length, y + r * p.length)) RowSolver<V>(p).solve(r);
   }
   return true;
 }

@@ -124,29 +124,65 @@ INLINE const typename V::Scalar* ones_before(size_t n) {
   return ones + 16 - n;
 }
 
-// A row of one block, from registers to registers: a call for one such row waits for each step of this. False, with
-// nothing written, where the row needs more care (NaN, infinities, huge logits).
-template <class V, class T>
-__attribute__((noinline)) bool softmax_block(const Scale<V>& scale, const T* x, size_t n, T* y) {
+constexpr size_t few_blocks = 8;
+
+// A row of a few blocks, by itself: each step of it waits for the one before. False, with nothing written, where the row
+// needs more care (NaN, infinities, huge logits).
+template <class V, bool one, class T>
+__attribute__((noinline)) bool softmax_blocks(const Scale<V>& scale, const T* x, size_t n, T* y) {
+  constexpr size_t L = V::lanes;
   if (scale.extreme || n == 0) return false;
-  const V v = n == V::lanes ? load<V>(x) : load_first<V>(x, n, T(-infinity));
-  const LaneShift<V> shift(splat<V>(reduce_max(v.r)), scale, ExpTraits<V>::vanish);
+  const size_t tail = one ? n : n % L, whole = n - tail;
+  const V last = tail == L ? load<V>(x) : load_first<V>(x + whole, tail, T(-infinity));
+  V max = last;
+  for (size_t i = 0; i < whole; i += L) max = max_number(load<V>(x + i), max);
+  const LaneShift<V> shift(splat<V>(reduce_max(max.r)), scale, ExpTraits<V>::vanish);
   if (!shift.reducible) return false;
+  const Exp<V, false> exp(scale, shift.magic, shift.lower);
   const T bias = bias_for<V>(n);
   TermSum<V> lanes(bias);
-  Term<V> e = Exp<V, false>(scale, shift.magic, shift.lower).term(v);
-  // Lanes without a class are 0 from here on. (Zen 4 takes 20 ns for a product that vanishes, as theirs would.)
-  e.t = mul(e.t, load<V>(ones_before<V>(n)));
-  lanes.add_term(e);
-  const T sum = reduce_add(lanes.taken(bias).r), rest = reduce_add(lanes.rest.r);  // exact; see exact_terms
-  if (sum != sum) return false;
+  alignas(64) T terms[one ? L : few_blocks * L];
+  const auto add = [&](size_t i, Term<V> e) INLINE_LAMBDA {
+    lanes.add_term(e);
+    store(terms + i, e.value());
+  };
+  for (size_t i = 0; i < whole; i += L) add(i, exp.term(load<V>(x + i)));
+  if (tail) {
+    Term<V> e = exp.term(last);
+    // Lanes without a class are 0 from here on. (Zen 4 takes 20 ns for a product that vanishes, as theirs would.)
+    e.t = mul(e.t, load<V>(ones_before<V>(tail)));
+    add(whole, e);
+  }
+  double sum, rest;
   V hi, lo;
-  invert<V>(splat<V>(sum), splat<V>(rest), hi, lo);
-  const V result = scaled(e.value(), hi, lo);
-  n == V::lanes ? store(y, result) : store_first(y, result, n);
-  const bool may_be_single = mask_greater(result, splat<V>(T(1 - 0x1p-20))) != 0;
+  if (n <= exact_terms<V>) {
+    const T taken = reduce_add(lanes.taken(bias).r), left = reduce_add(lanes.rest.r);
+    sum = taken, rest = left;
+    invert<V>(splat<V>(taken), splat<V>(left), hi, lo);
+  } else {
+    lanes.total(bias, sum, rest);
+    const Wide<F64> wide = {splat<F64>(sum), splat<F64>(rest)}, wides[2] = {wide, wide};
+    factor(wides, hi, lo);
+  }
+  if (sum != sum) return false;
+  V largest = splat<V>(0);
+  const auto put = [&](size_t i, size_t count) INLINE_LAMBDA {
+    const V result = scaled(load<V>(terms + i), hi, lo);
+    count == L ? store(y + i, result) : store_first(y + i, result, count);
+    largest = max_number(result, largest);
+  };
+  for (size_t i = 0; i < whole; i += L) put(i, L);
+  if (tail) put(whole, tail);
+  const bool may_be_single = mask_greater(largest, splat<V>(T(1 - 0x1p-20))) != 0;
   if (may_be_single && is_single<V>(scale, sum, rest, double(first_lane(shift.max)), n)) make_one(y, n, 1);
   return true;
+}
+
+template <class V, class T>
+INLINE bool softmax_of_few(const Scale<V>& scale, const T* x, size_t n, T* y) {
+  return n <= V::lanes                ? softmax_blocks<V, true>(scale, x, n, y)
+         : n <= few_blocks * V::lanes ? softmax_blocks<V, false>(scale, x, n, y)
+                                      : false;
 }
 
 template <class V>
@@ -198,7 +234,7 @@ struct RowSolver {
 
   // A row of up to a segment, its logits at x; y may be x, and is the output or a buffer before it.
   void softmaxOf(const T* x, const Source& row, T* y, const Sink& out) const {
-    if (!(row.length <= V::lanes && softmax_block<V>(scale, x, row.length, y))) {
+    if (!softmax_of_few<V>(scale, x, row.length, y)) {
       const Measure m = measurer.plain(x, row.length, nullptr, row.length, y);
       if (!finite(m)) return (void)settle(row, out, 0, row.length, m, 0);
       normalize<V>(y, row.length, 1, factor_of<V>(m));

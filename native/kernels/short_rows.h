@@ -282,7 +282,7 @@ struct ShortRowSolver {
       each_whole<blocks>(row, [&](size_t i) INLINE_LAMBDA { reduce_block(exp, x + i, t + i, r + i); });
       if (k < peeked) store_quarter(peek.quarter + k * P, maxima_of<blocks>(row, x + count * row.n));
       if (!row.tail) continue;
-      // Lanes without a class are 0 from here on; see softmax_block.
+      // Lanes without a class are 0 from here on; see softmax_blocks.
       const Reduced<V> reduced = exp.reduce(load_first<V>(x + row.whole, row.tail, T(-infinity)));
       store(t + row.whole, mul(reduced.t, ones)), store(r + row.whole, reduced.r);
     }
