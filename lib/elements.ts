@@ -34,6 +34,9 @@ export const byteOffsetOf = Object.getOwnPropertyDescriptor(typedArray, 'byteOff
   this: ArrayBufferView,
 ) => number;
 
+/** The method, whatever a subclass or the arrays themselves make of the name. */
+export const setElements = typedArray.set as (this: Data, source: Data) => void;
+
 /**
  * `'Float32Array'` and so on, or undefined for anything that is not a typed array. Unlike `instanceof` it knows
  * arrays of other realms, and is not fooled by `Object.create(Float32Array.prototype)`.

@@ -20,8 +20,8 @@ export type ElementType = 'float32' | 'float64' | 'float16' | 'bfloat16';
 
 export type Data = Float32Array | Float64Array | Uint16Array;
 
-/** Measured: looking up two arrays natively costs as much as copying so many elements in and out. */
-export const smallElements = 32;
+/** Looking up two arrays natively takes as long as copying so many elements in and out: 512 classes 387 ns so and 322. */
+export const smallElements = 512;
 
 export interface Rows {
   readonly x: Data;

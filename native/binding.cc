@@ -429,7 +429,8 @@ napi_value cancel(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// pin(header, scratch): the two arrays, over shared memory, that the calls above read.
+// pin(header, scratch): the two arrays that the calls above read, over buffers of their own, which nothing can move or
+// detach.
 napi_value pin(napi_env env, napi_callback_info info) {
   size_t count = 2;
   napi_value values[2];

@@ -127,6 +127,21 @@ describe('what comes in as one kind goes out as the same', () => {
     expectClose(softmax(Scores.from(animalLogits) as Float32Array), animalScores, 1e-7);
   });
 
+  test.each([4, 100, 1000])('a class whose methods mean something else: %d classes', (classes) => {
+    class Loud extends Float32Array {
+      override set(): never {
+        throw new Error('set was called');
+      }
+      override subarray(): never {
+        throw new Error('subarray was called');
+      }
+    }
+    const x = Loud.from({ length: classes }, (_, i) => Math.sin(i) * 9);
+    const out = new Loud(classes);
+    expect(softmax(x, { out })).toBe(out);
+    expect([...out]).toEqual([...softmax(new Float32Array(x))]);
+  });
+
   test('bits of float16 and bfloat16', () => {
     const logits = [0, 1, 2, 3];
     const { softmax: scores, logSumExp: sums } = reference(logits, [4], [0]);
