@@ -40,6 +40,31 @@ describe(`A row's bits depend on that row alone, on ${backendName} (seed ${seed}
         }
       });
 
+      it(`not on rows around it that need more care: ${name} of ${type}`, () => {
+        const rows = 40;
+        for (const length of [4, 10, 21, 32, 64, 100, 130, 257, 1000, 2048]) {
+          const random = new Random(`care ${type} ${length}`);
+          const batch = elements(random.fill(new Float64Array(rows * length), 20), type);
+          for (const [row, value] of [
+            [0, NaN],
+            [9, Number.POSITIVE_INFINITY],
+            [15, 3e4],
+            [16, NaN],
+            [23, Number.NEGATIVE_INFINITY],
+            [39, type === 'float64' ? 1e300 : 3e38],
+          ] as const) {
+            batch.set(elements([value], type), row * length + random.below(length));
+          }
+          const result = op(batch, { shape: [rows, length], ...options });
+          const size = name === 'logSumExp' ? 1 : length;
+          for (let row = 0; row < rows; row++) {
+            const alone = bits(op(batch.slice(row * length, (row + 1) * length), options));
+            const received = bits(result.subarray(row * size, (row + 1) * size));
+            expect(received, `row ${row} of ${rows} × ${length}`).toBe(alone);
+          }
+        }
+      });
+
       it(`not on threads, memory, or sync and async: ${name} of ${type}`, async () => {
         for (const [rows, length] of [
           [1, 4],
