@@ -391,7 +391,35 @@ struct LaneSolver {
 
   template <bool fetches>
   INLINE void add_terms(Group& g) const {
-    p.op == Op::softmax ? add_all_terms<fetches>(g) : add_terms_below<fetches>(g);
+    if (p.op != Op::softmax) return add_terms_below<fetches>(g);
+    n < 2 * L ? add_few_terms<fetches>(g) : add_all_terms<fetches>(g);
+    g.solvable = all_less(g.taken, splat<V>(T(infinity)));  // not if NaN
+  }
+
+  // One or two classes to a partial sum; what the sums take adds up exactly, in any order.
+  template <bool fetches>
+  INLINE void add_few_terms(Group& g) const {
+    const Ahead ahead = g.ahead;
+    T* const x = g.x;
+    const size_t step = g.step, n = this->n, live = n < L ? n : L, pairs = n - live;
+    const Exp<V, false> exp(rows.scale, g.shift.magic, g.shift.lower);
+    const T bias = bias_for<V>(n);
+    alignas(64) T t[2 * L * L];
+    for (size_t c = 0; c < n; c++) {
+      if (fetches) ahead.fetch(c);
+      reduce_block(exp, x + c * step, t + c * L, x + c * step);
+    }
+    const auto finish = [&](size_t c) INLINE_LAMBDA { return finish_block<V>(t + c * L, x + c * step); };
+    V taken = splat<V>(0), rest[L];
+    for (size_t c = 0; c < live; c++) {
+      TermSum<V> partial(bias);
+      partial.add_first(finish(c));
+      if (c < pairs) partial.add_term(finish(c + L));
+      taken = add(taken, partial.taken(bias));
+      rest[c] = partial.rest;
+    }
+    g.taken = taken, g.rest = tree<L>(rest, live);
+    invert<V>(g.taken, g.rest, g.hi, g.lo);
   }
 
   template <bool fetches>
@@ -411,19 +439,6 @@ struct LaneSolver {
       }
       const auto add = [&](TermSum<V>& partial, size_t c)
                            INLINE_LAMBDA { add_block(t + c * L, x + c * step, partial); };
-      if (n < 2 * L) {  // a loop over the one or two classes of a partial sum would end at a mispredicted branch
-        for (size_t c = 0; c < n && c < L; c++) {
-          TermSum<V> partial(sums.bias);
-          partial.add_first(finish_block<V>(t + c * L, x + c * step));
-          sums.put(c, partial);
-        }
-        for (size_t c = L; c < n; c++) {
-          TermSum<V> partial = sums.get(c - L);
-          add(partial, c);
-          sums.put(c - L, partial);
-        }
-        break;
-      }
       for (size_t i = 0; i < L && i < count; i++) {
         TermSum<V> partial = at == 0 ? TermSum<V>(sums.bias) : sums.get(i);
         for (size_t c = i; c < count; c += L) add(partial, c);
@@ -431,7 +446,6 @@ struct LaneSolver {
       }
     }
     sums.factor(n, g.taken, g.rest, g.hi, g.lo);
-    g.solvable = all_less(g.taken, splat<V>(T(infinity)));  // not if NaN
   }
 
   // Classes i, i + L, ... run by run for every partial sum i in turn: it then stays in registers.
