@@ -124,7 +124,7 @@ INLINE const typename V::Scalar* ones_before(size_t n) {
   return ones + 16 - n;
 }
 
-constexpr size_t few_blocks = 8;
+constexpr size_t few_blocks = 16;
 
 // A row of a few blocks, by itself: each step of it waits for the one before. False, with nothing written, where the row
 // needs more care (NaN, infinities, huge logits).
