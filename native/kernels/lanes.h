@@ -93,6 +93,12 @@ struct RestSums<F32> {
     s.end_run();
     partial[0][i] = s.lo, partial[1][i] = s.hi;
   }
+  // A sum of one term, from its registers.
+  INLINE void put_one(size_t i, Term<F32> e) {
+    F64 t[2], more[2];
+    widen(e.t, t), widen(mul(mul(e.t, e.r), e.q), more);
+    partial[0][i] = add(t[0], more[0]), partial[1][i] = add(t[1], more[1]);
+  }
   INLINE void total(size_t n, Wide<F64>* sum) {
     const size_t live = n < F32::lanes ? n : F32::lanes;
 #pragma GCC unroll 4
@@ -106,6 +112,7 @@ struct RestSums<F64> {
   F64 partial[F64::lanes], error[F64::lanes];
 
   INLINE void put(size_t i, const Partial& s) { partial[i] = s.sum, error[i] = s.error; }
+  INLINE void put_one(size_t i, Term<F64> e) { partial[i] = e.value(), error[i] = splat<F64>(0); }
   INLINE void total(size_t n, Wide<F64>* sum) {
     const size_t live = n < F64::lanes ? n : F64::lanes;
     sum[0].hi = tree<F64::lanes>(partial, live), sum[0].lo = tree<F64::lanes>(error, live);
@@ -391,7 +398,7 @@ struct LaneSolver {
 
   template <bool fetches>
   INLINE void add_terms(Group& g) const {
-    if (p.op != Op::softmax) return add_terms_below<fetches>(g);
+    if (p.op != Op::softmax) return n > L ? add_terms_below<fetches>(g) : add_few_below<fetches>(g);
     n < 2 * L ? add_few_terms<fetches>(g) : add_all_terms<fetches>(g);
     g.solvable = all_less(g.taken, splat<V>(T(infinity)));  // not if NaN
   }
@@ -448,6 +455,28 @@ struct LaneSolver {
     sums.factor(n, g.taken, g.rest, g.hi, g.lo);
   }
 
+  // Each class is a partial sum of its own. (10 classes: 1.17 ns so, 1.33 by way of add_terms_below.)
+  template <bool fetches>
+  INLINE void add_few_below(Group& g) const {
+    const Ahead ahead = g.ahead;
+    const T* const x = g.x;
+    const size_t step = g.step, n = this->n;
+    const Exp<V, false> exp(rows.scale, g.shift.magic, g.shift.lower);
+    const V max = g.max;
+    V count = splat<V>(0);
+    RestSums<V> sums;
+    for (size_t c = 0; c < n; c++) {
+      if (fetches) ahead.fetch(c);
+      const V v = load<V>(x + c * step);
+      Term<V> e = exp.term(v);
+      e.t = zero_if_equal(v, max, e.t);
+      count = count_if_equal(v, max, count);
+      sums.put_one(c, e);
+    }
+    sums.total(n, g.sum);
+    g.count_of_max = count;
+  }
+
   // Classes i, i + L, ... run by run for every partial sum i in turn: it then stays in registers.
   template <bool fetches>
   INLINE void add_terms_below(Group& g) const {
@@ -458,7 +487,7 @@ struct LaneSolver {
     const Exp<V, false> exp(rows.scale, g.shift.magic, g.shift.lower);
     V count = splat<V>(0);
     RestSums<V> sums;
-    for (size_t i = 0; i < L && i < n; i++) {
+    for (size_t i = 0; i < L; i++) {
       RestSum<V> sum;
       const auto add = [&](size_t c) INLINE_LAMBDA {
         __builtin_prefetch(x + (c + 4 * L) * step);
