@@ -24,10 +24,14 @@ INLINE Factor<T> factor_of(Wide<double> w) {
 }
 
 template <class V>
+INLINE void factor_of(double sum, double rest, V& hi, V& lo) {
+  const Wide<F64> wide = {splat<F64>(sum), splat<F64>(rest)}, wides[2] = {wide, wide};
+  factor(wides, hi, lo);
+}
+template <class V>
 INLINE Factor<typename V::Scalar> factor_of(const Measure& m) {
-  const Wide<F64> sum = {splat<F64>(m.sum), splat<F64>(m.sum_lo)}, sums[2] = {sum, sum};
   V hi, lo;
-  factor(sums, hi, lo);
+  factor_of(m.sum, m.sum_lo, hi, lo);
   return {first_lane(hi), first_lane(lo)};
 }
 
@@ -161,8 +165,7 @@ __attribute__((noinline)) bool softmax_blocks(const Scale<V>& scale, const T* x,
     invert<V>(splat<V>(taken), splat<V>(left), hi, lo);
   } else {
     lanes.total(bias, sum, rest);
-    const Wide<F64> wide = {splat<F64>(sum), splat<F64>(rest)}, wides[2] = {wide, wide};
-    factor(wides, hi, lo);
+    factor_of(sum, rest, hi, lo);
   }
   if (sum != sum) return false;
   V largest = splat<V>(0);

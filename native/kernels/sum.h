@@ -29,7 +29,6 @@ struct TermSum {
 
   explicit TermSum(T bias) : sum(splat<V>(bias)) {}
   TermSum(V sum, V rest) : sum(sum), rest(rest) {}
-  // Of one term: the same but for the sign of a rest of 0, which no result shows.
 
   INLINE void add_term(Term<V> e) {
     const V next = add(sum, e.value()), taken = sub(next, sum);
