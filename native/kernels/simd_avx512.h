@@ -40,14 +40,22 @@ INLINE f64r load_register_last(const double* end, size_t count, double fill) {
   return _mm512_mask_loadu_pd(_mm512_set1_pd(fill), (__mmask8)~first(8 - count), end - 8);
 }
 INLINE void store_register_first(float* p, f32r v, size_t count) {
-  if (count < 8) return store_ymm_first(p, _mm512_castps512_ps256(v), count);
-  _mm256_storeu_ps(p, _mm512_castps512_ps256(v));
-  store_ymm_first(p + 8, _mm512_extractf32x8_ps(v, 1), count - 8);
+  __m256 half = _mm512_castps512_ps256(v);
+  if (count & 8) {
+    _mm256_storeu_ps(p, half);
+    half = _mm512_extractf32x8_ps(v, 1);
+    p += 8;
+  }
+  store_ymm_first(p, half, count % 8);
 }
 INLINE void store_register_first(double* p, f64r v, size_t count) {
-  if (count < 4) return store_ymm_first(p, _mm512_castpd512_pd256(v), count);
-  _mm256_storeu_pd(p, _mm512_castpd512_pd256(v));
-  store_ymm_first(p + 4, _mm512_extractf64x4_pd(v, 1), count - 4);
+  __m256d half = _mm512_castpd512_pd256(v);
+  if (count & 4) {
+    _mm256_storeu_pd(p, half);
+    half = _mm512_extractf64x4_pd(v, 1);
+    p += 4;
+  }
+  store_ymm_first(p, half, count % 4);
 }
 
 INLINE f64r load_register_widened(const float* p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
