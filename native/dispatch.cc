@@ -10,11 +10,10 @@ namespace {
 // __builtin_cpu_supports does not link under every toolchain and does not always ask the operating system, so CPUID
 // (Intel SDM vol. 2, leaves 1 and 7) and XGETBV are read here.
 struct Cpu {
-  bool intel = false, avx2 = false, avx512 = false;
+  bool avx2 = false, avx512 = false;
 
   Cpu() {
     unsigned a, b, c, d;
-    if (__get_cpuid(0, &a, &b, &c, &d)) intel = b == signature_INTEL_ebx;
     if (!__get_cpuid(1, &a, &b, &c, &d)) return;
     const bool fma = c & bit_FMA, f16c = c & bit_F16C, xsave = c & bit_OSXSAVE;
     if (!xsave || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return;
@@ -32,7 +31,6 @@ std::vector<const Kernels*> detect() {
   std::vector<const Kernels*> list;
 #if defined(__x86_64__)
   const Cpu cpu;
-  is_intel = cpu.intel;
 #endif
 #ifdef HAS_AVX512
   if (cpu.avx512) list.push_back(&kernels_avx512);
@@ -50,8 +48,6 @@ std::vector<const Kernels*> detect() {
 }
 
 }  // namespace
-
-bool is_intel = false;
 
 const std::vector<const Kernels*>& supported_kernels() {
   static const std::vector<const Kernels*> list = detect();

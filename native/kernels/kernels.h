@@ -27,8 +27,4 @@ struct Kernels {
 
 constexpr size_t span_length = 1 << 18;
 
-// Whether the CPU is Intel's: the same bits, but columns in another order (lanes.h). Set by dispatch.cc; a test may set
-// it otherwise.
-extern bool is_intel;
-
 extern const Kernels kernels_avx512, kernels_avx2, kernels_neon, kernels_portable;
