@@ -24,10 +24,12 @@ INLINE bool is_large(const Problem& p) { return p.elements * size_of(p.type) >= 
 // Beyond the last cache's share of a core, with its results.
 INLINE bool is_huge(const Problem& p) { return p.elements * size_of(p.type) >= size_t(12) << 20; }
 
-// The lines of n elements, to read or to write them.
-template <bool written, class T>
+// The lines of n elements, to read or to write them; or no nearer than into the second cache.
+template <bool written, bool near = true, class T>
 INLINE void fetch(const T* x, size_t n) {
-  for (size_t i = 0; i < n; i += block_bytes / sizeof(T)) __builtin_prefetch(x + i, written);
+  for (size_t i = 0; i < n; i += block_bytes / sizeof(T)) {
+    near ? __builtin_prefetch(x + i, written) : __builtin_prefetch(x + i, 0, 2);
+  }
 }
 
 INLINE float half_to_float(uint16_t h) {

@@ -269,6 +269,9 @@ struct ShortRowSolver {
   // Terms wait for their sums in whole blocks, in the first cache.
   template <size_t blocks>
   STEP_INLINE void add_few(Group& g, T* terms, Peek& peek) const {
+    // Whether the first cache holds another group beside what this one needs there. (Rows of 100 classes in 40 MB: 0.61 ns,
+    // and 0.52 with the next group in the second; AVX2, 128: 0.61 and 0.48.)
+    constexpr bool fits = blocks <= 5;
     alignas(64) T waiting[most_reduced * L];
     const Width row = width;
     const size_t count = g.count, peeked = peek.rows;
@@ -278,7 +281,7 @@ struct ShortRowSolver {
     T *t = waiting, *r = terms;
     for (size_t k = 0; k < count; k++, x += row.n, t += row.padded, r += row.padded) {
       const Exp<V, false> exp = exp_of(g, k);
-      if (fetches) fetch<false>(x + L * row.n, row.n);
+      if (fetches) fetch<false, fits>(x + L * row.n, row.n);
       each_whole<blocks>(row, [&](size_t i) INLINE_LAMBDA { reduce_block(exp, x + i, t + i, r + i); });
       if (k < peeked) store_quarter(peek.quarter + k * P, maxima_of<blocks>(row, x + count * row.n));
       if (!row.tail) continue;
@@ -290,7 +293,7 @@ struct ShortRowSolver {
     T* y = g.y;
     t = waiting, r = terms;
     for (size_t k = 0; k < count; k++, y += row.n, t += row.padded, r += row.padded) {
-      if (fetches) fetch<true>(y, row.n);
+      if (fetches) fetch<true, fits>(y, row.n);
       TermSum<V> sum(g.bias);
       each_block<blocks>(row.padded, [&](size_t i) INLINE_LAMBDA { add_block(t + i, r + i, sum); });
       put(g, k, sum);
