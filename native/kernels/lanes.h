@@ -143,7 +143,8 @@ template <class V>
 struct LaneSolver {
   using T = typename V::Scalar;
   static constexpr size_t L = V::lanes, W = wides<V>;
-  // Groups of rows go through each step together: the latencies of a step overlap.
+  // Groups of rows go through each step together: the latencies of a step overlap. Their blocks take up to half of the
+  // second cache.
   static constexpr size_t most_groups = 16, most_blocks = (size_t(1) << 19) / block_bytes;
   // Of columns few, so that their blocks stay near. (AVX-512, 1000 x 1024: 0.36 ns by twos, 0.48 by ones, 0.40 by threes;
   // 64 x 21 x 4096 with AVX2 0.54 by twos, 0.50 by ones.)
