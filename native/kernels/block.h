@@ -16,18 +16,23 @@ namespace {
 
 constexpr size_t block_bytes = 64;
 
-template <class R, class T>
+template <class R, class T, size_t bytes = block_bytes>
 struct Block {
   using Register = R;
   using Scalar = T;
-  static constexpr size_t lanes = block_bytes / sizeof(T);
-  static constexpr size_t registers = block_bytes / sizeof(R);
+  static constexpr size_t lanes = bytes / sizeof(T);
+  static constexpr size_t registers = bytes / sizeof(R);
   static constexpr size_t per_register = sizeof(R) / sizeof(T);
   R r[registers];
 };
 
 using F32 = Block<f32r, float>;
 using F64 = Block<f64r, double>;
+// Parts of a block, in registers of 16 bytes, for a row by itself: what goes from lane to lane has less far to go.
+using Quarter = Block<f32q, float, block_bytes / 4>;
+using Half = Block<f32q, float, block_bytes / 2>;
+template <class V>
+constexpr bool is_part = sizeof(V) < block_bytes;
 
 // A block of what f gives for each register's index. Without a loop: gcc takes blocks apart before it unrolls loops, and
 // keeps in memory what it could not take apart.
@@ -48,20 +53,23 @@ INLINE void each_register(F f) {
   if constexpr (V::registers > 2) f(2), f(3);
 }
 
-#define LIFT1(name)                                                                         \
-  template <class R, class T>                                                               \
-  INLINE Block<R, T> name(Block<R, T> a) {                                                  \
-    return by_registers<Block<R, T>>([&](size_t i) INLINE_LAMBDA { return name(a.r[i]); }); \
+#define LIFT1(name)                                                               \
+  template <class R, class T, size_t bytes>                                       \
+  INLINE Block<R, T, bytes> name(Block<R, T, bytes> a) {                          \
+    using V = Block<R, T, bytes>;                                                 \
+    return by_registers<V>([&](size_t i) INLINE_LAMBDA { return name(a.r[i]); }); \
   }
-#define LIFT2(name)                                                                                 \
-  template <class R, class T>                                                                       \
-  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b) {                                           \
-    return by_registers<Block<R, T>>([&](size_t i) INLINE_LAMBDA { return name(a.r[i], b.r[i]); }); \
+#define LIFT2(name)                                                                       \
+  template <class R, class T, size_t bytes>                                               \
+  INLINE Block<R, T, bytes> name(Block<R, T, bytes> a, Block<R, T, bytes> b) {            \
+    using V = Block<R, T, bytes>;                                                         \
+    return by_registers<V>([&](size_t i) INLINE_LAMBDA { return name(a.r[i], b.r[i]); }); \
   }
-#define LIFT3(name)                                                                                         \
-  template <class R, class T>                                                                               \
-  INLINE Block<R, T> name(Block<R, T> a, Block<R, T> b, Block<R, T> c) {                                    \
-    return by_registers<Block<R, T>>([&](size_t i) INLINE_LAMBDA { return name(a.r[i], b.r[i], c.r[i]); }); \
+#define LIFT3(name)                                                                                  \
+  template <class R, class T, size_t bytes>                                                          \
+  INLINE Block<R, T, bytes> name(Block<R, T, bytes> a, Block<R, T, bytes> b, Block<R, T, bytes> c) { \
+    using V = Block<R, T, bytes>;                                                                    \
+    return by_registers<V>([&](size_t i) INLINE_LAMBDA { return name(a.r[i], b.r[i], c.r[i]); });    \
   }
 
 LIFT2(add)
@@ -69,14 +77,15 @@ LIFT2(sub)
 LIFT2(mul)
 LIFT2(div)
 LIFT2(max_number)      // the larger; a NaN in the first operand is ignored
-LIFT2(min_number)      // the smaller, likewise; AVX-512 only
+LIFT2(min_number)      // the smaller, likewise; of doubles AVX-512 only
 LIFT3(fma)             // a * b + c, rounded once
 LIFT3(fms)             // a * b - c, rounded once
 LIFT3(muladd)          // a * b + c, rounded once or twice, whichever is faster
 LIFT3(zero_if_equal)   // c where a != b, else +0; a NaN in a keeps c
 LIFT3(count_if_equal)  // c + 1 where a == b, else c
 LIFT1(absolute)
-LIFT1(pow2)  // 2^k from k in the low mantissa bits; see exp.h
+LIFT2(add_bits)  // as integers; of floats only
+LIFT1(pow2)      // 2^k from k in the low mantissa bits; see exp.h
 
 #undef LIFT1
 #undef LIFT2
@@ -84,24 +93,31 @@ LIFT1(pow2)  // 2^k from k in the low mantissa bits; see exp.h
 
 template <class V>
 INLINE V splat(typename V::Scalar value) {
-  return by_registers<V>([=](size_t) INLINE_LAMBDA { return splat_register(value); });
+  return by_registers<V>([=](size_t) INLINE_LAMBDA {
+    if constexpr (is_part<V>) return splat_quarter(value);
+    if constexpr (!is_part<V>) return splat_register(value);
+  });
 }
 
-template <class R, class T>
-INLINE T first_lane(Block<R, T> v) {
-  T lane[Block<R, T>::per_register];
+template <class R, class T, size_t bytes>
+INLINE T first_lane(Block<R, T, bytes> v) {
+  T lane[v.per_register];
   store_register(lane, v.r[0]);
   return lane[0];
 }
 
 template <class V>
 INLINE V load(const typename V::Scalar* p) {
-  return by_registers<V>([=](size_t i) INLINE_LAMBDA { return load_register(p + i * V::per_register); });
+  return by_registers<V>([=](size_t i) INLINE_LAMBDA {
+    if constexpr (is_part<V>) return load_quarter(p + i * V::per_register);
+    if constexpr (!is_part<V>) return load_register(p + i * V::per_register);
+  });
 }
 
-template <class R, class T>
-INLINE void store(T* p, Block<R, T> v) {
-  each_register<Block<R, T>>([&](size_t i) INLINE_LAMBDA { store_register(p + i * v.per_register, v.r[i]); });
+template <class R, class T, size_t bytes>
+INLINE void store(T* p, Block<R, T, bytes> v) {
+  each_register<Block<R, T, bytes>>([&](size_t i)
+                                        INLINE_LAMBDA { store_register(p + i * v.per_register, v.r[i]); });
 }
 
 // To a multiple of block_bytes, past the caches where the ISA can; to be followed by stream_fence().
@@ -115,13 +131,15 @@ template <class V>
 INLINE V load_first(const typename V::Scalar* p, size_t count, typename V::Scalar fill) {
   return by_registers<V>([=](size_t i) INLINE_LAMBDA {
     const size_t at = i * V::per_register, left = count > at ? count - at : 0;
-    return left >= V::per_register ? load_register(p + at) : load_register_first(p + at, left, fill);
+    const bool whole = left >= V::per_register;
+    if constexpr (is_part<V>) return whole ? load_quarter(p + at) : load_quarter_first(p + at, left, fill);
+    if constexpr (!is_part<V>) return whole ? load_register(p + at) : load_register_first(p + at, left, fill);
   });
 }
 
-template <class R, class T>
-INLINE void store_first(T* p, Block<R, T> v, size_t count) {
-  each_register<Block<R, T>>([&](size_t i) INLINE_LAMBDA {
+template <class R, class T, size_t bytes>
+INLINE void store_first(T* p, Block<R, T, bytes> v, size_t count) {
+  each_register<Block<R, T, bytes>>([&](size_t i) INLINE_LAMBDA {
     const size_t at = i * v.per_register, left = count > at ? count - at : 0;
     if (left >= v.per_register) {
       store_register(p + at, v.r[i]);
@@ -187,21 +205,35 @@ INLINE void widen(F64 v, F64* wide) { wide[0] = v; }
 INLINE F64 narrow(const F64* wide, F64) { return wide[0]; }
 
 // Bit i is set where a > b in lane i.
-template <class R, class T>
-INLINE uint32_t mask_greater(Block<R, T> a, Block<R, T> b) {
+template <class R, class T, size_t bytes>
+INLINE uint32_t mask_greater(Block<R, T, bytes> a, Block<R, T, bytes> b) {
   uint32_t mask = 0;
-  each_register<Block<R, T>>([&](size_t i)
-                                 INLINE_LAMBDA { mask |= mask_greater(a.r[i], b.r[i]) << i * a.per_register; });
+  each_register<Block<R, T, bytes>>(
+      [&](size_t i) INLINE_LAMBDA { mask |= mask_greater(a.r[i], b.r[i]) << i * a.per_register; });
   return mask;
 }
 
 // Whether a < b in every lane; false if either is NaN in any.
-template <class R, class T>
-INLINE bool all_less(Block<R, T> a, Block<R, T> b) {
+template <class R, class T, size_t bytes>
+INLINE bool all_less(Block<R, T, bytes> a, Block<R, T, bytes> b) {
   bool all = true;
-  each_register<Block<R, T>>([&](size_t i) INLINE_LAMBDA { all = all_less(a.r[i], b.r[i]) && all; });
+  each_register<Block<R, T, bytes>>([&](size_t i) INLINE_LAMBDA { all = all_less(a.r[i], b.r[i]) && all; });
   return all;
 }
+
+// The sum of all lanes, by the fixed tree of promise 2, and the largest (of what is not NaN).
+template <class R, class T>
+INLINE T reduce_add(Block<R, T> v) {
+  return reduce_add(fold_add(v.r));
+}
+template <class R, class T>
+INLINE T reduce_max(Block<R, T> v) {
+  return reduce_max(fold_max(v.r));
+}
+INLINE float reduce_add(Quarter v) { return reduce_add(v.r[0]); }
+INLINE float reduce_max(Quarter v) { return reduce_max(v.r[0]); }
+INLINE float reduce_add(Half v) { return reduce_add(add(v.r[0], v.r[1])); }
+INLINE float reduce_max(Half v) { return reduce_max(max_number(v.r[0], v.r[1])); }
 
 // u = 2^k * m with m in [sqrt(1/2), sqrt(2)), for normal u > 0.
 INLINE void split_exponent(F64 u, F64& k, F64& m) {
@@ -224,14 +256,8 @@ INLINE void split_exponent(double u, double& k, double& m) {
 }
 
 template <class D>
-INLINE D constant(double v);
-template <>
-INLINE F64 constant<F64>(double v) {
-  return splat<F64>(v);
-}
-template <>
-INLINE F32 constant<F32>(double v) {
-  return splat<F32>(float(v));
+INLINE D constant(double v) {
+  return splat<D>(typename D::Scalar(v));
 }
 template <>
 INLINE double constant<double>(double v) {
@@ -270,11 +296,11 @@ INLINE void store_panel(typename V::Scalar* base, size_t stride, size_t rows, co
     const size_t at = i * V::per_register;
     if (rows == V::lanes) {
       store_panel_registers(
-          [=](size_t row, auto q) INLINE_LAMBDA { store_quarter(base + (at + row) * stride, q); }, c);
+          [=](size_t row, auto q) INLINE_LAMBDA { store_register(base + (at + row) * stride, q); }, c);
     } else {
       store_panel_registers(
           [=](size_t row, auto q) INLINE_LAMBDA {
-            if (at + row < rows) store_quarter(base + (at + row) * stride, q);
+            if (at + row < rows) store_register(base + (at + row) * stride, q);
           },
           c);
     }

@@ -64,7 +64,7 @@ __attribute__((noinline)) inline Estimate estimate_of(const float* x, size_t n, 
   for (; i + L <= n; i += L) sum = estimated_term(exp, load<F32>(x + i), sum);
   if (i < n) sum = estimated_term(exp, load_first<F32>(x + i, n - i, -infinity), sum);
   add_run(sum);
-  estimate.top = shift.top, estimate.sum = reduce_add(add(lo, hi).r);
+  estimate.top = shift.top, estimate.sum = reduce_add(add(lo, hi));
   return estimate;
 }
 

@@ -47,6 +47,11 @@ struct ExpTraits<F64> {
   static constexpr int far = 1014;
 };
 
+template <>
+struct ExpTraits<Quarter> : ExpTraits<F32> {};
+template <>
+struct ExpTraits<Half> : ExpTraits<F32> {};
+
 // What a whole call shares: the temperature.
 struct Temperature {
   double c_hi, c_lo;           // log2(e) / T * 2^-(down + up), in [2^-61, 2^61]
@@ -145,7 +150,8 @@ struct LaneShift {
   bool reducible;  // false also for infinities
 
   LaneShift() = default;
-  INLINE LaneShift(V max, const Scale<V>& scale, double vanish) : max(max) {
+  template <class S>  // the scale of a block that V may be a part of
+  INLINE LaneShift(V max, const Scale<S>& scale, double vanish) : max(max) {
     using T = typename V::Scalar;
     using E = ExpTraits<V>;
     const V z = mul(max, splat<V>(T(scale.c))), whole = splat<V>(T(sizeof(T) == 4 ? 0x1.8p23 : 0x1.8p52));
@@ -199,10 +205,12 @@ struct Exp {
   INLINE Term<V> term(V x) const { return term(reduce(x)); }
 
   // (2^r - 1) / r.
-  static INLINE F32 polynomial(F32 r) {
-    F32 q = muladd(splat<F32>(exp_f32[3]), r, splat<F32>(exp_f32[2]));
-    q = muladd(q, r, splat<F32>(exp_f32[1]));
-    return muladd(q, r, splat<F32>(exp_f32[0]));
+  template <class R, size_t bytes>
+  static INLINE Block<R, float, bytes> polynomial(Block<R, float, bytes> r) {
+    using D = Block<R, float, bytes>;
+    D q = muladd(splat<D>(exp_f32[3]), r, splat<D>(exp_f32[2]));
+    q = muladd(q, r, splat<D>(exp_f32[1]));
+    return muladd(q, r, splat<D>(exp_f32[0]));
   }
   template <class D>
   static INLINE D polynomial(D r) {
@@ -216,6 +224,27 @@ struct Exp {
     D q = muladd(odd, r, even);
     q = muladd(q, r, constant<D>(exp_f64[1]));
     return muladd(q, r, constant<D>(exp_f64[0]));
+  }
+};
+
+// The same for float logits none of which lies below what they count as: then the shift may be added to the exponent at
+// the end, and the rest need not wait for the maximum. (To x * c, which is rounded to a whole number, a shift adds a
+// multiple of 8: ties go where they would. And of whole numbers in the low bits of a float, integers add.)
+template <class V>
+struct ExpOfNear {
+  static constexpr float magic = float(ExpTraits<V>::magic);
+  V c_hi, c_lo, up;
+
+  template <class S>
+  INLINE ExpOfNear(const Scale<S>& s, const LaneShift<V>& shift)
+      : c_hi(splat<V>(s.c_hi)),
+        c_lo(splat<V>(s.c_lo)),
+        up(add_bits(shift.magic, splat<V>(__builtin_bit_cast(float, -__builtin_bit_cast(int32_t, magic))))) {}
+
+  INLINE Term<V> term(V x) const {
+    const V z = muladd(x, c_hi, splat<V>(magic)), n = sub(z, splat<V>(magic));
+    const V r = muladd(x, c_lo, fms(x, c_hi, n));
+    return Exp<V, false>::term(Reduced<V>{pow2(add_bits(z, up)), r});
   }
 };
 

@@ -185,9 +185,9 @@ struct FewClassSolver {
       const size_t at = i * V::per_register;
       store_panel_registers(
           [=](size_t row, auto q) INLINE_LAMBDA {
-            if (at + row + 1 < L) return store_quarter(y + (at + row) * N, q);
+            if (at + row + 1 < L) return store_register(y + (at + row) * N, q);
             T last[P];
-            store_quarter(last, q);
+            store_register(last, q);
             __builtin_memcpy(y + (L - 1) * N, last, N * sizeof(T));
           },
           c);

@@ -29,7 +29,7 @@ INLINE void invert(D sum, D rest, D& hi, D& lo) {
   const D lost = add(sub(sum, s), rest);
   const D excess = muladd(inverse, lost, fms(inverse, s, one));  // inverse * sum - 1
   hi = mul(inverse, constant<D>(power_of_two(ExpTraits<V>::lift)));
-  lo = sub(constant<D>(0), mul(excess, hi));
+  lo = mul(excess, sub(constant<D>(0), hi));
 }
 template <class V, class D>
 INLINE Wide<D> reciprocal(Wide<D> sum) {
@@ -48,7 +48,7 @@ INLINE void factor(const Wide<F64>* sum, F32& hi, F32& lo) {
   const F64 lost[2] = {add(sub(sum[0].hi, back[0]), sum[0].lo), add(sub(sum[1].hi, back[1]), sum[1].lo)};
   const F32 excess = muladd(inverse, narrow(lost, F32()), fms(inverse, s, one));  // inverse * sum - 1
   hi = mul(inverse, splat<F32>(float(power_of_two(ExpTraits<F32>::lift))));
-  lo = sub(splat<F32>(0), mul(excess, hi));
+  lo = mul(excess, sub(splat<F32>(0), hi));
 }
 INLINE void factor(const Wide<F64>* sum, F64& hi, F64& lo) { invert<F64>(sum[0].hi, sum[0].lo, hi, lo); }
 

@@ -9,22 +9,30 @@
 
 namespace {
 
+// (Not in line, nor is solve_rows: what these set up takes a lone row of few classes 3 ns.)
+template <class V>
+__attribute__((noinline)) void solve_one(const Problem& p, size_t r) {
+  RowSolver<V>(p).solve(r);
+}
+
 // A row or two of a few blocks each, for which setting anything up would take as long as they do.
 template <class V>
-bool solve_blocks(const Problem& p, size_t begin, size_t end) {
+bool is_alone(const Problem& p, size_t begin, size_t end) {
+  return end - begin <= V::lanes / 8 && p.op == Op::softmax && p.length <= few_blocks * V::lanes &&
+         ShortRowSolver<V>::suits(p);
+}
+template <class V>
+void solve_alone(const Problem& p, size_t begin, size_t end, const Scale<V>& scale) {
   using T = typename V::Scalar;
-  if (p.op != Op::softmax || p.length > few_blocks * V::lanes) return false;
-  const Scale<V> scale = scale_of<V>(p.temperature);
   const T* x = static_cast<const T*>(p.x);
   T* y = static_cast<T*>(p.out);
   for (size_t r = begin; r < end; r++) {
-    if (!softmax_of_few<V>(scale, x + r * p.length, p.length, y + r * p.length)) RowSolver<V>(p).solve(r);
+    if (!softmax_of_few<V>(scale, x + r * p.length, p.length, y + r * p.length)) solve_one<V>(p, r);
   }
-  return true;
 }
 
 template <class V>
-void solve(const Problem& p, size_t begin, size_t end) {
+__attribute__((noinline)) void solve_rows(const Problem& p, size_t begin, size_t end) {
   if (p.op == Op::crossEntropy) return CrossEntropySolver<V>(p).solve(begin, end);
   if (p.op == Op::topK) return TopKSolver<V>(p).solve(begin, end);
   if (p.op == Op::sample) return SampleSolver<V>(p).solve(begin, end);
@@ -34,14 +42,17 @@ void solve(const Problem& p, size_t begin, size_t end) {
   const bool is_short = ShortRowSolver<V>::suits(p);
   const bool along = is_short && p.op == Op::softmax && ShortRowSolver<V>::fills_blocks(p);
   if (!few && !along && LaneSolver<V>::suits(p)) return LaneSolver<V>(p).solve(begin, end);
-  if (is_short) {
-    if (few && solve_blocks<V>(p, begin, end)) return;
-    return ShortRowSolver<V>(p).solve(begin, end);
-  }
+  if (is_short) return ShortRowSolver<V>(p).solve(begin, end);
   const RowSolver<V> rows(p);
   for (size_t r = begin; r < end; r++) rows.solve(r);
 }
 
+template <class V>
+void solve(const Problem& p, size_t begin, size_t end) {
+  if (!is_alone<V>(p, begin, end)) return solve_rows<V>(p, begin, end);
+  if (p.temperature == 1) return solve_alone<V>(p, begin, end, scale_of_one<V>);
+  solve_alone<V>(p, begin, end, scale_of<V>(p.temperature));
+}
 void solve(const Problem& p, size_t begin, size_t end) {
   p.type == Type::float64 ? solve<F64>(p, begin, end) : solve<F32>(p, begin, end);
 }

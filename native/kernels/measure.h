@@ -53,7 +53,7 @@ INLINE V row_maxima(const typename V::Scalar* x, size_t n) {
 
 template <class V>
 INLINE typename V::Scalar max_of(const typename V::Scalar* x, size_t n) {
-  return reduce_max(row_maxima<V>(x, n).r);
+  return reduce_max(row_maxima<V>(x, n));
 }
 
 template <class V>
@@ -71,7 +71,7 @@ INLINE bool has_nan(const typename V::Scalar* x, size_t n) {
     const V a = n - i < L ? load_first<V>(x + i, n - i, 0) : load<V>(x + i);
     nan = max_number(zero_if_equal(a, a, one), nan);
   }
-  return reduce_max(max_number(nan, more).r) > 0;
+  return reduce_max(max_number(nan, more)) > 0;
 }
 
 // So many blocks are reduced before the first is worked out: a term takes 50 cycles from load to sum, of doubles 80, and
@@ -345,7 +345,7 @@ struct Measurer {
       Measure part;
       if (row.direct<T>()) {
         const T* x = row.fetch<T>(at, end - at, nullptr);
-        const T own = next.found ? reduce_max(next.max.r) : max_of<V>(x, end - at);
+        const T own = next.found ? reduce_max(next.max) : max_of<V>(x, end - at);
         next.x = x + segment_length, next.found = false;
         part = plain(x, end - at, own, whole, row.length, stored, to - end >= segment_length ? &next : nullptr);
       } else {

@@ -142,7 +142,7 @@ struct Nucleus {
       if (light_only) return;
       for (size_t i = 0; i < n; i++) bin[bin_from_bits(place[i])] += weight[i];
     });
-    light = reduce_add(lanes.r);
+    light = reduce_add(lanes);
   }
 };
 

@@ -130,42 +130,52 @@ INLINE const typename V::Scalar* ones_before(size_t n) {
 
 constexpr size_t few_blocks = 16;
 
-// A row of a few blocks, by itself: each step of it waits for the one before. False, with nothing written, where the row
-// needs more care (NaN, infinities, huge logits).
-template <class V, bool one, class T>
-__attribute__((noinline)) bool softmax_blocks(const Scale<V>& scale, const T* x, size_t n, T* y) {
+// A row of a few blocks, or of a quarter of one, by itself: each step of it waits for the one before. False, with nothing
+// written, where the row needs more care (NaN, infinities, huge logits), or where it is said to be `near` and a logit lies
+// below what it counts as.
+template <class V, bool one, bool near, class S>
+__attribute__((noinline)) bool softmax_blocks(const Scale<S>& scale, const typename V::Scalar* x, size_t n,
+                                              typename V::Scalar* y) {
+  using T = typename V::Scalar;
   constexpr size_t L = V::lanes;
   if (scale.extreme || n == 0) return false;
   const size_t tail = one ? n : n % L, whole = n - tail;
-  const V last = tail == L ? load<V>(x) : load_first<V>(x + whole, tail, T(-infinity));
-  V max = last;
-  for (size_t i = 0; i < whole; i += L) max = max_number(load<V>(x + i), max);
-  const LaneShift<V> shift(splat<V>(reduce_max(max.r)), scale, ExpTraits<V>::vanish);
-  if (!shift.reducible) return false;
-  const Exp<V, false> exp(scale, shift.magic, shift.lower);
-  const T bias = bias_for<V>(n);
+  const V last = tail == L ? load<V>(x) : load_first<V>(x + whole, tail, x[0]);
+  V max = last, min = last;
+  for (size_t i = 0; i < whole; i += L) {
+    max = max_number(load<V>(x + i), max);
+    if constexpr (near) min = min_number(load<V>(x + i), min);
+  }
+  const LaneShift<V> shift(splat<V>(reduce_max(max)), scale, ExpTraits<V>::vanish);
+  if (!shift.reducible || (near && !all_less(shift.lower, min))) return false;
+  const auto exp = [&] {
+    if constexpr (near) return ExpOfNear<V>(scale, shift);
+    if constexpr (!near) return Exp<V, false>(scale, shift.magic, shift.lower);
+  }();
+  const T bias = bias_for<S>(one ? L : n);
   TermSum<V> lanes(bias);
   alignas(64) T terms[one ? L : few_blocks * L];
   const auto add = [&](size_t i, Term<V> e) INLINE_LAMBDA {
-    lanes.add_term(e);
+    one ? lanes.add_first(e) : lanes.add_term(e);
     store(terms + i, e.value());
   };
   for (size_t i = 0; i < whole; i += L) add(i, exp.term(load<V>(x + i)));
   if (tail) {
     Term<V> e = exp.term(last);
-    // Lanes without a class are 0 from here on. (Zen 4 takes 20 ns for a product that vanishes, as theirs would.)
-    e.t = mul(e.t, load<V>(ones_before<V>(tail)));
+    // Lanes without a class are 0 from here on.
+    e.t = mul(e.t, load<V>(ones_before<S>(tail)));
     add(whole, e);
   }
   double sum, rest;
   V hi, lo;
-  if (n <= exact_terms<V>) {
-    const T taken = reduce_add(lanes.taken(bias).r), left = reduce_add(lanes.rest.r);
+  const bool exact = one || n <= exact_terms<S>;
+  if (exact) {
+    const T taken = reduce_add(lanes.taken(bias)), left = reduce_add(lanes.rest);
     sum = taken, rest = left;
     invert<V>(splat<V>(taken), splat<V>(left), hi, lo);
-  } else {
-    lanes.total(bias, sum, rest);
-    factor_of(sum, rest, hi, lo);
+  }
+  if constexpr (!one) {
+    if (!exact) lanes.total(bias, sum, rest), factor_of(sum, rest, hi, lo);
   }
   if (sum != sum) return false;
   V largest = splat<V>(0);
@@ -177,15 +187,22 @@ __attribute__((noinline)) bool softmax_blocks(const Scale<V>& scale, const T* x,
   for (size_t i = 0; i < whole; i += L) put(i, L);
   if (tail) put(whole, tail);
   const bool may_be_single = mask_greater(largest, splat<V>(T(1 - 0x1p-20))) != 0;
-  if (may_be_single && is_single<V>(scale, sum, rest, double(first_lane(shift.max)), n)) make_one(y, n, 1);
+  if (may_be_single && is_single<S>(scale, sum, rest, double(first_lane(shift.max)), n)) make_one(y, n, 1);
   return true;
 }
 
 template <class V, class T>
 INLINE bool softmax_of_few(const Scale<V>& scale, const T* x, size_t n, T* y) {
-  return n <= V::lanes                ? softmax_blocks<V, true>(scale, x, n, y)
-         : n <= few_blocks * V::lanes ? softmax_blocks<V, false>(scale, x, n, y)
-                                      : false;
+  if (n > few_blocks * V::lanes) return false;
+  const bool one = n <= V::lanes;
+  if constexpr (sizeof(T) == 4) {
+    const bool solved = n <= Quarter::lanes ? softmax_blocks<Quarter, true, true>(scale, x, n, y)
+                        : n <= Half::lanes  ? softmax_blocks<Half, true, true>(scale, x, n, y)
+                        : one               ? softmax_blocks<V, true, true>(scale, x, n, y)
+                                            : softmax_blocks<V, false, true>(scale, x, n, y);
+    if (solved) return true;
+  }
+  return one ? softmax_blocks<V, true, false>(scale, x, n, y) : softmax_blocks<V, false, false>(scale, x, n, y);
 }
 
 template <class V>

@@ -32,7 +32,7 @@ struct SampleSolver {
     bool nan = false;
 
     void add(V maxima, bool has_nan, size_t from) {
-      const T own = reduce_max(maxima.r);
+      const T own = reduce_max(maxima);
       if (own > max) max = own, at = from;
       nan |= has_nan;
     }
@@ -221,7 +221,7 @@ struct SampleSolver {
       const T* x = row.fetch(at, n, buffer);
       const V maxima = lane_maxima<V>(x, n);
       found.add(maxima, has_nan<V>(x, n), at);
-      if (reduce_max(maxima.r) > selection.least) selection.filter(x, n, at, selection.bound(maxima), maxima);
+      if (reduce_max(maxima) > selection.least) selection.filter(x, n, at, selection.bound(maxima), maxima);
     }
     return found;
   }

@@ -171,7 +171,7 @@ struct ShortRowSolver {
   STEP_INLINE void find_maxima(Group& g) const {
     const Width row = width;
     const T* x = g.x;
-    for (size_t k = 0; k < g.count; k++, x += row.n) store_quarter(g.quarter + k * P, maxima_of<blocks>(row, x));
+    for (size_t k = 0; k < g.count; k++, x += row.n) store_register(g.quarter + k * P, maxima_of<blocks>(row, x));
   }
   template <size_t blocks>
   static INLINE auto maxima_of(Width row, const T* x) {
@@ -190,11 +190,11 @@ struct ShortRowSolver {
 
   INLINE void put(Group& g, size_t k, const TermSum<V>& sum) const {
     const V taken = sum.taken(g.bias);
-    store_quarter(g.rest + k * P, fold_add(sum.rest.r));
-    if (exact()) return store_quarter(g.quarter + k * P, fold_add(taken.r));
+    store_register(g.rest + k * P, fold_add(sum.rest.r));
+    if (exact()) return store_register(g.quarter + k * P, fold_add(taken.r));
     F64 wide[wides<V>];
     widen(taken, wide);
-    store_quarter(g.taken + k * 2, fold_add(add(wide[0], wide[wides<V> - 1]).r));
+    store_register(g.taken + k * 2, fold_add(add(wide[0], wide[wides<V> - 1]).r));
   }
 
   // What reduce_add would have made of each row's block, a row per lane; and the factors that divide by it.
@@ -238,7 +238,7 @@ struct ShortRowSolver {
         Next<V> next;
         next.x = x + g.count * n;
         sum_terms<V, false, true, peeks<V>>(x, n, exp_of(g, k), g.count * n, y, sum, &next);
-        store_quarter(peek.quarter + k * P, fold_max(next.max.r));
+        store_register(peek.quarter + k * P, fold_max(next.max.r));
       } else {
         sum_terms<V, false, true>(x, n, exp_of(g, k), half_group * n, y, sum);
       }
@@ -283,7 +283,7 @@ struct ShortRowSolver {
       const Exp<V, false> exp = exp_of(g, k);
       if (fetches) fetch<false, fits>(x + L * row.n, row.n);
       each_whole<blocks>(row, [&](size_t i) INLINE_LAMBDA { reduce_block(exp, x + i, t + i, r + i); });
-      if (k < peeked) store_quarter(peek.quarter + k * P, maxima_of<blocks>(row, x + count * row.n));
+      if (k < peeked) store_register(peek.quarter + k * P, maxima_of<blocks>(row, x + count * row.n));
       if (!row.tail) continue;
       // Lanes without a class are 0 from here on; see softmax_blocks.
       const Reduced<V> reduced = exp.reduce(load_first<V>(x + row.whole, row.tail, T(-infinity)));

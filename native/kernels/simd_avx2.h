@@ -84,6 +84,7 @@ INLINE f64r muladd(f64r a, f64r b, f64r c) { return _mm256_fmadd_pd(a, b, c); }
 INLINE double muladd(double a, double b, double c) { return __builtin_fma(a, b, c); }
 INLINE f32r max_number(f32r a, f32r b) { return _mm256_max_ps(a, b); }
 INLINE f64r max_number(f64r a, f64r b) { return _mm256_max_pd(a, b); }
+INLINE f32r min_number(f32r a, f32r b) { return _mm256_min_ps(a, b); }
 INLINE f32r absolute(f32r a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 INLINE f64r absolute(f64r a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), a); }
 
@@ -100,6 +101,9 @@ INLINE uint32_t mask_greater(f64r a, f64r b) { return _mm256_movemask_pd(_mm256_
 INLINE bool all_less(f32r a, f32r b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LT_OQ)) == 0xff; }
 INLINE bool all_less(f64r a, f64r b) { return _mm256_movemask_pd(_mm256_cmp_pd(a, b, _CMP_LT_OQ)) == 0xf; }
 
+INLINE f32r add_bits(f32r a, f32r b) {
+  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
 INLINE f32r pow2(f32r z) {
   const __m256i table = _mm256_load_si256((const __m256i*)pow2_table), bits = _mm256_castps_si256(z);
   return _mm256_castsi256_ps(
@@ -132,22 +136,6 @@ INLINE __m128 fold_max(const f32r* r) {
   const __m256 eight = _mm256_max_ps(r[0], r[1]);
   return _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
 }
-INLINE double reduce_add(const f64r* r) {
-  const __m128d two = fold_add(r);
-  return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
-}
-INLINE float reduce_add(const f32r* r) {
-  const __m128 four = fold_add(r), two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-}
-INLINE double reduce_max(const f64r* r) {
-  const __m128d two = fold_max(r);
-  return _mm_cvtsd_f64(_mm_max_sd(two, _mm_unpackhi_pd(two, two)));
-}
-INLINE float reduce_max(const f32r* r) {
-  const __m128 four = fold_max(r), two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
-}
 
 // Eight rows of four neighbouring columns as four column registers, and back; see block.h. Row i is loaded into
 // 128-bit lane i / 4 of register i % 4, so that in-lane shuffles finish the transpose.
@@ -177,7 +165,6 @@ INLINE void store_panel_registers(Put put, f32r* c) {
 #pragma GCC unroll 4
   for (int j = 0; j < 4; j++) put(4 + j, _mm256_extractf128_ps(c[j], 1));
 }
-INLINE void store_quarter(float* p, __m128 v) { _mm_storeu_ps(p, v); }
 
 // Four rows of two neighbouring columns.
 INLINE void transpose_quarters(f64r* c) {
@@ -200,7 +187,6 @@ INLINE void store_panel_registers(Put put, f64r* c) {
 #pragma GCC unroll 4
   for (int j = 0; j < 2; j++) put(2 + j, _mm256_extractf128_pd(c[j], 1));
 }
-INLINE void store_quarter(double* p, __m128d v) { _mm_storeu_pd(p, v); }
 
 // As many of `count` halves as fill registers; how many that was.
 INLINE size_t widen_halves(const uint16_t* half, size_t count, float* p) {

@@ -109,6 +109,9 @@ INLINE uint32_t mask_greater(f64r a, f64r b) { return _mm512_cmp_pd_mask(a, b, _
 INLINE bool all_less(f32r a, f32r b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ) == 0xffff; }
 INLINE bool all_less(f64r a, f64r b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ) == 0xff; }
 
+INLINE f32r add_bits(f32r a, f32r b) {
+  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
 INLINE f32r pow2(f32r z) {
   const __m512i table = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i*)pow2_table));
   const __m512i bits = _mm512_castps_si512(z);
@@ -141,16 +144,6 @@ INLINE __m128 fold_max(const f32r* r) {
   const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(r[0]), _mm512_extractf32x8_ps(r[0], 1));
   return _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
 }
-INLINE double reduce_add(const f64r* r) {
-  const __m128d two = fold_add(r);
-  return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
-}
-INLINE float reduce_add(const f32r* r) {
-  const __m128 four = fold_add(r), two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-}
-INLINE float reduce_max(const f32r* r) { return _mm512_reduce_max_ps(r[0]); }
-INLINE double reduce_max(const f64r* r) { return _mm512_reduce_max_pd(r[0]); }
 
 // Sixteen rows of four neighbouring columns as four column registers, and back; see block.h. Row i is loaded
 // into 128-bit lane i / 4 of register i % 4, so that in-lane shuffles finish the transpose.
@@ -187,7 +180,6 @@ INLINE void store_panel_registers(Put put, f32r* c) {
 #pragma GCC unroll 4
   for (int j = 0; j < 4; j++) put(12 + j, _mm512_extractf32x4_ps(c[j], 3));
 }
-INLINE void store_quarter(float* p, __m128 v) { _mm_storeu_ps(p, v); }
 
 // Eight rows of two neighbouring columns: rows 2i and 2i + 1 in 128-bit lane i of registers 0 and 1.
 INLINE void transpose_quarters(f64r* c) {
@@ -217,7 +209,6 @@ INLINE void store_panel_registers(Put put, f64r* c) {
 #pragma GCC unroll 4
   for (int j = 0; j < 2; j++) put(6 + j, _mm512_extractf64x2_pd(c[j], 3));
 }
-INLINE void store_quarter(double* p, __m128d v) { _mm_storeu_pd(p, v); }
 
 // As many of `count` halves as fill registers; how many that was.
 INLINE size_t widen_halves(const uint16_t* half, size_t count, float* p) {

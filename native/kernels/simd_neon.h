@@ -12,6 +12,7 @@ namespace {
 
 using f32r = float32x4_t;
 using f64r = float64x2_t;
+using f32q = f32r;
 
 INLINE f32r splat_register(float v) { return vdupq_n_f32(v); }
 INLINE f64r splat_register(double v) { return vdupq_n_f64(v); }
@@ -23,12 +24,17 @@ INLINE void stream_register(float* p, f32r v) { store_register(p, v); }
 INLINE void stream_register(double* p, f64r v) { store_register(p, v); }
 INLINE void stream_fence() {}
 
+INLINE f32q splat_quarter(float v) { return splat_register(v); }
+INLINE f32q load_quarter(const float* p) { return load_register(p); }
 INLINE f32r load_register_first(const float* p, size_t count, float fill) {
   f32r v = vdupq_n_f32(fill);
   if (count > 0) v = vld1q_lane_f32(p, v, 0);
   if (count > 1) v = vld1q_lane_f32(p + 1, v, 1);
   if (count > 2) v = vld1q_lane_f32(p + 2, v, 2);
   return v;
+}
+INLINE f32q load_quarter_first(const float* p, size_t count, float fill) {
+  return load_register_first(p, count, fill);
 }
 INLINE f64r load_register_first(const double* p, size_t count, double fill) {
   const f64r v = vdupq_n_f64(fill);
@@ -71,6 +77,7 @@ INLINE double muladd(double a, double b, double c) { return __builtin_fma(a, b, 
 // FMAX keeps a NaN of either operand and FMAXNM of neither; here the second's is kept.
 INLINE f32r max_number(f32r a, f32r b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 INLINE f64r max_number(f64r a, f64r b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
+INLINE f32r min_number(f32r a, f32r b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 INLINE f32r absolute(f32r a) { return vabsq_f32(a); }
 INLINE f64r absolute(f64r a) { return vabsq_f64(a); }
 
@@ -99,6 +106,9 @@ INLINE uint32_t mask_greater(f64r a, f64r b) {
 INLINE bool all_less(f32r a, f32r b) { return vminvq_u32(vcltq_f32(a, b)) != 0; }
 INLINE bool all_less(f64r a, f64r b) { return vminvq_u32(vreinterpretq_u32_u64(vcltq_f64(a, b))) != 0; }
 
+INLINE f32r add_bits(f32r a, f32r b) {
+  return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));
+}
 // The table is looked up byte by byte: entry j is bytes 4j to 4j + 3.
 INLINE f32r pow2(f32r z) {
   const uint8x16x2_t table = vld1q_u8_x2(reinterpret_cast<const uint8_t*>(pow2_table));
@@ -120,20 +130,16 @@ INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
 // The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1; folded: down to 16 bytes.
 INLINE f64r fold_add(const f64r* r) { return vaddq_f64(vaddq_f64(r[0], r[2]), vaddq_f64(r[1], r[3])); }
 INLINE f32r fold_add(const f32r* r) { return vaddq_f32(vaddq_f32(r[0], r[2]), vaddq_f32(r[1], r[3])); }
-INLINE double reduce_add(const f64r* r) {
-  const f64r two = fold_add(r);
-  return vgetq_lane_f64(two, 0) + vgetq_lane_f64(two, 1);
-}
-INLINE float reduce_add(const f32r* r) {
-  const f32r four = fold_add(r);
-  const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
+INLINE double reduce_add(f64r v) { return vgetq_lane_f64(v, 0) + vgetq_lane_f64(v, 1); }
+INLINE float reduce_add(f32q v) {
+  const float32x2_t two = vadd_f32(vget_low_f32(v), vget_high_f32(v));
   return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
 }
 // There is no NaN among these.
 INLINE f64r fold_max(const f64r* r) { return vmaxq_f64(vmaxq_f64(r[0], r[1]), vmaxq_f64(r[2], r[3])); }
 INLINE f32r fold_max(const f32r* r) { return vmaxq_f32(vmaxq_f32(r[0], r[1]), vmaxq_f32(r[2], r[3])); }
-INLINE double reduce_max(const f64r* r) { return vmaxvq_f64(fold_max(r)); }
-INLINE float reduce_max(const f32r* r) { return vmaxvq_f32(fold_max(r)); }
+INLINE double reduce_max(f64r v) { return vmaxvq_f64(v); }
+INLINE float reduce_max(f32q v) { return vmaxvq_f32(v); }
 
 // Four rows of four neighbouring columns as four column registers, and back; see block.h.
 INLINE void transpose_quarters(f32r* c) {
@@ -158,7 +164,6 @@ INLINE void store_panel_registers(Put put, f32r* c) {
 #pragma GCC unroll 4
   for (int j = 0; j < 4; j++) put(j, c[j]);
 }
-INLINE void store_quarter(float* p, f32r v) { vst1q_f32(p, v); }
 
 // Two rows of two neighbouring columns.
 INLINE void transpose_quarters(f64r* c) {
@@ -177,7 +182,6 @@ INLINE void store_panel_registers(Put put, f64r* c) {
 #pragma GCC unroll 4
   for (int j = 0; j < 2; j++) put(j, c[j]);
 }
-INLINE void store_quarter(double* p, f64r v) { vst1q_f64(p, v); }
 
 // As many of `count` halves as fill registers; how many that was.
 INLINE size_t widen_halves(const uint16_t* half, size_t count, float* p) {

@@ -15,6 +15,7 @@ namespace {
 
 typedef float f32r __attribute__((vector_size(16)));
 typedef double f64r __attribute__((vector_size(16)));
+using f32q = f32r;
 typedef int32_t i32r __attribute__((vector_size(16)));
 typedef int64_t i64r __attribute__((vector_size(16)));
 
@@ -36,10 +37,15 @@ INLINE void stream_register(float* p, f32r v) { store_register(p, v); }
 INLINE void stream_register(double* p, f64r v) { store_register(p, v); }
 INLINE void stream_fence() {}
 
+INLINE f32q splat_quarter(float v) { return splat_register(v); }
+INLINE f32q load_quarter(const float* p) { return load_register(p); }
 INLINE f32r load_register_first(const float* p, size_t count, float fill) {
   f32r v = splat_register(fill);
   for (size_t i = 0; i < count; i++) v[i] = p[i];
   return v;
+}
+INLINE f32q load_quarter_first(const float* p, size_t count, float fill) {
+  return load_register_first(p, count, fill);
 }
 INLINE f64r load_register_first(const double* p, size_t count, double fill) {
   f64r v = splat_register(fill);
@@ -124,6 +130,10 @@ INLINE f64r max_number(f64r a, f64r b) {
   const i64r more = a > b;
   return (f64r)(((i64r)a & more) | ((i64r)b & ~more));
 }
+INLINE f32r min_number(f32r a, f32r b) {
+  const i32r less = a < b;
+  return (f32r)(((i32r)a & less) | ((i32r)b & ~less));
+}
 INLINE f32r absolute(f32r a) { return (f32r)((i32r)a & 0x7fffffff); }
 INLINE f64r absolute(f64r a) { return (f64r)((i64r)a & 0x7fffffffffffffff); }
 INLINE f32r zero_if_equal(f32r a, f32r b, f32r c) { return (f32r)((i32r)c & (a != b)); }
@@ -147,6 +157,7 @@ INLINE bool all_less(f64r a, f64r b) {
   return (less[0] & less[1]) != 0;
 }
 
+INLINE f32r add_bits(f32r a, f32r b) { return (f32r)((i32r)a + (i32r)b); }
 INLINE f32r pow2(f32r z) {
   const i32r bits = (i32r)z, j = bits & 7;
   const i32r entry = {int32_t(pow2_table[j[0]]), int32_t(pow2_table[j[1]]), int32_t(pow2_table[j[2]]),
@@ -166,23 +177,13 @@ INLINE f64r fold_add(const f64r* r) { return (r[0] + r[2]) + (r[1] + r[3]); }
 INLINE f32r fold_add(const f32r* r) { return (r[0] + r[2]) + (r[1] + r[3]); }
 INLINE f64r fold_max(const f64r* r) { return max_number(max_number(r[0], r[1]), max_number(r[2], r[3])); }
 INLINE f32r fold_max(const f32r* r) { return max_number(max_number(r[0], r[1]), max_number(r[2], r[3])); }
-INLINE double reduce_add(const f64r* r) {
-  const f64r two = fold_add(r);
-  return two[0] + two[1];
-}
-INLINE float reduce_add(const f32r* r) {
-  const f32r four = fold_add(r);
-  return (four[0] + four[2]) + (four[1] + four[3]);
-}
-INLINE float reduce_max(const f32r* r) {
-  const f32r m = fold_max(r);
+INLINE double reduce_add(f64r v) { return v[0] + v[1]; }
+INLINE float reduce_add(f32q v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+INLINE float reduce_max(f32q m) {
   const float a = m[0] > m[1] ? m[0] : m[1], b = m[2] > m[3] ? m[2] : m[3];
   return a > b ? a : b;
 }
-INLINE double reduce_max(const f64r* r) {
-  const f64r m = fold_max(r);
-  return m[0] > m[1] ? m[0] : m[1];
-}
+INLINE double reduce_max(f64r m) { return m[0] > m[1] ? m[0] : m[1]; }
 
 // Four rows of four neighbouring columns as four column registers, and back; see block.h.
 INLINE void transpose_quarters(f32r* c) {
@@ -202,7 +203,6 @@ INLINE void store_panel_registers(Put put, f32r* c) {
 #pragma GCC unroll 4
   for (int j = 0; j < 4; j++) put(j, c[j]);
 }
-INLINE void store_quarter(float* p, f32r v) { store_register(p, v); }
 
 INLINE void transpose_quarters(f64r* c) {
   const f64r lo = {c[0][0], c[1][0]}, hi = {c[0][1], c[1][1]};
@@ -220,7 +220,6 @@ INLINE void store_panel_registers(Put put, f64r* c) {
 #pragma GCC unroll 4
   for (int j = 0; j < 2; j++) put(j, c[j]);
 }
-INLINE void store_quarter(double* p, f64r v) { store_register(p, v); }
 
 // No half registers here: row.h converts one by one.
 INLINE size_t widen_halves(const uint16_t*, size_t, float*) { return 0; }

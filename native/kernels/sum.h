@@ -47,8 +47,8 @@ struct TermSum {
   INLINE void total(T bias, double& whole, double& left) const {
     F64 wide[V::lanes / F64::lanes];
     widen(taken(bias), wide);
-    whole = reduce_add((sizeof(T) == 4 ? add(wide[0], wide[V::lanes / F64::lanes - 1]) : wide[0]).r);
-    left = double(reduce_add(rest.r));
+    whole = reduce_add(sizeof(T) == 4 ? add(wide[0], wide[V::lanes / F64::lanes - 1]) : wide[0]);
+    left = double(reduce_add(rest));
   }
 };
 
@@ -88,7 +88,7 @@ struct RestSum<F32> {
   }
   INLINE void total(double& whole, double& left) {
     end_run();
-    whole = reduce_add(add(lo, hi).r), left = 0;
+    whole = reduce_add(add(lo, hi)), left = 0;
   }
 
  private:
@@ -116,7 +116,7 @@ struct RestSum<F64> {
   INLINE void add_later(Term<F64> e, double*) { add_term(e); }
   INLINE void end_run(const double*) {}
   INLINE void end_run() {}
-  INLINE void total(double& whole, double& left) const { whole = reduce_add(sum.r), left = reduce_add(error.r); }
+  INLINE void total(double& whole, double& left) const { whole = reduce_add(sum), left = reduce_add(error); }
 };
 
 }  // namespace

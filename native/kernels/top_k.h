@@ -74,7 +74,7 @@ struct TopKSolver {
   // The threshold is worked out before the sum, in whose shade its latencies are.
   INLINE Measure segment(const T* x, size_t n, size_t at, size_t classes, Selection<V>& selection) const {
     const V maxima = lane_maxima<V>(x, n);
-    const T own = reduce_max(maxima.r);
+    const T own = reduce_max(maxima);
     const bool more = own > selection.least;
     const T threshold = more ? selection.bound(maxima) : 0;
     const Measure m = rows.measurer.under(own, nullptr, n, classes,

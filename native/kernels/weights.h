@@ -118,7 +118,7 @@ struct Segments {
       for_each_group<V>(row, at, end, cut, [&](const auto* x, size_t n, size_t) INLINE_LAMBDA {
         for (size_t i = 0; i < n; i += 8) lanes = add(lanes, weigher.weight<moved>(load_eight(x + i)));
       });
-      sum[count++] = total += reduce_add(lanes.r);
+      sum[count++] = total += reduce_add(lanes);
     }
   }
 
