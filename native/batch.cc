@@ -12,6 +12,8 @@ constexpr size_t block_elements = 1 << 15;
 // is shared only from about 100 microseconds of work on; below, one thread finishes sooner.
 constexpr size_t worth_sharing = 1 << 18;
 
+constexpr size_t line = 64;  // bytes
+
 size_t ceiling(size_t n, size_t d) { return (n + d - 1) / d; }
 
 size_t elements_of(const Problem& p) { return p.offsets ? p.elements : p.rows() * p.length; }
@@ -45,6 +47,8 @@ void Batch::cut_rows(size_t elements, size_t limit) {
   if (p.inner > 1 && rows_per_block > p.inner) {  // whole slabs
     rows_per_block = rows_per_block / p.inner * p.inner;
     rows_per_slab = p.rows();
+  } else if (p.inner > 1 && p.inner * size_of(p.type) % line == 0) {
+    rows_past_line = reinterpret_cast<uintptr_t>(p.x) % line / size_of(p.type) % group;
   }
   blocks_per_slab = ceiling(rows_per_slab, rows_per_block);
   blocks = blocks_per_slab * (p.rows() / std::max<size_t>(rows_per_slab, 1));
@@ -90,7 +94,7 @@ size_t Batch::first_row(size_t block) const {
   if (block >= blocks) return problem.rows();
   if (rows_per_slab > 0) {
     const size_t in_slab = block % blocks_per_slab * rows_per_block;
-    return block / blocks_per_slab * rows_per_slab + in_slab;
+    return block / blocks_per_slab * rows_per_slab + in_slab - (in_slab > 0 ? rows_past_line : 0);
   }
   if (block == 0) return 0;
   const uint32_t* ends = problem.offsets + 1;

@@ -30,6 +30,7 @@ class Batch : public Job {
   // By rows: a slab is all the rows there are, or the neighbouring rows along another axis than the last, where
   // blocks begin anew with each, to stay on whole groups of lanes. No slabs where rows are ragged.
   size_t rows_per_slab = 0, blocks_per_slab = 0, rows_per_block = 0;
+  size_t rows_past_line = 0;  // blocks within a slab begin so many rows earlier: where lines of the cache do
 
   // By spans: one long row at a time.
   enum class Stage { begin, rows, measure, measure_again, emit };

@@ -63,8 +63,6 @@ enum Operand {
   operand_count
 };
 
-size_t size_of(Type type) { return type == Type::float64 ? 8 : type == Type::float32 ? 4 : 2; }
-
 struct Bytes {
   void* data = nullptr;
   size_t length = 0;

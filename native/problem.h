@@ -8,6 +8,9 @@
 enum class Op : int32_t { softmax, logSoftmax, logSumExp, topK, sample, crossEntropy };
 enum class Type : int32_t { float32, float64, float16, bfloat16 };
 
+// In bytes. (Static, as all that the kernels share with the rest: see block.h.)
+static constexpr size_t size_of(Type type) { return type == Type::float64 ? 8 : type == Type::float32 ? 4 : 2; }
+
 struct Problem {
   Op op;
   Type type, outType;

@@ -149,12 +149,16 @@ struct LaneSolver {
   // Of columns few, so that their blocks stay near. (AVX-512, 1000 x 1024: 0.36 ns by twos, 0.48 by ones, 0.40 by threes;
   // 64 x 21 x 4096 with AVX2 0.54 by twos, 0.50 by ones.)
   static constexpr size_t column_groups = 2;
+  static constexpr size_t page_bytes = 4096;
   const Problem& p;
   const RowSolver<V> rows;
   const size_t n;
   const bool fetches;
-  // Along another axis: how many elements the first neighbour lies past a line of the cache; see columns_from.
+  // Along another axis: whether lines of the cache cut all classes alike, how many elements the first neighbour lies past
+  // one, and whether pages do; see columns_from.
+  const bool lines_alike;
   const size_t past_line;
+  const bool pages_alike;
   // And how many elements before they are wanted columns are fetched: some classes ahead, or where those lie far apart
   // and the second cache has room for a strip of all of them, from the next strip; that is where the last element lies, its
   // line being new. (Not into the first cache: where classes lie a page apart, it has room for eight lines of a column.
@@ -166,7 +170,9 @@ struct LaneSolver {
         rows(p),
         n(p.length),
         fetches(is_large(p)),
-        past_line(past_line_of(p)),
+        lines_alike(are_lines_alike(p)),
+        past_line(reinterpret_cast<uintptr_t>(p.x) % block_bytes / size_of(p.type)),
+        pages_alike(p.inner * size_of(p.type) % page_bytes == 0),
         ahead((p.length > 256 || p.inner <= 1024 ? 32 * p.inner : column_groups * L) + L - 1) {}
 
   // Whether this problem's rows can be solved in lanes.
@@ -220,7 +226,7 @@ struct LaneSolver {
     size_t row, apart, count;
     T* x;
     size_t step;
-    bool whole;  // all lanes are neighbours in memory
+    bool together;  // columns: all are neighbours in memory
     bool solvable;
     size_t start;  // columns: class 0 of the first row, by elements
     Ahead ahead;
@@ -281,20 +287,37 @@ struct LaneSolver {
   // 31 1.08 and 0.84.)
   struct Columns {
     size_t row, count, next;
-    size_t start;  // class 0 of the first row, by elements
-    bool whole;    // all are neighbours in memory
+    size_t start;   // class 0 of the first row, by elements
+    bool together;  // all are neighbours in memory
   };
   Columns columns_from(size_t row, size_t begin, size_t end) const {
     const size_t column = row % p.inner, outer = row - column;
     const size_t edge = end - outer < p.inner ? end : outer + p.inner, first = outer < begin ? begin : outer;
-    const size_t stretch = edge - first, start = outer * n + column;
+    const size_t stretch = edge - first, left = edge - row, start = outer * n + column;
     const bool overlaps = p.x != p.out && stretch >= L && (L - stretch % L) % L * L <= stretch;
     if (!overlaps) {
       const size_t count = end - row < L ? end - row : L;
-      return {row, count, row + count, start, row + L <= edge};
+      return {row, count, row + count, start, count <= left};
     }
-    const size_t back = edge - row < L ? row + L - edge : 0, at = row - back;
-    return {at, L, at + L - (row == first && stretch >= 2 * L * L ? past_line : 0), start - back, true};
+    if (left < L) {
+      const size_t back = L - left;
+      if (pages_alike && crosses_page(start - back)) return {row, left, edge, start, true};
+      return {row - back, L, edge, start - back, true};
+    }
+    if (row != first || !lines_alike) return {row, L, row + L, start, true};
+    const size_t past = (past_line + column) % L;
+    const bool adds_group = (stretch + past - 1) / L > (stretch - 1) / L;
+    return {row, L, row + L - (adds_group && stretch < 2 * L * L ? 0 : past), start, true};
+  }
+
+  // Whether a group whose class 0 starts there lies across two pages, and so in every class: each access takes as long as
+  // the rest then. (1000 x 1024, 16 bytes past a page: 0.37 ns, and 0.34 with the last four rows by themselves.)
+  bool crosses_page(size_t start) const {
+    const auto crosses = [start](const void* base, Type type) {
+      return (reinterpret_cast<uintptr_t>(base) + start * size_of(type)) % page_bytes >
+             page_bytes - L * size_of(type);
+    };
+    return crosses(p.x, p.type) || (p.op != Op::logSumExp && crosses(p.out, p.outType));
   }
 
   // Neighbouring rows along another axis, in strips of a few groups. While the terms of one are worked out, the last goes
@@ -309,20 +332,26 @@ struct LaneSolver {
         const Columns columns = columns_from(row, begin, end);
         T* const x = blocks + (turn % 2 * column_groups + more) * n * L;
         next[more].place(*this, x, L, columns.row, 1, columns.count);
-        next[more].start = columns.start, next[more].whole = columns.whole;
+        next[more].start = columns.start, next[more].together = columns.together;
         row = columns.next;
       }
-      if (go_together<op>(done, finished, next, more)) {
-        Exchange<op> exchange(*this, done, next);
-        solve_groups(now, count, [&](Group& g) INLINE_LAMBDA { add_terms(g, exchange); });
-        exchange.complete(next);
+      const bool puts = op != Op::logSumExp && p.outType == type_of<T> && is_whole(done, finished);
+      const bool takes = p.type == type_of<T> && is_whole(next, more);
+      if (op != Op::logSumExp && !puts) {
+        for (size_t i = 0; i < finished; i++) {
+          if (done[i].solvable) put_columns(done[i]);
+        }
+      }
+      if (puts && takes) {
+        solve_beside<op, true, true>(done, now, count, next);
+      } else if (takes) {
+        solve_beside<op, false, true>(done, now, count, next);
+      } else if (puts) {
+        solve_beside<op, true, false>(done, now, count, next);
       } else {
         solve_groups(now, count, [this](Group& g) INLINE_LAMBDA { add_terms_alone(g); });
-        for (size_t i = 0; i < finished; i++) {
-          if (op != Op::logSumExp && done[i].solvable) put_columns(done[i]);
-        }
-        for (size_t i = 0; i < more; i++) take_columns(next[i]);
       }
+      for (size_t i = 0; !takes && i < more; i++) take_columns(next[i]);
       finish(done, finished);
       Group* const free = done;
       done = now, finished = count;
@@ -337,12 +366,12 @@ struct LaneSolver {
     solve_columns_for<Op::logSumExp>(begin, end, blocks);
   }
 
-  // 0 where not all classes, and their results, are alike.
-  static size_t past_line_of(const Problem& p) {
-    const size_t bytes = size_of(p.type), x = reinterpret_cast<uintptr_t>(p.x),
-                 out = reinterpret_cast<uintptr_t>(p.out);
-    const bool alike = p.op == Op::logSumExp || (p.outType == p.type && (x - out) % block_bytes == 0);
-    return alike && p.inner * bytes % block_bytes == 0 ? x % block_bytes / bytes % L : 0;
+  // Whether the lines of all classes, and of their results, are cut alike.
+  static bool are_lines_alike(const Problem& p) {
+    const bool same = p.op == Op::logSumExp ||
+                      (p.outType == p.type &&
+                       (reinterpret_cast<uintptr_t>(p.x) - reinterpret_cast<uintptr_t>(p.out)) % block_bytes == 0);
+    return same && p.inner * size_of(p.type) % block_bytes == 0;
   }
 
   // By elements.
@@ -649,21 +678,19 @@ struct LaneSolver {
     }
   }
 
-  // Whether what goes out and what comes in is whole and as the kernel has it.
-  template <Op op>
-  bool go_together(const Group* done, size_t finished, const Group* next, size_t more) const {
-    constexpr bool puts = op != Op::logSumExp;
-    bool together = p.type == type_of<T> && more == column_groups;
-    if (puts) together = together && p.outType == type_of<T> && finished == column_groups;
-    for (size_t i = 0; together && i < column_groups; i++) {
-      together = next[i].whole && (!puts || (done[i].whole && done[i].solvable));
+  // Whether a strip is whole, and known by now to be solvable.
+  static bool is_whole(const Group* strip, size_t count) {
+    bool whole = count == column_groups;
+    for (size_t i = 0; whole && i < column_groups; i++) {
+      whole = strip[i].together && strip[i].count == L && strip[i].solvable;
     }
-    return together;
+    return whole;
   }
 
-  // A strip that goes out, and the next that comes in where it was, with its maxima: class by class, beside the terms of
-  // the one in between, and with all that takes in registers. (1000 x 1024 with AVX-512: one after the other 0.46 ns.)
-  template <Op op>
+  // A strip that goes out, and the next that comes in where it was, with its maxima; or one of both. Class by class, beside
+  // the terms of the strip in between, and with all that takes in registers. (1000 x 1024 with AVX-512: one after the other
+  // 0.46 ns.)
+  template <Op op, bool puts, bool takes>
   struct Exchange {
     V hi[column_groups], lo[column_groups], max[column_groups];
     T *y[column_groups], *block[column_groups];
@@ -675,10 +702,10 @@ struct LaneSolver {
         : inner(s.p.inner), ahead(s.ahead), left(s.n) {
 #pragma GCC unroll 2
       for (size_t k = 0; k < column_groups; k++) {
-        if (op == Op::softmax) hi[k] = done[k].hi, lo[k] = done[k].lo;
-        if (op != Op::logSumExp) y[k] = static_cast<T*>(s.p.out) + done[k].start;
-        x[k] = static_cast<const T*>(s.p.x) + next[k].start;
-        block[k] = next[k].x;
+        if (puts && op == Op::softmax) hi[k] = done[k].hi, lo[k] = done[k].lo;
+        if (puts) y[k] = static_cast<T*>(s.p.out) + done[k].start;
+        if (takes) x[k] = static_cast<const T*>(s.p.x) + next[k].start;
+        block[k] = puts ? done[k].x : next[k].x;
         max[k] = splat<V>(T(-infinity));
       }
     }
@@ -690,7 +717,7 @@ struct LaneSolver {
     INLINE void complete(Group* next) {
       while (left > 0) pass();
 #pragma GCC unroll 2
-      for (size_t k = 0; k < column_groups; k++) next[k].max = max[k];
+      for (size_t k = 0; takes && k < column_groups; k++) next[k].max = max[k];
     }
 
    private:
@@ -698,53 +725,63 @@ struct LaneSolver {
       left--;
 #pragma GCC unroll 2
       for (size_t k = 0; k < column_groups; k++) {
-        if (op != Op::logSumExp) {
+        if (puts) {
           __builtin_prefetch(y[k] + ahead, 0, 2);
           const V v = load<V>(block[k]);
           store(y[k], op == Op::softmax ? scaled(v, hi[k], lo[k]) : v);
           y[k] += inner;
         }
-        __builtin_prefetch(x[k] + ahead, 0, 2);
-        const V v = load<V>(x[k]);
-        store(block[k], v);
-        max[k] = max_number(v, max[k]);
-        x[k] += inner, block[k] += L;
+        if (takes) {
+          __builtin_prefetch(x[k] + ahead, 0, 2);
+          const V v = load<V>(x[k]);
+          store(block[k], v);
+          max[k] = max_number(v, max[k]);
+          x[k] += inner;
+        }
+        block[k] += L;
       }
     }
   };
 
+  template <Op op, bool puts, bool takes>
+  __attribute__((noinline)) void solve_beside(const Group* done, Group* now, size_t count, Group* next) const {
+    Exchange<op, puts, takes> exchange(*this, done, next);
+    solve_groups(now, count, [&](Group& g) INLINE_LAMBDA { add_terms(g, exchange); });
+    exchange.complete(next);
+  }
+
   // The same for one group, whatever it is.
   void take_columns(Group& g) const {
-    if (!g.whole) return load_stretches(g);
+    if (!g.together) return load_stretches(g);
     const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, 0};
     const bool direct = flat.direct<T>();
-    const size_t n = this->n, inner = p.inner, ahead = this->ahead;
+    const size_t n = this->n, inner = p.inner, ahead = this->ahead, count = g.count;
     alignas(64) T buffer[L];
     T* block = g.x;
     V max = splat<V>(T(-infinity));
     for (size_t c = 0, at = g.start; c < n; c++, at += inner, block += L) {
-      const T* const x = flat.fetch(at, L, buffer);
+      const T* const x = flat.fetch(at, count, buffer);
       if (direct) __builtin_prefetch(x + ahead, 0, 2);
-      const V v = load<V>(x);
+      const V v = count == L ? load<V>(x) : load_first<V>(x, count, x[0]);
       store(block, v);
       max = max_number(v, max);
     }
     g.max = max;
   }
   void put_columns(const Group& g) const {
-    if (!g.whole) return store_stretches(g);
+    if (!g.together) return store_stretches(g);
     const Sink out = {static_cast<char*>(p.out), p.outType, 1};
     const bool direct = out.direct<T>(), scales = p.op == Op::softmax;
-    const size_t n = this->n, inner = p.inner, ahead = this->ahead;
+    const size_t n = this->n, inner = p.inner, ahead = this->ahead, count = g.count;
     const V hi = g.hi, lo = g.lo;
     alignas(64) T buffer[L];
     const T* block = g.x;
     for (size_t c = 0, at = g.start; c < n; c++, at += inner, block += L) {
       T* const y = out.place(at, buffer);
       if (direct) __builtin_prefetch(y + ahead, 0, 2);
-      const V v = load<V>(block);
-      store(y, scales ? scaled(v, hi, lo) : v);
-      out.flush(at, L, y);
+      const V v = load<V>(block), result = scales ? scaled(v, hi, lo) : v;
+      count == L ? store(y, result) : store_first(y, result, count);
+      out.flush(at, count, y);
     }
   }
 

@@ -11,7 +11,6 @@ constexpr size_t chunk_length = 1024;
 
 template <class T>
 constexpr Type type_of = sizeof(T) == 4 ? Type::float32 : Type::float64;
-constexpr size_t size_of(Type type) { return type == Type::float64 ? 8 : type == Type::float32 ? 4 : 2; }
 
 constexpr float infinity = __builtin_inff();
 
