@@ -403,12 +403,13 @@ struct RowSolver {
     if (streams) stream_fence();
   }
 
+  // (Fetched a segment before: 0.27 ns of a row of 33 million's, and 0.23 so; AVX2 0.35 and 0.29.)
   template <bool moved, bool streams>
   __attribute__((noinline)) static void emitChunk(const T* x, T* y, size_t n, const Exp<V, moved>& exponential,
                                                   Factor<T> factor) {
     const Exp<V, moved> exp = exponential;
     const V hi = splat<V>(factor.hi), lo = splat<V>(factor.lo);
-    const size_t i = each_term(x, n, exp, segment_length, [&](size_t i, Term<V> e) INLINE_LAMBDA {
+    const size_t i = each_term(x, n, exp, fetch_distance, 0, [&](size_t i, Term<V> e) INLINE_LAMBDA {
       const V p = scaled(e.value(), hi, lo);
       streams ? stream(y + i, p) : store(y + i, p);
     });
