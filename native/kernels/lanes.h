@@ -753,35 +753,51 @@ struct LaneSolver {
   // The same for one group, whatever it is.
   void take_columns(Group& g) const {
     if (!g.together) return load_stretches(g);
-    const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, 0};
-    const bool direct = flat.direct<T>();
+    by_type<T>(p.type, [&](auto type) { take_columns_of<type>(g); });
+  }
+  void put_columns(const Group& g) const {
+    if (!g.together) return store_stretches(g);
+    by_type<T>(p.outType, [&](auto type) { put_columns_of<type>(g); });
+  }
+  template <Type type>
+  void take_columns_of(Group& g) const {
     const size_t n = this->n, inner = p.inner, ahead = this->ahead, count = g.count;
     alignas(64) T buffer[L];
+    const Element<type>* x = static_cast<const Element<type>*>(p.x) + g.start;
     T* block = g.x;
     V max = splat<V>(T(-infinity));
-    for (size_t c = 0, at = g.start; c < n; c++, at += inner, block += L) {
-      const T* const x = flat.fetch(at, count, buffer);
-      if (direct) __builtin_prefetch(x + ahead, 0, 2);
-      const V v = count == L ? load<V>(x) : load_first<V>(x, count, x[0]);
+    for (size_t c = 0; c < n; c++, x += inner, block += L) {
+      __builtin_prefetch(x + ahead, 0, 2);
+      V v;
+      if (count == L) {
+        v = load<V>(widened<type>(x, L, buffer));
+      } else {
+        const T* few = widened<type>(x, count, buffer);
+        v = load_first<V>(few, count, few[0]);
+      }
       store(block, v);
       max = max_number(v, max);
     }
     g.max = max;
   }
-  void put_columns(const Group& g) const {
-    if (!g.together) return store_stretches(g);
-    const Sink out = {static_cast<char*>(p.out), p.outType, 1};
-    const bool direct = out.direct<T>(), scales = p.op == Op::softmax;
+  template <Type type>
+  void put_columns_of(const Group& g) const {
+    constexpr bool direct = type == type_of<T>;
+    const bool scales = p.op == Op::softmax;
     const size_t n = this->n, inner = p.inner, ahead = this->ahead, count = g.count;
     const V hi = g.hi, lo = g.lo;
     alignas(64) T buffer[L];
+    Element<type>* y = static_cast<Element<type>*>(p.out) + g.start;
     const T* block = g.x;
-    for (size_t c = 0, at = g.start; c < n; c++, at += inner, block += L) {
-      T* const y = out.place(at, buffer);
-      if (direct) __builtin_prefetch(y + ahead, 0, 2);
+    for (size_t c = 0; c < n; c++, y += inner, block += L) {
+      __builtin_prefetch(y + ahead, 0, 2);
       const V v = load<V>(block), result = scales ? scaled(v, hi, lo) : v;
-      count == L ? store(y, result) : store_first(y, result, count);
-      out.flush(at, count, y);
+      if constexpr (direct) {
+        count == L ? store(y, result) : store_first(y, result, count);
+      } else {
+        store(buffer, result);
+        count == L ? narrow_from<type>(buffer, L, y) : narrow_from<type>(buffer, count, y);
+      }
     }
   }
 

@@ -59,6 +59,55 @@ INLINE uint16_t float_to_bfloat(float f) {
   return uint16_t((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
 }
 
+// What elements of a type are in memory.
+template <Type>
+struct StoredAs {
+  using Element = uint16_t;
+};
+template <>
+struct StoredAs<Type::float32> {
+  using Element = float;
+};
+template <>
+struct StoredAs<Type::float64> {
+  using Element = double;
+};
+template <Type type>
+using Element = typename StoredAs<type>::Element;
+
+// Hands f the type, by name, of elements that kernels over T read or write.
+template <Type type>
+struct Named {
+  constexpr operator Type() const { return type; }
+};
+template <class T, class F>
+INLINE void by_type(Type type, F f) {
+  if constexpr (sizeof(T) == 4) {
+    if (type == Type::float16) return f(Named<Type::float16>());
+    if (type == Type::bfloat16) return f(Named<Type::bfloat16>());
+  }
+  f(Named<type_of<T>>());
+}
+
+// A few neighbours as T: where they are, or widened to `buffer`; and back.
+template <Type type, class T>
+INLINE const T* widened(const Element<type>* x, size_t count, T* buffer) {
+  if constexpr (type == type_of<T>) {
+    return x;
+  } else {
+    size_t i = type == Type::float16 ? widen_halves(x, count, buffer) : 0;
+    for (; i < count; i++) buffer[i] = type == Type::float16 ? half_to_float(x[i]) : bfloat_to_float(x[i]);
+    return buffer;
+  }
+}
+template <Type type, class T>
+INLINE void narrow_from(const T* buffer, size_t count, Element<type>* y) {
+  if constexpr (type != type_of<T>) {
+    size_t i = type == Type::float16 ? narrow_halves(buffer, count, y) : 0;
+    for (; i < count; i++) y[i] = type == Type::float16 ? float_to_half(buffer[i]) : float_to_bfloat(buffer[i]);
+  }
+}
+
 struct Source {
   const char* data;
   Type type;
