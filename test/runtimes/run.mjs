@@ -1,10 +1,10 @@
 /**
  * `npm run test:runtimes`: the packed package on every runtime it is made for, each really run: every operation by
  * every route (test/package/smoke.mjs), natively and on the pure-TypeScript path. Writes table.md and table.json, for
- * the README to quote. What needs tools that are missing is skipped, loudly.
+ * the README to quote. What needs tools that are missing is skipped, loudly, and keeps the row of the run before.
  */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { skip } from '../../native/test/tools.mjs';
 import { expectSmoke, finish, install, npm, pack, proof, root, run } from '../package/packed.mjs';
@@ -74,15 +74,24 @@ const runtimes = [
 const folder = install(pack().path, 'runtimes', process.env.PATH);
 copyFileSync(join(root, 'test/package/smoke.mjs'), join(folder, 'smoke.mjs'));
 
+const before = JSON.parse(readFileSync(join(here, 'table.json'), 'utf8'));
 const rows = [];
+
+function skipRuntime(name, platform, because) {
+  skip(`${name} on ${platform}`, because);
+  const kept = before.filter((row) => row.platform === platform && row.runtime.startsWith(`${name} `));
+  for (const { runtime } of kept) console.log(`  ${runtime} on ${platform} stays in the table as it was.`);
+  rows.push(...kept);
+}
+
 for (const { name, command, flags = [], platform = 'linux-x64', how = '', needs = [] } of runtimes) {
   const missing = needs.filter(([tool]) => !has(tool)).map(([, apt]) => apt);
   if (missing.length > 0) {
-    skip(`${name} on ${platform}`, `apt-get install ${missing.join(' ')}`);
+    skipRuntime(name, platform, `apt-get install ${missing.join(' ')}`);
     continue;
   }
   if (!existsSync(join(folder, 'node_modules/simd-softmax/prebuilds', platform))) {
-    skip(`${name} on ${platform}`, `npm run prebuild:${platform} has not run`);
+    skipRuntime(name, platform, `npm run prebuild:${platform} has not run`);
     continue;
   }
   const [program, ...args] = typeof command === 'function' ? command() : command;
