@@ -40,6 +40,29 @@ describe(`A row's bits depend on that row alone, on ${backendName} (seed ${seed}
         }
       });
 
+      it(`not where its logits lie far apart, or half-way between two reductions: ${name} of ${type}`, () => {
+        const random = new Random(`far ${type} ${name}`);
+        for (let length = 1; length <= 67; length++) {
+          for (const [spread, step, temperature] of [
+            [120, 2 ** -8, 1], // some of the terms vanish
+            [4, 2 ** -4, Math.LOG2E], // x * c is a whole number and a half, in eighths
+          ] as const) {
+            const rows = 17;
+            const values = random.fill(new Float64Array(rows * length), spread);
+            for (let i = 0; i < values.length; i++) values[i] = Math.round(values[i] / step) * step;
+            values[random.below(values.length)] = Number.NEGATIVE_INFINITY;
+            const batch = elements(values, type);
+            const result = op(batch, { shape: [rows, length], dtype: type, temperature });
+            const size = name === 'logSumExp' ? 1 : length;
+            for (let row = 0; row < rows; row++) {
+              const alone = op(batch.slice(row * length, (row + 1) * length), { dtype: type, temperature });
+              const received = bits(result.subarray(row * size, (row + 1) * size));
+              expect(received, `row ${row} of ${rows} × ${length}`).toBe(bits(alone));
+            }
+          }
+        }
+      });
+
       it(`not on rows around it that need more care: ${name} of ${type}`, () => {
         const rows = 40;
         for (const length of [4, 10, 21, 32, 64, 100, 130, 257, 1000, 2048]) {
