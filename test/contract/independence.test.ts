@@ -126,6 +126,33 @@ describe(`A row's bits depend on that row alone, on ${backendName} (seed ${seed}
     }
   }
 
+  it('nor along another axis on where lines and pages cut it', async () => {
+    for (const type of elementTypes) {
+      for (const shape of [
+        [70, 4096],
+        [260, 1024],
+        [3, 33, 2816],
+      ]) {
+        const count = shape.reduce((a, b) => a * b);
+        const options = { dtype: type, shape, axis: -2 };
+        const x = elements(new Random(`${type} ${shape}`).fill(new Float64Array(count), 20), type);
+        const expected = bits((sync.softmax as Op)(x, { ...options, threads: 1 }));
+        const room = elements(new Float64Array(count + 40), type);
+        for (const at of [0, 3, 4, 13, 16, 33]) {
+          const placed = room.subarray(at, at + count) as Elements;
+          placed.set(x);
+          const place = `${type} ${shape} from ${at}`;
+          for (const threads of [1, 2, 5]) {
+            const result = (sync.softmax as Op)(placed, { ...options, threads });
+            expect(bits(result), `${place}, ${threads} threads`).toBe(expected);
+          }
+          (sync.softmax as Op)(placed, { ...options, out: placed });
+          expect(bits(placed), `${place}, in place`).toBe(expected);
+        }
+      }
+    }
+  });
+
   it('nor do draws depend on anything but the seed, the row number and the row', async () => {
     const x = new Random('draws').fill(new Float32Array(300 * 40), 4);
     const options = { shape: [300, 40], seed: 9, count: 2, topP: 0.9 };
