@@ -130,7 +130,7 @@ INLINE const typename V::Scalar* ones_before(size_t n) {
 
 constexpr size_t few_blocks = 16;
 
-// A row of a few blocks, or of a quarter of one, by itself: each step of it waits for the one before. False, with nothing
+// A row of a few blocks, or of a part of one, by itself: each step of it waits for the one before. False, with nothing
 // written, where the row needs more care (NaN, infinities, huge logits), or where it is said to be `near` and a logit lies
 // below what it counts as.
 template <class V, bool one, bool near, class S>

@@ -126,7 +126,7 @@ describe(`A row's bits depend on that row alone, on ${backendName} (seed ${seed}
     }
   }
 
-  it('nor along another axis on where lines and pages cut it', async () => {
+  it('nor along another axis on where lines and pages cut it', () => {
     for (const type of elementTypes) {
       for (const shape of [
         [70, 4096],
