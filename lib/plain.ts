@@ -47,26 +47,30 @@ export function solvePlain(
   let out: unknown;
   if (options !== undefined) {
     if (typeof options !== 'object' || options === null || Array.isArray(options)) return undefined;
-    for (const name in options) {
-      const value = (options as { readonly [name: string]: unknown })[name];
-      switch (name) {
-        case 'out':
-          out = value;
-          break;
-        case 'shape':
-          shape = value;
-          break;
-        case 'axis':
-          axis = value;
-          break;
-        case 'temperature':
-          temperature = typeof value === 'number' ? value : 0;
-          break;
-        case 'threads':
-          threads = threadLimit === 0 && Number.isSafeInteger(value) ? (value as number) || -1 : -1;
-          break;
-        default:
-          return undefined;
+    if (isOutAlone(options)) {
+      out = (options as { readonly out?: unknown }).out;
+    } else {
+      for (const name in options) {
+        const value = (options as { readonly [name: string]: unknown })[name];
+        switch (name) {
+          case 'out':
+            out = value;
+            break;
+          case 'shape':
+            shape = value;
+            break;
+          case 'axis':
+            axis = value;
+            break;
+          case 'temperature':
+            temperature = typeof value === 'number' ? value : 0;
+            break;
+          case 'threads':
+            threads = threadLimit === 0 && Number.isSafeInteger(value) ? (value as number) || -1 : -1;
+            break;
+          default:
+            return undefined;
+        }
       }
     }
   }
@@ -97,6 +101,14 @@ export function solvePlain(
   problem.x = none;
   problem.out = none;
   return out as Floats;
+}
+
+/** Whether there is no option but `out`. (To look up each takes 2 ns more.) */
+function isOutAlone(options: object): boolean {
+  for (const name in options) {
+    if (name !== 'out') return false;
+  }
+  return true;
 }
 
 /** The type of a float array. (`Symbol.toStringTag` takes 3 ns, asking for the prototype 6.) */

@@ -227,24 +227,30 @@ struct Exp {
   }
 };
 
-// The same for float logits none of which lies below what they count as: then the shift may be added to the exponent at
-// the end, and the rest need not wait for the maximum. (To x * c, which is rounded to a whole number, a shift adds a
-// multiple of 8: ties go where they would. And of whole numbers in the low bits of a float, integers add.)
+// by * 2^k for whole k.
+template <class V>
+INLINE V scaled_by_power_of_two(float by, V k) {
+  const V steps = muladd(k, splat<V>(float(ExpTraits<V>::steps)), splat<V>(float(ExpTraits<V>::magic)));
+  const int32_t unit = __builtin_bit_cast(int32_t, by) - int32_t(pow2_table[0]);
+  return add_bits(pow2(steps), splat<V>(__builtin_bit_cast(float, unit)));
+}
+
+// The same for float logits so near 0 that the maximum need not be waited for: all terms of a row, and their sum, are 2^n_max
+// times what they would be, and every step rounds alike. (x * c, which is rounded to a whole number, is a multiple of 8
+// away: ties go where they would.) Their exponents, and those of what is made of them, stay within 126 for |x * c| < 45.
 template <class V>
 struct ExpOfNear {
-  static constexpr float magic = float(ExpTraits<V>::magic);
-  V c_hi, c_lo, up;
+  static constexpr double reach = 40;
+  static constexpr float magic = float(ExpTraits<V>::magic + ExpTraits<V>::steps * ExpTraits<V>::offset);
+  V c_hi, c_lo;
 
   template <class S>
-  INLINE ExpOfNear(const Scale<S>& s, const LaneShift<V>& shift)
-      : c_hi(splat<V>(s.c_hi)),
-        c_lo(splat<V>(s.c_lo)),
-        up(add_bits(shift.magic, splat<V>(__builtin_bit_cast(float, -__builtin_bit_cast(int32_t, magic))))) {}
+  INLINE explicit ExpOfNear(const Scale<S>& s) : c_hi(splat<V>(s.c_hi)), c_lo(splat<V>(s.c_lo)) {}
 
   INLINE Term<V> term(V x) const {
     const V z = muladd(x, c_hi, splat<V>(magic)), n = sub(z, splat<V>(magic));
     const V r = muladd(x, c_lo, fms(x, c_hi, n));
-    return Exp<V, false>::term(Reduced<V>{pow2(add_bits(z, up)), r});
+    return Exp<V, false>::term(Reduced<V>{pow2(z), r});
   }
 };
 

@@ -22,14 +22,18 @@ INLINE Wide<D> term_of_max(D max, D top, const Scale<F64>& scale) {
   return {mul(term, unit), mul(sub(p, sub(term, one)), unit)};
 }
 
-// 2^lift / (sum + rest), in two parts. (By reference: gcc takes a struct of blocks apart into integers.)
-template <class V, class D>
-INLINE void invert(D sum, D rest, D& hi, D& lo) {
+// lift / (sum + rest), in two parts. (By reference: gcc takes a struct of blocks apart into integers.)
+template <class D>
+INLINE void invert(D sum, D rest, D lift, D& hi, D& lo) {
   const D one = constant<D>(1), s = add(sum, rest), inverse = div(one, s);
   const D lost = add(sub(sum, s), rest);
   const D excess = muladd(inverse, lost, fms(inverse, s, one));  // inverse * sum - 1
-  hi = mul(inverse, constant<D>(power_of_two(ExpTraits<V>::lift)));
+  hi = mul(inverse, lift);
   lo = mul(excess, sub(constant<D>(0), hi));
+}
+template <class V, class D>
+INLINE void invert(D sum, D rest, D& hi, D& lo) {
+  invert(sum, rest, constant<D>(power_of_two(ExpTraits<V>::lift)), hi, lo);
 }
 template <class V, class D>
 INLINE Wide<D> reciprocal(Wide<D> sum) {

@@ -35,10 +35,14 @@ INLINE Factor<typename V::Scalar> factor_of(const Measure& m) {
   return {first_lane(hi), first_lane(lo)};
 }
 
-// term * factor / 2^lift.
+// term * factor * unit, which is 2^-lift.
+template <class V>
+INLINE V scaled(V term, V hi, V lo, V unit) {
+  return mul(fma(term, hi, mul(term, lo)), unit);
+}
 template <class V>
 INLINE V scaled(V term, V hi, V lo) {
-  return mul(fma(term, hi, mul(term, lo)), splat<V>(typename V::Scalar(power_of_two(-ExpTraits<V>::lift))));
+  return scaled(term, hi, lo, splat<V>(typename V::Scalar(power_of_two(-ExpTraits<V>::lift))));
 }
 
 // terms * factor, in place, of as many terms as groups of eight blocks hold; returns how many. The lift is taken out of
@@ -130,9 +134,25 @@ INLINE const typename V::Scalar* ones_before(size_t n) {
 
 constexpr size_t few_blocks = 16;
 
+// What a row's sum starts at, 2^lift over what the terms and their sum are larger by, and one over that and 2^lift.
+template <class V>
+struct Units {
+  V bias, lift, unit;
+
+  INLINE explicit Units(typename V::Scalar bias)
+      : bias(splat<V>(bias)),
+        lift(splat<V>(power_of_two(ExpTraits<V>::lift))),
+        unit(splat<V>(power_of_two(-ExpTraits<V>::lift))) {}
+  // Of a row whose terms are 2^top times what they would be.
+  INLINE Units(float bias, V top)
+      : bias(scaled_by_power_of_two(bias, top)),
+        lift(scaled_by_power_of_two(float(power_of_two(ExpTraits<V>::lift)), top)),
+        unit(scaled_by_power_of_two(float(power_of_two(-ExpTraits<V>::lift)), sub(splat<V>(0), top))) {}
+};
+
 // A row of a few blocks, or of a part of one, by itself: each step of it waits for the one before. False, with nothing
-// written, where the row needs more care (NaN, infinities, huge logits), or where it is said to be `near` and a logit lies
-// below what it counts as.
+// written, where the row needs more care (NaN, infinities, huge logits), or where it is said to be `near` and is not: see
+// ExpOfNear.
 template <class V, bool one, bool near, class S>
 __attribute__((noinline)) bool softmax_blocks(const Scale<S>& scale, const typename V::Scalar* x, size_t n,
                                               typename V::Scalar* y) {
@@ -141,19 +161,27 @@ __attribute__((noinline)) bool softmax_blocks(const Scale<S>& scale, const typen
   if (scale.extreme || n == 0) return false;
   const size_t tail = one ? n : n % L, whole = n - tail;
   const V last = tail == L ? load<V>(x) : load_first<V>(x + whole, tail, x[0]);
-  V max = last, min = last;
+  V max = last, far = absolute(last);
   for (size_t i = 0; i < whole; i += L) {
     max = max_number(load<V>(x + i), max);
-    if constexpr (near) min = min_number(load<V>(x + i), min);
+    if constexpr (near) far = max_number(absolute(load<V>(x + i)), far);
   }
   const LaneShift<V> shift(splat<V>(reduce_max(max)), scale, ExpTraits<V>::vanish);
-  if (!shift.reducible || (near && !all_less(shift.lower, min))) return false;
+  const T bias = bias_for<S>(one ? L : n);
   const auto exp = [&] {
-    if constexpr (near) return ExpOfNear<V>(scale, shift);
+    if constexpr (near) return ExpOfNear<V>(scale);
     if constexpr (!near) return Exp<V, false>(scale, shift.magic, shift.lower);
   }();
-  const T bias = bias_for<S>(one ? L : n);
-  TermSum<V> lanes(bias);
+  const auto units = [&] {
+    if constexpr (near) return Units<V>(bias, shift.top);
+    if constexpr (!near) return Units<V>(bias);
+  }();
+  if constexpr (near) {
+    if (!all_less(far, splat<V>(T(ExpOfNear<V>::reach * scale.c_inverse)))) return false;
+  } else {
+    if (!shift.reducible) return false;
+  }
+  TermSum<V> lanes(units.bias);
   alignas(64) T terms[one ? L : few_blocks * L];
   const auto add = [&](size_t i, Term<V> e) INLINE_LAMBDA {
     one ? lanes.add_first(e) : lanes.add_term(e);
@@ -170,24 +198,30 @@ __attribute__((noinline)) bool softmax_blocks(const Scale<S>& scale, const typen
   V hi, lo;
   const bool exact = one || n <= exact_terms<S>;
   if (exact) {
-    const T taken = reduce_add(lanes.taken(bias)), left = reduce_add(lanes.rest);
+    const T taken = reduce_add(lanes.taken(units.bias)), left = reduce_add(lanes.rest);
     sum = taken, rest = left;
-    invert<V>(splat<V>(taken), splat<V>(left), hi, lo);
+    invert(splat<V>(taken), splat<V>(left), units.lift, hi, lo);
   }
+  // What the sum would be if the terms were not 2^top too large.
+  const double down = near ? power_of_two(-int(first_lane(shift.top))) : 1;
   if constexpr (!one) {
-    if (!exact) lanes.total(bias, sum, rest), factor_of(sum, rest, hi, lo);
+    if (!exact) {
+      lanes.total(units.bias, sum, rest);
+      factor_of(sum * down, rest * down, hi, lo);
+    }
   }
   if (sum != sum) return false;
   V largest = splat<V>(0);
   const auto put = [&](size_t i, size_t count) INLINE_LAMBDA {
-    const V result = scaled(load<V>(terms + i), hi, lo);
+    const V result = scaled(load<V>(terms + i), hi, lo, units.unit);
     count == L ? store(y + i, result) : store_first(y + i, result, count);
     largest = max_number(result, largest);
   };
   for (size_t i = 0; i < whole; i += L) put(i, L);
   if (tail) put(whole, tail);
   const bool may_be_single = mask_greater(largest, splat<V>(T(1 - 0x1p-20))) != 0;
-  if (may_be_single && is_single<S>(scale, sum, rest, double(first_lane(shift.max)), n)) make_one(y, n, 1);
+  if (may_be_single && is_single<S>(scale, sum * down, rest * down, double(first_lane(shift.max)), n))
+    make_one(y, n, 1);
   return true;
 }
 

@@ -27,7 +27,8 @@ struct TermSum {
   using T = typename V::Scalar;
   V sum, rest = splat<V>(0);
 
-  explicit TermSum(T bias) : sum(splat<V>(bias)) {}
+  explicit TermSum(T bias) : TermSum(splat<V>(bias)) {}
+  explicit TermSum(V bias) : sum(bias) {}
   TermSum(V sum, V rest) : sum(sum), rest(rest) {}
 
   INLINE void add_term(Term<V> e) {
@@ -42,9 +43,11 @@ struct TermSum {
     rest = e.more_than(sub(e.t, taken));
     sum = next;
   }
-  INLINE V taken(T bias) const { return sub(sum, splat<V>(bias)); }
+  INLINE V taken(T bias) const { return taken(splat<V>(bias)); }
+  INLINE V taken(V bias) const { return sub(sum, bias); }
 
-  INLINE void total(T bias, double& whole, double& left) const {
+  INLINE void total(T bias, double& whole, double& left) const { total(splat<V>(bias), whole, left); }
+  INLINE void total(V bias, double& whole, double& left) const {
     F64 wide[V::lanes / F64::lanes];
     widen(taken(bias), wide);
     whole = reduce_add(sizeof(T) == 4 ? add(wide[0], wide[V::lanes / F64::lanes - 1]) : wide[0]);
