@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import type { Group } from './case.js';
+import { onnxruntimeForAvx2 } from './onnxruntime-avx2.js';
 import { type Kind, REFERENCE } from './results.js';
 
 export interface ContenderSpec {
@@ -23,12 +24,11 @@ const TABLES: readonly Group[] = ['shapes', 'axes', 'calls'];
 const ONE_THREAD = { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1', MKL_NUM_THREADS: '1' };
 
 export function contenders(): ContenderSpec[] {
-  return [...ours(), ...peers(), ...python()];
+  const { backend } = createRequire(new URL('../../package.json', import.meta.url))('simd-softmax');
+  return [...ours(backend.supported), ...peers(backend.supported), ...python()];
 }
 
-function ours(): ContenderSpec[] {
-  const { backend } = createRequire(new URL('../../package.json', import.meta.url))('simd-softmax');
-  const [best, ...others] = backend.supported as string[];
+function ours([best, ...others]: readonly string[]): ContenderSpec[] {
   const spec = (name: string, isa: string, options: object, groups?: readonly Group[]): ContenderSpec => ({
     name,
     kind: 'ours',
@@ -47,7 +47,7 @@ function ours(): ContenderSpec[] {
   ];
 }
 
-function peers(): ContenderSpec[] {
+function peers(supported: readonly string[]): ContenderSpec[] {
   const spec = (
     name: string,
     kind: Kind,
@@ -62,8 +62,13 @@ function peers(): ContenderSpec[] {
     env: ONE_THREAD,
     ...(groups && { groups }),
   });
+  const forAvx2 = supported.includes('avx512') ? onnxruntimeForAvx2() : undefined;
+  const preload = forAvx2 === undefined ? undefined : { ...ONE_THREAD, LD_PRELOAD: forAvx2 };
   return [
     spec('onnxruntime-node', 'peer', 'onnxruntime-node.ts'),
+    ...(preload === undefined
+      ? []
+      : [{ ...spec('onnxruntime-node, avx2', 'peer', 'onnxruntime-node.ts', TABLES), env: preload }]),
     spec('onnxruntime-node, loops', 'peer', 'onnxruntime-node.ts', ['family'], { thenLoops: true }),
     spec('onnxruntime-web', 'peer', 'onnxruntime-web.ts', [...SOFTMAX, 'family']),
     spec('tfjs wasm', 'peer', 'tfjs.ts', SOFTMAX, { backend: 'wasm' }),
