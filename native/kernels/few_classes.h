@@ -28,11 +28,11 @@ struct FewClassSolver {
   static constexpr size_t most_classes = V::registers > 2 ? 4 : sizeof(T) == 4 ? 16 : 8;
   const Problem& p;
   const RowSolver<V> rows;
-  // Of more classes, the hardware fetches as well or better when it has the memory for itself. (AVX2, a million rows of
-  // 10: 0.78 ns and 0.78, beside others 1.81 and 1.25; of 11, 0.76 and 0.82.)
+  // Of 11 to 13 classes, the hardware fetches as well or better. (AVX-512, a million rows of 12: 0.45 ns, and 0.47 fetched.)
   const bool fetches;
 
-  explicit FewClassSolver(const Problem& p) : p(p), rows(p), fetches(is_large(p) && p.length <= 10) {}
+  explicit FewClassSolver(const Problem& p)
+      : p(p), rows(p), fetches(is_large(p) && (p.length <= 10 || (p.length >= 14 && is_huge(p)))) {}
 
   static bool suits(const Problem& p) {
     return p.op == Op::softmax && p.inner == 1 && p.length <= most_classes && p.type == type_of<T> &&
@@ -56,6 +56,9 @@ struct FewClassSolver {
   // the steps wait for each other some 150 cycles, in which two classes keep the ports busy for 30, ten for 140. AVX-512, 4
   // classes: 0.48 ns by fours, 0.455 by eights; but a million rows of 8, which come from memory, 0.49 and 0.68.)
   static constexpr size_t together(size_t classes) { return classes > 8 ? 4 : 8; }
+  // From memory fewer, or what is fetched for the next ones leaves the first cache before they come. (AVX-512, a million
+  // rows of 16: 0.77 ns by fours, not fetched, 0.63 fetched, 0.47 by twos.)
+  static constexpr size_t fetched_together(size_t classes) { return classes > 10 ? 2 : classes > 4 ? 4 : 8; }
 
   // Rows of p.length <= N classes. Unless that would change logits, a group takes rows of the one before, so that all are
   // whole, and where rows are whole quarters start where lines of the cache do. (100 rows of 4: 0.79 ns, and 0.54 so; a
@@ -67,7 +70,7 @@ struct FewClassSolver {
     }
     // A panel reads 16 bytes of each row: another row has to follow where that is too much.
     constexpr size_t more = N < P;
-    const size_t most = N > 4 && fetches ? 4 : together(N);
+    const size_t most = fetches ? fetched_together(N) : together(N);
     const bool overlaps = p.x != p.out && begin + L + more <= end;
     const T* x = static_cast<const T*>(p.x);
     T* y = static_cast<T*>(p.out);

@@ -48,12 +48,12 @@ struct ShortRowSolver {
   // Whether rows of n classes fill their blocks so well that a block along the row costs less than one across the rows
   // (lanes.h), which need be turned around twice. (In lanes and along blocks, AVX-512: 26 classes 0.57 and 0.60 ns, 29
   // 0.57 and 0.55, 36 0.58 and 0.59, 39 0.56 and 0.54. With AVX2, 26 classes are an eighth slower along blocks, 29 equal.)
-  // What comes from memory comes sooner along the rows: 262144 x 21 0.90 and 0.81, 28 classes 0.85 and 0.61.
+  // What comes from memory comes sooner along the rows from three blocks on: 37 classes 0.78 ns in lanes, 0.64 so.
   static bool fills_blocks(const Problem& p) {
     constexpr bool single = sizeof(T) == 4;
     const size_t n = p.length, blocks = (n + L - 1) / L, padding = blocks * L - n;
     if (blocks < 2) return false;
-    if (is_huge(p)) return padding <= (blocks == 2 ? (single ? 11 : 3) : (single ? 15 : 6));
+    if (is_huge(p) && blocks > 2) return padding <= (single ? 15 : 6);
     return padding <= (blocks == 2 ? 2 : n / 4);
   }
 
