@@ -149,7 +149,8 @@ struct LaneSolver {
   // second cache.
   static constexpr size_t most_groups = 16, most_blocks = (size_t(1) << 19) / block_bytes;
   // From memory fewer, or what is fetched for the next ones leaves the first cache before they come. (AVX-512, 21 classes:
-  // 0.90 ns by sixes, 0.59 by twos, 0.63 by ones; 29: 0.83 by threes, 0.60 by twos, 0.575 by ones.)
+  // 0.90 ns by sixes, 0.59 by twos, 0.63 by ones; 29: 0.83 by threes, 0.60 by twos, 0.575 by ones; 100000 x 21 x 2 0.89 by
+  // fours, 0.61 by twos.)
   static constexpr size_t most_by_twos = 28;
   // Of columns few, so that their blocks stay near. (AVX-512, 1000 x 1024: 0.36 ns by twos, 0.48 by ones, 0.40 by threes;
   // 64 x 21 x 4096 with AVX2 0.54 by twos, 0.50 by ones.)
@@ -205,7 +206,7 @@ struct LaneSolver {
     T* const blocks = reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(memory) / block_bytes + 1) * block_bytes);
     if (panels) {
       solve_columns(begin, first * p.inner, blocks);
-      solve_panels(first, last, blocks, count / width);
+      solve_panels(first, last, blocks, is_huge(p) ? 1 : count / width);
       solve_columns(last * p.inner, end, blocks);
     } else {
       solve_columns(begin, end, blocks);
