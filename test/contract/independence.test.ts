@@ -40,6 +40,39 @@ describe(`A row's bits depend on that row alone, on ${backendName} (seed ${seed}
         }
       });
 
+      it(`not on how many rows there are, how near 0, or whether results replace them: ${name} of ${type}`, () => {
+        const size = (length: number) => (name === 'logSumExp' ? 1 : length);
+        for (let length = 2; length <= 18; length++) {
+          const random = new Random(`rows ${type} ${name} ${length}`);
+          const most = 40;
+          const values = random.fill(new Float64Array(most * length), 2);
+          for (let row = 0; row < most; row++) {
+            const offset = [0, 0, 26, 27.7, 28, -27.7, -60][random.below(7)];
+            const scale = [1, 1, 2 ** -40, 2 ** -130][random.below(4)];
+            for (let i = row * length; i < (row + 1) * length; i++) values[i] = values[i] * scale + offset;
+          }
+          const all = elements(values, type);
+          const alone = Array.from({ length: most }, (_, row) =>
+            bits(op(all.slice(row * length, (row + 1) * length), { dtype: type })),
+          );
+          for (let rows = 2; rows <= most; rows++) {
+            const batch = all.slice(0, rows * length);
+            const given = { shape: [rows, length], dtype: type };
+            const apart = op(batch, given);
+            const inPlace = name === 'logSumExp' ? apart : op(batch, { ...given, out: batch });
+            for (const [where, result] of [
+              ['apart', apart],
+              ['in place', inPlace],
+            ] as const) {
+              for (let row = 0; row < rows; row++) {
+                const received = bits(result.subarray(row * size(length), (row + 1) * size(length)));
+                expect(received, `row ${row} of ${rows} × ${length}, ${where}`).toBe(alone[row]);
+              }
+            }
+          }
+        }
+      });
+
       it(`not where its logits lie far apart, or half-way between two reductions: ${name} of ${type}`, () => {
         const random = new Random(`far ${type} ${name}`);
         for (let length = 1; length <= 67; length++) {
