@@ -107,7 +107,8 @@ uniform in ±10 unless said otherwise. Errors are distances from the exact answe
 over up to a million logits of each case; an answer that is wrong is not timed, but told. What a service does once is
 not timed: loading models, preparing calls, and making and filling input tensors (which spares onnxruntime and tfjs a
 copy, or part of one). Reading the answer back is. memcpy copies the logits (\`Float32Array.set\`): no softmax can be
-faster on one thread.`;
+faster on one thread. \`onnxruntime-node, avx2\` takes the CPU for one without AVX-512, for \`${REFERENCE}, avx2\` to be
+compared with.`;
 
 function casesIn({ cases }: Results, group: Group): CaseResults[] {
   return cases.filter((one) => one.case.group === group);
