@@ -77,7 +77,7 @@ LIFT2(sub)
 LIFT2(mul)
 LIFT2(div)
 LIFT2(max_number)      // the larger; a NaN in the first operand is ignored
-LIFT2(min_number)      // the smaller, likewise; of doubles AVX-512 only
+LIFT2(min_number)      // the smaller, likewise
 LIFT3(fma)             // a * b + c, rounded once
 LIFT3(fms)             // a * b - c, rounded once
 LIFT3(muladd)          // a * b + c, rounded once or twice, whichever is faster

@@ -85,6 +85,7 @@ INLINE double muladd(double a, double b, double c) { return __builtin_fma(a, b, 
 INLINE f32r max_number(f32r a, f32r b) { return _mm256_max_ps(a, b); }
 INLINE f64r max_number(f64r a, f64r b) { return _mm256_max_pd(a, b); }
 INLINE f32r min_number(f32r a, f32r b) { return _mm256_min_ps(a, b); }
+INLINE f64r min_number(f64r a, f64r b) { return _mm256_min_pd(a, b); }
 INLINE f32r absolute(f32r a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 INLINE f64r absolute(f64r a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), a); }
 
@@ -164,6 +165,16 @@ INLINE void store_panel_registers(Put put, f32r* c) {
   for (int j = 0; j < 4; j++) put(j, _mm256_castps256_ps128(c[j]));
 #pragma GCC unroll 4
   for (int j = 0; j < 4; j++) put(4 + j, _mm256_extractf128_ps(c[j], 1));
+}
+
+// Of rows of two in two registers the first and the second of each, and back; within 128-bit lanes.
+INLINE void split_pairs(f32r* c) {
+  const f32r first = _mm256_shuffle_ps(c[0], c[1], 0x88), second = _mm256_shuffle_ps(c[0], c[1], 0xdd);
+  c[0] = first, c[1] = second;
+}
+INLINE void join_pairs(f32r* c) {
+  const f32r lo = _mm256_unpacklo_ps(c[0], c[1]), hi = _mm256_unpackhi_ps(c[0], c[1]);
+  c[0] = lo, c[1] = hi;
 }
 
 // Four rows of two neighbouring columns.

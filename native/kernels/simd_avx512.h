@@ -181,6 +181,16 @@ INLINE void store_panel_registers(Put put, f32r* c) {
   for (int j = 0; j < 4; j++) put(12 + j, _mm512_extractf32x4_ps(c[j], 3));
 }
 
+// Of rows of two in two registers the first and the second of each, and back; within 128-bit lanes.
+INLINE void split_pairs(f32r* c) {
+  const f32r first = _mm512_shuffle_ps(c[0], c[1], 0x88), second = _mm512_shuffle_ps(c[0], c[1], 0xdd);
+  c[0] = first, c[1] = second;
+}
+INLINE void join_pairs(f32r* c) {
+  const f32r lo = _mm512_unpacklo_ps(c[0], c[1]), hi = _mm512_unpackhi_ps(c[0], c[1]);
+  c[0] = lo, c[1] = hi;
+}
+
 // Eight rows of two neighbouring columns: rows 2i and 2i + 1 in 128-bit lane i of registers 0 and 1.
 INLINE void transpose_quarters(f64r* c) {
   const __m512d lo = _mm512_unpacklo_pd(c[0], c[1]), hi = _mm512_unpackhi_pd(c[0], c[1]);

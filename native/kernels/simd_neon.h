@@ -78,6 +78,7 @@ INLINE double muladd(double a, double b, double c) { return __builtin_fma(a, b, 
 INLINE f32r max_number(f32r a, f32r b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 INLINE f64r max_number(f64r a, f64r b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
 INLINE f32r min_number(f32r a, f32r b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+INLINE f64r min_number(f64r a, f64r b) { return vbslq_f64(vcltq_f64(a, b), a, b); }
 INLINE f32r absolute(f32r a) { return vabsq_f32(a); }
 INLINE f64r absolute(f64r a) { return vabsq_f64(a); }
 
@@ -163,6 +164,16 @@ INLINE void store_panel_registers(Put put, f32r* c) {
   transpose_quarters(c);
 #pragma GCC unroll 4
   for (int j = 0; j < 4; j++) put(j, c[j]);
+}
+
+// Of rows of two in two registers the first and the second of each, and back.
+INLINE void split_pairs(f32r* c) {
+  const f32r first = vuzp1q_f32(c[0], c[1]), second = vuzp2q_f32(c[0], c[1]);
+  c[0] = first, c[1] = second;
+}
+INLINE void join_pairs(f32r* c) {
+  const f32r lo = vzip1q_f32(c[0], c[1]), hi = vzip2q_f32(c[0], c[1]);
+  c[0] = lo, c[1] = hi;
 }
 
 // Two rows of two neighbouring columns.

@@ -134,6 +134,10 @@ INLINE f32r min_number(f32r a, f32r b) {
   const i32r less = a < b;
   return (f32r)(((i32r)a & less) | ((i32r)b & ~less));
 }
+INLINE f64r min_number(f64r a, f64r b) {
+  const i64r less = a < b;
+  return (f64r)(((i64r)a & less) | ((i64r)b & ~less));
+}
 INLINE f32r absolute(f32r a) { return (f32r)((i32r)a & 0x7fffffff); }
 INLINE f64r absolute(f64r a) { return (f64r)((i64r)a & 0x7fffffffffffffff); }
 INLINE f32r zero_if_equal(f32r a, f32r b, f32r c) { return (f32r)((i32r)c & (a != b)); }
@@ -202,6 +206,16 @@ INLINE void store_panel_registers(Put put, f32r* c) {
   transpose_quarters(c);
 #pragma GCC unroll 4
   for (int j = 0; j < 4; j++) put(j, c[j]);
+}
+
+// Of rows of two in two registers the first and the second of each, and back.
+INLINE void split_pairs(f32r* c) {
+  const f32r first = {c[0][0], c[0][2], c[1][0], c[1][2]}, second = {c[0][1], c[0][3], c[1][1], c[1][3]};
+  c[0] = first, c[1] = second;
+}
+INLINE void join_pairs(f32r* c) {
+  const f32r lo = {c[0][0], c[1][0], c[0][1], c[1][1]}, hi = {c[0][2], c[1][2], c[0][3], c[1][3]};
+  c[0] = lo, c[1] = hi;
 }
 
 INLINE void transpose_quarters(f64r* c) {

@@ -22,7 +22,6 @@ INLINE f32q fma(f32q a, f32q b, f32q c) { return _mm_fmadd_ps(a, b, c); }
 INLINE f32q fms(f32q a, f32q b, f32q c) { return _mm_fmsub_ps(a, b, c); }
 INLINE f32q muladd(f32q a, f32q b, f32q c) { return _mm_fmadd_ps(a, b, c); }
 INLINE f32q max_number(f32q a, f32q b) { return _mm_max_ps(a, b); }
-INLINE f32q min_number(f32q a, f32q b) { return _mm_min_ps(a, b); }
 INLINE f32q absolute(f32q a) { return _mm_andnot_ps(_mm_set1_ps(-0.0f), a); }
 INLINE uint32_t mask_greater(f32q a, f32q b) { return uint32_t(_mm_movemask_ps(_mm_cmpgt_ps(a, b))); }
 INLINE bool all_less(f32q a, f32q b) { return _mm_movemask_ps(_mm_cmplt_ps(a, b)) == 0xf; }
