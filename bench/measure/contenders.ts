@@ -63,12 +63,16 @@ function peers(supported: readonly string[]): ContenderSpec[] {
     ...(groups && { groups }),
   });
   const forAvx2 = supported.includes('avx512') ? onnxruntimeForAvx2() : undefined;
-  const preload = forAvx2 === undefined ? undefined : { ...ONE_THREAD, LD_PRELOAD: forAvx2 };
   return [
     spec('onnxruntime-node', 'peer', 'onnxruntime-node.ts'),
-    ...(preload === undefined
+    ...(forAvx2 === undefined
       ? []
-      : [{ ...spec('onnxruntime-node, avx2', 'peer', 'onnxruntime-node.ts', TABLES), env: preload }]),
+      : [
+          {
+            ...spec('onnxruntime-node, avx2', 'peer', 'onnxruntime-node.ts', TABLES),
+            env: { ...ONE_THREAD, LD_PRELOAD: forAvx2 },
+          },
+        ]),
     spec('onnxruntime-node, loops', 'peer', 'onnxruntime-node.ts', ['family'], { thenLoops: true }),
     spec('onnxruntime-web', 'peer', 'onnxruntime-web.ts', [...SOFTMAX, 'family']),
     spec('tfjs wasm', 'peer', 'tfjs.ts', SOFTMAX, { backend: 'wasm' }),

@@ -185,7 +185,7 @@ struct LaneSolver {
     if (p.inner == 1) {
       constexpr size_t room = few_classes;
       alignas(64) T blocks[room * L];
-      return solve_panels(begin, end, blocks, is_huge(p) ? (n <= most_by_twos ? 2 : 1) : room / n);
+      return solve_panels(begin, end, blocks, room / n);
     }
     const size_t first = (begin + p.inner - 1) / p.inner, last = end / p.inner, width = n * p.inner;
     const bool direct = p.type == type_of<T> && (p.op == Op::logSumExp || p.outType == type_of<T>);
@@ -199,7 +199,7 @@ struct LaneSolver {
     T* const blocks = reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(memory) / block_bytes + 1) * block_bytes);
     if (panels) {
       solve_columns(begin, first * p.inner, blocks);
-      solve_panels(first, last, blocks, is_huge(p) ? 1 : count / width);
+      solve_panels(first, last, blocks, count / width);
       solve_columns(last * p.inner, end, blocks);
     } else {
       solve_columns(begin, end, blocks);
@@ -249,7 +249,8 @@ struct LaneSolver {
   // The rows of outer indices [begin, end): `inner` groups for each V::lanes of them.
   void solve_panels(size_t begin, size_t end, T* blocks, size_t room) const {
     Group group[most_groups];
-    const size_t width = n * p.inner, most = most_groups / p.inner, sets = room < most ? room : most;
+    const size_t width = n * p.inner, fitting = most_groups / p.inner, most = room < fitting ? room : fitting;
+    const size_t near = !is_huge(p) ? most : width <= most_by_twos ? 2 : 1, sets = near < most ? near : most;
     while (begin < end) {
       size_t g = 0;
       const size_t from = begin;

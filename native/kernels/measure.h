@@ -435,7 +435,7 @@ struct Measurer {
               : sum_stretch<V, moved, false>(x, n, exp, terms, sum);
       }
     });
-    log ? rest.total(m.sum, m.sum_lo) : sum.total(bias, m.sum, m.sum_lo);
+    log ? rest.total(m.sum, m.sum_lo) : sum.total(splat<V>(bias), m.sum, m.sum_lo);
     if (log) m.count = count_of(count);
   }
 };

@@ -46,7 +46,6 @@ struct TermSum {
   INLINE V taken(T bias) const { return taken(splat<V>(bias)); }
   INLINE V taken(V bias) const { return sub(sum, bias); }
 
-  INLINE void total(T bias, double& whole, double& left) const { total(splat<V>(bias), whole, left); }
   INLINE void total(V bias, double& whole, double& left) const {
     F64 wide[V::lanes / F64::lanes];
     widen(taken(bias), wide);
