@@ -114,6 +114,7 @@ function isOutAlone(options: object): boolean {
 /** The type of a float array. (`Symbol.toStringTag` takes 3 ns, asking for the prototype 6.) */
 function floatType(x: unknown): (ElementType & ('float32' | 'float64')) | undefined {
   if (!ArrayBuffer.isView(x)) return undefined;
+  if ((x as Floats).length === 0) return undefined;
   if (x instanceof Float32Array) return 'float32';
   return x instanceof Float64Array ? 'float64' : undefined;
 }
@@ -138,6 +139,7 @@ function dimension(value: unknown): number {
  * not be compared, for which V8 would have to move small arrays out of its heap (100 ns and more).
  */
 function isApart(out: Floats, x: Floats, results: number, mayBeSame: boolean): boolean {
-  if (out.length !== results) return false;
-  return (mayBeSame && byteOffsetOf.call(out) === byteOffsetOf.call(x)) || out.buffer !== x.buffer;
+  if (!mayBeSame) return out.length === results && out.buffer !== x.buffer;
+  if (out.length !== x.length) return false;
+  return byteOffsetOf.call(out) === byteOffsetOf.call(x) || out.buffer !== x.buffer;
 }
