@@ -87,14 +87,44 @@ const scratch32 = new Float32Array(scratch64.buffer);
 /** The first elements of the scratch area, by their number. */
 const starts32: Float32Array[] = [];
 const starts64: Float64Array[] = [];
-/** More are copied by `set`, which takes 15 ns whatever their number: 5 classes 77 ns one by one and 85 so, 10 97 and 90. */
-const copiedOneByOne = 6;
+/**
+ * More are copied by `set`, which takes 12 ns whatever their number: 8 classes 64 ns one by one and 77 so. (For one more,
+ * V8 would find `copyFew` too long to compile into its callers.)
+ */
+const copiedOneByOne = 8;
 /** Kernels, op, type, rows and classes of a small problem. */
 const small = new Uint32Array(header.buffer, header.byteOffset + field.small * 8, 5);
 
 function startOf<A extends Float32Array | Float64Array>(scratch: A, starts: A[], length: number): A {
   starts[length] ??= scratch.subarray(0, length) as A;
   return starts[length];
+}
+
+/** Copies 1 to `copiedOneByOne` elements; not in a loop, at each turn of which V8 would look at both arrays' kind. */
+function copyFew(from: Float32Array | Float64Array, to: Float32Array | Float64Array, count: number): void {
+  to[0] = from[0];
+  if (count > 1) to[1] = from[1];
+  if (count > 2) to[2] = from[2];
+  if (count > 3) to[3] = from[3];
+  if (count > 4) to[4] = from[4];
+  if (count > 5) to[5] = from[5];
+  if (count > 6) to[6] = from[6];
+  if (count > 7) to[7] = from[7];
+}
+
+function solveCopied(
+  native: Addon,
+  x: Float32Array | Float64Array,
+  out: Float32Array | Float64Array,
+  results: number,
+): void {
+  const single = x instanceof Float32Array;
+  setElements.call(single ? scratch32 : scratch64, x);
+  native.solveScratch();
+  setElements.call(
+    out,
+    single ? startOf(scratch32, starts32, results) : startOf(scratch64, starts64, results),
+  );
 }
 
 function newMemory(): Memory {
@@ -146,25 +176,17 @@ export function nativeBackend(isa: string): Backend {
       const elements = x.length;
       const results = op === 'logSumExp' ? rows : elements;
       const single = x instanceof Float32Array;
-      const scratch = single ? scratch32 : scratch64;
       small[0] = kernels;
       small[1] = op === 'softmax' ? ops.softmax : op === 'logSoftmax' ? ops.logSoftmax : ops.logSumExp;
       small[2] = single ? types.float32 : types.float64;
       small[3] = rows;
       small[4] = elements / rows;
       header[field.temperature] = temperature;
-      if (elements <= copiedOneByOne) {
-        for (let i = 0; i < elements; i++) scratch[i] = x[i];
-        native.solveScratch();
-        for (let i = 0; i < results; i++) out[i] = scratch[i];
-        return;
-      }
-      setElements.call(scratch, x);
+      if (elements > copiedOneByOne) return solveCopied(native, x, out, results);
+      const scratch = single ? scratch32 : scratch64;
+      copyFew(x, scratch, elements);
       native.solveScratch();
-      setElements.call(
-        out,
-        single ? startOf(scratch32, starts32, results) : startOf(scratch64, starts64, results),
-      );
+      copyFew(scratch, out, results);
     },
     runAsync(problem, signal) {
       return promised(problem, signal, () => this.run(problem));

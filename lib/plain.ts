@@ -111,7 +111,10 @@ function isOutAlone(options: object): boolean {
   return true;
 }
 
-/** The type of a float array. (`Symbol.toStringTag` takes 3 ns, asking for the prototype 6.) */
+/**
+ * The type of a float array that is not empty. Once V8 has seen to the kind of array whose length it reads, `instanceof`
+ * costs nothing. (`Symbol.toStringTag` takes 3 ns, asking for the prototype 6, `constructor` 7.)
+ */
 function floatType(x: unknown): (ElementType & ('float32' | 'float64')) | undefined {
   if (!ArrayBuffer.isView(x)) return undefined;
   if ((x as Floats).length === 0) return undefined;
@@ -136,7 +139,8 @@ function dimension(value: unknown): number {
 /**
  * True where `out` has the right length and can be seen not to overlap a part of `x`. Two arrays of one kind and
  * length that start at the same offset are the same memory or apart: where they may be the same, their buffers need
- * not be compared, for which V8 would have to move small arrays out of its heap (100 ns and more).
+ * not be compared, for which V8 would have to move small arrays out of its heap (100 ns and more). The lengths are compared
+ * first, and here: where it cannot tell what has an offset, V8 calls the getter (6 ns).
  */
 function isApart(out: Floats, x: Floats, results: number, mayBeSame: boolean): boolean {
   if (!mayBeSame) return out.length === results && out.buffer !== x.buffer;

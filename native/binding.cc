@@ -285,7 +285,8 @@ napi_value solve_scratch(napi_env env, napi_callback_info info) {
   p.temperature = environment.header[temperature_];
   if (p.elements * element > environment.scratch_bytes || classes == 0)
     return refuse(env, "x exceeds the scratch");
-  supported_kernels()[std::min<size_t>(small[0], supported_kernels().size() - 1)]->solve(p, 0, rows);
+  const auto& kernels = supported_kernels();
+  kernels[std::min<size_t>(small[0], kernels.size() - 1)]->solve(p, 0, rows);
   return nullptr;
 }
 
