@@ -17,6 +17,7 @@ import {
   smallElements,
 } from './problem.js';
 
+type Floats = Float32Array | Float64Array;
 type View = Data | Uint32Array | Int32Array | Uint8Array;
 type Operands = readonly (View | undefined)[];
 
@@ -83,49 +84,6 @@ const field = {
 } as const;
 
 const { header, scratch64 } = addon?.memory ?? newMemory();
-const scratch32 = new Float32Array(scratch64.buffer);
-/** The first elements of the scratch area, by their number. */
-const starts32: Float32Array[] = [];
-const starts64: Float64Array[] = [];
-/**
- * More are copied by `set`, which takes 12 ns whatever their number: 8 classes 64 ns one by one and 77 so. (For one more,
- * V8 would find `copyFew` too long to compile into its callers.)
- */
-const copiedOneByOne = 8;
-/** Kernels, op, type, rows and classes of a small problem. */
-const small = new Uint32Array(header.buffer, header.byteOffset + field.small * 8, 5);
-
-function startOf<A extends Float32Array | Float64Array>(scratch: A, starts: A[], length: number): A {
-  starts[length] ??= scratch.subarray(0, length) as A;
-  return starts[length];
-}
-
-/** Copies 1 to `copiedOneByOne` elements; not in a loop, at each turn of which V8 would look at both arrays' kind. */
-function copyFew(from: Float32Array | Float64Array, to: Float32Array | Float64Array, count: number): void {
-  to[0] = from[0];
-  if (count > 1) to[1] = from[1];
-  if (count > 2) to[2] = from[2];
-  if (count > 3) to[3] = from[3];
-  if (count > 4) to[4] = from[4];
-  if (count > 5) to[5] = from[5];
-  if (count > 6) to[6] = from[6];
-  if (count > 7) to[7] = from[7];
-}
-
-function solveCopied(
-  native: Addon,
-  x: Float32Array | Float64Array,
-  out: Float32Array | Float64Array,
-  results: number,
-): void {
-  const single = x instanceof Float32Array;
-  setElements.call(single ? scratch32 : scratch64, x);
-  native.solveScratch();
-  setElements.call(
-    out,
-    single ? startOf(scratch32, starts32, results) : startOf(scratch64, starts64, results),
-  );
-}
 
 function newMemory(): Memory {
   // In buffers of their own, which stay where they are; V8 copies to shared ones at a third of the speed.
@@ -172,22 +130,7 @@ export function nativeBackend(isa: string): Backend {
       if (isPlain(problem)) native.solve(problem.x, problem.out);
       else native.solve(...operandsOf(problem));
     },
-    runSmall(op, x, out, rows, temperature) {
-      const elements = x.length;
-      const results = op === 'logSumExp' ? rows : elements;
-      const single = x instanceof Float32Array;
-      small[0] = kernels;
-      small[1] = op === 'softmax' ? ops.softmax : op === 'logSoftmax' ? ops.logSoftmax : ops.logSumExp;
-      small[2] = single ? types.float32 : types.float64;
-      small[3] = rows;
-      small[4] = elements / rows;
-      header[field.temperature] = temperature;
-      if (elements > copiedOneByOne) return solveCopied(native, x, out, results);
-      const scratch = single ? scratch32 : scratch64;
-      copyFew(x, scratch, elements);
-      native.solveScratch();
-      copyFew(scratch, out, results);
-    },
+    runSmall: smallSolver(native, kernels),
     runAsync(problem, signal) {
       return promised(problem, signal, () => this.run(problem));
     },
@@ -209,6 +152,71 @@ export function nativeBackend(isa: string): Backend {
         },
       };
     },
+  };
+}
+
+/**
+ * Solves small rows in the scratch area, where they are copied, and their results from there. All that it takes is
+ * constants of one function, whose values V8 compiles in; bundlers make variables of those of a module (7 ns).
+ */
+function smallSolver(native: Addon, kernels: number): NonNullable<Backend['runSmall']> {
+  const { softmax, logSoftmax, logSumExp } = ops;
+  const { float32, float64 } = types;
+  const temperatureAt = field.temperature;
+  const numbers = header;
+  const set = setElements;
+  /** Kernels, op, type, rows and classes. */
+  const small = new Uint32Array(numbers.buffer, numbers.byteOffset + field.small * 8, 5);
+  const doubles = scratch64;
+  const singles = new Float32Array(doubles.buffer);
+  /** The first elements of the scratch area, by their number. */
+  const firstDoubles: Float64Array[] = [];
+  const firstSingles: Float32Array[] = [];
+  /**
+   * More are copied by `set`, which takes 12 ns whatever their number: 8 classes 64 ns one by one and 77 so. (For one
+   * more, V8 would find `copyFew` too long to compile into its callers.)
+   */
+  const copiedOneByOne = 8;
+
+  /** Copies 1 to 8 elements; not in a loop, at each turn of which V8 would look at both arrays' kind. */
+  function copyFew(from: Floats, to: Floats, count: number): void {
+    to[0] = from[0];
+    if (count > 1) to[1] = from[1];
+    if (count > 2) to[2] = from[2];
+    if (count > 3) to[3] = from[3];
+    if (count > 4) to[4] = from[4];
+    if (count > 5) to[5] = from[5];
+    if (count > 6) to[6] = from[6];
+    if (count > 7) to[7] = from[7];
+  }
+
+  function firstOf<A extends Floats>(scratch: A, firsts: A[], length: number): A {
+    firsts[length] ??= scratch.subarray(0, length) as A;
+    return firsts[length];
+  }
+
+  function solveCopied(x: Floats, out: Floats, results: number): void {
+    const single = x instanceof Float32Array;
+    set(single ? singles : doubles, x);
+    native.solveScratch();
+    set(out, single ? firstOf(singles, firstSingles, results) : firstOf(doubles, firstDoubles, results));
+  }
+
+  return (op, x, out, rows, temperature) => {
+    const elements = x.length;
+    const results = op === 'logSumExp' ? rows : elements;
+    const single = x instanceof Float32Array;
+    small[0] = kernels;
+    small[1] = op === 'softmax' ? softmax : op === 'logSoftmax' ? logSoftmax : logSumExp;
+    small[2] = single ? float32 : float64;
+    small[3] = rows;
+    small[4] = elements / rows;
+    numbers[temperatureAt] = temperature;
+    if (elements > copiedOneByOne) return solveCopied(x, out, results);
+    const scratch = single ? singles : doubles;
+    copyFew(x, scratch, elements);
+    native.solveScratch();
+    copyFew(scratch, out, results);
   };
 }
 
