@@ -51,7 +51,15 @@ export interface Reduction {
   readonly reach: number;
 }
 
+/** Most calls have the temperature of the one before, and its divisions take as long as a row of few classes. */
+let latest = reductionAt(1);
+
 export function reduction(temperature: number): Reduction {
+  if (temperature !== latest.temperature) latest = reductionAt(temperature);
+  return latest;
+}
+
+function reductionAt(temperature: number): Reduction {
   const scale = temperature < 2 ** -500 ? 2 ** 600 : temperature > 2 ** 500 ? 2 ** -600 : 1;
   const t = temperature * scale;
   const product = twoProduct(t, Math.LN2 / STEPS);
