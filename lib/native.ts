@@ -114,6 +114,8 @@ export function nativeBackend(isa: string): Backend {
   const native = addon;
   const kernels = native.isas.indexOf(isa);
 
+  const runSmall = smallSolver(native, kernels);
+
   /** Solves the problem on the threads, or by `run` at once where that is brief. */
   async function promised(problem: Problem, signal: AbortSignal | undefined, run: () => void): Promise<void> {
     if (!isBrief(problem))
@@ -126,11 +128,14 @@ export function nativeBackend(isa: string): Backend {
     kind: 'native',
     isa,
     run(problem) {
+      const plain = isPlain(problem);
+      if (plain && isSmall(problem))
+        return runSmall(problem.op, problem.x, problem.out, problem.outer, problem.temperature);
       writeHeader(kernels, problem);
-      if (isPlain(problem)) native.solve(problem.x, problem.out);
+      if (plain) native.solve(problem.x, problem.out);
       else native.solve(...operandsOf(problem));
     },
-    runSmall: smallSolver(native, kernels),
+    runSmall,
     runAsync(problem, signal) {
       return promised(problem, signal, () => this.run(problem));
     },
@@ -302,11 +307,18 @@ function operandsOf(problem: Problem): Operands {
 }
 
 /** No arrays but x and out. */
-function isPlain(
-  problem: Problem,
-): problem is Extract<Problem, { readonly op: 'softmax' | 'logSoftmax' | 'logSumExp' }> {
+function isPlain(problem: Problem): problem is Plain {
   if (problem.op !== 'softmax' && problem.op !== 'logSoftmax' && problem.op !== 'logSumExp') return false;
   if (problem.where !== undefined || problem.lengths !== undefined || problem.offsets !== undefined)
     return false;
   return problem.op !== 'softmax' || problem.logNormalizer === undefined;
+}
+
+type Plain = Extract<Problem, { readonly op: 'softmax' | 'logSoftmax' | 'logSumExp' }>;
+
+/** What fits the scratch area. (An array that no native code has seen takes 250 ns to be looked up.) */
+function isSmall(problem: Plain): problem is Plain & { readonly x: Floats; readonly out: Floats } {
+  const { x, outer, length, inner, type, outType } = problem;
+  if (inner !== 1 || outType !== type || type === 'float16' || type === 'bfloat16') return false;
+  return x.length > 0 && x.length <= smallElements && outer * length === x.length;
 }
