@@ -27,7 +27,7 @@ export interface Addon {
   readonly isas: readonly string[];
   /** Threads that this process may use. */
   readonly threads: number;
-  pin(header: Float64Array, scratch: Float64Array): void;
+  pin(header: Float64Array, logits: Float64Array, results: Float64Array): void;
   solve(...operands: Operands): void;
   solveScratch(): void;
   prepare(...operands: Operands): number;
@@ -41,7 +41,9 @@ export interface Addon {
 
 interface Memory {
   readonly header: Float64Array;
-  readonly scratch64: Float64Array;
+  /** The scratch area: where small rows are copied, and where their results come from. */
+  readonly logits: Float64Array;
+  readonly results: Float64Array;
 }
 
 const ops: { readonly [op in Op]: number } = {
@@ -83,16 +85,19 @@ const field = {
   small: 24,
 } as const;
 
-const { header, scratch64 } = addon?.memory ?? newMemory();
+const { header, logits, results } = addon?.memory ?? newMemory();
 
 function newMemory(): Memory {
   // In buffers of their own, which stay where they are; V8 copies to shared ones at a third of the speed.
+  const scratch = new ArrayBuffer(2 * smallElements * 8 + 512);
   const memory = {
     header: new Float64Array(new ArrayBuffer(256)),
-    scratch64: new Float64Array(new ArrayBuffer(smallElements * 8)),
+    logits: new Float64Array(scratch, 0, smallElements),
+    // Not a page further on: a core takes a load for one of what it stores at the same place of another page.
+    results: new Float64Array(scratch, smallElements * 8 + 512, smallElements),
   };
   if (addon !== null) {
-    addon.pin(memory.header, memory.scratch64);
+    addon.pin(memory.header, memory.logits, memory.results);
     addon.memory = memory;
   }
   return memory;
@@ -169,14 +174,16 @@ function smallSolver(native: Addon, kernels: number): NonNullable<Backend['runSm
   const { float32, float64 } = types;
   const temperatureAt = field.temperature;
   const numbers = header;
-  const set = setElements;
   /** Kernels, op, type, rows and classes. */
   const small = new Uint32Array(numbers.buffer, numbers.byteOffset + field.small * 8, 5);
-  const doubles = scratch64;
-  const singles = new Float32Array(doubles.buffer);
-  /** The first elements of the scratch area, by their number. */
-  const firstDoubles: Float64Array[] = [];
-  const firstSingles: Float32Array[] = [];
+  const logits64 = logits;
+  const logits32 = new Float32Array(logits.buffer, logits.byteOffset, logits.length);
+  const results64 = results;
+  const results32 = new Float32Array(results.buffer, results.byteOffset, results.length);
+  /** The first results, by their number. */
+  const first64: Float64Array[] = [];
+  const first32: Float32Array[] = [];
+  const set = setElements;
   /**
    * More are copied by `set`, which takes 12 ns whatever their number: 8 classes 64 ns one by one and 77 so. (For one
    * more, V8 would find `copyFew` too long to compile into its callers.)
@@ -195,21 +202,21 @@ function smallSolver(native: Addon, kernels: number): NonNullable<Backend['runSm
     if (count > 7) to[7] = from[7];
   }
 
-  function firstOf<A extends Floats>(scratch: A, firsts: A[], length: number): A {
-    firsts[length] ??= scratch.subarray(0, length) as A;
-    return firsts[length];
+  function firstOf<A extends Floats>(all: A, firsts: A[], count: number): A {
+    firsts[count] ??= all.subarray(0, count) as A;
+    return firsts[count];
   }
 
-  function solveCopied(x: Floats, out: Floats, results: number): void {
+  function solveCopied(x: Floats, out: Floats, count: number): void {
     const single = x instanceof Float32Array;
-    set(single ? singles : doubles, x);
+    set(single ? logits32 : logits64, x);
     native.solveScratch();
-    set(out, single ? firstOf(singles, firstSingles, results) : firstOf(doubles, firstDoubles, results));
+    set(out, single ? firstOf(results32, first32, count) : firstOf(results64, first64, count));
   }
 
   return (op, x, out, rows, temperature) => {
     const elements = x.length;
-    const results = op === 'logSumExp' ? rows : elements;
+    const count = op === 'logSumExp' ? rows : elements;
     const single = x instanceof Float32Array;
     small[0] = kernels;
     small[1] = op === 'softmax' ? softmax : op === 'logSoftmax' ? logSoftmax : logSumExp;
@@ -217,11 +224,10 @@ function smallSolver(native: Addon, kernels: number): NonNullable<Backend['runSm
     small[3] = rows;
     small[4] = elements / rows;
     numbers[temperatureAt] = temperature;
-    if (elements > copiedOneByOne) return solveCopied(x, out, results);
-    const scratch = single ? singles : doubles;
-    copyFew(x, scratch, elements);
+    if (elements > copiedOneByOne) return solveCopied(x, out, count);
+    copyFew(x, single ? logits32 : logits64, elements);
     native.solveScratch();
-    copyFew(scratch, out, results);
+    copyFew(single ? results32 : results64, out, count);
   };
 }
 

@@ -80,8 +80,8 @@ class AsyncBatch;
 // What the addon keeps per environment (the main thread's, or a worker's).
 struct Environment {
   const double* header = nullptr;
-  Problem small{};  // of solveScratch(): x and out are the scratch memory, where JS copies small rows
-  size_t scratch_bytes = 0;
+  Problem small{};                 // of solveScratch(): x and out are scratch memory, where JS copies small rows
+  size_t scratch_bytes = 0;        // of either
   std::vector<Call> prepared;      // by handle
   std::vector<uint32_t> released;  // handles to give out again; their calls have no kernels
   std::unordered_map<uint32_t, std::shared_ptr<AsyncBatch>> flying;
@@ -270,8 +270,8 @@ napi_value solve(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// solveScratch(): softmax, logSoftmax or logSumExp of a few contiguous rows of float32 or float64, which start the
-// scratch memory; the results overwrite them. Nothing is looked up, so that it costs a third of solve().
+// solveScratch(): softmax, logSoftmax or logSumExp of a few contiguous rows of float32 or float64, from one piece of
+// scratch memory to the other. Nothing is looked up, so that it costs a third of solve().
 napi_value solve_scratch(napi_env env, napi_callback_info info) {
   void* data;
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
@@ -428,17 +428,17 @@ napi_value cancel(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// pin(header, scratch): the two arrays that the calls above read, over buffers of their own, which nothing can move or
-// detach.
+// pin(header, logits, results): what the calls above read and write, over buffers of their own, which nothing can move
+// or detach.
 napi_value pin(napi_env env, napi_callback_info info) {
-  size_t count = 2;
-  napi_value values[2];
+  size_t count = 3;
+  napi_value values[3];
   void* data;
   napi_get_cb_info(env, info, &count, values, nullptr, &data);
   Environment& environment = *static_cast<Environment*>(data);
-  Bytes header, scratch;
-  if (count < 2 || !bytes_of(env, values[0], header) || !bytes_of(env, values[1], scratch) ||
-      !fits<double>(header, field_count)) {
+  Bytes header, logits, results;
+  if (count < 3 || !bytes_of(env, values[0], header) || !bytes_of(env, values[1], logits) ||
+      !bytes_of(env, values[2], results) || !fits<double>(header, field_count)) {
     return refuse(env, "the header is too short");
   }
   for (napi_value value : values) {
@@ -447,8 +447,8 @@ napi_value pin(napi_env env, napi_callback_info info) {
     environment.pinned.push_back(keep);
   }
   environment.header = static_cast<const double*>(header.data);
-  environment.small.x = environment.small.out = scratch.data, environment.small.inner = 1;
-  environment.scratch_bytes = scratch.length;
+  environment.small.x = logits.data, environment.small.out = results.data, environment.small.inner = 1;
+  environment.scratch_bytes = std::min(logits.length, results.length);
   return nullptr;
 }
 

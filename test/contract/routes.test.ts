@@ -116,6 +116,30 @@ describe(`The four routes give the same bits, on ${backendName} (seed ${seed})`,
   }
 });
 
+describe(`So few logits that they are copied give the bits of a prepared call, on ${backendName} (seed ${seed})`, () => {
+  for (const type of ['float32', 'float64'] as const) {
+    it.each(['softmax', 'logSoftmax', 'logSumExp'] as const)(`%s of ${type}`, (op) => {
+      const api = sync as unknown as Api;
+      const random = new Random(`copied ${op} ${type}`);
+      for (let length = 1; length <= 40; length++) {
+        for (const rows of [1, 2, 7, 16, 47, 80]) {
+          if (rows * length > 512) continue;
+          for (const spread of [3, 120]) {
+            const values = random.fill(new Float64Array(rows * length), spread);
+            values[random.below(values.length)] = 3e4; // a row that is solved again
+            const x = elements(values, type) as Float32Array | Float64Array;
+            const call = prepare(op, { dtype: type, shape: [rows, length] });
+            call.input.set(x);
+            call.run();
+            const result = api[op](x, { shape: [rows, length] }) as Elements;
+            expect(bits(result), `${rows} × ${length}`).toBe(bits(call.output));
+          }
+        }
+      }
+    });
+  }
+});
+
 describe(`crossEntropy in every type, on ${backendName} (seed ${seed})`, () => {
   for (const type of elementTypes) {
     it(`the loss is within the bound of logSoftmax, the gradient within a unit in the last place: ${type}`, () => {
