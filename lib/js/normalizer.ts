@@ -10,6 +10,13 @@ import { originOfNormalizer } from './shard.js';
  */
 export type Kind = 'ordinary' | 'NaN' | '+Infinity' | '-Infinity' | 'nothing';
 
+/** The sum of all terms: the largest, and those that were added without it. */
+export function totalOf(top: number, { high, low }: Running): number {
+  const total = top + high;
+  const lost = top > high ? high - (total - top) : top - (total - high);
+  return total + (lost + low);
+}
+
 /**
  * One row after another: its maximum, its terms e^(x/T) (over a common power of two) and their sum. A row is
  * worked on block by block; a row of one block is read once.
@@ -114,11 +121,8 @@ export class Normalizer {
       else addFours(count, running);
       if (holdsTop) block[place] = this.top;
     }
-    const { high, low } = running;
-    this.rest = high + low;
-    const total = this.top + high;
-    const lost = this.top > high ? high - (total - this.top) : this.top - (total - high);
-    this.total = total + (lost + low);
+    this.rest = running.high + running.low;
+    this.total = totalOf(this.top, running);
   }
 
   private normalizeBy(normalizer: number): boolean {

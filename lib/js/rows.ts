@@ -70,7 +70,8 @@ export class RowReader {
    * Returns the place of a NaN, or else of the first of the largest.
    */
   load(from: number, count: number): number {
-    const place = this.copy(from, count);
+    const { x, type } = this.problem;
+    const place = load(x, type, this.base + from * this.stride, this.stride, count);
     if (!this.masked && this.least === -Infinity) return place;
     const { where, whereShared } = this.problem;
     if (where) {
@@ -89,14 +90,6 @@ export class RowReader {
     return placeOfLargest(count);
   }
 
-  private copy(from: number, count: number): number {
-    const { x, type } = this.problem;
-    const at = this.base + from * this.stride;
-    if (type === 'float32') return copyFloat32(x as Float32Array, at, this.stride, count);
-    if (type === 'float64') return copyFloat64(x as Float64Array, at, this.stride, count);
-    return copyDecoded(x as Uint16Array, decodingTable(type), at, this.stride, count);
-  }
-
   takesPart(position: number): boolean {
     const { where, whereShared } = this.problem;
     if (position >= this.valid) return false;
@@ -110,6 +103,13 @@ export class RowReader {
     for (let i = 0; i < this.valid; i++) if (this.takesPart(i)) count++;
     return count;
   }
+}
+
+/** Fills the block from x[at], x[at + stride], …; returns the place of a NaN, or else of the first of the largest. */
+export function load(x: Data, type: ElementType, at: number, stride: number, count: number): number {
+  if (type === 'float32') return copyFloat32(x as Float32Array, at, stride, count);
+  if (type === 'float64') return copyFloat64(x as Float64Array, at, stride, count);
+  return copyDecoded(x as Uint16Array, decodingTable(type), at, stride, count);
 }
 
 /** Stores the block divided by `divisor` at out[at], out[at + stride], …, each rounded to the type. */
