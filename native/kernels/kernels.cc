@@ -51,7 +51,6 @@ __attribute__((noinline)) void solve_rows(const Problem& p, size_t begin, size_t
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
   if (!is_alone<V>(p, begin, end)) return solve_rows<V>(p, begin, end);
-  if (p.temperature == 1) return solve_alone<V>(p, begin, end, scale_of_one<V>);
   solve_alone<V>(p, begin, end, scale_of<V>(p.temperature));
 }
 void solve(const Problem& p, size_t begin, size_t end) {
