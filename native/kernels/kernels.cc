@@ -51,7 +51,7 @@ __attribute__((noinline)) void solve_rows(const Problem& p, size_t begin, size_t
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
   if (!is_alone<V>(p, begin, end)) return solve_rows<V>(p, begin, end);
-  solve_alone<V>(p, begin, end, scale_of<V>(p.temperature));
+  solve_alone<V>(p, begin, end, p.temperature == 1 ? scale_of_one<V> : latest_scale<V>(p.temperature));
 }
 void solve(const Problem& p, size_t begin, size_t end) {
   p.type == Type::float64 ? solve<F64>(p, begin, end) : solve<F32>(p, begin, end);

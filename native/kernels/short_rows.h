@@ -320,7 +320,7 @@ struct ShortRowSolver {
   }
 
   // The same for the logarithms: of up to half_group rows.
-  bool solve_logs(size_t row, size_t count) const {
+  __attribute__((noinline)) bool solve_logs(size_t row, size_t count) const {
     using E = ExpTraits<V>;
     const T* x = static_cast<const T*>(p.x) + row * n;
     T* y = static_cast<T*>(p.out) + row * n;
