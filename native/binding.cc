@@ -79,6 +79,7 @@ class AsyncBatch;
 
 // What the addon keeps per environment (the main thread's, or a worker's).
 struct Environment {
+  const std::vector<const Kernels*>& kernels = supported_kernels();
   const double* header = nullptr;
   Problem small{};                 // of solveScratch(): x and out are scratch memory, where JS copies small rows
   size_t scratch_bytes = 0;        // of either
@@ -278,15 +279,22 @@ napi_value solve_scratch(napi_env env, napi_callback_info info) {
   Environment& environment = *static_cast<Environment*>(data);
   Problem& p = environment.small;
   const auto* small = reinterpret_cast<const uint32_t*>(environment.header + small_);
-  const size_t rows = small[3], classes = small[4], element = small[2] == uint32_t(Type::float64) ? 8 : 4;
-  p.op = Op(std::min<uint32_t>(small[1], uint32_t(Op::logSumExp)));
-  p.type = p.outType = element == 8 ? Type::float64 : Type::float32;
-  p.outer = rows, p.length = classes, p.elements = rows * classes;
-  p.temperature = environment.header[temperature_];
-  if (p.elements * element > environment.scratch_bytes || classes == 0)
+  const auto& all = environment.kernels;
+  const Kernels& kernels = *all[std::min<size_t>(small[0], all.size() - 1)];
+  const Op op = Op(std::min<uint32_t>(small[1], uint32_t(Op::logSumExp)));
+  const Type type = small[2] == uint32_t(Type::float64) ? Type::float64 : Type::float32;
+  const size_t rows = small[3], classes = small[4];
+  const double temperature = environment.header[temperature_];
+  if (rows * classes * size_of(type) > environment.scratch_bytes || classes == 0)
     return refuse(env, "x exceeds the scratch");
-  const auto& kernels = supported_kernels();
-  kernels[std::min<size_t>(small[0], kernels.size() - 1)]->solve(p, 0, rows);
+  if (rows == 1 && op == Op::softmax && type == Type::float32 &&
+      kernels.solve_lone(static_cast<const float*>(p.x), classes, temperature, static_cast<float*>(p.out)))
+    return nullptr;
+  p.op = op;
+  p.type = p.outType = type;
+  p.outer = rows, p.length = classes, p.elements = rows * classes;
+  p.temperature = temperature;
+  kernels.solve(p, 0, rows);
   return nullptr;
 }
 

@@ -16,6 +16,9 @@ struct Measure {
 
 struct Kernels {
   const char* name;
+  // Softmax of one row of floats, posed without a problem: to write one down and look through it takes four classes 5 ns.
+  // False, with nothing written, where one is needed after all: for longer rows, and logits that want more care.
+  bool (*solve_lone)(const float* x, size_t classes, double temperature, float* y);
   // Rows [begin, end), whole.
   void (*solve)(const Problem&, size_t begin, size_t end);
   // One row of softmax, logSoftmax or logSumExp longer than a span, cut into spans of `span` classes: measure
