@@ -79,6 +79,7 @@ class AsyncBatch;
 
 // What the addon keeps per environment (the main thread's, or a worker's).
 struct Environment {
+  // At hand: asking for them again would take a small call 1 ns.
   const std::vector<const Kernels*>& kernels = supported_kernels();
   const double* header = nullptr;
   Problem small{};                 // of solveScratch(): x and out are scratch memory, where JS copies small rows
@@ -151,6 +152,11 @@ bool fits(const Bytes& bytes, size_t count) {
 
 bool fits(const Bytes& bytes, size_t count, Type type) { return bytes.length / size_of(type) >= count; }
 
+// By their place in `isas`.
+const Kernels& kernels_at(size_t place, const std::vector<const Kernels*>& kernels = supported_kernels()) {
+  return *kernels[std::min(place, kernels.size() - 1)];
+}
+
 // Fills a call from the header and its operands; says what is out of bounds, or null.
 const char* read_call(const double* header, const Bytes* operand, Call& call) {
   Problem& p = call.problem;
@@ -160,8 +166,7 @@ const char* read_call(const double* header, const Bytes* operand, Call& call) {
   p.outType = Type(int(header[out_type_]));
   p.outer = size(outer_), p.length = size(length_), p.inner = size(inner_), p.elements = size(elements_);
   p.temperature = header[temperature_];
-  const auto& kernels = supported_kernels();
-  call.kernels = kernels[std::min(size(kernels_), kernels.size() - 1)];
+  call.kernels = &kernels_at(size(kernels_));
   call.threads = size(threads_) == 0 ? Pool::instance().threads() : size(threads_);
 
   const size_t rows = p.outer * p.inner;
@@ -279,8 +284,7 @@ napi_value solve_scratch(napi_env env, napi_callback_info info) {
   Environment& environment = *static_cast<Environment*>(data);
   Problem& p = environment.small;
   const auto* small = reinterpret_cast<const uint32_t*>(environment.header + small_);
-  const auto& all = environment.kernels;
-  const Kernels& kernels = *all[std::min<size_t>(small[0], all.size() - 1)];
+  const Kernels& kernels = kernels_at(small[0], environment.kernels);
   const Op op = Op(std::min<uint32_t>(small[1], uint32_t(Op::logSumExp)));
   const Type type = small[2] == uint32_t(Type::float64) ? Type::float64 : Type::float32;
   const size_t rows = small[3], classes = small[4];

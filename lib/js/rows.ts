@@ -42,8 +42,7 @@ export class RowReader {
       this.base = offsets[row];
       this.length = offsets[row + 1] - offsets[row];
     } else {
-      const outer = Math.floor(row / inner);
-      this.base = outer * length * inner + (row - outer * inner);
+      this.base = baseOf(row, length, inner);
       this.length = length;
     }
     this.valid = lengths ? Math.min(lengths[row], this.length) : this.length;
@@ -103,6 +102,12 @@ export class RowReader {
     for (let i = 0; i < this.valid; i++) if (this.takesPart(i)) count++;
     return count;
   }
+}
+
+/** Where the first class of a row lies. */
+export function baseOf(row: number, length: number, inner: number): number {
+  const outer = inner === 1 ? row : Math.floor(row / inner);
+  return outer * length * inner + (row - outer * inner);
 }
 
 /** Fills the block from x[at], x[at + stride], …; returns the place of a NaN, or else of the first of the largest. */

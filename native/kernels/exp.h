@@ -106,13 +106,17 @@ INLINE Scale<V> scale_of(double temperature) {
   return temperature == 1 ? scale_of_one<V> : Scale<V>(temperature_of<V>(temperature));
 }
 
-// The same for small calls: each thread keeps its latest.
+// The same for small calls: of other temperatures than 1, each thread keeps the latest.
 template <class V>
 const Scale<V>& latest_scale(double temperature) {
   static thread_local Scale<V> latest = scale_of_one<V>;
   static thread_local double of = 1;
   if (of != temperature) latest = scale_of<V>(temperature), of = temperature;
   return latest;
+}
+template <class V>
+INLINE const Scale<V>& small_scale_of(double temperature) {
+  return temperature == 1 ? scale_of_one<V> : latest_scale<V>(temperature);
 }
 
 // What a row adds: the shift by its maximum. Logits are replaced by (x * down - origin) * up first where `moved`:

@@ -51,14 +51,14 @@ __attribute__((noinline)) void solve_rows(const Problem& p, size_t begin, size_t
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
   if (!is_alone<V>(p, begin, end)) return solve_rows<V>(p, begin, end);
-  solve_alone<V>(p, begin, end, p.temperature == 1 ? scale_of_one<V> : latest_scale<V>(p.temperature));
+  solve_alone<V>(p, begin, end, small_scale_of<V>(p.temperature));
 }
 void solve(const Problem& p, size_t begin, size_t end) {
   p.type == Type::float64 ? solve<F64>(p, begin, end) : solve<F32>(p, begin, end);
 }
 
 bool solve_lone(const float* x, size_t classes, double temperature, float* y) {
-  return softmax_of_few<F32>(temperature == 1 ? scale_of_one<F32> : latest_scale<F32>(temperature), x, classes, y);
+  return softmax_of_few<F32>(small_scale_of<F32>(temperature), x, classes, y);
 }
 
 template <class V>
