@@ -10,6 +10,19 @@ import { originOfNormalizer } from './shard.js';
  */
 export type Kind = 'ordinary' | 'NaN' | '+Infinity' | '-Infinity' | 'nothing';
 
+/**
+ * Adds the first `count` terms of the block but the one at `place`, which may lie elsewhere: the largest is left out, so that
+ * what it would drown is there for the logarithms.
+ */
+export function addOthers(place: number, count: number, isDouble: boolean, sum: Running): void {
+  const isHere = place >= 0 && place < count;
+  const term = isHere ? block[place] : 0;
+  if (isHere) block[place] = 0;
+  if (isDouble) add(0, count, sum);
+  else addFours(count, sum);
+  if (isHere) block[place] = term;
+}
+
 /** The sum of all terms: the largest, and those that were added without it. */
 export function totalOf(top: number, { high, low }: Running): number {
   const total = top + high;
@@ -111,15 +124,8 @@ export class Normalizer {
       // Padding would be zeros, but with it the sum would be grouped otherwise than that of the row alone.
       const count = Math.min(this.terms(from), valid - from);
       const place = this.argmax - from;
-      const holdsTop = place >= 0 && place < count;
-      // The largest term is left out, so that what it would drown is there for the logarithms.
-      if (holdsTop) {
-        this.top = block[place];
-        block[place] = 0;
-      }
-      if (this.reader.isDouble) add(0, count, running);
-      else addFours(count, running);
-      if (holdsTop) block[place] = this.top;
+      if (place >= 0 && place < count) this.top = block[place];
+      addOthers(place, count, this.reader.isDouble, running);
     }
     this.rest = running.high + running.low;
     this.total = totalOf(this.top, running);
