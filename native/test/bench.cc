@@ -68,7 +68,6 @@ constexpr Bench benches[] = {
 };
 constexpr const char* op_names[] = {"softmax", "logSoftmax", "logSumExp"};
 constexpr const char* type_names[] = {"float32", "float64", "float16", "bfloat16"};
-size_t size_of(Type type) { return type == Type::float64 ? 8 : type == Type::float32 ? 4 : 2; }
 
 // Cycles per element by the ports that the loops of a row's three passes need (uops.info, Golden Cove, counted by hand:
 // llvm-mca 14 lets 512-bit integer additions and conversions use port 1). Loads and stores fit beside them.

@@ -162,7 +162,8 @@ void count_emitted(const Problem& p, size_t row, size_t span, const Measure& who
   expect(whole.count == double(spans_of(p)), "every span is measured before any is written");
   emitted[row * spans_of(p) + span]++;
 }
-const Kernels counting = {"counting", count_rows, count_measured, count_combined, count_emitted};
+const Kernels counting = {"counting",     nullptr,        count_rows,  // a batch is never lone
+                          count_measured, count_combined, count_emitted};
 
 bool all(const std::vector<std::atomic<int>>& counts, int wanted) {
   return std::all_of(counts.begin(), counts.end(), [wanted](const auto& count) { return count == wanted; });
