@@ -17,10 +17,9 @@ struct ShortRowSolver {
   static constexpr size_t L = V::lanes;
   static constexpr size_t half_group = F64::lanes;
   static constexpr size_t longest = 2048;  // a group of float32 rows and their terms stay within the second cache
-  // Longest row all of whose terms are reduced before the first is worked out; each_term does as much for others. (With
-  // AVX-512, 128 classes take 0.378 ns by each_term and 0.398 so, 127 0.430 and 0.393.)
+  // Longest row all of whose terms are reduced before the first is worked out; each_term does as much for others. (128
+  // classes with AVX-512: 0.365 ns by each_term, 0.336 so; from memory 0.57 and 0.48.)
   static constexpr size_t most_reduced = 8 * L;
-  static constexpr size_t reduced_first = V::registers == 1 ? most_reduced - 1 : most_reduced;
   static constexpr size_t whole_group_bytes = 1024;  // longest row of which a block's worth of rows make a group
   const Problem& p;
   const RowSolver<V> rows;
@@ -66,7 +65,7 @@ struct ShortRowSolver {
       const bool together = count > 1 && !rows.scale.extreme;
       // (Short rows are not fetched long enough before: of 64 classes in 16 MB, 0.52 ns with peeking, 0.46 without; within
       // the second cache 0.40 and 0.42.)
-      const bool peeking = peeks<V> && (n > reduced_first || !is_huge(p));
+      const bool peeking = peeks<V> && (n > most_reduced || !is_huge(p));
       peek.rows = !peeking ? 0 : left < count ? left : count;
       if (together && (log ? solve_logs(begin, count) : solve_group(begin, count, peek))) continue;
       for (size_t r = begin; r < begin + count; r++) rows.solve(r);
@@ -105,7 +104,7 @@ struct ShortRowSolver {
     store(g.magic, shift.magic), store(g.lower, shift.lower);
 
     alignas(64) T terms[most_reduced * L];
-    const bool few = n <= reduced_first;
+    const bool few = n <= most_reduced;
     few ? by_blocks([&](auto blocks) { add_few<blocks()>(g, terms, peek); }) : add_many(g, peek);
     V taken, rest, hi, lo;
     sums_of_rows(g, taken, rest, hi, lo);
@@ -266,12 +265,20 @@ struct ShortRowSolver {
     for (size_t k = 0; k < g.count; k++) normalize<V>(g.y + k * n, n, 1, {g.hi[k], g.lo[k]});
   }
 
+  // Whether the first cache holds another group beside what one of rows of so many blocks needs there. (Rows of 100 classes
+  // in 40 MB: 0.61 ns, and 0.52 with the next group in the second; AVX2, 128: 0.61 and 0.48.)
+  static constexpr bool fits(size_t blocks) { return blocks <= 5; }
+
+  // What is left of a row after whole blocks. Lanes without a class are 0 from here on; see softmax_blocks.
+  static INLINE Reduced<V> reduce_tail(Width row, const T* x, const Exp<V, false>& exp, V ones) {
+    const Reduced<V> reduced = exp.reduce(load_first<V>(x + row.whole, row.tail, T(-infinity)));
+    return {mul(reduced.t, ones), reduced.r};
+  }
+
   // Terms wait for their sums in whole blocks, in the first cache.
   template <size_t blocks>
   STEP_INLINE void add_few(Group& g, T* terms, Peek& peek) const {
-    // Whether the first cache holds another group beside what this one needs there. (Rows of 100 classes in 40 MB: 0.61 ns,
-    // and 0.52 with the next group in the second; AVX2, 128: 0.61 and 0.48.)
-    constexpr bool fits = blocks <= 5;
+    if constexpr (V::registers == 1 && blocks > 4) return add_in_registers<blocks>(g, terms, peek);
     alignas(64) T waiting[most_reduced * L];
     const Width row = width;
     const size_t count = g.count, peeked = peek.rows;
@@ -281,23 +288,52 @@ struct ShortRowSolver {
     T *t = waiting, *r = terms;
     for (size_t k = 0; k < count; k++, x += row.n, t += row.padded, r += row.padded) {
       const Exp<V, false> exp = exp_of(g, k);
-      if (fetches) fetch<false, fits>(x + L * row.n, row.n);
+      if (fetches) fetch<false, fits(blocks)>(x + L * row.n, row.n);
       each_whole<blocks>(row, [&](size_t i) INLINE_LAMBDA { reduce_block(exp, x + i, t + i, r + i); });
       if (k < peeked) store_register(peek.quarter + k * P, maxima_of<blocks>(row, x + count * row.n));
       if (!row.tail) continue;
-      // Lanes without a class are 0 from here on; see softmax_blocks.
-      const Reduced<V> reduced = exp.reduce(load_first<V>(x + row.whole, row.tail, T(-infinity)));
-      store(t + row.whole, mul(reduced.t, ones)), store(r + row.whole, reduced.r);
+      const Reduced<V> reduced = reduce_tail(row, x, exp, ones);
+      store(t + row.whole, reduced.t), store(r + row.whole, reduced.r);
     }
     peek.found = peeked > 0;
     T* y = g.y;
     t = waiting, r = terms;
     for (size_t k = 0; k < count; k++, y += row.n, t += row.padded, r += row.padded) {
-      if (fetches) fetch<true, fits>(y, row.n);
+      if (fetches) fetch<true, fits(blocks)>(y, row.n);
       TermSum<V> sum(g.bias);
       each_block<blocks>(row.padded, [&](size_t i) INLINE_LAMBDA { add_block(t + i, r + i, sum); });
       put(g, k, sum);
     }
+  }
+  // The same row by row, whose reduced logits wait in registers. (With AVX-512, 127 classes: 0.373 ns, and 0.345 so; 64:
+  // 0.399 and 0.407.)
+  template <size_t blocks>
+  INLINE void add_in_registers(Group& g, T* terms, Peek& peek) const {
+    const Width row = width;
+    const size_t count = g.count, peeked = peek.rows;
+    const bool fetches = this->fetches;
+    const V ones = load<V>(ones_before<V>(row.tail));
+    const T* x = g.x;
+    T* y = g.y;
+    for (size_t k = 0; k < count; k++, x += row.n, y += row.n, terms += row.padded) {
+      const Exp<V, false> exp = exp_of(g, k);
+      if (fetches) {
+        fetch<false, fits(blocks)>(x + L * row.n, row.n);
+        fetch<true, fits(blocks)>(y, row.n);
+      }
+      Reduced<V> reduced[blocks];
+      each_whole<blocks>(row, [&](size_t i) INLINE_LAMBDA { reduced[i / L] = exp.reduce(load<V>(x + i)); });
+      if (row.tail) reduced[blocks - 1] = reduce_tail(row, x, exp, ones);
+      if (k < peeked) store_register(peek.quarter + k * P, maxima_of<blocks>(row, x + count * row.n));
+      TermSum<V> sum(g.bias);
+      each_block<blocks>(row.padded, [&](size_t i) INLINE_LAMBDA {
+        const Term<V> e = exp.term(reduced[i / L]);
+        store(terms + i, e.value());
+        sum.add_term(e);
+      });
+      put(g, k, sum);
+    }
+    peek.found = peeked > 0;
   }
   template <size_t blocks>
   STEP_INLINE void scale_few(const Group& g, const T* terms) const {
