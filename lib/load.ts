@@ -8,6 +8,12 @@ import { dirname } from 'node:path';
 import { version } from '../package.json';
 import type { Addon } from './native.js';
 
+/**
+ * What this side and native/binding.cc agree on: the places of the header, the arguments of each call. The twin of
+ * `protocol` there; a change of either side that the other has to follow changes both.
+ */
+const protocol = 1;
+
 function load(): Addon | Error {
   try {
     // Bundled as CommonJS, this file has no URL: the way to packages is then from where the process runs.
@@ -19,7 +25,12 @@ function load(): Addon | Error {
     const { path } = createRequire(`${folder}/`)('node-gyp-build') as { path(folder: string): string };
     const binary = path(folder);
     if (process.platform === 'linux') refuseCutShort(binary);
-    return require(binary) as Addon;
+    const loaded = require(binary) as Addon;
+    if (loaded.protocol !== protocol)
+      throw new Error(
+        `${binary} was built from other sources: Expected protocol ${protocol} but received ${loaded.protocol}`,
+      );
+    return loaded;
   } catch (cause) {
     const { platform, arch } = process;
     const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);

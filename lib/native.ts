@@ -23,6 +23,8 @@ type Operands = readonly (View | undefined)[];
 
 /** What native/binding.cc exports. */
 export interface Addon {
+  /** See load.ts. */
+  readonly protocol: number;
   /** Kernel tables that this machine runs, best first. */
   readonly isas: readonly string[];
   /** Threads that this process may use. */

@@ -18,6 +18,9 @@
 
 namespace {
 
+// See lib/load.ts.
+constexpr double protocol = 1;
+
 // The twins of `field` and `operands` in lib/native.ts.
 enum Field {
   kernels_,
@@ -476,6 +479,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 
   Napi::Array isas = Napi::Array::New(env);
   for (const Kernels* kernels : supported_kernels()) isas[isas.Length()] = kernels->name;
+  exports["protocol"] = protocol;
   exports["isas"] = isas;
   exports["threads"] = double(Pool::instance().threads());
   const auto add = [&](const char* name, napi_callback callback) {

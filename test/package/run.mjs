@@ -3,7 +3,7 @@
  * and with npm's --ignore-scripts. Needs the npm registry (or its cache) for the one dependency.
  */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as esbuild from 'esbuild';
 import { build as viteBuild } from 'vite';
@@ -235,6 +235,15 @@ await proof('with something else in place of the binary: pure TypeScript, and wh
   const copy = copyOf('corrupt');
   for (const path of prebuilds(copy)) writeFileSync(path, 'nothing that a loader knows\n'.repeat(1000));
   return expectFallback(copy, /invalid ELF header|not a valid|mach-o/i);
+});
+await proof('with a binary built from other sources: pure TypeScript, and why', () => {
+  const copy = copyOf('other-sources');
+  const dist = join(copy, 'node_modules/simd-softmax/dist');
+  for (const name of readdirSync(dist)) {
+    const code = readFileSync(join(dist, name), 'utf8');
+    writeFileSync(join(dist, name), code.replace('var protocol = 1;', 'var protocol = 2;'));
+  }
+  return expectFallback(copy, /Expected protocol 2 but received 1/);
 });
 await proof('node --no-addons: pure TypeScript, and why', () =>
   expectFallback(folder, /addon/i, ['--no-addons']),
