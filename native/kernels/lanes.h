@@ -154,14 +154,14 @@ struct LaneSolver {
   const size_t n;
   const bool fetches;
   // Along another axis: whether lines of the cache cut all classes alike, how many elements the first neighbour lies past
-  // one, and whether pages do; see columns_from.
+  // one, and whether pages do; see columns_from and Exchange.
   const bool lines_alike;
   const size_t past_line;
   const bool pages_alike;
   // And how many elements before they are wanted columns are fetched: some classes ahead, or where those lie far apart
   // and the second cache has room for a strip of all of them, from the next strip; that is where the last element lies, its
-  // line being new. (Not into the first cache: where classes lie a page apart, it has room for eight lines of a column.
-  // 1000 x 1024: 0.50 ns, and 0.46 so. Where the first elements lie: 1000 x 5500 1.01 ns, and 0.70 so.)
+  // line being new. (Not into the first cache: where classes lie a page apart, it has room for eight lines of a column. For
+  // elsewhere see Exchange. 1000 x 1024: 0.50 ns, and 0.46 so. Where the first elements lie: 1000 x 5500 1.01 ns, and 0.70 so.)
   const size_t ahead;
 
   explicit LaneSolver(const Problem& p)
