@@ -15,6 +15,7 @@
 namespace {
 
 constexpr size_t block_bytes = 64;
+constexpr size_t page_bytes = 4096;
 
 template <class R, class T, size_t bytes = block_bytes>
 struct Block {

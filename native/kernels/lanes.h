@@ -148,7 +148,6 @@ struct LaneSolver {
   // Of columns few, so that their blocks stay near. (AVX-512, 1000 x 1024: 0.36 ns by twos, 0.48 by ones, 0.40 by threes;
   // 64 x 21 x 4096 with AVX2 0.54 by twos, 0.50 by ones.)
   static constexpr size_t column_groups = 2;
-  static constexpr size_t page_bytes = 4096;
   const Problem& p;
   const RowSolver<V> rows;
   const size_t n;

@@ -4,11 +4,6 @@
 #pragma once
 #include "lanes.h"
 
-// With 16 registers, what the steps of a group keep in them is too much for one function: see simd_avx2.h.
-#ifndef STEP_INLINE
-#define STEP_INLINE INLINE
-#endif
-
 namespace {
 
 template <class V>
@@ -20,6 +15,7 @@ struct ShortRowSolver {
   // Longest row all of whose terms are reduced before the first is worked out; each_term does as much for others. (128
   // classes with AVX-512: 0.365 ns by each_term, 0.336 so; from memory 0.57 and 0.48.)
   static constexpr size_t most_reduced = 8 * L;
+  static constexpr size_t most_waiting = V::registers == 1 ? 4 : 8;  // blocks of a row that wait for it in memory
   static constexpr size_t whole_group_bytes = 1024;  // longest row of which a block's worth of rows make a group
   const Problem& p;
   const RowSolver<V> rows;
@@ -59,33 +55,23 @@ struct ShortRowSolver {
   void solve(size_t begin, size_t end) const {
     const bool log = p.op != Op::softmax;
     const size_t group = log || n * sizeof(T) > whole_group_bytes ? half_group : L;
-    Peek peek;
+    alignas(64) char memory[sizeof(Group) + page_bytes];
+    Group& g = *reinterpret_cast<Group*>(memory + group_place(begin, memory));
+    g.peek = {};
     for (; begin < end; begin += group) {
       const size_t count = end - begin < group ? end - begin : group, left = end - begin - count;
       const bool together = count > 1 && !rows.scale.extreme;
       // (Short rows are not fetched long enough before: of 64 classes in 16 MB, 0.52 ns with peeking, 0.46 without; within
       // the second cache 0.40 and 0.42.)
       const bool peeking = peeks<V> && (n > most_reduced || !is_huge(p));
-      peek.rows = !peeking ? 0 : left < count ? left : count;
-      if (together && (log ? solve_logs(begin, count) : solve_group(begin, count, peek))) continue;
+      g.peek.rows = !peeking ? 0 : left < count ? left : count;
+      if (together && (log ? solve_logs(begin, count) : solve_group(g, begin, count))) continue;
       for (size_t r = begin; r < begin + count; r++) rows.solve(r);
     }
   }
 
  private:
   static constexpr size_t P = panel_columns<V>;
-
-  // Up to a block's worth of rows, and what there is of each: one value, or a block folded to a quarter.
-  struct Group {
-    const T* x;
-    T* y;
-    size_t count;
-    T bias;
-    alignas(64) T magic[L], lower[L], hi[L], lo[L];
-    alignas(64) T quarter[L * P];     // of the maximum, then of what the sum has taken (see TermSum)
-    alignas(64) T rest[L * P];        // of what that leaves
-    alignas(64) double taken[L * 2];  // where the sum is not exact in T
-  };
 
   // The maxima of the next group's rows, where they were found on the way, as blocks folded to a quarter.
   struct Peek {
@@ -94,22 +80,44 @@ struct ShortRowSolver {
     alignas(64) T quarter[L * P];
   };
 
+  // Up to a block's worth of rows, and what there is of each: one value, or a block folded to a quarter.
+  struct Group {
+    alignas(64) T waiting[most_waiting * L * L];  // reduced logits; a row starts at a block
+    alignas(64) T terms[most_reduced * L];        // of the same
+    const T* x;
+    T* y;
+    size_t count;
+    T bias;
+    alignas(64) T magic[L], lower[L], hi[L], lo[L];
+    alignas(64) T quarter[L * P];     // of the maximum, then of what the sum has taken (see TermSum)
+    alignas(64) T rest[L * P];        // of what that leaves
+    alignas(64) double taken[L * 2];  // where the sum is not exact in T
+    Peek peek;
+  };
+
+  // Where in `memory` the group lies: a quarter of a page past the first of the rows, as pages go. AMD's cores take a load
+  // for one of what was just stored at the same place of another page, and it waits: were terms to go where the next rows'
+  // logits come from, 32 classes would take 0.51 ns, not 0.46. (Where the stack happened to lie: 0.47 to 0.53.)
+  size_t group_place(size_t first, const char* memory) const {
+    const uintptr_t logits =
+        reinterpret_cast<uintptr_t>(static_cast<const T*>(p.x) + first * n) / block_bytes * block_bytes;
+    return (logits + page_bytes / 4 - reinterpret_cast<uintptr_t>(memory)) % page_bytes;
+  }
+
   // False, with nothing written, where a row needs more care (infinities, huge logits).
-  bool solve_group(size_t row, size_t count, Peek& peek) const {
-    Group g;
+  bool solve_group(Group& g, size_t row, size_t count) const {
     g.x = static_cast<const T*>(p.x) + row * n, g.y = static_cast<T*>(p.out) + row * n;
     g.count = count, g.bias = bias_for<V>(n);
-    const LaneShift<V> shift(max_of_rows(g, peek), rows.scale, ExpTraits<V>::vanish);
+    const LaneShift<V> shift(max_of_rows(g), rows.scale, ExpTraits<V>::vanish);
     if (!shift.reducible) return false;
     store(g.magic, shift.magic), store(g.lower, shift.lower);
 
-    alignas(64) T terms[most_reduced * L];
     const bool few = n <= most_reduced;
-    few ? by_blocks([&](auto blocks) { add_few<blocks()>(g, terms, peek); }) : add_many(g, peek);
+    few ? by_blocks([&](auto blocks) { add_few<blocks()>(g); }) : add_many(g);
     V taken, rest, hi, lo;
     sums_of_rows(g, taken, rest, hi, lo);
     store(g.hi, hi), store(g.lo, lo);
-    few ? by_blocks([&](auto blocks) { scale_few<blocks()>(g, terms); }) : scale_many(g);
+    few ? by_blocks([&](auto blocks) { scale_few<blocks()>(g); }) : scale_many(g);
 
     uint32_t alone = alone_in_sum(taken, rest, shift, rows.scale, g.bias) & ((1u << count) - 1);
     for (; alone; alone &= alone - 1) make_one(g.y + size_t(__builtin_ctz(alone)) * n, n, 1);
@@ -118,7 +126,8 @@ struct ShortRowSolver {
   }
 
   // A step is compiled for each number of blocks that add_few takes: a loop for each row would cost a tenth. (0 stands for
-  // any number.)
+  // any number.) Each is a function of its own, since gcc keeps every constant of a function in a register from its start,
+  // or else in memory. (In one, 128 classes take 0.52 ns with AVX2, not 0.47, and 60 with AVX-512 0.46, not 0.44.)
   template <size_t count>
   struct Blocks {
     constexpr size_t operator()() const { return count; }
@@ -158,16 +167,16 @@ struct ShortRowSolver {
     }
   }
 
-  V max_of_rows(Group& g, Peek& peek) const {
-    if (!peek.found) by_blocks([&](auto blocks) { find_maxima<blocks()>(g); });
+  V max_of_rows(Group& g) const {
+    if (!g.peek.found) by_blocks([&](auto blocks) { find_maxima<blocks()>(g); });
     V column[P];
-    load_panel(peek.found ? peek.quarter : g.quarter, P, g.count, column);
-    peek.found = false;
+    load_panel(g.peek.found ? g.peek.quarter : g.quarter, P, g.count, column);
+    g.peek.found = false;
     for (size_t j = 1; j < P; j++) column[0] = max_number(column[j], column[0]);
     return column[0];
   }
   template <size_t blocks>
-  STEP_INLINE void find_maxima(Group& g) const {
+  __attribute__((noinline)) void find_maxima(Group& g) const {
     const Width row = width;
     const T* x = g.x;
     for (size_t k = 0; k < g.count; k++, x += row.n) store_register(g.quarter + k * P, maxima_of<blocks>(row, x));
@@ -225,7 +234,7 @@ struct ShortRowSolver {
     return {rows.scale, splat<V>(g.magic[k]), splat<V>(g.lower[k])};
   }
 
-  STEP_INLINE void add_many(Group& g, Peek& peek) const {
+  INLINE void add_many(Group& g) const {
     const bool by_chunks = V::registers == 2 && n * sizeof(T) <= whole_group_bytes;
     for (size_t k = 0; k < g.count; k++) {
       const T* x = g.x + k * n;
@@ -233,17 +242,17 @@ struct ShortRowSolver {
       TermSum<V> sum(g.bias);
       if (by_chunks) {
         sum = add_chunks(x, y, exp_of(g, k), sum);
-      } else if (k < peek.rows) {
+      } else if (k < g.peek.rows) {
         Next<V> next;
         next.x = x + g.count * n;
         sum_terms<V, false, true, peeks<V>>(x, n, exp_of(g, k), g.count * n, y, sum, &next);
-        store_register(peek.quarter + k * P, fold_max(next.max.r));
+        store_register(g.peek.quarter + k * P, fold_max(next.max.r));
       } else {
         sum_terms<V, false, true>(x, n, exp_of(g, k), half_group * n, y, sum);
       }
       put(g, k, sum);
     }
-    peek.found = peek.rows > 0;
+    g.peek.found = g.peek.rows > 0;
   }
   // As add_few does it, since each_term is slow with the blocks that its groups leave. (256 classes with AVX2: 0.52 ns
   // so, 0.46 by chunks; 200: 0.55 and 0.52; 1000: no difference.)
@@ -277,44 +286,46 @@ struct ShortRowSolver {
 
   // Terms wait for their sums in whole blocks, in the first cache.
   template <size_t blocks>
-  STEP_INLINE void add_few(Group& g, T* terms, Peek& peek) const {
-    if constexpr (V::registers == 1 && blocks > 4) return add_in_registers<blocks>(g, terms, peek);
-    alignas(64) T waiting[most_reduced * L];
+  __attribute__((noinline)) void add_few(Group& g) const {
+    if constexpr (blocks > most_waiting) return add_in_registers<blocks>(g);
     const Width row = width;
-    const size_t count = g.count, peeked = peek.rows;
+    const size_t count = g.count, peeked = g.peek.rows;
     const bool fetches = this->fetches;
     const V ones = load<V>(ones_before<V>(row.tail));
     const T* x = g.x;
-    T *t = waiting, *r = terms;
+    T *t = g.waiting, *r = g.terms;
     for (size_t k = 0; k < count; k++, x += row.n, t += row.padded, r += row.padded) {
       const Exp<V, false> exp = exp_of(g, k);
       if (fetches) fetch<false, fits(blocks)>(x + L * row.n, row.n);
       each_whole<blocks>(row, [&](size_t i) INLINE_LAMBDA { reduce_block(exp, x + i, t + i, r + i); });
-      if (k < peeked) store_register(peek.quarter + k * P, maxima_of<blocks>(row, x + count * row.n));
+      if (k < peeked) store_register(g.peek.quarter + k * P, maxima_of<blocks>(row, x + count * row.n));
       if (!row.tail) continue;
       const Reduced<V> reduced = reduce_tail(row, x, exp, ones);
       store(t + row.whole, reduced.t), store(r + row.whole, reduced.r);
     }
-    peek.found = peeked > 0;
+    g.peek.found = peeked > 0;
     T* y = g.y;
-    t = waiting, r = terms;
+    t = g.waiting, r = g.terms;
     for (size_t k = 0; k < count; k++, y += row.n, t += row.padded, r += row.padded) {
       if (fetches) fetch<true, fits(blocks)>(y, row.n);
       TermSum<V> sum(g.bias);
-      each_block<blocks>(row.padded, [&](size_t i) INLINE_LAMBDA { add_block(t + i, r + i, sum); });
+      each_block<blocks>(row.padded, [&](size_t i) INLINE_LAMBDA {
+        const Term<V> e = finish_block<V>(t + i, r + i);
+        blocks > 0 && i == 0 ? sum.add_first(e) : sum.add_term(e);
+      });
       put(g, k, sum);
     }
   }
   // The same row by row, whose reduced logits wait in registers. (With AVX-512, 127 classes: 0.373 ns, and 0.345 so; 64:
   // 0.399 and 0.407.)
   template <size_t blocks>
-  INLINE void add_in_registers(Group& g, T* terms, Peek& peek) const {
+  INLINE void add_in_registers(Group& g) const {
     const Width row = width;
-    const size_t count = g.count, peeked = peek.rows;
+    const size_t count = g.count, peeked = g.peek.rows;
     const bool fetches = this->fetches;
     const V ones = load<V>(ones_before<V>(row.tail));
     const T* x = g.x;
-    T* y = g.y;
+    T *y = g.y, *terms = g.terms;
     for (size_t k = 0; k < count; k++, x += row.n, y += row.n, terms += row.padded) {
       const Exp<V, false> exp = exp_of(g, k);
       if (fetches) {
@@ -324,21 +335,22 @@ struct ShortRowSolver {
       Reduced<V> reduced[blocks];
       each_whole<blocks>(row, [&](size_t i) INLINE_LAMBDA { reduced[i / L] = exp.reduce(load<V>(x + i)); });
       if (row.tail) reduced[blocks - 1] = reduce_tail(row, x, exp, ones);
-      if (k < peeked) store_register(peek.quarter + k * P, maxima_of<blocks>(row, x + count * row.n));
+      if (k < peeked) store_register(g.peek.quarter + k * P, maxima_of<blocks>(row, x + count * row.n));
       TermSum<V> sum(g.bias);
       each_block<blocks>(row.padded, [&](size_t i) INLINE_LAMBDA {
         const Term<V> e = exp.term(reduced[i / L]);
         store(terms + i, e.value());
-        sum.add_term(e);
+        i == 0 ? sum.add_first(e) : sum.add_term(e);
       });
       put(g, k, sum);
     }
-    peek.found = peeked > 0;
+    g.peek.found = peeked > 0;
   }
   template <size_t blocks>
-  STEP_INLINE void scale_few(const Group& g, const T* terms) const {
+  __attribute__((noinline)) void scale_few(const Group& g) const {
     const Width row = width;
     const size_t count = g.count;
+    const T* terms = g.terms;
     T* y = g.y;
     for (size_t k = 0; k < count; k++, y += row.n, terms += row.padded) {
       const V hi = splat<V>(g.hi[k]), lo = splat<V>(g.lo[k]);
