@@ -5,21 +5,6 @@
 
 namespace {
 
-// What tree() in lanes.h gives for partial sums leaf(0) to leaf(N - 1).
-template <size_t lanes, size_t N, size_t i = 0, size_t half = 1, class V>
-INLINE V tree_of(const V* leaf) {
-  if constexpr (half == lanes) {
-    return leaf[i];
-  } else {
-    const V sum = tree_of<lanes, N, i, half * 2>(leaf);
-    if constexpr (i + half < N) {
-      return add(sum, tree_of<lanes, N, i + half, half * 2>(leaf));
-    } else {
-      return sum;
-    }
-  }
-}
-
 template <class V>
 struct FewClassSolver {
   using T = typename V::Scalar;
@@ -166,7 +151,8 @@ struct FewClassSolver {
         taken = i > 0 ? add(taken, one.taken(bias)) : one.taken(bias);
         left[i] = one.rest;
       }
-      least[g] = smallest, sum[g] = taken, rest[g] = tree_of<L, N>(left);
+      least[g] = smallest, sum[g] = taken,
+      rest[g] = tree_of<L, N>([&](size_t i) INLINE_LAMBDA { return left[i]; });
       sound = sound && all_less(taken, splat<V>(T(infinity)));  // NaN
     }
     if (!sound) return false;
