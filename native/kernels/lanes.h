@@ -51,88 +51,63 @@ INLINE auto tree_of(Leaf&& leaf) {
   }
 }
 
-// The sums of the terms of V::lanes rows, in the order that TermSum and RestSum have for each: class i goes to partial
-// sum i % lanes, and the tree adds up those. Each partial sum is itself a block, a row per lane.
+// The same of as many as there are lanes; or `at_once` or not, by way of memory where a block takes more registers than
+// there are for it to wait in.
+template <class V, bool at_once = true, class Leaf>
+INLINE auto tree_of_lanes(Leaf&& leaf) {
+  if constexpr (at_once && V::registers <= 2) {
+    return tree_of<V::lanes, V::lanes>(leaf);
+  } else {
+    decltype(leaf(0)) partial[V::lanes];
+    for (size_t i = 0; i < V::lanes; i++) partial[i] = leaf(i);
+    return tree<V::lanes>(partial, V::lanes);
+  }
+}
+
+// Sums of V::lanes rows have the order that TermSum and RestSum have for each: class i goes to partial sum i % lanes, and
+// the tree adds up those. Each partial sum is itself a block, a row per lane.
+
+// A partial sum, or several added up: what it took of the terms, as doubles, and what that left.
 template <class V>
-struct TermSums {
-  V sum[V::lanes], rest[V::lanes];
-  typename V::Scalar bias;
-  size_t live;  // partial sums
-
-  INLINE explicit TermSums(size_t n) : bias(bias_for<V>(n)), live(n < V::lanes ? n : V::lanes) {}
-  INLINE TermSum<V> get(size_t i) const { return {sum[i], rest[i]}; }
-  INLINE void put(size_t i, const TermSum<V>& s) { sum[i] = s.sum, rest[i] = s.rest; }
-
-  // Of up to exact_terms terms as what TermSum::total gives, of more as doubles.
-  INLINE V taken() {
-    for (size_t i = 0; i < live; i++) sum[i] = get(i).taken(bias);
-    return tree<V::lanes>(sum, live);
-  }
-  INLINE V left() { return tree<V::lanes>(rest, live); }
-
-  // The sums of rows of n classes, as `taken` and `rest`, and what they are divided by, as a factor in two parts.
-  INLINE void factor(size_t n, V& taken, V& rest, V& hi, V& lo) {
-    if (n <= exact_terms<V>) {
-      taken = this->taken(), rest = left();
-      return invert<V>(taken, rest, hi, lo);
-    }
-    Wide<F64> sum[wides<V>];
-    total(sum);
-    factor_of(sum, taken, rest, hi, lo);
-  }
-
- private:
-  INLINE void total(Wide<F64>* total) {
-    constexpr size_t W = wides<V>;
-    F64 wide[W][V::lanes], part[W], left[W];
-    for (size_t i = 0; i < live; i++) {
-      widen(get(i).taken(bias), part);
-#pragma GCC unroll 4
-      for (size_t w = 0; w < W; w++) wide[w][i] = part[w];
-    }
-    widen(this->left(), left);
-#pragma GCC unroll 4
-    for (size_t w = 0; w < W; w++) total[w].hi = tree<V::lanes>(wide[w], live), total[w].lo = left[w];
-  }
+struct PartialSum {
+  F64 taken[wides<V>];
+  V rest;
 };
-
 template <class V>
-struct RestSums;
-
-template <>
-struct RestSums<F32> {
-  using Partial = RestSum<F32>;
-  F64 partial[2][F32::lanes];  // of rows 0 to 7, and 8 to 15
-
-  INLINE void put(size_t i, Partial s) {
-    s.end_run();
-    partial[0][i] = s.lo, partial[1][i] = s.hi;
-  }
-  // A sum of one term, from its registers.
-  INLINE void put_one(size_t i, Term<F32> e) {
-    F64 t[2], more[2];
-    widen(e.t, t), widen(mul(mul(e.t, e.r), e.q), more);
-    partial[0][i] = add(t[0], more[0]), partial[1][i] = add(t[1], more[1]);
-  }
-  INLINE void total(size_t n, Wide<F64>* sum) {
-    const size_t live = n < F32::lanes ? n : F32::lanes;
+INLINE PartialSum<V> partial_sum(const TermSum<V>& sum, typename V::Scalar bias) {
+  PartialSum<V> partial;
+  widen(sum.taken(bias), partial.taken);
+  partial.rest = sum.rest;
+  return partial;
+}
+template <class V>
+INLINE PartialSum<V> add(const PartialSum<V>& a, const PartialSum<V>& b) {
+  PartialSum<V> sum;
 #pragma GCC unroll 4
-    for (size_t w = 0; w < 2; w++) sum[w].hi = tree<F32::lanes>(partial[w], live), sum[w].lo = splat<F64>(0);
-  }
-};
+  for (size_t w = 0; w < wides<V>; w++) sum.taken[w] = add(a.taken[w], b.taken[w]);
+  sum.rest = add(a.rest, b.rest);
+  return sum;
+}
 
-template <>
-struct RestSums<F64> {
-  using Partial = RestSum<F64>;
-  F64 partial[F64::lanes], error[F64::lanes];
-
-  INLINE void put(size_t i, const Partial& s) { partial[i] = s.sum, error[i] = s.error; }
-  INLINE void put_one(size_t i, Term<F64> e) { partial[i] = e.value(), error[i] = splat<F64>(0); }
-  INLINE void total(size_t n, Wide<F64>* sum) {
-    const size_t live = n < F64::lanes ? n : F64::lanes;
-    sum[0].hi = tree<F64::lanes>(partial, live), sum[0].lo = tree<F64::lanes>(error, live);
-  }
+// The same for logarithms: of floats the sums of rows 0 to 7 and 8 to 15, of doubles the sum and its error.
+struct PartialRest {
+  F64 part[2];
 };
+INLINE PartialRest add(const PartialRest& a, const PartialRest& b) {
+  return {add(a.part[0], b.part[0]), add(a.part[1], b.part[1])};
+}
+INLINE PartialRest partial_rest(RestSum<F32> s) {
+  s.end_run();
+  return {s.lo, s.hi};
+}
+INLINE PartialRest partial_rest(const RestSum<F64>& s) { return {s.sum, s.error}; }
+// Of one term, from its registers.
+INLINE PartialRest partial_rest(Term<F32> e) {
+  F64 t[2], more[2];
+  widen(e.t, t), widen(mul(mul(e.t, e.r), e.q), more);
+  return {add(t[0], more[0]), add(t[1], more[1])};
+}
+INLINE PartialRest partial_rest(Term<F64> e) { return {e.value(), splat<F64>(0)}; }
 
 // The rows, as bits, whose sum is the term of their maximum and nothing else; see is_single.
 template <class V>
@@ -281,8 +256,9 @@ struct LaneSolver {
         }
         begin += count;
       }
-      solve_groups(group, g,
-                   [this](Group& g) INLINE_LAMBDA { fetches ? add_terms(g, g.ahead) : add_terms_alone(g); });
+      solve_groups(group, g, [this](Group& g) INLINE_LAMBDA {
+        p.op == Op::softmax ? add_terms_of_panel<Op::softmax>(g) : add_terms_of_panel<Op::logSoftmax>(g);
+      });
       if (p.op != Op::logSumExp) {
         for (size_t i = 0; p.inner > 1 && i < g; i++) {
           if (group[i].solvable) scale(group[i]);
@@ -364,7 +340,7 @@ struct LaneSolver {
       } else if (puts) {
         solve_beside<op, true, false>(done, now, count, next);
       } else {
-        solve_groups(now, count, [this](Group& g) INLINE_LAMBDA { add_terms_alone(g); });
+        solve_groups(now, count, [this](Group& g) INLINE_LAMBDA { add_terms_alone<op>(g); });
       }
       for (size_t i = 0; !takes && i < more; i++) take_columns(next[i]);
       finish(done, finished);
@@ -444,16 +420,33 @@ struct LaneSolver {
     g.max = max;
   }
 
-  // `beside` is done for each class.
-  template <class Beside>
+  // `beside` is done for each class. `many`: more than few_classes; for logarithms, whether partial sums wait in memory.
+  template <Op op, bool many, class Beside>
   INLINE void add_terms(Group& g, Beside&& beside) const {
-    if (p.op != Op::softmax) return n > L ? add_terms_below(g, beside) : add_few_below(g, beside);
-    n < 2 * L ? add_few_terms(g, beside) : add_all_terms(g, beside);
+    if constexpr (op != Op::softmax) {
+      return n > L ? add_terms_below<!many>(g, beside) : add_few_below(g, beside);
+    } else if constexpr (many) {
+      add_many_terms(g, beside);
+    } else {
+      n > 2 * L ? add_more_terms(g, beside) : add_few_terms(g, beside);
+    }
     g.solvable = all_less(g.taken, splat<V>(T(infinity)));  // not if NaN
   }
+  template <Op op, class Beside>
+  INLINE void add_terms(Group& g, Beside&& beside) const {
+    if constexpr (op == Op::softmax) {
+      if (n > few_classes) return add_terms<op, true>(g, beside);
+    }
+    add_terms<op, false>(g, beside);
+  }
+  template <Op op>
   INLINE void add_terms_alone(Group& g) const {
     const auto nothing = [](size_t) INLINE_LAMBDA {};
-    add_terms(g, nothing);
+    add_terms<op>(g, nothing);
+  }
+  template <Op op>
+  __attribute__((noinline)) void add_terms_of_panel(Group& g) const {
+    fetches ? add_terms<op>(g, g.ahead) : add_terms_alone<op>(g);
   }
 
   // The terms of `count` classes, each to be had once; it takes the place of its logit. Where a block is one register they
@@ -496,7 +489,7 @@ struct LaneSolver {
       return partial.rest;
     };
     if (live == L) {
-      g.rest = tree_of<L, L>(rest_of);
+      g.rest = tree_of_lanes<V>(rest_of);
     } else {
       V rest[L];
       for (size_t c = 0; c < live; c++) rest[c] = rest_of(c);
@@ -506,25 +499,56 @@ struct LaneSolver {
     invert<V>(g.taken, g.rest, g.hi, g.lo);
   }
 
+  // A partial sum after the other, of all its classes. (36 classes by way of memory: 0.57 ns with either ISA, and so 0.52
+  // and, with AVX2, 0.51.)
   template <class Beside>
-  INLINE void add_all_terms(Group& g, Beside&& beside) const {
+  INLINE void add_more_terms(Group& g, Beside&& beside) const {
+    const size_t n = this->n;
+    const Exp<V, false> exp(rows.scale, g.shift.magic, g.shift.lower);
+    const T bias = bias_for<V>(n);
+    alignas(64) T t[few_classes * L];
+    const auto term = terms_of(exp, g.x, g.step, n, t, beside);
+    const auto sum_of = [&](size_t i) INLINE_LAMBDA {
+      TermSum<V> partial(bias);
+      partial.add_first(term(i));
+      for (size_t c = i + L; c < n; c += L) partial.add_term(term(c));
+      return partial_sum(partial, bias);
+    };
+    put_sum(g, tree_of_lanes<V>(sum_of));
+  }
+
+  // The same by as many classes at a time as the first cache holds.
+  template <class Beside>
+  INLINE void add_many_terms(Group& g, Beside&& beside) const {
     T* x = g.x;
     const size_t step = g.step;
     const Exp<V, false> exp(rows.scale, g.shift.magic, g.shift.lower);
-    TermSums<V> sums(n);
-    // As many classes as the first cache holds: a partial sum at a time, in registers.
+    const T bias = bias_for<V>(n);
+    V sum[L], rest[L];
+    for (size_t i = 0; i < L; i++) sum[i] = splat<V>(bias), rest[i] = splat<V>(0);
     alignas(64) T t[few_classes * L];
     for (size_t at = 0; at < n; at += few_classes, x += few_classes * step) {
       const size_t count = n - at < few_classes ? n - at : few_classes;
       const auto besides = [&](size_t c) INLINE_LAMBDA { beside(at + c); };
       const auto term = terms_of(exp, x, step, count, t, besides);
       for (size_t i = 0; i < L && i < count; i++) {
-        TermSum<V> partial = at == 0 ? TermSum<V>(sums.bias) : sums.get(i);
+        TermSum<V> partial(sum[i], rest[i]);
         for (size_t c = i; c < count; c += L) partial.add_term(term(c));
-        sums.put(i, partial);
+        sum[i] = partial.sum, rest[i] = partial.rest;
       }
     }
-    sums.factor(n, g.taken, g.rest, g.hi, g.lo);
+    PartialSum<V> partial[L];
+    for (size_t i = 0; i < L; i++) partial[i] = partial_sum(TermSum<V>(sum[i], rest[i]), bias);
+    put_sum(g, tree<L>(partial, L));
+  }
+
+  INLINE void put_sum(Group& g, const PartialSum<V>& total) const {
+    Wide<F64> sum[W];
+    F64 left[W];
+    widen(total.rest, left);
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) sum[w] = {total.taken[w], left[w]};
+    factor_of(sum, g.taken, g.rest, g.hi, g.lo);
   }
 
   // Each class is a partial sum of its own. (10 classes: 1.17 ns so, 1.33 by way of add_terms_below.)
@@ -535,29 +559,29 @@ struct LaneSolver {
     const Exp<V, false> exp(rows.scale, g.shift.magic, g.shift.lower);
     const V max = g.max;
     V count = splat<V>(0);
-    RestSums<V> sums;
+    PartialRest partial[L];
     for (size_t c = 0; c < n; c++) {
       beside(c);
       const V v = load<V>(x + c * step);
       Term<V> e = exp.term(v);
       e.t = zero_if_equal(v, max, e.t);
       count = count_if_equal(v, max, count);
-      sums.put_one(c, e);
+      partial[c] = partial_rest(e);
     }
-    sums.total(n, g.sum);
+    put_rest(g, tree<L>(partial, n));
     g.count_of_max = count;
   }
 
-  // Classes i, i + L, ... run by run for every partial sum i in turn: it then stays in registers.
-  template <class Beside>
+  // Classes i, i + L, ... run by run for every partial sum i in turn: it then stays in registers. (24 classes: 0.92 ns by
+  // way of memory and 0.85 at once; with AVX2 1.09 and 1.00, but 21 columns 1.18 and 1.29.)
+  template <bool at_once, class Beside>
   INLINE void add_terms_below(Group& g, Beside&& beside) const {
     constexpr size_t run = RestSum<V>::run * L;
     const T* const x = g.x;
     const size_t step = g.step;
     const Exp<V, false> exp(rows.scale, g.shift.magic, g.shift.lower);
     V count = splat<V>(0);
-    RestSums<V> sums;
-    for (size_t i = 0; i < L; i++) {
+    const auto rest_of = [&](size_t i) INLINE_LAMBDA {
       RestSum<V> sum;
       const auto add = [&](size_t c) INLINE_LAMBDA {
         __builtin_prefetch(x + (c + 4 * L) * step);
@@ -573,10 +597,18 @@ struct LaneSolver {
         for (const size_t end = c + run; c < end; c += L) add(c);
       }
       for (; c < n; c += L) add(c);
-      sums.put(i, sum);
-    }
-    sums.total(n, g.sum);
+      return partial_rest(sum);
+    };
+    put_rest(g, tree_of_lanes<V, at_once>(rest_of));
     g.count_of_max = count;
+  }
+
+  INLINE void put_rest(Group& g, const PartialRest& total) const {
+    if (sizeof(T) == 8) {
+      g.sum[0] = {total.part[0], total.part[1]};
+    } else {
+      g.sum[0] = {total.part[0], splat<F64>(0)}, g.sum[W - 1] = {total.part[1], splat<F64>(0)};
+    }
   }
 
   INLINE void logarithm(Group& g) const {
@@ -786,9 +818,17 @@ struct LaneSolver {
   };
 
   template <Op op, bool puts, bool takes, bool near = false>
-  __attribute__((noinline)) void solve_beside(const Group* done, Group* now, size_t count, Group* next) const {
+  void solve_beside(const Group* done, Group* now, size_t count, Group* next) const {
+    if constexpr (op != Op::softmax) {
+      return solve_beside_of<op, (V::registers > 1), puts, takes, near>(done, now, count, next);
+    }
+    n > few_classes ? solve_beside_of<op, true, puts, takes, near>(done, now, count, next)
+                    : solve_beside_of<op, false, puts, takes, near>(done, now, count, next);
+  }
+  template <Op op, bool many, bool puts, bool takes, bool near>
+  __attribute__((noinline)) void solve_beside_of(const Group* done, Group* now, size_t count, Group* next) const {
     Exchange<op, puts, takes, near> exchange(*this, done, next);
-    solve_groups(now, count, [&](Group& g) INLINE_LAMBDA { add_terms(g, exchange); });
+    solve_groups(now, count, [&](Group& g) INLINE_LAMBDA { add_terms<op, many>(g, exchange); });
     exchange.complete(next);
   }
 

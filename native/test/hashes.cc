@@ -303,6 +303,16 @@ void other_axes(Suite& s) {
   }
 }
 
+// Few inner elements of so many outer ones that a group has a row of each.
+void panels(Suite& s) {
+  for (size_t inner : {2, 3, 5, 8, 15}) {
+    for (size_t n : {1, 7, 16, 17, 31, 32, 33, 64, 127, 128, 129, 200, 513}) {
+      s.run({s.random.between(17, 40), n, inner}, finite_logits);
+      if (n < 100) s.run({s.random.between(17, 40), n, inner});
+    }
+  }
+}
+
 // Several strips of columns, which come and go beside each other's terms where all rows are finite.
 void columns(Suite& s) {
   for (size_t inner : {96, 100, 131, 160, 288}) {
@@ -411,6 +421,7 @@ constexpr struct {
     {"logNormalizer", normalizers, takes_normalizer},
     {"outType", out_types, converts},
     {"columns", columns, is_elementary},
+    {"panels", panels, is_elementary},
 };
 
 }  // namespace
