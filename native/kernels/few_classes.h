@@ -109,8 +109,8 @@ struct FewClassSolver {
     using E = ExpTraits<V>;
     constexpr size_t most = together(N);
     const auto start = [row, last](size_t g) INLINE_LAMBDA { return row_of_group(row, g, last) * N; };
-    // Of every class the logits, then what they reduce to, then its terms: three arrays would lie where stores to one delay
-    // loads of another, for some stacks (10 classes: 0.478 ns and more for one in ten, not 0.445; see ShortRowSolver).
+    // Of every class the logits, then what they reduce to, then its terms in `r`: three arrays would lie where stores to one
+    // delay loads of another, for some stacks (10 classes: 0.478 ns and more for one in ten, not 0.445; see ShortRowSolver).
     alignas(64) T t[most][N][L], r[most][N][L];
     V hi[most], lo[most], sum[most], rest[most], least[most];
     LaneShift<V> shift[most];
@@ -131,10 +131,7 @@ struct FewClassSolver {
       const Exp<V, false> exp(rows.scale, shift[g].magic, shift[g].lower);
       if (fetches) fetch<true>(y + start(g), L * N);
 #pragma GCC unroll 16
-      for (size_t i = 0; i < N; i++) {
-        const Reduced<V> reduced = exp.reduce(load<V>(t[g][i]));
-        store(t[g][i], reduced.t), store(r[g][i], reduced.r);
-      }
+      for (size_t i = 0; i < N; i++) reduce_block(exp, t[g][i], t[g][i], r[g][i]);
     }
     for (size_t g = 0; g < groups; g++) {
       // Each class is a partial sum of its own (see TermSum), and the sum of what they take is exact.
@@ -142,11 +139,10 @@ struct FewClassSolver {
       if (fetches) fetch<false>(x + (row + (groups + g) * L) * N, L * N);
 #pragma GCC unroll 16
       for (size_t i = 0; i < N; i++) {
-        const Term<V> e = Exp<V, false>::term(Reduced<V>{load<V>(t[g][i]), load<V>(r[g][i])});
+        const Term<V> e = finish_block<V>(t[g][i], r[g][i]);
         TermSum<V> one(bias);
         one.add_first(e);
         const V v = e.value();
-        store(t[g][i], v);
         smallest = i > 0 ? min_number(v, smallest) : v;
         taken = i > 0 ? add(taken, one.taken(bias)) : one.taken(bias);
         left[i] = one.rest;
@@ -160,7 +156,7 @@ struct FewClassSolver {
     for (size_t g = 0; g < groups; g++) {
       V out[N];
 #pragma GCC unroll 16
-      for (size_t i = 0; i < N; i++) out[i] = scaled(load<V>(t[g][i]), hi[g], lo[g]);
+      for (size_t i = 0; i < N; i++) out[i] = scaled(load<V>(r[g][i]), hi[g], lo[g]);
       store_rows<N>(y + start(g), out);
       polish<N>(y + start(g), shift[g], least[g], sum[g], rest[g]);
     }
