@@ -17,7 +17,12 @@ export default defineConfig([
   {
     // `addon` and `no-addon` are entries of their own: package.json's "imports" picks one by condition,
     // so that a bundler for the browser never sees the word `node:` or a binary.
-    entry: ['lib/index.ts', 'lib/promises.ts', 'lib/addon.ts', 'lib/no-addon.ts'],
+    entry: {
+      index: 'lib/index.ts',
+      promises: 'lib/promises.ts',
+      addon: 'lib/backends/native/addon.ts',
+      'no-addon': 'lib/backends/native/no-addon.ts',
+    },
     format: ['esm', 'cjs'],
     shims: true,
     // tsup sets baseUrl, which TypeScript 6 calls deprecated.

@@ -15,7 +15,7 @@ function nativeIsas(): readonly string[] {
 }
 
 const resolve = {
-  alias: { '#addon': fileURLToPath(new URL('./lib/addon.ts', import.meta.url)) },
+  alias: { '#addon': fileURLToPath(new URL('./lib/backends/native/addon.ts', import.meta.url)) },
 };
 
 export default defineConfig({

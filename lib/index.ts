@@ -4,13 +4,13 @@
  * @module simd-softmax
  */
 
-import { solvePlain } from './plain.js';
-import { solve } from './plan.js';
-import { planCrossEntropy } from './plans/crossEntropy.js';
-import { planLogSumExp } from './plans/logSumExp.js';
-import { planSample } from './plans/sample.js';
-import { planLogSoftmax, planSoftmax } from './plans/softmax.js';
-import { planClassify, planTopK } from './plans/topK.js';
+import { planCrossEntropy } from './ops/crossEntropy.js';
+import { planLogSumExp } from './ops/logSumExp.js';
+import { solvePlain } from './ops/plain.js';
+import { solve } from './ops/plan.js';
+import { planSample } from './ops/sample.js';
+import { planLogSoftmax, planSoftmax } from './ops/softmax.js';
+import { planClassify, planTopK } from './ops/topK.js';
 import type {
   ClassifyOptions,
   CrossEntropyOptions,
@@ -32,7 +32,7 @@ import type {
   TopKResult,
 } from './types.js';
 
-export { backend } from './backend.js';
+export { backend } from './backends/backend.js';
 export type * from './prepare.js';
 export { prepare } from './prepare.js';
 export type * from './types.js';

@@ -1,17 +1,17 @@
 /** Prepared calls: validated once, over memory that is theirs and that other threads may work on in place. */
-import { arrayKind, isDetached, reducedType } from './elements.js';
-import { rangeError, shapeError, typeError, words } from './errors.js';
-import { foldAxes, product } from './layout.js';
-import { readType } from './logits.js';
-import { type Options, readInteger, readWord } from './options.js';
-import type { Plan } from './plan.js';
-import { planCrossEntropy } from './plans/crossEntropy.js';
-import { planLogSumExp } from './plans/logSumExp.js';
-import { planSample } from './plans/sample.js';
-import { planLogSoftmax, planSoftmax } from './plans/softmax.js';
-import { planTopK } from './plans/topK.js';
-import type { ElementType } from './problem.js';
-import { tensorParts } from './tensors.js';
+import { arrayKind, isDetached, reducedType } from './arguments/elements.js';
+import { rangeError, shapeError, typeError, words } from './arguments/errors.js';
+import { foldAxes, product } from './arguments/layout.js';
+import { readType } from './arguments/logits.js';
+import { type Options, readInteger, readWord } from './arguments/options.js';
+import { tensorParts } from './arguments/tensors.js';
+import type { ElementType } from './backends/problem.js';
+import { planCrossEntropy } from './ops/crossEntropy.js';
+import { planLogSumExp } from './ops/logSumExp.js';
+import type { Plan } from './ops/plan.js';
+import { planSample } from './ops/sample.js';
+import { planLogSoftmax, planSoftmax } from './ops/softmax.js';
+import { planTopK } from './ops/topK.js';
 import type {
   CrossEntropyOptions,
   Reduction,

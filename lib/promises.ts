@@ -7,13 +7,13 @@
  * @module simd-softmax/promises
  */
 
-import { readAbortable } from './options.js';
-import { solveAsync } from './plan.js';
-import { planCrossEntropy } from './plans/crossEntropy.js';
-import { planLogSumExp } from './plans/logSumExp.js';
-import { planSample } from './plans/sample.js';
-import { planLogSoftmax, planSoftmax } from './plans/softmax.js';
-import { planClassify, planTopK } from './plans/topK.js';
+import { readAbortable } from './arguments/options.js';
+import { planCrossEntropy } from './ops/crossEntropy.js';
+import { planLogSumExp } from './ops/logSumExp.js';
+import { solveAsync } from './ops/plan.js';
+import { planSample } from './ops/sample.js';
+import { planLogSoftmax, planSoftmax } from './ops/softmax.js';
+import { planClassify, planTopK } from './ops/topK.js';
 import type {
   Abortable,
   ClassifyOptions,
@@ -36,7 +36,7 @@ import type {
   TopKResult,
 } from './types.js';
 
-export { backend } from './backend.js';
+export { backend } from './backends/backend.js';
 export type * from './prepare.js';
 export { prepare } from './prepare.js';
 export type * from './types.js';

@@ -1,7 +1,7 @@
 // The binding: unpacks a problem, checks what protects memory, calls, returns. Nothing numeric lives here, and
 // nothing that runs on another thread is given an `env`.
 //
-// A call's numbers travel in a header, a Float64Array that lib/native.ts pins once per environment (reading an
+// A call's numbers travel in a header, a Float64Array that lib/backends/native/native.ts pins once per environment (reading an
 // argument costs 10 ns, reading the header nothing); its typed arrays travel as arguments, in the order of Operand,
 // as many as the problem has.
 #include <napi.h>
@@ -18,10 +18,10 @@
 
 namespace {
 
-// See lib/load.ts.
+// See lib/backends/native/load.ts.
 constexpr double protocol = 1;
 
-// The twins of `field` and `operands` in lib/native.ts.
+// The twins of `field` and `operands` in lib/backends/native/native.ts.
 enum Field {
   kernels_,
   op_,
@@ -306,7 +306,7 @@ napi_value solve_scratch(napi_env env, napi_callback_info info) {
 }
 
 // prepare(x, out, ...): a handle under which solvePrepared() solves the problem again and again. The arrays' memory
-// is shared memory, which cannot move, and lib/native.ts keeps it alive.
+// is shared memory, which cannot move, and lib/backends/native/native.ts keeps it alive.
 napi_value prepare(napi_env env, napi_callback_info info) {
   size_t count = operand_count;
   napi_value values[operand_count];

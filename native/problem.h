@@ -1,4 +1,4 @@
-// The problem that one call poses, with everything optional resolved: the twin of lib/problem.ts.
+// The problem that one call poses, with everything optional resolved: the twin of lib/backends/problem.ts.
 //
 // x is row-major [outer, length, inner] and every op works along the middle. Row r is (r / inner, r % inner).
 #pragma once

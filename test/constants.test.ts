@@ -1,12 +1,12 @@
-/** The constants of the native kernels, as native/kernels/constants.h has them, against decimal.js. */
+/** The constants of the native kernels, as native/kernels/math/constants.h has them, against decimal.js. */
 import { readFileSync } from 'node:fs';
 import { Decimal } from 'decimal.js';
 import { describe, expect, it } from 'vitest';
 
 const Exact = Decimal.clone({ precision: 60 });
-const source = readFileSync(new URL('../native/kernels/constants.h', import.meta.url), 'utf8');
-const exponential = readFileSync(new URL('../native/kernels/exp.h', import.meta.url), 'utf8');
-const measure = readFileSync(new URL('../native/kernels/measure.h', import.meta.url), 'utf8');
+const source = readFileSync(new URL('../native/kernels/math/constants.h', import.meta.url), 'utf8');
+const exponential = readFileSync(new URL('../native/kernels/math/exp.h', import.meta.url), 'utf8');
+const measure = readFileSync(new URL('../native/kernels/shapes/measure.h', import.meta.url), 'utf8');
 const ln2 = new Exact(2).ln();
 
 /** The numbers that a definition lists, hexadecimal floats among them. */
@@ -72,7 +72,7 @@ describe('The constants of the kernels', () => {
     const coefficients = numbers('weight_f64');
     expect(coefficients).toHaveLength(7);
     expect(polynomialError(coefficients, 1, 0.5)).toBeLessThan(1e-10);
-    const twin = readFileSync(new URL('../lib/js/block.ts', import.meta.url), 'utf8');
+    const twin = readFileSync(new URL('../lib/backends/js/block.ts', import.meta.url), 'utf8');
     for (const c of coefficients) expect(twin).toContain(String(c.toNumber()));
   });
 

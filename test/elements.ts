@@ -1,5 +1,5 @@
 /** The element types as the tests see them: from numbers to typed arrays and back. */
-import type { ElementType } from '../lib/problem.js';
+import type { ElementType } from '../lib/backends/problem.js';
 
 export const elementTypes: readonly ElementType[] = ['float32', 'float64', 'float16', 'bfloat16'];
 

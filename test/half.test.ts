@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodingTable, encode } from '../lib/js/half.js';
+import { decodingTable, encode } from '../lib/backends/js/half.js';
 import { bitsOf, numbers } from './elements.js';
 import { Random } from './random.js';
 

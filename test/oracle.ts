@@ -4,7 +4,7 @@
  * to decimal.js in oracle.test.ts.
  */
 import { Decimal } from 'decimal.js';
-import type { ElementType } from '../lib/problem.js';
+import type { ElementType } from '../lib/backends/problem.js';
 
 /** Real numbers: (high + low) · 2^-scale. The scale keeps subnormal results from losing bits here. */
 export interface Exact {

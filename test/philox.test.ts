@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { philox, uniform } from '../lib/js/philox.js';
+import { philox, uniform } from '../lib/backends/js/philox.js';
 
 describe('Philox 4x32-10 gives the known answers of Random123 (tests/kat_vectors)', () => {
   it.each([

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { jsBackend } from '../lib/js/index.js';
-import type { SoftmaxProblem } from '../lib/problem.js';
+import { jsBackend } from '../lib/backends/js/index.js';
+import type { SoftmaxProblem } from '../lib/backends/problem.js';
 
 function problem(rows: number, length: number): SoftmaxProblem {
   const x = new Float32Array(rows * length).map((_, i) => Math.sin(i));

@@ -1,11 +1,11 @@
 // Compiled once per ISA: SIMD_HEADER names the register vocabulary and KERNELS the table.
 #include SIMD_HEADER
 
-#include "cross_entropy.h"
-#include "few_classes.h"
-#include "sample.h"
-#include "short_rows.h"
-#include "top_k.h"
+#include "ops/cross_entropy.h"
+#include "shapes/few_classes.h"
+#include "ops/sample.h"
+#include "shapes/short_rows.h"
+#include "ops/top_k.h"
 
 namespace {
 

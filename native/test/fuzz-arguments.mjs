@@ -239,7 +239,7 @@ async function callPublic() {
   }
 }
 
-/** Sizes, flags and handles as lib/native.ts might write them, which have nothing to do with the operands. */
+/** Sizes, flags and handles as lib/backends/native/native.ts might write them, which have nothing to do with the operands. */
 function writeHeader(header) {
   header.fill(0);
   header[0] = below(4); // the kernels

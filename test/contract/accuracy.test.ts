@@ -1,6 +1,6 @@
 import { afterAll, describe, it } from 'vitest';
+import type { ElementType } from '../../lib/backends/problem.js';
 import { logSoftmax, logSumExp, softmax } from '../../lib/index.js';
-import type { ElementType } from '../../lib/problem.js';
 import { type Elements, elements, numbers } from '../elements.js';
 import { budget, Random, seed } from '../random.js';
 import { Judge, limits, summary } from './judge.js';

@@ -1,5 +1,5 @@
+import type { ElementType } from '../../lib/backends/problem.js';
 import { backend } from '../../lib/index.js';
-import type { ElementType } from '../../lib/problem.js';
 import { type ExactRow, exactRow, ulpDistance } from '../oracle.js';
 import { seed } from '../random.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { ElementType } from '../../lib/backends/problem.js';
 import { logSoftmax, logSumExp, softmax, topK } from '../../lib/index.js';
-import type { ElementType } from '../../lib/problem.js';
 import { bits, type Elements, elements, elementTypes, numbers } from '../elements.js';
 import { Random, seed } from '../random.js';
 import { Judge } from './judge.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { ElementType } from '../../lib/backends/problem.js';
 import { backend, classify, logSoftmax, logSumExp, softmax, topK } from '../../lib/index.js';
-import type { ElementType } from '../../lib/problem.js';
 import { type Elements, elements, elementTypes, numbers } from '../elements.js';
 import { backendName, ways } from './ways.js';
 

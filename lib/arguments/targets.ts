@@ -1,0 +1,82 @@
+/** The targets of crossEntropy: a class per row, or a distribution over the classes per row. */
+
+import type { Data } from '../backends/problem.js';
+import { type IntegerList, integerAt, isPrivate, readIntegers } from './counts.js';
+import { arrayKind } from './elements.js';
+import { shapeError, typeError } from './errors.js';
+import { product } from './layout.js';
+import { type Elements, readElements } from './logits.js';
+import { flatten, nestedDims } from './nested.js';
+import { arrange, type Request } from './rows.js';
+import { tensorParts } from './tensors.js';
+
+export interface Targets {
+  /** A checked class, or `ignoreIndex`, per row. */
+  readonly indices: Int32Array | undefined;
+  /** A distribution per row, in the layout of the problem. */
+  readonly probabilities: Data | undefined;
+  /** The caller's memory behind either, which no output may overlap. */
+  readonly memory: unknown;
+}
+
+export function readTargets(value: unknown, request: Request, ignoreIndex: number, dtype: unknown): Targets {
+  const { x, layout } = request;
+  const list = indexList(value, request);
+  if (list !== undefined)
+    return { indices: readClasses(list, request, ignoreIndex), probabilities: undefined, memory: list };
+  const targets = readElements(value, 'targets', x.form.kind === 'nested' ? undefined : dtype, undefined);
+  const isFlat = targets.form.kind === 'array';
+  const agrees = isFlat
+    ? targets.data.length === x.data.length
+    : targets.dims.length === x.dims.length && targets.dims.every((dim, i) => dim === x.dims[i]);
+  if (!agrees)
+    throw shapeError(`one class per row, or the shape of x, [${x.dims.join(', ')}],`, 'targets', value);
+  return {
+    indices: undefined,
+    probabilities: arrange(sameType(targets, x, value), x, layout),
+    memory: targets.data,
+  };
+}
+
+/** Class indices as a flat list; undefined where the targets are distributions. */
+function indexList(value: unknown, { x, layout, rows }: Request): IntegerList | undefined {
+  const data = arrayKind(value) === undefined ? tensorParts(value, 'targets')?.data : value;
+  const kind = arrayKind(data);
+  if (kind === 'Int32Array' || kind === 'Uint32Array' || kind === 'BigInt64Array')
+    return readIntegers(data, 'targets');
+  if (!Array.isArray(value)) return undefined;
+  const dims = nestedDims(value, 'targets');
+  const count = product(dims);
+  // One number per row, and not just because the rows are one class long.
+  const isLikeX = dims.length === x.dims.length && dims.every((dim, i) => dim === x.dims[i]);
+  if (count !== rows.outer * rows.inner || (isLikeX && layout.kept.length > 0)) return undefined;
+  return dims.length === 1 ? value : flatten(value, dims, new Array<number>(count), 'targets', asClass);
+}
+
+function asClass(leaf: unknown, name: string): number {
+  if (typeof leaf !== 'number' && typeof leaf !== 'bigint') throw typeError('a class index', name, leaf);
+  return Number(leaf);
+}
+
+function readClasses(list: IntegerList, { rows }: Request, ignoreIndex: number): Int32Array {
+  const { outer, inner, length, offsets } = rows;
+  const count = outer * inner;
+  if (list.length !== count) throw shapeError(`one class for each of ${count} rows`, 'targets', list);
+  const asItIs = arrayKind(list) === 'Int32Array' && isPrivate(list as Int32Array);
+  const classes = asItIs ? (list as Int32Array) : new Int32Array(count);
+  for (let row = 0; row < count; row++) {
+    const entry = list[row];
+    const isIgnored = (typeof entry === 'bigint' ? Number(entry) : entry) === ignoreIndex;
+    const last = (offsets ? offsets[row + 1] - offsets[row] : length) - 1;
+    const target = isIgnored ? ignoreIndex : integerAt(list, row, 'targets', 0, last);
+    if (!asItIs) classes[row] = target;
+  }
+  return classes;
+}
+
+/** Distributions in the type of `x`; plain arrays are rounded to it. */
+function sameType(targets: Elements, x: Elements, value: unknown): Data {
+  if (targets.type === x.type) return targets.data;
+  if (targets.form.kind === 'nested' && x.type === 'float32') return Float32Array.from(targets.data);
+  throw typeError(`${x.type}, the type of x,`, 'targets', value);
+}

@@ -1,0 +1,158 @@
+/**
+ * The commonest calls, told apart and solved with as little work as can be, for the smallest of them take no longer
+ * than it takes to look at their arguments: float32 or float64 rows, and no options but `out`, `temperature`,
+ * `threads`, a `shape` and its last `axis`. Whatever else it meets it leaves to the plans, which also word the
+ * errors: nothing is refused here.
+ */
+
+import { byteOffsetOf } from '../arguments/elements.js';
+import { defaultBackend, threadLimit } from '../backends/backend.js';
+import { type ElementType, smallElements } from '../backends/problem.js';
+
+type Floats = Float32Array | Float64Array;
+
+/**
+ * The result of a plain call, or undefined for any other, of which nothing is done then. (A closure, because V8 compiles
+ * in the values of its constants; bundlers make variables of those of a module, which costs a lone call 7 ns.)
+ */
+export const solvePlain = (() => {
+  const none = new Float32Array(0);
+  const { runSmall } = defaultBackend;
+  const most = smallElements;
+  const limit = threadLimit;
+  const offsetOf = byteOffsetOf;
+
+  /** The problem of every plain call: one is over before the next begins, and a new one would cost 20 ns. */
+  const problem = {
+    op: 'softmax' as 'softmax' | 'logSoftmax' | 'logSumExp',
+    x: none as Floats,
+    type: 'float32' as 'float32' | 'float64',
+    outer: 0,
+    length: 0,
+    inner: 1,
+    temperature: 1,
+    threads: 0,
+    where: undefined,
+    whereShared: false,
+    lengths: undefined,
+    offsets: undefined,
+    out: none as Floats,
+    outType: 'float32' as 'float32' | 'float64',
+    logNormalizer: undefined,
+  };
+
+  /** Whether there is no option but `out`. (To look up each takes 2 ns more.) */
+  function isOutAlone(options: object): boolean {
+    for (const name in options) {
+      if (name !== 'out') return false;
+    }
+    return true;
+  }
+
+  /**
+   * The type of a float array that is not empty. Once V8 has seen to the kind of array whose length it reads, `instanceof`
+   * costs nothing. (`Symbol.toStringTag` takes 3 ns, asking for the prototype 6, `constructor` 7.)
+   */
+  function floatType(x: unknown): (ElementType & ('float32' | 'float64')) | undefined {
+    if (!ArrayBuffer.isView(x)) return undefined;
+    if ((x as Floats).length === 0) return undefined;
+    if (x instanceof Float32Array) return 'float32';
+    return x instanceof Float64Array ? 'float64' : undefined;
+  }
+
+  /** The rows of a shape that fits `count` elements, with the classes along its last axis; 0 for any other. */
+  function rowsOf(shape: unknown, axis: unknown, count: number): number {
+    if (!Array.isArray(shape) || shape.length === 0) return 0;
+    const last = shape.length - 1;
+    if (axis !== -1 && axis !== last) return 0;
+    let rows = 1;
+    for (let i = 0; i < last; i++) rows *= dimension(shape[i]);
+    return rows * dimension(shape[last]) === count ? rows : 0;
+  }
+
+  function dimension(value: unknown): number {
+    return Number.isInteger(value) && (value as number) > 0 ? (value as number) : 0;
+  }
+
+  /**
+   * True where `out` has the right length and can be seen not to overlap a part of `x`. Two arrays of one kind and
+   * length that start at the same offset are the same memory or apart: where they may be the same, their buffers need
+   * not be compared, for which V8 would have to move small arrays out of its heap (100 ns and more). The lengths are compared
+   * first, and here: where it cannot tell what has an offset, V8 calls the getter (6 ns).
+   */
+  function isApart(out: Floats, x: Floats, results: number, mayBeSame: boolean): boolean {
+    if (!mayBeSame) return out.length === results && out.buffer !== x.buffer;
+    if (out.length !== x.length) return false;
+    return offsetOf(out) === offsetOf(x) || out.buffer !== x.buffer;
+  }
+
+  return function solvePlain(
+    op: 'softmax' | 'logSoftmax' | 'logSumExp',
+    x: unknown,
+    options: unknown,
+  ): Floats | undefined {
+    const type = floatType(x);
+    if (type === undefined) return undefined;
+    let shape: unknown;
+    let axis: unknown = -1;
+    let temperature = 1;
+    let threads = limit;
+    let out: unknown;
+    if (options !== undefined) {
+      if (typeof options !== 'object' || options === null || Array.isArray(options)) return undefined;
+      if (isOutAlone(options)) {
+        out = (options as { readonly out?: unknown }).out;
+      } else {
+        for (const name in options) {
+          const value = (options as { readonly [name: string]: unknown })[name];
+          switch (name) {
+            case 'out':
+              out = value;
+              break;
+            case 'shape':
+              shape = value;
+              break;
+            case 'axis':
+              axis = value;
+              break;
+            case 'temperature':
+              temperature = typeof value === 'number' ? value : 0;
+              break;
+            case 'threads':
+              threads = limit === 0 && Number.isSafeInteger(value) ? (value as number) || -1 : -1;
+              break;
+            default:
+              return undefined;
+          }
+        }
+      }
+    }
+    const count = (x as Floats).length;
+    const rows = shape === undefined ? Number(axis === -1 || axis === 0) : rowsOf(shape, axis, count);
+    if (count === 0 || rows === 0 || !(temperature > 0 && temperature < Number.POSITIVE_INFINITY))
+      return undefined;
+    if (threads < 0) return undefined;
+    const results = op === 'logSumExp' ? rows : count;
+    if (out === undefined) out = type === 'float32' ? new Float32Array(results) : new Float64Array(results);
+    else if (out === x ? op === 'logSumExp' : floatType(out) !== type) return undefined;
+    else if (out !== x && !isApart(out as Floats, x as Floats, results, op !== 'logSumExp')) return undefined;
+
+    if (count <= most && runSmall !== undefined) {
+      runSmall(op, x as Floats, out as Floats, rows, temperature);
+      return out as Floats;
+    }
+    problem.op = op;
+    problem.x = x as Floats;
+    problem.type = type;
+    problem.outer = rows;
+    problem.length = count / rows;
+    problem.temperature = temperature;
+    problem.threads = threads;
+    problem.out = out as Floats;
+    problem.outType = type;
+    defaultBackend.run(problem);
+    problem.x = none;
+    problem.out = none;
+    return out as Floats;
+  };
+})();

@@ -1,0 +1,51 @@
+// Constants of the exponential and the logarithm, each with its source and error. native/ALGORITHM.md derives
+// the bounds; test/constants.test.ts checks every one of them against decimal.js.
+#pragma once
+#include <stdint.h>
+
+namespace {
+
+// log2(e) as an unevaluated sum of two doubles, error < 2^-108. Source: decimal expansion, rounded twice.
+constexpr double log2e_hi = 0x1.71547652b82fep+0, log2e_lo = 0x1.777d0ffda0d24p-56;
+
+// float32: 2^(j/8) * K for j = 0..7, less j << 20 as integers so that adding (8n + j) << 20 to the bits gives
+// K * 2^(n + j/8) with no masking. K = 1.41059171764513050 is the common factor, of all that leave the first
+// entry's 2^23 significands, for which the eight roundings err least: within 0.0463 * 2^-24 relative each,
+// eleven times better than rounding 2^(j/8) itself. K cancels in every quotient.
+constexpr uint32_t table_entry(uint32_t bits, uint32_t j) { return bits - (j << 20); }
+alignas(32) constexpr uint32_t pow2_table[8] = {table_entry(0x3fb48e45, 0), table_entry(0x3fc4e5be, 1),
+                                                table_entry(0x3fd6b7da, 2), table_entry(0x3fea26de, 3),
+                                                table_entry(0x3fff5829, 4), table_entry(0x400b3a3e, 5),
+                                                table_entry(0x4017d424, 6), table_entry(0x40259202, 7)};
+constexpr double table_factor = 1.41059171764513050212;
+
+// float32: 2^(r/8) - 1 = r * (p[0] + r * (p[1] + r * (p[2] + r * p[3]))) on |r| <= 0.504, relative error of
+// 2^(r/8) < 2.7e-10 = 2^-31.8. Source: Sollya fpminimax(2^(x/8)-1, [|1,2,3,4|], [|SG...|], relative).
+constexpr float exp_f32[4] = {0x1.62e43p-4f, 0x1.ebfbep-9f, 0x1.c6b876p-14f, 0x1.3b2d08p-19f};
+
+// float64: 2^r - 1 = r * (p[0] + r * (... p[10])) on |r| <= 0.501, relative error of 2^r < 9.2e-18 = 2^-56.6.
+// Source: Sollya fpminimax(2^x-1, [|1,...,11|], [|D...|], relative).
+constexpr double exp_f64[11] = {0x1.62e42fefa39efp-1,  0x1.ebfbdff82c598p-3,  0x1.c6b08d704a1aap-5,
+                                0x1.3b2ab6fba1e93p-7,  0x1.5d87fe7880e18p-10, 0x1.430913095821ep-13,
+                                0x1.ffcbfcfdc0ef1p-17, 0x1.62bfd493456b5p-20, 0x1.b523e516382cfp-24,
+                                0x1.e6064303667b1p-28, 0x1.eb4c91413a63ep-32};
+
+// The weights that classes are drawn by (weights.h): 2^r - 1 as exp_f64, to degree 7: relative error of 2^r on
+// |r| <= 0.5 < 1e-10. Source: Sollya fpminimax(2^x-1, [|1,...,7|], [|D...|], relative). lib/backends/js/weights.ts has them too.
+constexpr double weight_f64[7] = {0x1.62e42fefd32c2p-1, 0x1.ebfbe045300dp-3,   0x1.c6b08cb16834ap-5,
+                                  0x1.3b2a1c3666ce3p-7, 0x1.5d88bdb12b329p-10, 0x1.443f620076d32p-13,
+                                  0x1.ffcbdd8e1778ep-17};
+
+// log(m) for m in [sqrt(1/2), sqrt(2)): with f = m - 1, s = f / (2 + f), the odd series in s. Source: FreeBSD
+// (Sun fdlibm) e_log.c Lg1..Lg7; |error| < 2^-58.45. ln2_hi has 32 trailing zero bits, so k * ln2_hi is exact.
+constexpr double log_f64[7] = {6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01,
+                               2.222219843214978396e-01, 1.818357216161805012e-01, 1.531383769920937332e-01,
+                               1.479819860511658591e-01};
+constexpr double ln2_hi = 6.93147180369123816490e-01, ln2_lo = 1.90821492927058770002e-10;
+
+// Bit patterns of doubles that split_exponent in simd_*.h works with.
+constexpr int64_t one_bits = 0x3ff0000000000000, half_root_bits = 0x3fe6a09e00000000;
+constexpr int64_t mantissa_bits = 0x000fffffffffffff, two52_bits = 0x4330000000000000;
+constexpr double two52_plus_bias = 0x1p52 + 1023;
+
+}  // namespace

@@ -1,0 +1,31 @@
+// Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): any draw of any row without
+// the draws before it, on any thread. The twin of lib/backends/js/philox.ts, number for number.
+#pragma once
+#include "../isa/block.h"
+
+namespace {
+
+struct Words {
+  uint32_t word[4];
+};
+
+INLINE Words philox(Words counter, uint32_t key0, uint32_t key1) {
+  uint32_t* c = counter.word;
+  for (int round = 0; round < 10; round++) {
+    const uint64_t a = uint64_t(0xd2511f53) * c[0], b = uint64_t(0xcd9e8d57) * c[2];
+    const uint32_t next[4] = {uint32_t(b >> 32) ^ c[1] ^ key0, uint32_t(b), uint32_t(a >> 32) ^ c[3] ^ key1,
+                              uint32_t(a)};
+    for (int i = 0; i < 4; i++) c[i] = next[i];
+    key0 += 0x9e3779b9;  // the golden ratio and sqrt(3) - 1
+    key1 += 0xbb67ae85;
+  }
+  return counter;
+}
+
+// A uniform number in [0, 1), of 53 bits, for draw `draw` of row `row`.
+INLINE double uniform(uint64_t row, uint32_t draw, const uint32_t* seed) {
+  const Words w = philox({{uint32_t(row), uint32_t(row >> 32), draw, 0}}, seed[0], seed[1]);
+  return double(uint64_t(w.word[0] >> 5) << 26 | w.word[1] >> 6) * 0x1p-53;
+}
+
+}  // namespace

@@ -1,0 +1,265 @@
+// crossEntropy: the loss of a row, sum of a_i * -log p_i, and its gradient, (sum of a * p_j - a_j) / T. See
+// lib/backends/js/crossEntropy.ts for the coefficients a.
+//
+// A class target without label smoothing is the fast path: the row is measured as for the logarithms and the
+// gradient written as softmax is, in as many passes; then the target's own entry is put right.
+#pragma once
+#include "../shapes/rows.h"
+
+namespace {
+
+template <class V>
+struct CrossEntropySolver {
+  using T = typename V::Scalar;
+  const Problem& p;
+  const RowSolver<V> rows;
+
+  explicit CrossEntropySolver(const Problem& p) : p(p), rows(p) {}
+
+  void solve(size_t begin, size_t end) const {
+    for (size_t r = begin; r < end; r++) solve(r);
+  }
+
+ private:
+  void solve(size_t r) const {
+    const Source row = source_of(p, r);
+    Sink gradient = {nullptr, p.type, 1};
+    if (p.gradient) {
+      gradient = sink_of(p, p.gradient, p.type, r);
+      gradient.fill(row.length, full_length(p, r), 0);
+    }
+    if (p.targets && p.targets[r] == p.ignoreIndex) {
+      p.losses[r] = 0;
+      if (p.gradient) gradient.fill(0, row.length, 0);
+    } else if (p.targets && p.labelSmoothing == 0) {
+      p.losses[r] = one_class(row, gradient, size_t(p.targets[r]));
+    } else {
+      p.losses[r] = distribution(row, gradient, r);
+    }
+  }
+
+  double one_class(const Source& row, const Sink& gradient, size_t target) const {
+    const double weight = p.weights ? p.weights[target] : 1;
+    alignas(64) T buffer[1];
+    const double x = target < row.length ? double(*row.fetch<T>(target, 1, buffer)) : -__builtin_inf();
+    const double scale = p.gradientScale * weight / p.temperature;
+    // A scale that would take the factor out of the range of floats is left to the other path.
+    if (p.gradient && !(__builtin_fabs(scale) < 0x1p40 && (__builtin_fabs(scale) > 0x1p-40 || scale == 0))) {
+      return distribution(row, gradient, target, weight);
+    }
+    T* terms = stores(row, gradient) ? gradient.place<T>(0, nullptr) : nullptr;
+    double tops[stored_length / segment_length];
+    const Measure m = rows.measurer.row(row, terms, tops);
+    if (!RowSolver<V>::finite(m)) {
+      if (p.gradient) rows.settle(row, gradient, 0, row.length, m, 0);
+      return !row.nothing_left() ? __builtin_nan("") : weight == 0 ? 0 : weight * __builtin_inf();
+    }
+    const Wide<double> sum = sum_of(m), inverse = reciprocal<V>(sum);
+    if (p.gradient) {
+      rows.finish(row, gradient, m, terms, tops, factor_of<T>({inverse.hi * scale, inverse.lo * scale}));
+      if (target < row.length && !row.masked_out(target)) {
+        gradient.put(target, 0 - scale * others(m, x, inverse, rest_of(m, sum)));
+      }
+    }
+    return weight == 0 ? 0 : weight * (distance(m.max, x, p.temperature) + log_sum_of(m));
+  }
+
+  // As softmax: whether terms wait in the output for the sum.
+  bool stores(const Source& row, const Sink& out) const {
+    const bool overwrites = row.data == out.data && row.length > segment_length;
+    return p.gradient && out.direct<T>() && row.length <= stored_length && !overwrites;
+  }
+
+  // log(sum / term of the maximum); what is 0 as a float32 is 0, and not what the lanes beyond a row's end hold.
+  double log_sum_of(const Measure& m) const {
+    const double value = rows.log_of_measure(m);
+    return sizeof(T) == 4 && value < 0x1p-151 ? 0 : value;
+  }
+
+  // 1 - p of a class, without cancellation where p is near 1.
+  double others(const Measure& m, double x, Wide<double> inverse, double rest) const {
+    if (x == m.max) return rest;
+    alignas(64) T lane[V::lanes];
+    const Shift<T> shift = shift_for<V>(T(m.max), rows.scale);
+    store(lane, splat<V>(T(x)));
+    shift.moved ? probabilities(lane, V::lanes, Exp<V, true>(rows.scale, shift), factor_of<T>(inverse))
+                : probabilities(lane, V::lanes, Exp<V, false>(rows.scale, shift), factor_of<T>(inverse));
+    return 1 - double(lane[0]);
+  }
+
+  // The sum of all terms, from the measure of those below the maximum.
+  static Wide<double> sum_of(const Measure& m) {
+    const double tops = m.count * m.top_term, lost = fms(m.count, m.top_term, tops) + m.count * m.top_term_lo;
+    const double sum = tops + m.sum, back = sum - tops;
+    return {sum, ((tops - (sum - back)) + (m.sum - back)) + lost + m.sum_lo};
+  }
+
+  // What classes other than one of the largest add up to.
+  static double rest_of(const Measure& m, Wide<double> sum) {
+    return (m.sum + ((m.count - 1) * m.top_term + m.sum_lo)) / (sum.hi + sum.lo);
+  }
+
+  template <bool moved>
+  static void probabilities(T* x, size_t n, const Exp<V, moved>& exp, Factor<T> factor) {
+    const V hi = splat<V>(factor.hi), lo = splat<V>(factor.lo);
+    for (size_t i = 0; i < n; i += V::lanes) {
+      const size_t count = n - i < V::lanes ? n - i : V::lanes;
+      store_first(x + i, scaled(exp.term(load_first<V>(x + i, count, x[i])).value(), hi, lo), count);
+    }
+  }
+
+  // Any coefficients, in double precision, a chunk at a time.
+  struct Coefficients {
+    const Problem& p;
+    const Source& row;
+    Source q;       // the target's distribution; no data for a class
+    size_t target;  // or the class
+    double weight;  // of that class, before weights[]
+    double even;    // what label smoothing adds to every class
+    bool weighted;
+
+    // Those of classes [from, from + count).
+    void fill(size_t from, size_t count, double* a) const {
+      if (q.data) {
+        const double* share = q.fetch(from, count, a);
+        for (size_t i = 0; i < count; i++) a[i] = (1 - p.labelSmoothing) * share[i] + even;
+      } else {
+        for (size_t i = 0; i < count; i++) a[i] = even;
+      }
+      if (row.mask) {
+        for (size_t i = 0; i < count; i++) a[i] = row.masked_out(from + i) ? 0 : a[i];
+      }
+      if (!q.data && target >= from && target - from < count) a[target - from] += weight;
+      if (weighted) {
+        for (size_t i = 0; i < count; i++) a[i] *= p.weights[from + i];
+      }
+    }
+  };
+
+  double distribution(const Source& row, const Sink& gradient, size_t r) const {
+    size_t classes = row.length;
+    if (row.mask) {
+      for (size_t i = 0; i < row.length; i++) classes -= row.masked_out(i);
+    }
+    const double even = p.labelSmoothing == 0 ? 0 : p.labelSmoothing / double(classes);
+    Source q = row;
+    q.mask = nullptr;
+    q.data = nullptr;
+    if (p.targetProbabilities) {
+      const size_t at = size_t(row.data - static_cast<const char*>(p.x));
+      q.data = static_cast<const char*>(p.targetProbabilities) + at;
+    }
+    const size_t target = p.targets ? size_t(p.targets[r]) : 0;
+    return distribution(row, gradient, {p, row, q, target, 1 - p.labelSmoothing, even, p.weights != nullptr});
+  }
+
+  double distribution(const Source& row, const Sink& gradient, size_t target, double weight) const {
+    Source none = row;
+    none.data = nullptr;
+    return distribution(row, gradient, {p, row, none, target, weight, 0, false});
+  }
+
+  double distribution(const Source& row, const Sink& gradient, const Coefficients& coefficients) const {
+    const Measure m = rows.measurer.row(row, nullptr, nullptr);
+    const bool finite = RowSolver<V>::finite(m);
+    if (p.gradient && !finite) rows.settle(row, gradient, 0, row.length, m, 0);
+    if (!finite && !row.nothing_left()) return __builtin_nan("");
+
+    alignas(64) double x[chunk_length], a[chunk_length];
+    Sum weight, distances;
+    for (size_t at = 0; at < row.length; at += chunk_length) {
+      const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
+      coefficients.fill(at, n, a);
+      const double* logits = row.fetch(at, n, x);
+      alignas(64) double sums[lanes] = {}, far[lanes] = {};
+      const F64 max = splat<F64>(m.max), temperature = splat<F64>(p.temperature), none = splat<F64>(0);
+      for (size_t i = 0; i < n; i += lanes) {
+        const F64 difference = sub(max, n - i < lanes ? none : load<F64>(logits + i));
+        // Of finite logits it may overflow; see distance().
+        if (n - i >= lanes && all_less(difference, splat<F64>(__builtin_inf()))) {
+          const F64 share = load<F64>(a + i), far_off = mul(share, div(difference, temperature));
+          store(sums, add(load<F64>(sums), share));
+          store(far, add(load<F64>(far), zero_if_equal(share, none, far_off)));
+        } else {
+          for (size_t j = i; j < n && j < i + lanes; j++) {
+            sums[j - i] += a[j];
+            far[j - i] += a[j] == 0 ? 0 : a[j] * distance(m.max, logits[j], p.temperature);
+          }
+        }
+      }
+      weight.add(sums), distances.add(far);
+    }
+    // A target that is padding, or the mask hides, is as improbable as can be.
+    if (!coefficients.q.data && coefficients.target >= row.length) {
+      double one[1];
+      Coefficients alone = coefficients;
+      alone.even = 0;
+      one[0] = alone.weight * (alone.weighted ? p.weights[alone.target] : 1);
+      if (one[0] != 0) weight.add(one[0]), distances.add(one[0] * __builtin_inf());
+    }
+    if (!finite) return distances.value();
+    if (p.gradient) write(row, gradient, coefficients, m, weight.value());
+    return distances.value() + weight.value() * log_sum_of(m);
+  }
+
+  void write(const Source& row, const Sink& gradient, const Coefficients& coefficients, const Measure& m,
+             double weight) const {
+    const Shift<T> shift = shift_for<V>(T(m.max), rows.scale);
+    shift.moved ? write(row, gradient, coefficients, m, weight, Exp<V, true>(rows.scale, shift))
+                : write(row, gradient, coefficients, m, weight, Exp<V, false>(rows.scale, shift));
+  }
+
+  // scale * ((A - a) * p - a * (1 - p)) / T. So written, the class that has all the weight keeps the bits of p - 1.
+  template <bool moved>
+  void write(const Source& row, const Sink& gradient, const Coefficients& coefficients, const Measure& m,
+             double weight, const Exp<V, moved>& exp) const {
+    const Wide<double> sum = sum_of(m);
+    const Factor<T> factor = factor_of<T>(reciprocal<V>(sum));
+    const double rest = rest_of(m, sum);
+    alignas(64) T x[chunk_length], probability[chunk_length];
+    alignas(64) double a[chunk_length];
+    const F64 whole = splat<F64>(weight), max = splat<F64>(m.max), one = splat<F64>(1), none = splat<F64>(0);
+    for (size_t at = 0; at < row.length; at += chunk_length) {
+      const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
+      coefficients.fill(at, n, a);
+      const T* logits = row.fetch(at, n, x);
+      for (size_t i = 0; i < n; i++) probability[i] = logits[i];
+      probabilities(probability, n, exp, factor);
+      T* y = gradient.place(at, x);
+      size_t i = 0;
+      for (; i + lanes <= n; i += lanes) {
+        const F64 t = load_eight(probability + i), x = load_eight(logits + i), share = load<F64>(a + i);
+        const F64 others =
+            add(zero_if_equal(x, max, sub(one, t)), mul(count_if_equal(x, max, none), splat<F64>(rest)));
+        const F64 difference = sub(mul(sub(whole, share), t), mul(share, others));
+        store_eight(y + i, div(mul(splat<F64>(p.gradientScale), difference), splat<F64>(p.temperature)));
+      }
+      for (; i < n; i++) {
+        const double t = double(probability[i]), others = double(logits[i]) == m.max ? rest : 1 - t;
+        y[i] = T(p.gradientScale * ((weight - a[i]) * t - a[i] * others) / p.temperature);
+      }
+      if (row.mask) {
+        for (size_t i = 0; i < n; i++) y[i] = row.masked_out(at + i) ? T(0) : y[i];
+      }
+      gradient.flush(at, n, y);
+    }
+  }
+
+  static constexpr size_t lanes = F64::lanes;
+
+  // A sum that keeps what each addition rounds off (Knuth's two-sum).
+  struct Sum {
+    double high = 0, low = 0;
+    void add(double x) {
+      const double sum = high + x, part = sum - high;
+      low += (high - (sum - part)) + (x - part);
+      high = sum;
+    }
+    void add(const double (&x)[lanes]) {
+      for (double lane : x) add(lane);
+    }
+    double value() const { return high - high == 0 ? high + low : high; }
+  };
+};
+
+}  // namespace

@@ -1,0 +1,259 @@
+// sample: classes drawn by the inverse of the cumulative distribution; see lib/backends/js/sample.ts, of which every draw is
+// the same number.
+//
+// A row is read once for its maximum (and its k best), once for the sums of its weights by segments, and each draw
+// looks through one segment. A filter is a cut, the last class kept: top-k's comes from the selection, min-p's is a
+// distance from the maximum, top-p's is searched for digit by digit, and nothing is sorted but the k best.
+#pragma once
+#include "estimate.h"
+#include "nucleus.h"
+#include "../math/philox.h"
+#include "../shapes/rows.h"
+
+namespace {
+
+template <class V>
+struct SampleSolver {
+  using T = typename V::Scalar;
+  const Problem& p;
+
+  explicit SampleSolver(const Problem& p) : p(p) {}
+
+  void solve(size_t begin, size_t end) const {
+    Selection<V> selection(p.keepTop < most_selected ? p.keepTop : most_selected);
+    for (size_t r = begin; r < end; r++) solve(r, selection);
+  }
+
+ private:
+  // What is known of a row before anything is weighed.
+  struct Survey {
+    T max = T(-infinity);
+    size_t at = 0;  // the first class of the stretch with the first of the largest logits
+    bool nan = false;
+
+    void add(V maxima, bool has_nan, size_t from) {
+      const T own = reduce_max(maxima);
+      if (own > max) max = own, at = from;
+      nan |= has_nan;
+    }
+  };
+
+  void solve(size_t r, Selection<V>& selection) const {
+    const Source row = source_of(p, r);
+    const bool is_plain = p.keepTop == 0 && p.topP == 1 && p.minPReach == __builtin_inf();
+    if constexpr (sizeof(T) == 4) {
+      if (is_plain && p.temperature > 0x1p-16 && p.temperature < 0x1p16) return estimated(r, row);
+    }
+    const bool selects =
+        p.temperature > 0 && p.keepTop > 0 && p.keepTop < row.length && p.keepTop <= most_selected;
+    const Survey found = selects ? select(row, selection) : survey(row);
+    if (found.nan || !finite(found.max)) return fill(r, no_class, __builtin_nan(""));
+    if (p.temperature == 0) return fill(r, uint32_t(first_of(row, found)), 0);
+    const Weigher weigher(found.max, p.temperature);
+    weigher.moved() ? filtered<true>(r, row, weigher, found.max, selection)
+                    : filtered<false>(r, row, weigher, found.max, selection);
+  }
+
+  static bool finite(T x) { return __builtin_fabs(double(x)) < __builtin_inf(); }
+
+  template <bool moved>
+  void filtered(size_t r, const Source& row, const Weigher& weigher, T max, const Selection<V>& selection) const {
+    const Cut<V> cut = cut_of<moved>(row, weigher, max, selection);
+    Segments segments(row.length);
+    segments.add_up<moved>(row, weigher, cut);
+    draw<moved>(r, row, weigher, max, cut, segments);
+  }
+
+  // Without filters, float32 terms tell nearly every draw. Where one is too near a boundary to be sure, the weights
+  // are added up after all.
+  void estimated(size_t r, const Source& row) const {
+    // A segment costs about as much as 256 of its classes, and a draw looks through half of one.
+    Segments segments(row.length, 256);
+    const Scale<V> scale = scale_of<V>(p.temperature);
+    double top[Segments::most];
+    Estimate whole;
+    for (size_t at = 0; at < row.length; at += segments.length) {
+      const size_t end = row.length - at < segments.length ? row.length : at + segments.length;
+      Estimate e;
+      alignas(64) T buffer[chunk_length];
+      for (size_t i = at; i < end; i += chunk_length) {
+        const size_t n = end - i < chunk_length ? end - i : chunk_length;
+        e.add(estimate_of(row.fetch(i, n, buffer), n, scale));
+      }
+      top[segments.count] = e.top, segments.sum[segments.count++] = e.sum;
+      whole.add(e);
+    }
+    if (whole.sum != whole.sum || !finite(T(whole.max))) return fill(r, no_class, __builtin_nan(""));
+    const Weigher weigher(whole.max, p.temperature);
+    const Cut<V> all;
+    if (__builtin_fabs(whole.max * scale.c) < ExpTraits<V>::reducible / 2) {
+      // In units of the largest term.
+      const Scale<F64> scale64 = scale_of<F64>(p.temperature);
+      const double unit = 1 / term_of_max<V>(whole.max, whole.top, scale64).hi;
+      double total = 0;
+      for (size_t s = 0; s < segments.count; s++) {
+        segments.sum[s] = total += segments.sum[s] * unit * Estimate::unit(top[s], whole.top);
+      }
+      segments.error = estimate_error;
+    } else {
+      segments.add_up<false>(row, weigher, all);
+      if (segments.total() != segments.total()) return fill(r, no_class, __builtin_nan(""));
+    }
+    draw<false>(r, row, weigher, T(whole.max), all, segments);
+  }
+
+  template <bool moved>
+  void draw(size_t r, const Source& row, const Weigher& weigher, T max, const Cut<V>& cut,
+            Segments& segments) const {
+    const double log_total = p.logProbabilities ? log_of_total(row, max, cut) : 0;
+    for (size_t i = 0; i < p.count; i++) {
+      const double share = uniform(r, uint32_t(i), p.seed);
+      Drawn drawn = find<moved>(row, weigher, cut, segments, share);
+      if (!drawn.sure) {
+        segments.add_up<moved>(row, weigher, cut);
+        drawn = find<moved>(row, weigher, cut, segments, share);
+      }
+      put(r * p.count + i, uint32_t(drawn.index), 0 - (distance(max, drawn.logit, p.temperature) + log_total));
+    }
+  }
+
+  struct Drawn {
+    size_t index;
+    T logit;
+    bool sure;
+  };
+
+  // The first class at which the running sum exceeds that share of the total; where rounding kept it from that, the
+  // last class of the segment that has a weight. Not sure where another total in reach of the slack gives another.
+  template <bool moved>
+  Drawn find(const Source& row, const Weigher& weigher, const Cut<V>& cut, const Segments& segments,
+             double share) const {
+    const double target = share * segments.total();
+    const size_t segment = segments.find(target), from = segment * segments.length;
+    const double slack = segments.slack(segment, share);
+    const size_t to = row.length - from < segments.length ? row.length : from + segments.length;
+    double running = segments.before(segment);
+    const bool exact = segments.error == 0;
+    bool sure = segment == 0 || running < target - slack, passed = false;
+    Drawn drawn = {from, 0, false};
+    for_each_group<V>(row, from, to, cut, [&](const T* x, size_t n, size_t at) {
+      if (passed) return;
+      alignas(64) double weight[weight_group];
+      for (size_t i = 0; i < n; i += 8) store(weight + i, weigher.weight<moved>(load_eight(x + i)));
+      for (size_t i = 0; i < n; i++) {
+        if (weight[i] == 0) continue;
+        drawn.index = at + i, drawn.logit = x[i];
+        const double before = running;
+        running += weight[i];
+        if (!(running > target - slack)) continue;
+        // An estimate has to pass the target at once.
+        sure &= running > target + slack && (before < target - slack || before == 0);
+        passed = true;
+        break;
+      }
+    });
+    drawn.sure = exact || (sure && passed);
+    return drawn;
+  }
+
+  template <bool moved>
+  Cut<V> cut_of(const Source& row, const Weigher& weigher, T max, const Selection<V>& selection) const {
+    Cut<V> cut;
+    const bool selected =
+        p.keepTop > 0 && p.keepTop <= most_selected && p.keepTop < row.length && selection.count == selection.k;
+    if (p.keepTop > most_selected && p.keepTop < row.length) {
+      cut = cut_at<V>(row, key_of_best<T>(row, p.keepTop), T(-infinity), [](T, size_t) { return true; });
+    } else if (selected) {
+      const Key<T> key = selection.key[selection.k - 1];
+      cut.least = logit_of<T>(key), cut.last = class_of(key);
+    }
+    if (p.topP < 1) {
+      const Nucleus<V, moved> nucleus(row, weigher, cut);
+      cut = selected ? nucleus.keeping(p.topP, selection.key, selection.count) : nucleus.keeping(p.topP);
+    }
+    if (p.minPReach < __builtin_inf()) cut.raise(at_least<T>(double(max) - p.minPReach));
+    return cut;
+  }
+
+  // log(sum of all that a cut leaves / the largest of them), as exactly as the logarithms of other operations.
+  double log_of_total(const Source& row, T max, const Cut<V>& cut) const {
+    return p.logProbabilitiesType == Type::float64 ? log_of_total<F64>(row, max, cut)
+                                                   : log_of_total<V>(row, max, cut);
+  }
+
+  template <class W>
+  double log_of_total(const Source& row, double max, const Cut<V>& cut) const {
+    using S = typename W::Scalar;
+    alignas(64) S buffer[chunk_length];
+    const Scale<W> scale = scale_of<W>(p.temperature);
+    const Scale<F64> scale64 = scale_of<F64>(p.temperature);
+    const Measurer<W> measurer{scale, scale64, true};
+    const Measure m = measurer.under(S(max), &max, row.length, row.length, [&](auto&& sum) {
+      for (size_t at = 0; at < row.length; at += chunk_length) {
+        const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
+        const S* x = row.fetch(at, n, buffer);
+        for (size_t i = 0; cut.filters() && i < n; i++) {
+          buffer[i] = cut.keeps(T(x[i]), at + i) ? x[i] : S(-infinity);
+        }
+        sum(cut.filters() ? buffer : x, n, static_cast<S*>(nullptr));
+      }
+    });
+    const double log = RowSolver<W>::log_of_measure(m);
+    return sizeof(S) == 4 && log < 0x1p-151 ? 0 : log;  // as in cross_entropy.h
+  }
+
+  static Survey survey(const Source& row) {
+    Survey found;
+    for_each_chunk(row, [&](const T* x, size_t n, size_t at) {
+      found.add(lane_maxima<V>(x, n), has_nan<V>(x, n), at);
+      return false;
+    });
+    return found;
+  }
+
+  // The same, with the k best in the selection.
+  static Survey select(const Source& row, Selection<V>& selection) {
+    alignas(64) T buffer[segment_length];
+    Survey found;
+    selection.clear();
+    for (size_t at = 0; at < row.length; at += segment_length) {
+      const size_t n = row.length - at < segment_length ? row.length - at : segment_length;
+      const T* x = row.fetch(at, n, buffer);
+      const V maxima = lane_maxima<V>(x, n);
+      found.add(maxima, has_nan<V>(x, n), at);
+      if (reduce_max(maxima) > selection.least) selection.filter(x, n, at, selection.bound(maxima), maxima);
+    }
+    return found;
+  }
+
+  static size_t first_of(const Source& row, const Survey& found) {
+    alignas(64) T buffer[chunk_length];
+    const size_t rest = row.length - found.at, n = rest < chunk_length ? rest : chunk_length;
+    const T* x = row.fetch(found.at, n, buffer);
+    size_t i = 0;
+    while (i + 1 < n && !(x[i] == found.max)) i++;
+    return found.at + i;
+  }
+
+  // Calls visit(logits, count, class of the first) until it returns true; whether it did.
+  template <class Visit>
+  static INLINE bool for_each_chunk(const Source& row, Visit visit) {
+    alignas(64) T buffer[chunk_length];
+    for (size_t at = 0; at < row.length; at += chunk_length) {
+      const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
+      if (visit(row.fetch(at, n, buffer), n, at)) return true;
+    }
+    return false;
+  }
+
+  void fill(size_t r, uint32_t index, double log) const {
+    for (size_t i = 0; i < p.count; i++) put(r * p.count + i, index, log);
+  }
+
+  void put(size_t at, uint32_t index, double log) const {
+    static_cast<uint32_t*>(p.out)[at] = index;
+    if (p.logProbabilities) Sink{static_cast<char*>(p.logProbabilities), p.logProbabilitiesType, 1}.put(at, log);
+  }
+};
+
+}  // namespace

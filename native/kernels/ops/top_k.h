@@ -1,0 +1,135 @@
+// topK: the k likeliest classes of a row. The row is measured segment by segment as softmax measures it, each
+// segment is filtered while it is in the first cache, and only what was selected becomes probabilities.
+//
+// Random logits cost what the measure costs and a few hundredths more; so do ascending rows at k <= 16, where
+// every segment is filtered anew. Rows of equal logits likewise. A row with NaN or +Infinity, which has no
+// probabilities, is read again one logit at a time.
+#pragma once
+#include "radix.h"
+#include "../shapes/rows.h"
+#include "select.h"
+
+namespace {
+
+template <class V>
+struct TopKSolver {
+  using T = typename V::Scalar;
+  const Problem& p;
+  const RowSolver<V> rows;
+
+  explicit TopKSolver(const Problem& p) : p(p), rows(p) {}
+
+  void solve(size_t begin, size_t end) const {
+    Selection<V> selection(p.k < most_selected ? p.k : most_selected);
+    for (size_t r = begin; r < end; r++) solve(r, selection);
+  }
+
+ private:
+  void solve(size_t r, Selection<V>& selection) const {
+    const Source row = source_of(p, r);
+    const size_t at = r / p.inner * p.k * p.inner + r % p.inner;
+    const Sink out = {static_cast<char*>(p.out) + at * size_of(p.outType), p.outType, p.inner};
+    const Classes classes = {p.indices + at, p.inner};
+    Measure m;
+    size_t count;
+    if (p.k > most_selected) {
+      m = rows.measurer.row(row, nullptr, nullptr);
+      count = select_many<T>(row, p.k, classes);
+    } else {
+      m = measure(row, selection);
+      count = select(row, m, selection);
+      for (size_t i = 0; i < count; i++) classes[i] = class_of(selection.key[i]);
+    }
+    for (size_t i = count; i < p.k; i++) classes[i] = no_class;
+    out.fill(count, p.k, 0);
+    const double* normalizer = p.logNormalizer ? &p.logNormalizer[p.logNormalizerShared ? 0 : r] : nullptr;
+    if (p.k > most_selected) {
+      write(row, out, count, m, normalizer, [&](size_t i) { return logit_at<T>(row, classes[i]); });
+    } else {
+      write(row, out, count, m, normalizer, [&](size_t i) INLINE_LAMBDA { return logit_of<T>(selection.key[i]); });
+    }
+  }
+
+  // Measures the row, in the order of softmax, and leaves those of its logits that are finite in the selection.
+  Measure measure(const Source& row, Selection<V>& selection) const {
+    alignas(64) T buffer[segment_length];
+    selection.clear();
+    if (row.length <= segment_length) {
+      return segment(row.fetch(0, row.length, buffer), row.length, 0, row.length, selection);
+    }
+    Measure m;
+    for (size_t span = 0; span < row.length; span += span_length) {
+      const size_t end = row.length - span < span_length ? row.length : span + span_length;
+      Measure part;
+      for (size_t at = span; at < end; at += segment_length) {
+        const size_t n = end - at < segment_length ? end - at : segment_length;
+        part = combine(part, segment(row.fetch(at, n, buffer), n, at, row.length, selection));
+      }
+      m = combine(m, part);
+    }
+    const bool again = m.reshape && m.max < __builtin_inf();
+    return again ? rows.measurer.row(row, nullptr, nullptr) : m;
+  }
+
+  // The threshold is worked out before the sum, in whose shade its latencies are.
+  INLINE Measure segment(const T* x, size_t n, size_t at, size_t classes, Selection<V>& selection) const {
+    const V maxima = lane_maxima<V>(x, n);
+    const T own = reduce_max(maxima);
+    const bool more = own > selection.least;
+    const T threshold = more ? selection.bound(maxima) : 0;
+    const Measure m = rows.measurer.under(own, nullptr, n, classes,
+                                          [&](auto&& sum) INLINE_LAMBDA { sum(x, n, static_cast<T*>(nullptr)); });
+    if (more) selection.filter(x, n, at, threshold, maxima);
+    return m;
+  }
+
+  // Adds what the filter leaves out; returns how many were selected.
+  size_t select(const Source& row, const Measure& m, Selection<V>& selection) const {
+    if (RowSolver<V>::finite(m) && selection.count == selection.k) return selection.count;
+    const bool all = !RowSolver<V>::finite(m);
+    if (all) selection.clear();
+    for (size_t i = 0; i < row.length; i++) {
+      const T x = logit_at<T>(row, i);
+      if ((all || x == T(-infinity)) && !row.masked_out(i)) selection.offer(x, i);
+    }
+    selection.shrink();
+    return selection.count;
+  }
+
+  template <class Logit>
+  void write(const Source& row, const Sink& out, size_t count, const Measure& m, const double* normalizer,
+             Logit logit) const {
+    const bool nan = m.sum != m.sum || m.max == __builtin_inf() || (normalizer && *normalizer - *normalizer != 0);
+    if (nan || m.max == -__builtin_inf()) return out.fill(0, count, nan || !normalizer ? __builtin_nan("") : 0);
+    Shard<T> by;
+    if (normalizer) {
+      by = rows.shard_of(m, *normalizer);
+      if (!by.sound) return out.fill(0, count, __builtin_nan(""));
+    } else {
+      by = {shift_for<V>(T(m.max), rows.scale), factor_of<V>(m), true};
+    }
+    by.shift.moved ? write(out, count, Exp<V, true>(rows.scale, by.shift), by.factor, logit)
+                   : write(out, count, Exp<V, false>(rows.scale, by.shift), by.factor, logit);
+    if (!normalizer) rows.polish(row.length, out, 0, count, m);
+  }
+
+  template <bool moved, class Logit>
+  void write(const Sink& out, size_t count, const Exp<V, moved>& exp, Factor<T> factor, Logit logit) const {
+    for (size_t i = 0; i < count; i += V::lanes) {
+      alignas(64) T lane[V::lanes];
+      const size_t n = count - i < V::lanes ? count - i : V::lanes;
+      for (size_t j = 0; j < n; j++) lane[j] = logit(i + j);
+      // Lanes to spare repeat a logit: one as low as to vanish could take an operation into the subnormal range.
+      const V x = load_first<V>(lane, n, lane[0]);
+      const V p = scaled(exp.term(x).value(), splat<V>(factor.hi), splat<V>(factor.lo));
+      if (out.direct<T>()) {
+        store_first(out.place<T>(i, nullptr), p, n);
+      } else {
+        store(lane, p);
+        out.spread(i, n, lane);
+      }
+    }
+  }
+};
+
+}  // namespace
