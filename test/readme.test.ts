@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import ts from 'typescript';
@@ -7,17 +7,25 @@ import { describe, expect, test } from 'vitest';
 import packageJson from '../package.json' with { type: 'json' };
 
 const ROOT = join(import.meta.dirname, '..');
-const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const read = (page: string) => readFileSync(join(ROOT, page), 'utf8');
+const README = read('README.md');
+const PAGES = [
+  'README.md',
+  ...readdirSync(join(ROOT, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
 
 interface Snippet {
-  readonly line: number;
+  readonly place: string;
   readonly code: string;
 }
 
-function snippets(languages: readonly string[]): Snippet[] {
-  return [...README.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+function snippets(page: string, languages: readonly string[]): Snippet[] {
+  const text = read(page);
+  return [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
     .filter(([, language]) => languages.includes(language))
-    .map(({ index, 2: code }) => ({ line: README.slice(0, index).split('\n').length, code }));
+    .map(({ index, 2: code }) => ({ place: `${page}:${text.slice(0, index).split('\n').length}`, code }));
 }
 
 /** What the snippet prints, in this package: its own name leads a package to its own `exports`, which is dist/. */
@@ -45,32 +53,41 @@ function asPrecise(printed: string, promise: string): string {
 /** One promise may span the lines that console.log breaks a long array into. */
 const oneLine = (text: string) => text.replace(/\s+/g, ' ').trim();
 
-describe('the README', () => {
-  for (const { line, code } of snippets(['js', 'ts'])) {
-    test(`line ${line}: prints what it says`, async () => {
+describe('the README and docs', () => {
+  const all = PAGES.flatMap((page) => snippets(page, ['js', 'ts']));
+  test.concurrent.each(all.map(({ place, code }) => [place, code]))(
+    '%s prints what it says',
+    async (_, code) => {
       const promise = promised(code).join('\n');
       expect(oneLine(asPrecise(await output(code), promise))).toBe(oneLine(promise));
-    });
-  }
+    },
+  );
 
-  test('has snippets, and promises in most', () => {
-    const all = snippets(['js', 'ts']);
-    expect(all.length).toBeGreaterThan(3);
+  test('have snippets, and promises in most', () => {
+    expect(snippets('README.md', ['js']).length).toBeGreaterThan(2);
+    expect(all.length).toBeGreaterThan(10);
     expect(all.filter(({ code }) => promised(code).length > 0).length).toBeGreaterThan(all.length / 2);
   });
 
-  test('its npm scripts exist', () => {
-    const scripts = [...README.matchAll(/\bnpm (?:run )?(start|test|[\w]+:[\w]+)/g)].map(([, name]) => name);
-    expect(scripts).toContain('start');
-    for (const script of scripts) expect(packageJson.scripts).toHaveProperty(script);
+  test('the README is a front page', () => {
+    expect(README.split('\n').length).toBeLessThanOrEqual(201);
+  });
+
+  test.each(PAGES)('the npm scripts of %s exist', (page) => {
+    for (const [, script] of read(page).matchAll(/\bnpm (?:run )?(start|test|[\w]+:[\w]+)/g))
+      expect(packageJson.scripts).toHaveProperty(script);
   });
 
   test('the benchmark can write its part', () => {
     expect(README).toMatch(/^<!-- bench -->\n.+\n<!-- \/bench -->$/ms);
   });
 
-  test.each(['score', 'worker'])('lists every option of the command %s, and no other', async (command) => {
-    const [, ...table] = README.slice(README.indexOf(`| Option of \`${command}\``)).split('\n');
+  test.each([
+    ['score', 'docs/files.md'],
+    ['worker', 'docs/queue.md'],
+  ])('list every option of the command %s, and no other, in %s', async (command, name) => {
+    const page = read(name);
+    const [, ...table] = page.slice(page.indexOf(`| Option of \`${command}\``)).split('\n');
     const rows = table.slice(0, table.indexOf(''));
     const listed = rows.flatMap((row) => row.match(/^\| `(--?[\w-]+)/)?.[1] ?? []);
     const help = await promisify(execFile)(process.execPath, ['dist/cli.js', command, '--help'], {
