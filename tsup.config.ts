@@ -20,6 +20,7 @@ export default defineConfig([
     entry: {
       index: 'lib/index.ts',
       promises: 'lib/promises.ts',
+      duckdb: 'lib/duckdb.ts',
       addon: 'lib/backends/native/addon.ts',
       'no-addon': 'lib/backends/native/no-addon.ts',
     },
@@ -27,7 +28,7 @@ export default defineConfig([
     shims: true,
     // tsup sets baseUrl, which TypeScript 6 calls deprecated.
     dts: {
-      entry: ['lib/index.ts', 'lib/promises.ts'],
+      entry: ['lib/index.ts', 'lib/promises.ts', 'lib/duckdb.ts'],
       compilerOptions: { ignoreDeprecations: '6.0' },
       // For [Symbol.dispose], which few projects have among their `lib`.
       banner: '/// <reference lib="esnext.disposable" />',

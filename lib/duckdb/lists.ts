@@ -1,0 +1,222 @@
+/**
+ * DuckDB's lists of numbers, in and out.
+ *
+ *     entries   row → offset, length (two uint64 each)      validity   a bit per row
+ *     child     the elements of all rows                    validity   a bit per element
+ *
+ * The offsets are no CSR: a NULL row has offset 0, equal rows share their elements, and slices leave gaps. What
+ * `vector_get_data` gives is a copy: writing goes by `copy_data_to_vector`.
+ */
+import type { DuckDBBinding, Vector } from './binding.js';
+
+export type FloatType = 'float32' | 'float64';
+export type Floats = Float32Array | Float64Array;
+
+/** The lists of a vector, NULL rows left out, one behind the other without gaps. */
+export interface Lists {
+  /** The rows of the vector. */
+  readonly rows: number;
+  /** The elements, in memory of their own: results may be written over them. */
+  readonly values: Floats;
+  /** Where each row starts in `values`, and the end: rows + 1 entries. A NULL row has no elements. */
+  readonly offsets: Int32Array;
+  /** 1 where the row is NULL; undefined where none is. */
+  readonly nulls: Uint8Array | undefined;
+  /** How many rows are not NULL. */
+  readonly present: number;
+  /** The length of every row that is not NULL, where they all have the same. */
+  readonly width: number | undefined;
+  /** 1 where the row has an element that is NULL (`values` then holds anything there); undefined where none has. */
+  readonly holes: Uint8Array | undefined;
+}
+
+/**
+ * Reads a vector of type FLOAT[] or DOUBLE[].
+ *
+ * @param alsoNull rows that are taken for NULL, whatever they hold: 1 each.
+ */
+export function readLists(
+  duckdb: DuckDBBinding,
+  vector: Vector,
+  rows: number,
+  type: FloatType,
+  alsoNull?: Uint8Array,
+): Lists {
+  const entries = wordsOf(duckdb, vector, rows * 4);
+  const nulls = eitherNull(nullsOf(duckdb, vector, rows), alsoNull);
+  const child = duckdb.list_vector_get_child(vector);
+  const size = duckdb.list_vector_get_size(vector);
+
+  const offsets = new Int32Array(rows + 1);
+  let present = 0;
+  let width: number | undefined;
+  let uniform = true;
+  /** Whether each row starts where the one before it ends. */
+  let dense = true;
+  let total = 0;
+  for (let row = 0; row < rows; row++) {
+    if (!nulls || nulls[row] === 0) {
+      // A chunk with 2^32 elements does not fit into the memory of a JavaScript array.
+      const [start, length] = [entries[row * 4], entries[row * 4 + 2]];
+      if (start !== total) dense = false;
+      if (present++ === 0) width = length;
+      else if (length !== width) uniform = false;
+      total += length;
+    }
+    offsets[row + 1] = total;
+  }
+
+  const elements = floatsOf(duckdb, child, size, type);
+  const missing = nullsOf(duckdb, child, size);
+  let holes: Uint8Array | undefined;
+  const start = (row: number) => (nulls && nulls[row] === 1 ? 0 : entries[row * 4]);
+  if (missing) {
+    for (let row = 0; row < rows; row++) {
+      const length = offsets[row + 1] - offsets[row];
+      const end = start(row) + length;
+      for (let at = start(row); at < end; at++) {
+        if (missing[at] === 0) continue;
+        holes ??= new Uint8Array(rows);
+        holes[row] = 1;
+        break;
+      }
+    }
+  }
+  const values = dense ? elements.subarray(0, total) : newFloats(type, total);
+  if (!dense) {
+    for (let row = 0; row < rows; row++) {
+      const length = offsets[row + 1] - offsets[row];
+      if (length > 0) values.set(elements.subarray(start(row), start(row) + length), offsets[row]);
+    }
+  }
+  return { rows, values, offsets, nulls, present, width: uniform ? width : undefined, holes };
+}
+
+/** Rows to be written: their elements one behind the other. */
+export interface Layout {
+  /** rows + 1 entries; a NULL row has no elements. */
+  readonly offsets: Int32Array;
+  /** 1 where the row is NULL; undefined where none is. */
+  readonly nulls?: Uint8Array | undefined;
+}
+
+/** Writes the rows into a vector whose type is a list of what the values are. */
+export function writeLists(
+  duckdb: DuckDBBinding,
+  vector: Vector,
+  layout: Layout,
+  values: Floats | Uint32Array,
+): void {
+  writeData(duckdb, beginLists(duckdb, vector, layout), values);
+}
+
+/** The same for a list of structs: an array for each member, in their order. */
+export function writeStructLists(
+  duckdb: DuckDBBinding,
+  vector: Vector,
+  layout: Layout,
+  members: readonly (Floats | Uint32Array)[],
+): void {
+  const child = beginLists(duckdb, vector, layout);
+  members.forEach((values, i) => {
+    writeData(duckdb, duckdb.struct_vector_get_child(child, i), values);
+  });
+}
+
+/** Writes a value per row into a vector of plain numbers. */
+export function writeValues(
+  duckdb: DuckDBBinding,
+  vector: Vector,
+  values: Floats | Uint32Array,
+  nulls: Uint8Array | undefined,
+): void {
+  writeData(duckdb, vector, values);
+  writeNulls(duckdb, vector, nulls);
+}
+
+/** Writes the entries, and returns the child that is to hold the elements. */
+function beginLists(duckdb: DuckDBBinding, vector: Vector, { offsets, nulls }: Layout): Vector {
+  const rows = offsets.length - 1;
+  const total = offsets[rows];
+  const entries = new Uint32Array(rows * 4);
+  for (let row = 0; row < rows; row++) {
+    entries[row * 4] = offsets[row];
+    entries[row * 4 + 2] = offsets[row + 1] - offsets[row];
+  }
+  // The child may move when it grows: it is asked for afterwards.
+  duckdb.list_vector_reserve(vector, total);
+  duckdb.list_vector_set_size(vector, total);
+  writeData(duckdb, vector, entries);
+  writeNulls(duckdb, vector, nulls);
+  return duckdb.list_vector_get_child(vector);
+}
+
+function writeData(duckdb: DuckDBBinding, vector: Vector, values: Floats | Uint32Array): void {
+  if (values.length === 0) return;
+  duckdb.copy_data_to_vector(vector, 0, values.buffer as ArrayBuffer, values.byteOffset, values.byteLength);
+}
+
+function writeNulls(duckdb: DuckDBBinding, vector: Vector, nulls: Uint8Array | undefined): void {
+  if (!nulls) return;
+  const bits = new Uint8Array(Math.ceil(nulls.length / 64) * 8).fill(0xff);
+  for (let row = 0; row < nulls.length; row++) {
+    if (nulls[row] === 1) bits[row >> 3] &= ~(1 << (row & 7));
+  }
+  duckdb.vector_ensure_validity_writable(vector);
+  duckdb.copy_data_to_vector_validity(vector, 0, bits.buffer, 0, bits.length);
+}
+
+/** 1 where an entry of a vector is NULL; undefined where none is. */
+export function nullsOf(duckdb: DuckDBBinding, vector: Vector, count: number): Uint8Array | undefined {
+  if (count === 0) return undefined;
+  // Nothing where all are valid, whatever the declaration says.
+  const bits = duckdb.vector_get_validity(vector, Math.ceil(count / 64) * 8) as Uint8Array | null;
+  if (!bits) return undefined;
+  let nulls: Uint8Array | undefined;
+  for (let i = 0; i < count; i++) {
+    // Mostly there is none: eight at a time.
+    if ((i & 7) === 0 && bits[i >> 3] === 0xff) i += 7;
+    else if ((bits[i >> 3] & (1 << (i & 7))) === 0) {
+      nulls ??= new Uint8Array(count);
+      nulls[i] = 1;
+    }
+  }
+  return nulls;
+}
+
+/** 1 where either has a 1. */
+export function eitherNull(a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined {
+  return a && b ? a.map((isNull, row) => isNull | b[row]) : (a ?? b);
+}
+
+/** The numbers of a vector of FLOAT or DOUBLE, as a copy. */
+export function floatsOf(duckdb: DuckDBBinding, vector: Vector, count: number, type: FloatType): Floats {
+  if (count === 0) return newFloats(type, 0);
+  const bytes = aligned(duckdb.vector_get_data(vector, count * (type === 'float64' ? 8 : 4)));
+  return type === 'float64'
+    ? new Float64Array(bytes.buffer, bytes.byteOffset, count)
+    : new Float32Array(bytes.buffer, bytes.byteOffset, count);
+}
+
+/** The integers of a vector of HUGEINT: each of any integer type, hash values included, can be one. */
+export function integersOf(duckdb: DuckDBBinding, vector: Vector, count: number): bigint[] {
+  const words = wordsOf(duckdb, vector, count * 4);
+  const halves = new BigInt64Array(words.buffer, words.byteOffset, count * 2);
+  return Array.from({ length: count }, (_, i) => {
+    return (halves[i * 2 + 1] << 64n) + BigInt.asUintN(64, halves[i * 2]);
+  });
+}
+
+function wordsOf(duckdb: DuckDBBinding, vector: Vector, count: number): Uint32Array {
+  if (count === 0) return new Uint32Array(0);
+  const bytes = aligned(duckdb.vector_get_data(vector, count * 4));
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, count);
+}
+
+function aligned(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return (bytes.byteOffset % 8 === 0 ? bytes : bytes.slice()) as Uint8Array<ArrayBuffer>;
+}
+
+function newFloats(type: FloatType, length: number): Floats {
+  return type === 'float64' ? new Float64Array(length) : new Float32Array(length);
+}
