@@ -56,8 +56,17 @@ export async function readNpy<A extends ElementArray>(
   return { dtype, shape, data: new ElementArray(bytes.buffer) };
 }
 
+/** 0 wherever one of them is: lengths from a header may multiply to Infinity. */
+export function product(lengths: readonly number[]): number {
+  return lengths.includes(0) ? 0 : lengths.reduce((product, length) => product * length, 1);
+}
+
 function allocate(source: Bytes, shape: readonly number[], bytesPerElement: number) {
-  const byteLength = shape.reduce((product, length) => product * length, bytesPerElement);
+  const byteLength = product(shape) * bytesPerElement;
+  const there = source.size === undefined ? byteLength : source.size - source.position;
+  if (there < byteLength) {
+    throw expected(`${byteLength} bytes of data`, source.name, `${there} (the file is truncated)`);
+  }
   try {
     return new Uint8Array(new ArrayBuffer(byteLength));
   } catch {

@@ -5,7 +5,7 @@ import { logitsOn } from '../blocks.js';
 import { expected, expectedUsage } from '../failure.js';
 import type { ReaderOptions, WriterOptions } from '../formats.js';
 import type { Bytes } from '../input.js';
-import { formatNpyHeader, readNpyHeader } from '../npy.js';
+import { formatNpyHeader, product, readNpyHeader } from '../npy.js';
 import type { Output } from '../output.js';
 
 const TYPES = {
@@ -13,6 +13,9 @@ const TYPES = {
   '<f4': { type: 'float32', bytes: 4 },
   '<f8': { type: 'float64', bytes: 8 },
 } as const;
+
+/** A file of them takes no longer than one of 16 MB. */
+const MOST_EMPTY_ROWS = 1 << 24;
 
 export async function openNpyReader(source: Bytes, options: ReaderOptions): Promise<Reader> {
   const { dtype, fortranOrder, shape } = await readNpyHeader(source);
@@ -32,6 +35,11 @@ export async function openNpyReader(source: Bytes, options: ReaderOptions): Prom
   const classes = shape[axis];
   const inner = product(shape.slice(axis + 1));
   const outer = product(shape.slice(0, axis));
+  // Their number is in the header alone: no byte of the file vouches for it.
+  const rows = outer * inner;
+  if (!Number.isSafeInteger(rows) || (classes === 0 && rows > MOST_EMPTY_ROWS)) {
+    throw expected(`at most ${MOST_EMPTY_ROWS} rows without classes`, source.name, rows);
+  }
   const [from, to] = rangeOf(options.rows, outer, inner, source.name);
   const whole = options.rows === undefined;
   const layout: Layout = {
@@ -72,10 +80,6 @@ export async function openNpyReader(source: Bytes, options: ReaderOptions): Prom
   }
 
   return { layout, batches, close: () => source.close() };
-}
-
-function product(lengths: readonly number[]): number {
-  return lengths.reduce((sum, length) => sum * length, 1);
 }
 
 function refuseLength(source: Bytes, wanted: number, received: number): void {
