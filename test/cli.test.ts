@@ -504,6 +504,29 @@ describe('errors: one line on stderr, nothing on stdout, nothing left behind', (
 });
 
 describe.runIf(POSIX)('pipes, signals and full disks', () => {
+  test('names of files, columns and classes do not command the terminal', async () => {
+    const name = '\x1b]0;mine\x07\x9b2J\u202e';
+    put(`${name}.csv`, `${name},b\n1,2\n`);
+    put(`${name}.bad.csv`, `a,${name}\n1,x\n`);
+    mkdirSync(join(folder, `${name}.folder`));
+    for (const args of [
+      [`${name}.csv`],
+      [`${name}.csv`, '-o', `${name}.npy`],
+      [`${name}.csv`, '--json'],
+      [`${name}.csv`, `${name}.bad.csv`, '-o', `${name}.folder/`],
+      [`${name}.bad.csv`],
+      [`${name}.csv`, '--column', name],
+      [`${name}.not-there.csv`],
+      [`${name}.csv`, '--op', name],
+      [`--${name}`],
+    ]) {
+      const { stdout, stderr } = await run(['score', ...args]);
+      const told = stdout.toString() + stderr;
+      expect(told).toContain('mine');
+      expect(told, JSON.stringify(told)).not.toMatch(/(?!\n)[\p{Cc}\u202e]/u);
+    }
+  });
+
   test('a reader that goes away is no error', async () => {
     const { child, ended } = start(['score', '-', '-o', '-']);
     child.stdin.end(npy(logits(1 << 20), [1 << 18, 4]));

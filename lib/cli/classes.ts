@@ -1,14 +1,15 @@
-import { readFile } from 'node:fs/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { expected, systemFailure } from './failure.js';
 import { openInput } from './input.js';
 import { readNpy } from './npy.js';
+import { openToRead } from './root.js';
 
 /** One class name per line, as many as there are classes, if that is known. */
 export async function readLabels(path: string, classes: number | undefined): Promise<string[]> {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    const file = await openToRead(path);
+    text = await file.readFile('utf8').finally(() => file.close());
   } catch (error) {
     throw systemFailure(error, 'a readable file', path);
   }

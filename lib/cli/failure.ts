@@ -35,7 +35,15 @@ export function systemFailure(error: unknown, what: string, name: string): unkno
   return new Failure(message, EXIT.failed, { cause: error });
 }
 
-/** Whatever a file is called, a message stays one line. */
-export function oneLine(text: string): string {
-  return text.replace(/\p{Cc}/gu, (c) => JSON.stringify(c).slice(1, -1));
+const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+/**
+ * Characters that command a terminal, end a line or turn its direction, as JSON writes them. Files, columns and classes
+ * may be called anything.
+ */
+export function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
+    (c) => SHORT[c] ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -1,7 +1,7 @@
 import { availableParallelism, cpus } from 'node:os';
 import { version } from '../../package.json';
 import { type SelfTest, selfTest } from './selftest.js';
-import { lookOf, write } from './streams.js';
+import { lookOf, print } from './streams.js';
 import { styler } from './table.js';
 
 /** Prints what runs here, and whether it computes what it should. */
@@ -22,7 +22,7 @@ export async function info({ json }: { readonly json?: boolean }): Promise<boole
     cores: availableParallelism(),
   };
   if (json) {
-    await write(
+    await print(
       process.stdout,
       `${JSON.stringify({ ...facts, selfTest: { passed, ...checked } }, null, 2)}\n`,
     );
@@ -43,7 +43,7 @@ export async function info({ json }: { readonly json?: boolean }): Promise<boole
     ['self-test', `${verdict}: ${summary(checked)}`],
     ...checked.failures.map((failure): [string, string] => ['', failure]),
   ];
-  await write(
+  await print(
     process.stdout,
     lines.map(([name, text]) => `${style('dim', name.padEnd(12))}${text}\n`).join(''),
   );

@@ -1,5 +1,6 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { expectedUsage, systemFailure } from './failure.js';
+import { openToRead } from './root.js';
 
 /** Bytes that are read from front to back, in pieces of the size that a format asks for. */
 export interface Bytes {
@@ -164,7 +165,7 @@ export async function openInput(path: string): Promise<Bytes> {
     return new ByteSource('stdin', process.stdin);
   }
   try {
-    const file = await open(path);
+    const file = await openToRead(path);
     const isFile = (await file.stat()).isFile();
     // A pipe or a device has neither size nor positions.
     if (!isFile) return new ByteSource(path, file.createReadStream({ highWaterMark: 1 << 20 }));

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { fstatSync, rmSync, writeSync } from 'node:fs';
-import { open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { type DirectWriter, openDirect } from './direct-writer.js';
-import { expected, expectedUsage, systemFailure } from './failure.js';
+import { expectedUsage, systemFailure } from './failure.js';
+import { targetOf } from './root.js';
 import { write } from './streams.js';
 
 /**
@@ -68,7 +69,7 @@ function openStdout(): Output {
 }
 
 async function openFile(path: string, given: Temporary | undefined): Promise<Output> {
-  const { target, existing } = await targetOf(path);
+  const { target, existing, release: leave } = await targetOf(path);
   // A device or a named pipe is written as it stands; nothing may be renamed over it.
   if (existing && !existing.isFile()) {
     const special = await open(path, 'w');
@@ -80,11 +81,15 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   }
 
   const temporary = given?.path ?? `${target}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
-  const release = given ? () => {} : removeAtExit(temporary);
+  const stay = given ? () => {} : removeAtExit(temporary);
+  const release = async () => {
+    stay();
+    await leave();
+  };
   const mode = existing ? existing.mode & 0o777 : 0o666;
   const file = await open(temporary, given === undefined ? 'wx+' : given.from > 0 ? 'r+' : 'w+', mode).catch(
-    (error) => {
-      release();
+    async (error) => {
+      await release();
       throw error;
     },
   );
@@ -173,25 +178,15 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
       } catch (error) {
         throw systemFailure(error, 'a writable file', path);
       }
-      release();
+      await release();
     },
     async discard(keep = false) {
       await direct?.close().catch(() => {});
       await file.close().catch(() => {});
       if (!keep) await rm(temporary, { force: true });
-      release();
+      await release();
     },
   };
-}
-
-/** The file that a path stands for in the end; a link stays a link. */
-export async function targetOf(path: string) {
-  const existing = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (existing?.isDirectory()) throw expected('a file', path, 'a directory');
-  return { target: existing?.isFile() ? await realpath(path) : path, existing };
 }
 
 /** Written as it stands, from front to back. */

@@ -1,13 +1,13 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../../package.json';
-import { EXIT, expectedUsage, Failure, oneLine } from './failure.js';
+import { EXIT, expectedUsage, Failure, printable } from './failure.js';
 import { FORMATS } from './formats.js';
 import { info } from './info.js';
+import { fromText, integer, positive, textTo } from './job.js';
 import { work } from './queue/worker.js';
 import { score } from './score.js';
-import { ERROR_MODES } from './score-file.js';
 import { OPERATIONS } from './scoring.js';
-import { BrokenPipe, write } from './streams.js';
+import { BrokenPipe, print } from './streams.js';
 
 const EXIT_CODES = `
 Exit codes:
@@ -34,7 +34,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof BrokenPipe) return EXIT.ok;
     const { message, exitCode } = tellable(error);
-    await write(process.stderr, `simd-softmax: ${message}\n`).catch(() => {});
+    await print(process.stderr, `simd-softmax: ${message}\n`).catch(() => {});
     return exitCode;
   }
 }
@@ -65,28 +65,35 @@ async function run(argv: readonly string[]): Promise<number> {
     .option(
       '--format <name>',
       `${FORMATS.join(', ')} (default: by the extension; npy for stdin)`,
-      oneOf(FORMATS, '--format'),
+      fromText('format'),
     )
-    .option('--op <name>', OPERATIONS.join(', '), oneOf(OPERATIONS, '--op'), 'softmax')
+    .option('--op <name>', OPERATIONS.join(', '), fromText('op'), 'softmax')
     .option('--column <name>', 'the column or field of the logits (Arrow, Parquet, NDJSON)')
-    .option('--keep <names>', 'the columns of a CSV that are no classes, with commas between', (text) =>
-      text.split(','),
+    .option(
+      '--keep <names>',
+      'the columns of a CSV that are no classes, with commas between',
+      fromText('keep'),
     )
-    .option('--axis <n>', 'the axis of the classes; negative counts from the end', integer('--axis'), -1)
-    .option('--temperature <t>', 'divides the logits', positive('--temperature'), 1)
+    .option(
+      '--axis <n>',
+      'the axis of the classes; negative counts from the end',
+      fromText<number>('axis'),
+      -1,
+    )
+    .option('--temperature <t>', 'divides the logits', fromText<number>('temperature'), 1)
     .option('--labels <file>', 'the class names, one per line')
     .option('--truth <file>', 'the true class of each row, a .npy of integers: adds the accuracy')
-    .option('--top-k <n>', 'the best n classes of each row (printed without it: 5)', integer('--top-k', 1))
+    .option('--top-k <n>', 'the best n classes of each row (printed without it: 5)', fromText('topK'))
     .option('-o, --output <file>', 'write the result; a folder for several; - for stdout')
     .option(
       '--output-format <name>',
       'its format (default: by the extension; that of the input for stdout)',
-      oneOf(FORMATS, '--output-format'),
+      fromText('outputFormat'),
     )
     .option(
       '--errors <mode>',
       'rows that cannot be scored: fail, skip (left out) or nan (written as NaN)',
-      oneOf(ERROR_MODES, '--errors'),
+      fromText('errors'),
     )
     .option('--resume', 'go on where an interrupted run with this option stopped')
     .option('--rows <n>', 'how many rows to print, or "all" (default: 10; 0 with -o)', rowCount)
@@ -96,7 +103,7 @@ async function run(argv: readonly string[]): Promise<number> {
     .option(
       '--part-rows <n>',
       'with --queue, rows of a .npy per job (default: 1 GiB of them)',
-      integer('--part-rows', 1),
+      textTo(integer(1), '--part-rows'),
     )
     .addHelpText('after', SCORE_EXAMPLES + EXIT_CODES)
     .action((files, options) => score(files, options));
@@ -107,12 +114,24 @@ async function run(argv: readonly string[]): Promise<number> {
     .description(
       'Score the files that `score --queue` hands over, until Ctrl-C: the first ends what is begun, the second gives it back.',
     )
-    .requiredOption('--queue <url>', 'the Redis that hands them out: redis://host:port')
-    .option('--concurrency <n>', 'jobs at a time, each with all threads', integer('--concurrency', 1), 1)
-    .option('--rate <n>', 'jobs per second that all workers together begin', integer('--rate', 1))
-    .option('--stalled <seconds>', 'silence after which a worker counts as lost', positive('--stalled'), 30)
+    .argument('[url]', 'the server that hands them out: redis://host:port')
+    .option('--queue <url>', 'the same as an option')
+    .option('--root <folder>', 'the folder below which files are read and written', '.')
+    .option(
+      '--concurrency <n>',
+      'jobs at a time, each with all threads',
+      textTo(integer(1), '--concurrency'),
+      1,
+    )
+    .option('--rate <n>', 'jobs per second that all workers together begin', textTo(integer(1), '--rate'))
+    .option(
+      '--stalled <seconds>',
+      'silence after which a worker counts as lost',
+      textTo<number>(positive, '--stalled'),
+      30,
+    )
     .option('-q, --quiet', 'print nothing but errors')
-    .action((options) => work(options));
+    .action((url, { queue, ...options }) => work({ ...options, queue: oneUrl(url, queue) }));
 
   program
     .command('info')
@@ -137,7 +156,7 @@ async function run(argv: readonly string[]): Promise<number> {
     }
     exitCode = asked || argv.length > 2 ? EXIT.ok : EXIT.usage;
   }
-  if (help) await write(exitCode === EXIT.ok ? process.stdout : process.stderr, help);
+  if (help) await print(exitCode === EXIT.ok ? process.stdout : process.stderr, help);
   return exitCode;
 }
 
@@ -166,38 +185,22 @@ function usageFailure({ code, message }: CommanderError): Failure {
 }
 
 function tellable(error: unknown): { message: string; exitCode: number } {
-  if (error instanceof Failure) return { message: oneLine(error.message), exitCode: error.exitCode };
+  if (error instanceof Failure) return { message: printable(error.message), exitCode: error.exitCode };
   // The library's own errors have a code: a forced backend that is not there, mostly.
   if (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_')) {
-    return { message: oneLine(error.message), exitCode: EXIT.usage };
+    return { message: printable(error.message), exitCode: EXIT.usage };
   }
   // A mistake of ours. Node would print the line of the bundle that it comes from, which is very long.
   const { stack = String(error) } = error instanceof Error ? error : {};
   return { message: `this should not happen; please report it\n${stack}`, exitCode: EXIT.failed };
 }
 
-function oneOf<Name extends string>(names: readonly Name[], option: string) {
-  return (text: string): Name => {
-    const name = names.find((known) => known === text);
-    if (!name) throw expectedUsage(`one of ${names.join(', ')}`, option, `'${text}'`);
-    return name;
-  };
-}
-
-function integer(option: string, least = Number.MIN_SAFE_INTEGER) {
-  return (text: string): number => {
-    const n = Number(text);
-    if (/^[+-]?\d+$/.test(text) && Number.isSafeInteger(n) && n >= least) return n;
-    throw expectedUsage(least === 1 ? 'a positive integer' : 'an integer', option, `'${text}'`);
-  };
-}
-
-function positive(option: string) {
-  return (text: string): number => {
-    const n = Number(text);
-    if (text.trim() !== '' && Number.isFinite(n) && n > 0) return n;
-    throw expectedUsage('a finite number greater than 0', option, `'${text}'`);
-  };
+/** A server may be given by its place, or by an option as `score` has it. */
+function oneUrl(url: string | undefined, queue: string | undefined): string {
+  if (url !== undefined && queue !== undefined) throw expectedUsage('one URL', '--queue', 'two');
+  const given = url ?? queue;
+  if (given === undefined) throw expectedUsage('the URL of a server', 'worker', 'nothing');
+  return given;
 }
 
 function rowCount(text: string): number {

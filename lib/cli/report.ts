@@ -1,3 +1,4 @@
+import { printable } from './failure.js';
 import type { Look } from './streams.js';
 import { type RankedRow, rankedTable, styler, valueTable } from './table.js';
 import { type Count, POSITIONS } from './tally.js';
@@ -109,7 +110,8 @@ export async function reportText(report: Report, look: Look): Promise<string> {
   if (report.bad.count > 0) text += `${positions(report.bad)} could not be scored\n`;
   if (report.nan.count > 0) text += `${positions(report.nan)} came out as NaN\n`;
   if (report.resumed > 0) text += `an earlier run had done ${count(report.resumed, 'row')}\n`;
-  if (report.output !== undefined && report.output !== '-') text += `written to ${report.output}\n`;
+  if (report.output !== undefined && report.output !== '-')
+    text += `written to ${printable(report.output)}\n`;
   return text;
 }
 

@@ -1,7 +1,8 @@
 /** `--resume`: an unfinished output under a name of its own, and beside it a journal of how far it is, and of what. */
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { expectedUsage, systemFailure } from './failure.js';
-import { type Output, type Temporary, targetOf } from './output.js';
+import type { Output, Temporary } from './output.js';
+import { targetOf } from './root.js';
 import type { ScoreJob } from './score-file.js';
 import type { Count } from './tally.js';
 

@@ -1,14 +1,15 @@
 /** The command `score`. */
-import { EXIT, expectedUsage, Failure, oneLine } from './failure.js';
+import { EXIT, expectedUsage, Failure, printable } from './failure.js';
 import { expandInputs, type FilePair, isFolder, pairsInto } from './inputs.js';
 import { untilInterrupted } from './interruption.js';
+import { refuseContradictions } from './job.js';
 import { newProgressDisplay } from './progress.js';
 import { scoreByQueue } from './queue/submit.js';
 import { type Report, reportJson, reportText } from './report.js';
 import { type ScoreJob, scoreFile } from './score-file.js';
 import { scoreFiles } from './score-files.js';
 import type { Operation } from './scoring.js';
-import { lookOf, write } from './streams.js';
+import { lookOf, print } from './streams.js';
 import { failuresOf, type Outcome, summaryJson, summaryText } from './summary.js';
 
 export interface ScoreOptions extends Omit<ScoreJob, 'input' | 'rows' | 'shown' | 'op'> {
@@ -41,7 +42,7 @@ export async function score(patterns: readonly string[], options: ScoreOptions):
   if (inputs[0] === '-') throw expectedUsage('files', '--queue', 'stdin');
   const [{ report, failure }] = await outcomesOf([{ input: inputs[0], output }], options);
   if (!report) throw new Failure(failure ?? '');
-  if (!options.quiet) await print(report, options);
+  if (!options.quiet) await printReport(report, options);
 }
 
 async function scoreOne(input: string, options: ScoreOptions): Promise<void> {
@@ -58,7 +59,7 @@ async function scoreOne(input: string, options: ScoreOptions): Promise<void> {
       }),
     );
     display.end();
-    if (!quiet) await print(report, options);
+    if (!quiet) await printReport(report, options);
   } finally {
     display.end();
   }
@@ -70,7 +71,7 @@ async function scoreSeveral(inputs: readonly string[], folder: string, options: 
   const outcomes = await outcomesOf(await pairsInto(folder, inputs, options.outputFormat), options);
   const summary = { folder, outcomes, elapsed: (performance.now() - started) / 1000 };
   if (!options.quiet) {
-    await write(
+    await print(
       process.stdout,
       options.json ? summaryJson(summary) : await summaryText(summary, lookOf(process.stdout)),
     );
@@ -78,7 +79,7 @@ async function scoreSeveral(inputs: readonly string[], folder: string, options: 
   const failed = failuresOf(outcomes);
   if (failed.length === 0) return;
   for (const { input, failure } of failed)
-    await write(process.stderr, `${oneLine(`${input}: ${failure}`)}\n`);
+    await print(process.stderr, `${printable(`${input}: ${failure}`)}\n`);
   throw new Failure(`Expected every file to be scored but received ${failed.length} that could not be`);
 }
 
@@ -87,7 +88,7 @@ async function outcomesOf(pairs: readonly FilePair[], options: ScoreOptions): Pr
   const display = newProgressDisplay(process.stderr, !quiet);
   const onProgress = display.update;
   const onNotice = (text: string) => {
-    if (!quiet) process.stderr.write(`${text}\n`);
+    if (!quiet) print(process.stderr, `${printable(text)}\n`).catch(() => {});
   };
   try {
     return await untilInterrupted(async (signal) => {
@@ -106,18 +107,16 @@ async function outcomesOf(pairs: readonly FilePair[], options: ScoreOptions): Pr
 }
 
 /** Options that cannot go together. */
-function rejectUseless({ op, topK, labels, truth, resume, rows, queue, partRows }: ScoreOptions): void {
+function rejectUseless(options: ScoreOptions): void {
+  const { resume, rows, queue, partRows } = options;
   if (resume && queue) throw expectedUsage('no --resume (a queue goes on by itself)', '--queue', '--resume');
   if (partRows && !queue) throw expectedUsage('--queue', '--part-rows', 'none');
   if (resume && rows) throw expectedUsage('no rows to print', '--resume', `--rows ${rows}`);
-  if (op !== 'logsumexp') return;
-  const useless = Object.entries({ '--top-k': topK, '--labels': labels, '--truth': truth });
-  const given = useless.find(([, value]) => value !== undefined);
-  if (given) throw expectedUsage('an operation with one score per class', given[0], `--op ${op}`);
+  refuseContradictions(options);
 }
 
 /** To stdout, or to stderr where stdout carries the result. */
-async function print(report: Report, { output, json }: ScoreOptions): Promise<void> {
+async function printReport(report: Report, { output, json }: ScoreOptions): Promise<void> {
   const stream = output === '-' ? process.stderr : process.stdout;
-  await write(stream, json ? reportJson(report) : await reportText(report, lookOf(stream)));
+  await print(stream, json ? reportJson(report) : await reportText(report, lookOf(stream)));
 }

@@ -1,5 +1,5 @@
 import type { WriteStream } from 'node:tty';
-import { type Failure, systemFailure } from './failure.js';
+import { type Failure, printable, systemFailure } from './failure.js';
 
 /** The reader of a pipe went away (`| head`). Nobody is left to tell. */
 export class BrokenPipe extends Error {}
@@ -22,6 +22,17 @@ export function write(stream: NodeJS.WriteStream, chunk: string | Uint8Array): P
       reject(systemFailure(error, 'a writable file', name) as Failure);
     });
   });
+}
+
+/** What styleText puts around text. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is one.
+const STYLE = /(\x1b\[\d+m)/;
+
+/** Writes text for people: nothing in it commands the terminal but our own colours, where it has some. */
+export function print(stream: NodeJS.WriteStream, text: string): Promise<void> {
+  const parts = lookOf(stream).colour ? text.split(STYLE) : [text];
+  const safe = parts.map((part, i) => (i % 2 === 1 ? part : part.split('\n').map(printable).join('\n')));
+  return write(stream, safe.join(''));
 }
 
 /** How a stream shows text: its width, and colours only where a terminal has them and NO_COLOR is unset. */

@@ -1,4 +1,5 @@
 /** What `score` did with several files. */
+import { printable } from './failure.js';
 import { count, positions, type Report, reportText, sumOfReports, toJson } from './report.js';
 import type { Look } from './streams.js';
 
@@ -37,11 +38,12 @@ export async function summaryText({ folder, outcomes }: Summary, look: Look): Pr
     const whole = sumOfReports(reports);
     text += await reportText({ ...whole, bad: none, nan: none, resumed: 0, output: undefined }, look);
   }
-  for (const { input, bad, nan } of reports) {
+  for (const { input: path, bad, nan } of reports) {
+    const input = printable(path);
     if (bad.count > 0) text += `${input}: ${positions(bad)} could not be scored\n`;
     if (nan.count > 0) text += `${input}: ${positions(nan)} came out as NaN\n`;
   }
-  text += `${count(reports.length, 'file')} written to ${folder}\n`;
+  text += `${count(reports.length, 'file')} written to ${printable(folder)}\n`;
   return text;
 }
 

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { printable } from './failure.js';
 import type { Look } from './streams.js';
 
 export interface RankedClass {
@@ -30,7 +31,7 @@ export async function rankedTable(rows: readonly RankedRow[], options: TableOpti
   const padEnd = (text: string, width: number) => text + ' '.repeat(Math.max(0, width - widthIn(text)));
   const style = styler(options.colour);
   const nameOf = (of: { class: number; label?: string | undefined }) =>
-    shorten(of.label ?? String(of.class), widthIn);
+    shorten(printable(of.label ?? String(of.class)), widthIn);
   const withTruth = rows.some(({ truth }) => truth);
 
   const lines = rows.flatMap(({ row, truth, best }) =>

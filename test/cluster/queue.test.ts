@@ -2,8 +2,6 @@
  * `npm run test:cluster`: `score --queue` and `worker` as users run them, on a Redis server that this test starts, with
  * workers and the server killed in the middle. Every output must be what the run without a queue writes.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -16,14 +14,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Queue } from 'bullmq';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { formatNpyHeader } from '../../lib/cli/npy.js';
 import { QUEUE } from '../../lib/cli/queue/connection.js';
 import { hasRedis, type RedisServer, startRedis } from './redis.js';
+import { killAll, start as startIn, until } from './started.js';
 
-const CLI = join(import.meta.dirname, '../../dist/cli.js');
 const ROWS = 40_000;
 const CLASSES = 50;
 
@@ -32,45 +29,12 @@ if (!hasRedis) console.warn('\n*** SKIPPED the queue: apt-get install redis-serv
 let folder: string;
 let redis: RedisServer;
 let queue: Queue;
-const running = new Set<ChildProcess>();
 
-interface Run {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function start(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-  const child = spawn(process.execPath, [CLI, ...args], { cwd: folder, env: { ...process.env, ...env } });
-  running.add(child);
-  const told = { stdout: '', stderr: '' };
-  child.stdin.end();
-  child.stdout.on('data', (chunk) => {
-    told.stdout += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    told.stderr += chunk;
-  });
-  const ended = once(child, 'close').then(([code, signal]): Run => {
-    running.delete(child);
-    return { code, signal, ...told };
-  });
-  return { child, ended, told };
-}
-
+const start = (args: readonly string[], env: NodeJS.ProcessEnv = {}) => startIn(args, folder, env);
 const run = (...args: string[]) => start(args).ended;
 const submit = (...args: string[]) => start(['score', '--queue', redis.url, '--json', ...args]);
 const worker = (args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) =>
   start(['worker', '--queue', redis.url, '--stalled', '2', ...args], env);
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + 60_000;
-  while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`waited in vain for ${what}`);
-    await sleep(20);
-  }
-}
 
 async function stop(...workers: readonly ReturnType<typeof start>[]): Promise<void> {
   for (const { child } of workers) child.kill('SIGINT');
@@ -133,9 +97,7 @@ describe.skipIf(!hasRedis)('a queue', () => {
     put('in/poison.npy', npy(logits(100), [10, 10]).subarray(0, 200));
   });
 
-  afterEach(() => {
-    for (const child of running) child.kill('SIGKILL');
-  });
+  afterEach(killAll);
 
   afterAll(async () => {
     await queue?.close().catch(() => {});

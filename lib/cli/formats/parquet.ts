@@ -39,19 +39,24 @@ export async function openParquetReader(source: Bytes, options: ReaderOptions): 
   if ((bytes.size ?? 0) < 12) throw expected('a Parquet file', source.name, 'a file of less than 12 bytes');
   const file = {
     byteLength: bytes.size!,
-    async slice(start: number, end = bytes.size!): Promise<ArrayBuffer> {
-      const target = new Uint8Array(end - start);
-      await reading;
-      reading = (async () => {
+    slice(start: number, end = bytes.size!): Promise<ArrayBuffer> {
+      const piece = reading.then(async () => {
+        if (!(start >= 0 && start <= end && end <= bytes.size!)) {
+          throw expected('a whole Parquet file', source.name, 'a part');
+        }
+        const target = new Uint8Array(end - start);
         bytes.seek?.(start);
         if ((await bytes.fill(target)) < target.length)
           throw expected('a whole Parquet file', source.name, 'a part');
-      })();
-      await reading;
-      return target.buffer;
+        return target.buffer;
+      });
+      // hyparquet asks for several at once, and may look at none but the first that fails.
+      piece.catch(() => {});
+      reading = piece;
+      return piece;
     },
   };
-  let reading: Promise<void> = Promise.resolve();
+  let reading: Promise<unknown> = Promise.resolve();
 
   let metadata: FileMetaData;
   try {

@@ -1,14 +1,13 @@
 /** How files become jobs. A job has the same name whenever the same files are scored with the same options. */
 import { createHash } from 'node:crypto';
-import { readdir, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
-import { newBlocks } from '../blocks.js';
+import { resolve } from 'node:path';
 import { expected, systemFailure } from '../failure.js';
-import { formatOf, openReader } from '../formats.js';
-import { openInput } from '../input.js';
+import { formatOf } from '../formats.js';
 import type { FilePair } from '../inputs.js';
-import type { Report } from '../report.js';
+import { type FileScoreJob, parseJob, parseRecord } from '../job.js';
+import { statOf } from '../root.js';
 import type { ScoreJob } from '../score-file.js';
+import { npyLayout } from './npy-layout.js';
 
 /** Which state of a file a job is about. */
 export interface Stamp {
@@ -18,16 +17,11 @@ export interface Stamp {
 
 /** What a job is told, for files that it sees at the same paths. */
 export interface JobData {
-  readonly job: ScoreJob & { readonly output: string };
+  readonly job: FileScoreJob;
   /** Of the input, when the job was made. */
   readonly stamp: Stamp;
-}
-
-/** What a job answers. */
-export interface JobResult {
-  readonly report: Report;
-  /** Of the output. */
-  readonly stamp: Stamp;
+  /** Rows per part of a file whose parts are jobs of their own; its job joins them. */
+  readonly step?: number | undefined;
 }
 
 /** How far a job is. */
@@ -38,13 +32,14 @@ export interface JobProgress {
 
 export interface Part extends JobData {
   readonly id: string;
+  readonly rows: readonly [from: number, to: number];
 }
 
 export interface FileJob extends JobData {
   readonly id: string;
   /** As the user wrote it. */
   readonly pair: FilePair;
-  /** Ranges of rows that are jobs of their own; the file's job joins them. Empty for a file in one piece. */
+  /** Ranges of rows that are jobs of their own. Empty for a file in one piece. */
   readonly parts: readonly Part[];
   /** Undefined where it takes the whole file to know it. */
   readonly rows: number | undefined;
@@ -56,6 +51,8 @@ export interface Cutting {
 }
 
 const PART_BYTES = 2 ** 30;
+/** More would fill the server, not the workers. */
+const MOST_PARTS = 100_000;
 
 /** @throws Failure where the input is not there. */
 export async function fileJob(
@@ -64,33 +61,53 @@ export async function fileJob(
   { partRows }: Cutting,
 ): Promise<FileJob> {
   const absolute = (path: string | undefined) => (path === undefined ? undefined : resolve(path));
-  const job = {
+  const given = {
     ...options,
     input: resolve(pair.input),
     output: resolve(pair.output),
     labels: absolute(options.labels),
     truth: absolute(options.truth),
   };
+  // What no worker would take is refused here.
+  const job = parseJob(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
   const stamp = await stampOf(job.input);
   const range = await rangeOf(job);
   const step = partRows ?? Math.max(1, Math.floor(PART_BYTES / Math.max(1, range?.rowBytes ?? 0)));
-  const cut = range?.divisible && range.rows > step;
-  const id = `file-${hashOf({ job, stamp, step: cut ? step : 0 })}`;
-  const parts: Part[] = [];
-  for (let from = 0; cut && from < range.rows; from += step) {
-    const rows = [from, Math.min(range.rows, from + step)] as const;
-    const output = `${job.output}.${id}.${rows.join('-')}.part`;
-    parts.push({
-      id: `${id}-${rows.join('-')}`,
-      stamp,
-      job: { ...job, rows, output, outputFormat: 'npy' },
-    });
+  const data: JobData = { job, stamp, ...(range?.divisible && range.rows > step ? { step } : {}) };
+  const parts = range && data.step !== undefined ? partsOf(data, range.rows) : [];
+  return { ...data, id: idOf(data), pair, parts, rows: range?.rows };
+}
+
+/**
+ * Data that anybody may have written.
+ * @throws Failure that names what is wrong.
+ */
+export function parseJobData(name: string, value: unknown): JobData {
+  const { job, stamp, step, ...others } = parseRecord(value, 'the data of a job');
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw expected('job, stamp and step', 'the data of a job', `'${unknown}'`);
+  const kind = step === undefined ? 'score' : 'join';
+  if (name !== kind) throw expected(kind, 'the name of a job', `'${name}'`);
+  if (step !== undefined && !(Number.isSafeInteger(step) && Number(step) >= 1)) {
+    throw expected('a positive integer', 'step', JSON.stringify(step));
   }
-  return { id, pair, job, stamp, parts, rows: range?.rows };
+  return {
+    job: parseJob(job),
+    stamp: parseStamp(stamp),
+    ...(step === undefined ? {} : { step: Number(step) }),
+  };
+}
+
+export function parseStamp(value: unknown): Stamp {
+  const { size, modified } = parseRecord(value, 'the stamp of a file');
+  for (const number of [size, modified]) {
+    if (typeof number !== 'number') throw expected('numbers', 'the stamp of a file', JSON.stringify(value));
+  }
+  return { size: size as number, modified: modified as number };
 }
 
 export async function stampOf(path: string): Promise<Stamp> {
-  const { size, mtimeMs } = await stat(path).catch((error) => {
+  const { size, mtimeMs } = await statOf(path).catch((error) => {
     throw systemFailure(error, 'a readable file', path);
   });
   return { size, modified: mtimeMs };
@@ -100,8 +117,34 @@ export function isSame(a: Stamp, b: Stamp): boolean {
   return a.size === b.size && a.modified === b.modified;
 }
 
+/** Refuses an input that is no longer what the job was made for: ranges of two states must not be mixed. */
+export async function refuseChanged({ job, stamp }: JobData): Promise<void> {
+  if (!isSame(await stampOf(job.input), stamp)) {
+    throw expected('the file of when the job was made', job.input, 'one that has changed since');
+  }
+}
+
+/** The parts of a file of so many rows, in their order. */
+export function partsOf(data: JobData, rows: number): Part[] {
+  const { job, stamp, step = rows } = data;
+  if (rows / step > MOST_PARTS) throw expected(`at most ${MOST_PARTS} parts`, job.input, `${rows / step}`);
+  const id = idOf(data);
+  const parts: Part[] = [];
+  for (let from = 0; from < rows; from += step) {
+    const range = [from, Math.min(rows, from + step)] as const;
+    const output = `${job.output}.${id}.${range.join('-')}.part`;
+    parts.push({
+      id: `${id}-${range.join('-')}`,
+      rows: range,
+      stamp,
+      job: { ...job, rows: range, output, outputFormat: 'npy' },
+    });
+  }
+  return parts;
+}
+
 /** Of a .npy; undefined for other files, and for those that a job will refuse. */
-async function rangeOf({ input, output, format, outputFormat, axis, truth }: JobData['job']) {
+async function rangeOf({ input, output, format, outputFormat, axis, truth }: FileScoreJob) {
   if (formatOf(format, input) !== 'npy') return undefined;
   try {
     const { layout, bytes } = await npyLayout(input, axis);
@@ -114,45 +157,9 @@ async function rangeOf({ input, output, format, outputFormat, axis, truth }: Job
   }
 }
 
-const ignore = () => 'skip' as const;
-
-/** How a .npy lies, and how many bytes of data it has. */
-export async function npyLayout(path: string, axis = -1) {
-  const source = await openInput(path);
-  try {
-    const nothing = { blocks: newBlocks(0, path), blockBytes: 0, done: 0, uniform: true, onBadRow: ignore };
-    const { layout } = await openReader('npy', source, { ...nothing, axis });
-    return { layout, bytes: (source.size ?? 0) - source.position };
-  } finally {
-    await source.close();
-  }
-}
-
-function hashOf(value: JobData & { readonly step: number }): string {
-  const job = Object.entries(value.job).filter(([, option]) => option !== undefined);
-  job.sort(([a], [b]) => (a < b ? -1 : 1));
-  return createHash('sha256')
-    .update(JSON.stringify({ ...value, job }))
-    .digest('hex')
-    .slice(0, 32);
-}
-
-/** Refuses an input that is no longer what the job was made for: ranges of two states must not be mixed. */
-export async function refuseChanged({ job, stamp }: JobData): Promise<void> {
-  if (!isSame(await stampOf(job.input), stamp)) {
-    throw expected('the file of when the job was made', job.input, 'one that has changed since');
-  }
-}
-
-/** What a file's parts left beside its output: their scores, and what workers that were killed had begun. */
-export async function removeParts({ job, parts }: Pick<FileJob, 'job' | 'parts'>): Promise<void> {
-  if (parts.length === 0) return;
-  const folder = dirname(job.output);
-  const prefix = `${basename(job.output)}.file-`;
-  const names = await readdir(folder).catch(() => []);
-  const own = new Set(parts.map((part) => basename(part.job.output)));
-  for (const name of names.filter((name) => name.startsWith(prefix))) {
-    const part = name.replace(/\.part\.[^.]*\.part$/, '.part');
-    if (own.has(part)) await rm(join(folder, name), { force: true });
-  }
+/** A server may give the options back in another order. */
+function idOf({ job, stamp: { size, modified }, step = 0 }: JobData): string {
+  const options = Object.entries(job).sort(([a], [b]) => (a < b ? -1 : 1));
+  const hash = createHash('sha256').update(JSON.stringify([options, size, modified, step]));
+  return `file-${hash.digest('hex').slice(0, 32)}`;
 }

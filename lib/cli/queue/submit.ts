@@ -12,10 +12,10 @@ import {
   isSame,
   type JobData,
   type JobProgress,
-  type JobResult,
-  removeParts,
   stampOf,
 } from './jobs.js';
+import { removeParts } from './join.js';
+import { parseResult } from './results.js';
 
 export interface SubmitOptions extends Cutting {
   readonly queue: string;
@@ -70,7 +70,7 @@ async function finish(
   { signal, onProgress, onNotice }: SubmitOptions,
   onOutcome: (file: FileJob, outcome: Outcome) => void,
 ): Promise<void> {
-  const queue = new bullmq.Queue<JobData, JobResult>(QUEUE, { connection: redis });
+  const queue = new bullmq.Queue<JobData, unknown>(QUEUE, { connection: redis });
   const flows = new bullmq.FlowProducer({ connection: redis });
   const events = new bullmq.QueueEvents(QUEUE, { connection: redis });
   const pending = new Map(files.map((file) => [file.id, file]));
@@ -91,9 +91,9 @@ async function finish(
     const job = await queue.getJob(id);
     if (!job) return await add(file);
     if (state === 'completed') {
-      await removeParts(file);
+      await removeParts(file.parts);
       // The paths as the user wrote them.
-      const report = { ...job.returnvalue.report, ...file.pair };
+      const report = { ...parseResult(job.returnvalue).report, ...file.pair };
       progress.done(file);
       onOutcome(file, { input: file.pair.input, report });
       pending.delete(id);
@@ -103,7 +103,7 @@ async function finish(
       // Parts that are at work would leave their output behind: each tells when it is done.
       const states = await Promise.all(file.parts.map((part) => queue.getJobState(part.id)));
       if (states.includes('active')) return;
-      await removeParts(file);
+      await removeParts(file.parts);
       onOutcome(file, { input: file.pair.input, failure });
       pending.delete(id);
     }
@@ -153,11 +153,11 @@ async function finish(
  * A job of an earlier run that failed, or whose output is no longer there, is made anew; one that is still to do, or
  * done, is what this run waits for.
  */
-async function forgetStale(queue: Queue<JobData, JobResult>, file: FileJob): Promise<void> {
+async function forgetStale(queue: Queue<JobData, unknown>, file: FileJob): Promise<void> {
   const state = await queue.getJobState(file.id);
   const job = await queue.getJob(file.id);
   if (!job) return;
-  const stale = state === 'failed' || (state === 'completed' && !(await isIntact(job)));
+  const stale = state === 'failed' || (state === 'completed' && !(await isIntact(file, job)));
   if (!stale) return;
   try {
     await job.remove({ removeChildren: true });
@@ -169,20 +169,21 @@ async function forgetStale(queue: Queue<JobData, JobResult>, file: FileJob): Pro
   }
 }
 
-async function isIntact({ data, returnvalue }: Job<JobData, JobResult>): Promise<boolean> {
-  return stampOf(data.job.output).then(
-    (stamp) => isSame(stamp, returnvalue.stamp),
-    () => false,
-  );
+async function isIntact({ job }: FileJob, { returnvalue }: Job<JobData, unknown>): Promise<boolean> {
+  try {
+    return isSame(await stampOf(job.output), parseResult(returnvalue).stamp);
+  } catch {
+    return false;
+  }
 }
 
-function flowOf({ id, job, stamp, parts }: FileJob): FlowJob {
+function flowOf({ id, job, stamp, step, parts }: FileJob): FlowJob {
   const opts = { ...JOB_OPTIONS, jobId: id };
   if (parts.length === 0) return { name: 'score', queueName: QUEUE, data: { job, stamp }, opts };
   return {
     name: 'join',
     queueName: QUEUE,
-    data: { job, stamp, parts },
+    data: { job, stamp, step },
     opts,
     children: parts.map((part) => ({
       name: 'score',
@@ -195,7 +196,7 @@ function flowOf({ id, job, stamp, parts }: FileJob): FlowJob {
 
 /** A file whose part failed only says so: the part knows why. */
 async function failureOfParts(
-  queue: Queue<JobData, JobResult>,
+  queue: Queue<JobData, unknown>,
   { parts }: FileJob,
 ): Promise<string | undefined> {
   for (const { id } of parts) {
@@ -210,9 +211,7 @@ function newOverallProgress(files: readonly FileJob[], tell: (progress: ScorePro
   const rows = new Map<string, number>();
   const bytes = new Map<string, number>();
   const partRows = new Map(
-    files.flatMap(({ parts }) =>
-      parts.map(({ id, job: { rows } }) => [id, rows ? rows[1] - rows[0] : 0] as const),
-    ),
+    files.flatMap(({ parts }) => parts.map(({ id, rows: [from, to] }) => [id, to - from] as const)),
   );
   const total = files.every((file) => file.rows !== undefined)
     ? files.reduce((sum, file) => sum + (file.rows ?? 0), 0)

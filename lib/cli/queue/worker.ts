@@ -1,24 +1,30 @@
 /** The command `worker`: runs the jobs of a queue until it is told to stop. */
 import { hostname } from 'node:os';
 import type { Job, Worker } from 'bullmq';
-import { Failure } from '../failure.js';
+import { expected, Failure, printable } from '../failure.js';
 import { number, type Report } from '../report.js';
+import { confineTo } from '../root.js';
 import { scoreFile } from '../score-file.js';
-import { lookOf, write } from '../streams.js';
+import { lookOf, print } from '../streams.js';
 import { styler } from '../table.js';
 import { type Connection, connect, QUEUE } from './connection.js';
 import {
   type JobData,
   type JobProgress,
-  type JobResult,
+  type Part,
+  parseJobData,
+  partsOf,
   refuseChanged,
-  removeParts,
   stampOf,
 } from './jobs.js';
-import { type Joining, joinParts } from './join.js';
+import { joinParts, removeParts } from './join.js';
+import { npyLayout } from './npy-layout.js';
+import { type JobResult, parseResult } from './results.js';
 
 export interface WorkerOptions {
   readonly queue: string;
+  /** Files below it only are touched. */
+  readonly root: string;
   /** Jobs at a time. */
   readonly concurrency: number;
   /** Jobs that all workers together begin per second. */
@@ -33,12 +39,13 @@ const MOST_STALLS = 3;
 const PROGRESS_MS = 500;
 
 export async function work(options: WorkerOptions): Promise<void> {
-  const { queue, concurrency, rate, stalled, quiet } = options;
+  const { queue, root, concurrency, rate, stalled, quiet } = options;
+  const folder = await confineTo(root);
   const connection = await connect(queue);
   const { bullmq, redis } = connection;
   const giving = new AbortController();
   const style = styler(lookOf(process.stderr).colour);
-  const tell = (text: string) => (quiet ? undefined : write(process.stderr, `${text}\n`).catch(() => {}));
+  const tell = (text: string) => (quiet ? undefined : print(process.stderr, `${text}\n`).catch(() => {}));
 
   const worker: Worker<JobData, JobResult> = new bullmq.Worker<JobData, JobResult>(
     QUEUE,
@@ -57,13 +64,13 @@ export async function work(options: WorkerOptions): Promise<void> {
   worker.on('completed', (job, { report }) => {
     const rows = `${number.format(report.rows)} rows`;
     tell(`${nameOf(job)}: ${rows} in ${report.elapsed.toPrecision(3)} s`);
-    if (job.name === 'join') removeParts(job.data as Joining).catch(() => {});
+    if (job.name === 'join') removeJoined(job).catch(() => {});
   });
   worker.on('failed', (job, error) => {
-    if (job) tell(`${nameOf(job)}: ${style('bold', 'failed')}: ${error.message}`);
+    if (job) tell(`${nameOf(job)}: ${style('bold', 'failed')}: ${printable(error.message)}`);
   });
   worker.on('stalled', (id) => {
-    tell(`a job lost its worker and is given to another: ${id}`);
+    tell(`a job lost its worker and is given to another: ${printable(id)}`);
   });
   let lost = false;
   worker.on('error', (error) => {
@@ -82,16 +89,19 @@ export async function work(options: WorkerOptions): Promise<void> {
     giveBack: () => giving.abort(new Error('given back')),
     closed: () => worker.close(),
   });
-  tell(`waiting for jobs on ${connection.name}`);
+  tell(`waiting for jobs on ${connection.name}, for files below ${printable(folder)}`);
   await Promise.all([worker.run(), stopped]);
   connection.close();
 }
 
-function nameOf({ name, data }: Job<JobData>): string {
-  const { job } = data;
-  return job.rows
-    ? `${job.input} rows ${job.rows.join(' to ')}`
-    : `${job.input}${name === 'join' ? ' joined' : ''}`;
+function nameOf({ name, data, id }: Job<JobData>): string {
+  try {
+    const { job } = parseJobData(name, data);
+    const part = job.rows ? ` rows ${job.rows.join(' to ')}` : name === 'join' ? ' joined' : '';
+    return printable(`${job.input}${part}`);
+  } catch {
+    return printable(`job ${id}`);
+  }
 }
 
 /** The first Ctrl-C finishes, the second gives back; SIGTERM, after which a kill may follow soon, gives back at once. */
@@ -121,26 +131,31 @@ async function run(
   signal: AbortSignal,
 ): Promise<JobResult> {
   try {
-    const report = job.name === 'join' ? await join(job, signal) : await score(job, signal);
-    return { report, stamp: await stampOf(job.data.job.output) };
+    const data = parseJobData(job.name, job.data);
+    const report = data.step === undefined ? await score(job, data, signal) : await join(job, data, signal);
+    return { report, stamp: await stampOf(data.job.output) };
   } catch (error) {
     if (signal.aborted) {
       await job.moveToWait(token);
       throw new bullmq.WaitingError();
     }
     // The disk and the network may be better next time; the data will not.
-    if (error instanceof Failure && error.cause === undefined) {
-      throw new bullmq.UnrecoverableError(error.message);
-    }
+    if (isFinal(error)) throw new bullmq.UnrecoverableError((error as Error).message);
     throw error;
   }
 }
 
-async function score(job: Job<JobData, JobResult>, signal: AbortSignal): Promise<Report> {
-  await refuseChanged(job.data);
+/** Whether another try would end in the same way: anything but what the system said. */
+function isFinal(error: unknown): boolean {
+  const cause = error instanceof Failure ? error.cause : error;
+  return !(cause instanceof Error && 'syscall' in cause);
+}
+
+async function score(job: Job<JobData, JobResult>, data: JobData, signal: AbortSignal): Promise<Report> {
+  await refuseChanged(data);
   let told = performance.now();
   return scoreFile({
-    ...job.data.job,
+    ...data.job,
     signal,
     onProgress({ rows, bytesRead }) {
       if (performance.now() - told < PROGRESS_MS) return;
@@ -151,14 +166,21 @@ async function score(job: Job<JobData, JobResult>, signal: AbortSignal): Promise
   });
 }
 
-async function join(job: Job<JobData, JobResult>, signal: AbortSignal): Promise<Report> {
-  const joining = job.data as Joining;
-  const values = await job.getChildrenValues<JobResult>();
-  const byId = new Map(Object.entries(values).map(([key, { report }]) => [key.split(':').at(-1), report]));
-  const reports = joining.parts.map(({ id }) => {
-    const report = byId.get(id);
-    if (!report) throw new Failure(`Expected the result of ${id} for ${joining.job.input} but received none`);
-    return report;
-  });
-  return joinParts(joining, reports, signal);
+async function join(job: Job<JobData, JobResult>, data: JobData, signal: AbortSignal): Promise<Report> {
+  const { input } = data.job;
+  const values = new Map(
+    Object.entries(await job.getChildrenValues()).map(([key, value]) => [key.split(':').at(-1), value]),
+  );
+  const reportOf = ({ id }: Part): Report => {
+    if (!values.has(id)) throw expected(`the result of ${id}`, input, 'none');
+    return parseResult(values.get(id)).report;
+  };
+  return joinParts(data, reportOf, signal);
+}
+
+/** What is joined is no longer needed when the job is known to be done. */
+async function removeJoined({ name, data }: Job<JobData>): Promise<void> {
+  const known = parseJobData(name, data);
+  const { layout } = await npyLayout(known.job.input, known.job.axis);
+  await removeParts(partsOf(known, layout.rows ?? 0));
 }
