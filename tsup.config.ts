@@ -25,7 +25,6 @@ export default defineConfig([
       'no-addon': 'lib/backends/native/no-addon.ts',
     },
     format: ['esm', 'cjs'],
-    shims: true,
     // tsup sets baseUrl, which TypeScript 6 calls deprecated.
     dts: {
       entry: ['lib/index.ts', 'lib/promises.ts', 'lib/duckdb.ts'],
@@ -34,6 +33,11 @@ export default defineConfig([
       banner: '/// <reference lib="esnext.disposable" />',
     },
     target: 'node20',
+    esbuildOptions(options, { format }) {
+      // In CommonJS a file has no URL.
+      if (format === 'cjs')
+        options.define = { 'import.meta.url': 'undefined', 'import.meta.filename': '__filename' };
+    },
     external: ['#addon'],
     splitting: true,
     clean: ['!cli.js'],

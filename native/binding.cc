@@ -475,7 +475,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       env, environment, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); }, nullptr);
   Pool::instance().enter();
   napi_add_env_cleanup_hook(
-      env, [](void*) { Pool::instance().leave(); }, nullptr);
+      env, [](void*) { Pool::instance().leave(); }, environment);
 
   Napi::Array isas = Napi::Array::New(env);
   for (const Kernels* kernels : supported_kernels()) isas[isas.Length()] = kernels->name;

@@ -1,6 +1,7 @@
 /** Which backend solves a problem: decided once, at load; a call may ask for another by name. */
 import { addon, loadError, nativeBackend } from '#addon';
 import { rangeError, typeError } from '../arguments/errors.js';
+import { environmentVariable } from './environment.js';
 import { jsBackend } from './js/index.js';
 import type { Backend } from './problem.js';
 
@@ -21,17 +22,15 @@ export interface BackendInfo {
 /** Every name there is: those that this machine lacks are errors of another kind than misspellings. */
 const isas = ['avx512', 'avx2', 'neon', 'portable'];
 const supported: readonly string[] = [...(addon?.isas ?? []), 'js'];
-const environment = (globalThis as { process?: { env?: { [name: string]: string | undefined } } }).process
-  ?.env;
 
-const forced = readName(environment?.SIMD_SOFTMAX_BACKEND || 'auto', 'SIMD_SOFTMAX_BACKEND', [
+const forced = readName(environmentVariable('SIMD_SOFTMAX_BACKEND') || 'auto', 'SIMD_SOFTMAX_BACKEND', [
   'auto',
   'native',
   ...isas,
   'js',
 ]);
 /** Upper bound on threads from the environment; 0 means none. */
-export const threadLimit: number = readThreads(environment?.SIMD_SOFTMAX_THREADS);
+export const threadLimit: number = readThreads(environmentVariable('SIMD_SOFTMAX_THREADS'));
 
 const native: Backend | undefined =
   addon === null ? undefined : nativeBackend(isas.includes(forced) ? forced : addon.isas[0]);

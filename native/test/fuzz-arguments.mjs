@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 const require = createRequire(import.meta.url);
 const sync = require('../../dist/index.cjs');
 const promises = require('../../dist/promises.cjs');
-const addon = require('node-gyp-build')(new URL('../..', import.meta.url).pathname);
+const addon = require('../../build/Release/simd_softmax.node');
 
 const minutes = Number(process.argv[2] ?? 10);
 const seed = Number(process.env.SIMD_SOFTMAX_TEST_SEED ?? Date.now() % 1e9);

@@ -4,10 +4,8 @@
 // Under ASan the suite's random tests are cut down (SIMD_SOFTMAX_TEST_BUDGET, 0.1 unless set); arguments after `--`
 // go to vitest.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, buildAddon, folderOf, watched } from './program.mjs';
+import { build, buildAddon, watched } from './program.mjs';
 import { requireTools } from './tools.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -31,12 +29,8 @@ if (sanitizer === 'thread') {
   testAddon();
 }
 
-/** vitest, and every process that it starts, loads the addon from where SIMD_SOFTMAX_PREBUILD says (node-gyp-build). */
+/** vitest, and every process that it starts, loads the addon that SIMD_SOFTMAX_ADDON names. */
 function testAddon() {
-  const folder = `${folderOf('watched')}/package`;
-  const addon = `${folder}/build/Release/simd_softmax.node`;
-  mkdirSync(dirname(addon), { recursive: true });
-  copyFileSync(buildAddon('watched', watched), addon);
   const runtime = `libclang_rt.asan-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so`;
   const { stdout } = spawnSync('clang++', [`-print-file-name=${runtime}`], { encoding: 'utf8' });
   const vitest = `${root}node_modules/vitest/vitest.mjs`;
@@ -44,7 +38,7 @@ function testAddon() {
     env: {
       SIMD_SOFTMAX_TEST_BUDGET: '0.1',
       ...process.env,
-      SIMD_SOFTMAX_PREBUILD: folder,
+      SIMD_SOFTMAX_ADDON: buildAddon('watched', watched),
       LD_PRELOAD: stdout.trim(),
       // Node lets go of nothing when it ends.
       ASAN_OPTIONS: 'detect_leaks=0',

@@ -41,7 +41,7 @@ const runtimes = [
   {
     name: 'Deno',
     command: [join(tools, '@deno/linux-x64-glibc/deno')],
-    flags: ['run', '--allow-ffi', '--allow-read', '--allow-env', '--allow-sys', '--node-modules-dir=manual'],
+    flags: ['run', '--allow-ffi', '--allow-read', '--allow-env', '--node-modules-dir=manual'],
   },
   {
     name: 'Node',

@@ -1,3 +1,5 @@
-/** The native side, which package.json's "imports" name `#addon` where there is Node; `no-addon.ts` where there is not. */
-export { addon, loadError } from './load.js';
+/** The native side, which package.json's "imports" name `#addon` where there may be Node; `no-addon.ts` elsewhere. */
+import { loadAddon } from './load.js';
+
 export { nativeBackend } from './native.js';
+export const { addon, loadError } = loadAddon();

@@ -1,12 +1,11 @@
 /**
- * Loads the native addon: the build in the package's folder if there is one, else the prebuilt binary for this machine.
- * The package is looked up by its name, so that a bundle of this file finds it too where it is installed.
+ * Loads the native addon: once, when it is first asked for. Node's modules come from `process`, so that this file
+ * loads, and finds nothing, where there is no Node.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
-import { version } from '../../../package.json';
+import { environmentVariable } from '../environment.js';
+import { complaint, type Failure } from './complaint.js';
 import type { Addon } from './native.js';
+import { binaryName, findPlaces, type Places } from './places.js';
 
 /**
  * What this side and native/binding.cc agree on: the places of the header, the arguments of each call. The twin of
@@ -14,35 +13,107 @@ import type { Addon } from './native.js';
  */
 const protocol = 1;
 
-function load(): Addon | Error {
+export type Loaded =
+  | { readonly addon: Addon; readonly loadError: null }
+  | { readonly addon: null; readonly loadError: Error };
+
+let loaded: Loaded | undefined;
+
+export function loadAddon(): Loaded {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Loaded {
+  if (typeof process === 'undefined' || typeof process.getBuiltinModule !== 'function') {
+    const loadError = new Error('No native addon: this runtime has no process.getBuiltinModule.');
+    return { addon: null, loadError };
+  }
+  const places = findPlaces(process.getBuiltinModule('node:fs'), process.getBuiltinModule('node:path'));
+  const failures: Failure[] = [];
+  const given = givenPath(failures);
+  for (const path of given ?? places.binaries) {
+    try {
+      const addon = open(path);
+      if (addon !== undefined) return { addon, loadError: null };
+    } catch (error) {
+      failures.push({ path, error });
+    }
+  }
   try {
-    // Bundled as CommonJS, this file has no URL: the way to packages is then from where the process runs.
-    const require = createRequire(import.meta.url ?? `${process.cwd()}/`);
-    const manifest = require.resolve('simd-softmax/package.json');
-    const installed = (require(manifest) as { version: string }).version;
-    if (installed !== version) throw new Error(`The addon installed is ${installed}, and this is ${version}`);
-    const folder = dirname(manifest);
-    const { path } = createRequire(`${folder}/`)('node-gyp-build') as { path(folder: string): string };
-    const binary = path(folder);
-    if (process.platform === 'linux') refuseCutShort(binary);
-    const loaded = require(binary) as Addon;
-    if (loaded.protocol !== protocol)
-      throw new Error(
-        `${binary} was built from other sources: Expected protocol ${protocol} but received ${loaded.protocol}`,
-      );
-    return loaded;
-  } catch (cause) {
-    const { platform, arch } = process;
-    const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
-    return new Error(
-      `No native addon for ${platform}-${arch} on Node ${process.version}, so pure TypeScript serves: ${why}\n` +
-        'Possible solutions:\n' +
-        '- Install again, with the files of the package complete (prebuilds/ holds the binaries)\n' +
-        '- Build it here, with CMake and a C++ compiler: npm install --no-save cmake-js node-addon-api && ' +
-        'npm explore simd-softmax -- npm run build:native\n' +
-        '- Start Node without --no-addons',
-      { cause },
-    );
+    const addon = given === undefined ? openAsset(places) : undefined;
+    if (addon !== undefined) return { addon, loadError: null };
+  } catch (error) {
+    failures.push({ path: 'the asset', error });
+  }
+  return { addon: null, loadError: complaint(places, failures) };
+}
+
+/** The path of a binary to load and no other, where SIMD_SOFTMAX_ADDON gives one. */
+function givenPath(failures: Failure[]): readonly string[] | undefined {
+  const path = environmentVariable('SIMD_SOFTMAX_ADDON');
+  if (!path) return undefined;
+  if (process.getBuiltinModule('node:path').isAbsolute(path)) return [path];
+  const error = new RangeError(`Expected an absolute path for SIMD_SOFTMAX_ADDON but received ${path}`);
+  failures.push({ path, error });
+  return [];
+}
+
+/**
+ * What this thread has loaded, by path: once for the package imported and required, and for every context of jest. All
+ * of these see the same built-in module.
+ */
+function loadedAddons(): Map<string, Addon> {
+  const key = Symbol.for('simd-softmax: loaded addons');
+  const shared = process.getBuiltinModule('node:module') as unknown as {
+    [key: symbol]: Map<string, Addon> | undefined;
+  };
+  shared[key] ??= new Map();
+  return shared[key];
+}
+
+/** Undefined where there is no such file; throws where there is one and it does not serve. */
+function open(path: string): Addon | undefined {
+  const { existsSync } = process.getBuiltinModule('node:fs');
+  if (!existsSync(path)) return undefined;
+  if (process.platform === 'linux') refuseCutShort(path);
+  const module = { exports: {} };
+  const addons = loadedAddons();
+  if (!addons.has(path)) process.dlopen(module, path);
+  const addon = addons.get(path) ?? (module.exports as Addon);
+  addons.set(path, addon);
+  if (addon.protocol !== protocol)
+    throw new Error(`built from other sources: Expected protocol ${protocol} but received ${addon.protocol}`);
+  return addon;
+}
+
+/**
+ * The binary that a single executable application (SEA) carries as an asset by its own file name. It has to be a file
+ * to be loaded: one in a new folder that nobody else can write to, gone as soon as it is loaded.
+ */
+function openAsset({ libc }: Places): Addon | undefined {
+  const sea = process.getBuiltinModule('node:sea');
+  if (libc === undefined || !sea?.isSea()) return undefined;
+  const name = `${binaryName(libc)}.node`;
+  let binary: ArrayBuffer;
+  try {
+    binary = sea.getRawAsset(name) as ArrayBuffer;
+  } catch {
+    return undefined; // no such asset
+  }
+  const { mkdtempSync, rmSync, writeFileSync } = process.getBuiltinModule('node:fs');
+  const { join } = process.getBuiltinModule('node:path');
+  const folder = mkdtempSync(join(process.getBuiltinModule('node:os').tmpdir(), 'simd-softmax-'));
+  try {
+    const path = join(folder, name);
+    writeFileSync(path, new Uint8Array(binary), { mode: 0o500 });
+    return open(path);
+  } finally {
+    try {
+      rmSync(folder, { recursive: true });
+    } catch {
+      // Windows keeps a library that is in use.
+    }
   }
 }
 
@@ -51,6 +122,7 @@ function load(): Addon | Error {
  * disk cut the file short. The section headers stand at the end of the file, and the ELF header says where that is.
  */
 function refuseCutShort(path: string): void {
+  const { closeSync, fstatSync, openSync, readSync } = process.getBuiltinModule('node:fs');
   const file = openSync(path, 'r');
   try {
     const elf = Buffer.alloc(64);
@@ -67,8 +139,3 @@ function refuseCutShort(path: string): void {
     closeSync(file);
   }
 }
-
-const loaded = load();
-
-export const addon: Addon | null = loaded instanceof Error ? null : loaded;
-export const loadError: Error | null = loaded instanceof Error ? loaded : null;

@@ -16,7 +16,7 @@ import {
   type Problem,
   smallElements,
 } from '../problem.js';
-import { addon } from './load.js';
+import { loadAddon } from './load.js';
 
 type Floats = Float32Array | Float64Array;
 type View = Data | Uint32Array | Int32Array | Uint8Array;
@@ -88,6 +88,7 @@ const field = {
   small: 24,
 } as const;
 
+const { addon } = loadAddon();
 const { header, logits, results } = addon?.memory ?? newMemory();
 
 function newMemory(): Memory {
