@@ -15,13 +15,6 @@ __attribute__((noinline)) void solve_one(const Problem& p, size_t r) {
   RowSolver<V>(p).solve(r);
 }
 
-// So few rows of a few blocks each that setting anything up would take longer than they do. (Three of 50 classes in lanes
-// 2.7 ns, one by one 1.0; of 32, along their blocks, 1.3 and 1.05, five of them 0.93 and 1.0.)
-template <class V>
-bool is_alone(const Problem& p, size_t begin, size_t end) {
-  if (end - begin > V::lanes * 3 / 8 || p.op != Op::softmax || p.length > few_blocks * V::lanes) return false;
-  return ShortRowSolver<V>::suits(p) && (end - begin <= V::lanes / 8 || !ShortRowSolver<V>::fills_blocks(p));
-}
 template <class V>
 void solve_alone(const Problem& p, size_t begin, size_t end, const Scale<V>& scale) {
   using T = typename V::Scalar;
@@ -33,24 +26,25 @@ void solve_alone(const Problem& p, size_t begin, size_t end, const Scale<V>& sca
 }
 
 template <class V>
-__attribute__((noinline)) void solve_rows(const Problem& p, size_t begin, size_t end) {
+__attribute__((noinline)) void solve_as(Shape shape, const Problem& p, size_t begin, size_t end) {
   if (p.op == Op::crossEntropy) return CrossEntropySolver<V>(p).solve(begin, end);
   if (p.op == Op::topK) return TopKSolver<V>(p).solve(begin, end);
   if (p.op == Op::sample) return SampleSolver<V>(p).solve(begin, end);
-  // A few rows are done before a group of them is set up.
-  const bool few = end - begin <= V::lanes / 8 && p.inner == 1;
-  if (!few && FewClassSolver<V>::suits(p)) return FewClassSolver<V>(p).solve(begin, end);
-  const bool is_short = ShortRowSolver<V>::suits(p);
-  const bool along = is_short && p.op == Op::softmax && ShortRowSolver<V>::fills_blocks(p);
-  if (!few && !along && LaneSolver<V>::suits(p)) return LaneSolver<V>(p).solve(begin, end);
-  if (is_short) return ShortRowSolver<V>(p).solve(begin, end);
-  const RowSolver<V> rows(p);
-  for (size_t r = begin; r < end; r++) rows.solve(r);
+  switch (shape) {
+    case Shape::few_classes: return FewClassSolver<V>(p).solve(begin, end);
+    case Shape::lanes: return LaneSolver<V>(p).solve(begin, end);
+    case Shape::blocks: return ShortRowSolver<V>(p).solve(begin, end);
+    default: {
+      const RowSolver<V> rows(p);
+      for (size_t r = begin; r < end; r++) rows.solve(r);
+    }
+  }
 }
 
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
-  if (!is_alone<V>(p, begin, end)) return solve_rows<V>(p, begin, end);
+  const Shape shape = shape_of<V>(p, end - begin);
+  if (shape != Shape::few_blocks) return solve_as<V>(shape, p, begin, end);
   solve_alone<V>(p, begin, end, small_scale_of<V>(p.temperature));
 }
 void solve(const Problem& p, size_t begin, size_t end) {

@@ -73,7 +73,8 @@ struct Posed {
   std::vector<Array> inputs, outputs;
   std::vector<uint8_t> mask;
   std::vector<uint32_t> lengths, offsets;
-  std::vector<double> normalizers;
+  std::vector<double> normalizers, weights;
+  std::vector<int32_t> targets;
 };
 
 // Each op gives itself outputs, and takes its own options from the problem's random numbers.
@@ -104,15 +105,43 @@ void of_draws(Posed& posed, Random& random) {
   p.out = posed.outputs.back().data();
 }
 
+void of_the_best(Posed& posed, Random& random) {
+  Problem& p = posed.p;
+  p.k = random.one_in(3) ? 1 : random.one_in(4) ? p.length : random.between(1, std::min<size_t>(p.length, 20));
+  posed.outputs.emplace_back(random, p.rows() * p.k, format_of(p.outType).bytes);
+  p.out = posed.outputs.back().data();
+  posed.outputs.emplace_back(random, p.rows() * p.k, sizeof(uint32_t));
+  p.indices = reinterpret_cast<uint32_t*>(posed.outputs.back().data());
+}
+
+// Losses of classes, with all that may go with them, and their gradients.
+void of_losses(Posed& posed, Random& random) {
+  Problem& p = posed.p;
+  p.ignoreIndex = -100;
+  for (size_t r = 0; r < p.rows(); r++)
+    posed.targets.push_back(random.one_in(10) ? p.ignoreIndex : int32_t(random.below(p.length)));
+  p.targets = posed.targets.data();
+  p.labelSmoothing = random.one_in(4) ? 0.1 : 0;
+  if (random.one_in(4)) {
+    for (size_t c = 0; c < p.length; c++) posed.weights.push_back(double(random.below(9)) / 4);
+    p.weights = posed.weights.data();
+  }
+  p.gradientScale = 1 / double(p.rows());
+  posed.outputs.emplace_back(random, p.rows(), sizeof(double));
+  p.losses = reinterpret_cast<double*>(posed.outputs.back().data());
+  if (random.one_in(2)) return;
+  posed.outputs.emplace_back(random, p.elements, format_of(p.type).bytes);
+  p.gradient = posed.outputs.back().data();
+}
+
 constexpr struct {
   const char* name;
   Op op;
   Prepare* prepare;
 } ops[] = {
-    {"softmax", Op::softmax, of_same_shape},
-    {"logSoftmax", Op::logSoftmax, of_same_shape},
-    {"logSumExp", Op::logSumExp, of_rows},
-    {"sample", Op::sample, of_draws},
+    {"softmax", Op::softmax, of_same_shape}, {"logSoftmax", Op::logSoftmax, of_same_shape},
+    {"logSumExp", Op::logSumExp, of_rows},   {"sample", Op::sample, of_draws},
+    {"topK", Op::topK, of_the_best},         {"crossEntropy", Op::crossEntropy, of_losses},
 };
 
 struct Shape {

@@ -10,7 +10,7 @@ struct FewClassSolver {
   using T = typename V::Scalar;
   static constexpr size_t L = V::lanes, P = panel_columns<V>;
   // Up to here each class is a partial sum of its own (see TermSum), and more would take longer than LaneSolver does.
-  static constexpr size_t most_classes = V::registers > 2 ? 4 : sizeof(T) == 4 ? 16 : 8;
+  static constexpr size_t most_classes = known_classes<V>;
   const Problem& p;
   const RowSolver<V> rows;
   // Of 11 to 13 classes, the hardware fetches as well or better. (AVX-512, a million rows of 12: 0.45 ns, and 0.47 fetched.)
@@ -18,11 +18,6 @@ struct FewClassSolver {
 
   explicit FewClassSolver(const Problem& p)
       : p(p), rows(p), fetches(is_large(p) && (p.length <= 10 || (p.length >= 14 && is_huge(p)))) {}
-
-  static bool suits(const Problem& p) {
-    return p.op == Op::softmax && p.inner == 1 && p.length <= most_classes && p.type == type_of<T> &&
-           p.outType == type_of<T> && LaneSolver<V>::suits(p);
-  }
 
   void solve(size_t begin, size_t end) const {
     if (p.length == 1) return solve_ones(begin, end);

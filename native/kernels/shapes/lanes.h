@@ -8,9 +8,6 @@
 
 namespace {
 
-constexpr size_t few_classes = 128;      // longest contiguous row worth transposing, for softmax
-constexpr size_t few_log_classes = 64;   // and for logarithms, whose sums take more memory
-constexpr size_t column_classes = 4096;  // longest row along another axis that is solved in lanes: one segment
 static_assert(column_classes <= segment_length, "rows in lanes are measured as one segment");
 
 template <class V>
@@ -161,13 +158,6 @@ struct LaneSolver {
         past_line(reinterpret_cast<uintptr_t>(p.x) % block_bytes / size_of(p.type)),
         pages_alike(p.inner * size_of(p.type) % page_bytes == 0),
         ahead((p.length > 256 || p.inner <= 1024 ? 32 * p.inner : column_groups * L) + L - 1) {}
-
-  // Whether this problem's rows can be solved in lanes.
-  static bool suits(const Problem& p) {
-    if (p.where || p.lengths || p.offsets || p.logNormalizer || p.length == 0) return false;
-    if (p.inner > 1) return p.length <= column_classes;
-    return p.length <= (p.op == Op::softmax ? few_classes : few_log_classes);
-  }
 
   void solve(size_t begin, size_t end) const {
     if (p.inner == 1) {

@@ -11,7 +11,6 @@ struct ShortRowSolver {
   using T = typename V::Scalar;
   static constexpr size_t L = V::lanes;
   static constexpr size_t half_group = F64::lanes;
-  static constexpr size_t longest = 2048;  // a group of float32 rows and their terms stay within the second cache
   // Longest row all of whose terms are reduced before the first is worked out; each_term does as much for others. (128
   // classes with AVX-512: 0.365 ns by each_term, 0.336 so; from memory 0.57 and 0.48.)
   static constexpr size_t most_reduced = 8 * L;
@@ -33,24 +32,6 @@ struct ShortRowSolver {
         width{p.length, p.length / L * L, p.length % L, (p.length + L - 1) / L * L},
         n(p.length),
         fetches(is_large(p)) {}
-
-  static bool suits(const Problem& p) {
-    const bool plain = !p.where && !p.lengths && !p.offsets && !p.logNormalizer && p.inner == 1;
-    const bool direct = p.type == type_of<T> && (p.outType == type_of<T>);
-    return plain && direct && p.length > 0 && p.length <= longest;
-  }
-
-  // Whether rows of n classes fill their blocks so well that a block along the row costs less than one across the rows
-  // (lanes.h), which need be turned around twice. (In lanes and along blocks, AVX-512: 26 classes 0.57 and 0.60 ns, 29
-  // 0.57 and 0.55, 36 0.58 and 0.59, 39 0.56 and 0.54. With AVX2, 26 classes are an eighth slower along blocks, 29 equal.)
-  // What comes from memory comes sooner along the rows from three blocks on: 37 classes 0.78 ns in lanes, 0.64 so.
-  static bool fills_blocks(const Problem& p) {
-    constexpr bool single = sizeof(T) == 4;
-    const size_t n = p.length, blocks = (n + L - 1) / L, padding = blocks * L - n;
-    if (blocks < 2) return false;
-    if (is_huge(p) && blocks > 2) return padding <= (single ? 15 : 6);
-    return padding <= (blocks == 2 ? 2 : n / 4);
-  }
 
   void solve(size_t begin, size_t end) const {
     const bool log = p.op != Op::softmax;

@@ -1,0 +1,99 @@
+// From a problem to a shape, and every threshold that decides it. A shape is how rows lie in registers; see shapes/.
+// Each threshold says what it trades. The measurements are in native/TUNING.md.
+#pragma once
+#include "shapes/element.h"
+
+namespace {
+
+enum class Shape {
+  row,          // row after row, of any length, layout and type
+  few_blocks,   // the same for rows of a few blocks, with nothing set up
+  few_classes,  // a row per lane, the number of classes known to the compiler
+  lanes,        // a row per lane, in panels or columns
+  blocks,       // a group of rows, each along its blocks
+};
+
+// Memory ------------------------------------------------------------------------------------------------------------
+
+// Beyond the second cache: kernels fetch what they read or write next while they compute. The hardware does so too, but
+// not across pages, and hardly while others use the memory. Within the second cache fetching costs time.
+INLINE bool is_large(const Problem& p) { return p.elements * size_of(p.type) >= size_t(1) << 20; }
+
+// Beyond a core's share of the last cache, with the results.
+INLINE bool is_huge(const Problem& p) { return p.elements * size_of(p.type) >= size_t(12) << 20; }
+
+// Terms of rows up to here wait in the output for their sum. The last cache would lose those of longer rows, so they are
+// worked out twice.
+constexpr size_t stored_length = 1 << 21;
+
+// Results of rows from here on go past the caches: they are not in any cache when they are read.
+constexpr size_t streamed_bytes = size_t(1) << 25;
+
+// Rows --------------------------------------------------------------------------------------------------------------
+
+constexpr size_t few_blocks = 16;        // longest row, in blocks, that is solved with nothing set up
+constexpr size_t few_classes = 128;      // longest contiguous row worth transposing, for softmax
+constexpr size_t few_log_classes = 64;   // the same for logarithms, whose sums take more memory
+constexpr size_t column_classes = 4096;  // longest row along another axis that is solved in lanes: one segment
+constexpr size_t grouped_classes =
+    2048;  // longest row solved in groups along its blocks: a group of float32 rows and
+           // their terms stay within the second cache
+
+// Most classes that the compiler knows: more take longer than in panels.
+template <class V>
+constexpr size_t known_classes = V::registers > 2                  ? 4
+                                 : sizeof(typename V::Scalar) == 4 ? 16
+                                                                   : 8;
+
+// Rows of x as the kernels want them: all classes of all rows take part.
+INLINE bool is_plain(const Problem& p) {
+  return !p.where && !p.lengths && !p.offsets && !p.logNormalizer && p.length > 0;
+}
+
+template <class V>
+INLINE bool fits_blocks(const Problem& p) {
+  constexpr Type type = type_of<typename V::Scalar>;
+  return is_plain(p) && p.inner == 1 && p.type == type && p.outType == type && p.length <= grouped_classes;
+}
+
+INLINE bool fits_lanes(const Problem& p) {
+  if (!is_plain(p)) return false;
+  if (p.inner > 1) return p.length <= column_classes;
+  return p.length <= (p.op == Op::softmax ? few_classes : few_log_classes);
+}
+
+template <class V>
+INLINE bool fits_known_classes(const Problem& p) {
+  return p.op == Op::softmax && p.length <= known_classes<V> && fits_blocks<V>(p);
+}
+
+// Whether rows fill their blocks so well that blocks along the rows beat lanes across them, which need two transposes.
+// From memory, rows of three blocks and more come sooner along their blocks.
+template <class V>
+INLINE bool fills_blocks(const Problem& p) {
+  constexpr size_t L = V::lanes;
+  const size_t n = p.length, blocks = (n + L - 1) / L, padding = blocks * L - n;
+  if (blocks < 2) return false;
+  if (is_huge(p) && blocks > 2) return padding <= (sizeof(typename V::Scalar) == 4 ? 15 : 6);
+  return padding <= (blocks == 2 ? 2 : n / 4);
+}
+
+// So few rows of a few blocks that setting anything up would take longer than they do.
+template <class V>
+INLINE bool is_alone(const Problem& p, size_t rows) {
+  if (rows > V::lanes * 3 / 8 || p.op != Op::softmax || p.length > few_blocks * V::lanes) return false;
+  return fits_blocks<V>(p) && (rows <= V::lanes / 8 || !fills_blocks<V>(p));
+}
+
+template <class V>
+INLINE Shape shape_of(const Problem& p, size_t rows) {
+  if (is_alone<V>(p, rows)) return Shape::few_blocks;
+  if (p.op != Op::softmax && p.op != Op::logSoftmax && p.op != Op::logSumExp) return Shape::row;
+  const bool group = rows > V::lanes / 8 || p.inner > 1;  // fewer are done before a group is set up
+  if (group && fits_known_classes<V>(p)) return Shape::few_classes;
+  const bool along = p.op == Op::softmax && fits_blocks<V>(p) && fills_blocks<V>(p);
+  if (group && !along && fits_lanes(p)) return Shape::lanes;
+  return fits_blocks<V>(p) ? Shape::blocks : Shape::row;
+}
+
+}  // namespace

@@ -1,0 +1,82 @@
+// How a row is written: in place, or from a buffer by stride and type.
+#pragma once
+#include "source.h"
+
+namespace {
+
+struct Sink {
+  char* data;
+  Type type;
+  size_t stride;
+
+  template <class T>
+  bool direct() const {
+    return type == type_of<T> && stride == 1;
+  }
+
+  // Where to put elements [from, ...): in place, or a buffer to be flushed.
+  template <class T>
+  T* place(size_t from, T* buffer) const {
+    return direct<T>() ? reinterpret_cast<T*>(data) + from : buffer;
+  }
+
+  template <class T>
+  INLINE void flush(size_t from, size_t count, const T* buffer) const {
+    if (!direct<T>()) spread(from, count, buffer);
+  }
+
+  template <class T>
+  __attribute__((noinline)) void spread(size_t from, size_t count, const T* buffer) const {
+    switch (type) {
+      case Type::float32: scatter(reinterpret_cast<float*>(data), from, count, buffer); break;
+      case Type::float64: scatter(reinterpret_cast<double*>(data), from, count, buffer); break;
+      case Type::float16: {
+        uint16_t* p = reinterpret_cast<uint16_t*>(data) + from * stride;
+        size_t i = 0;
+        if (sizeof(T) == 4 && stride == 1) i = narrow_halves(reinterpret_cast<const float*>(buffer), count, p);
+        for (; i < count; i++) p[i * stride] = float_to_half(float(buffer[i]));
+        break;
+      }
+      case Type::bfloat16: {
+        uint16_t* p = reinterpret_cast<uint16_t*>(data) + from * stride;
+        for (size_t i = 0; i < count; i++) p[i * stride] = float_to_bfloat(float(buffer[i]));
+      }
+    }
+  }
+
+  // Puts elements [from, from + count), wherever the buffer is.
+  template <class T>
+  void copy(size_t from, size_t count, const T* buffer) const {
+    direct<T>() ? void(__builtin_memcpy(place<T>(from, nullptr), buffer, count * sizeof(T)))
+                : flush(from, count, buffer);
+  }
+
+  void fill(size_t from, size_t to, double value) const {
+    for (size_t i = from; i < to; i++) put(i, value);
+  }
+
+  void put(size_t i, double value) const {
+    switch (type) {
+      case Type::float32: reinterpret_cast<float*>(data)[i * stride] = float(value); break;
+      case Type::float64: reinterpret_cast<double*>(data)[i * stride] = value; break;
+      case Type::float16: reinterpret_cast<uint16_t*>(data)[i * stride] = float_to_half(float(value)); break;
+      case Type::bfloat16: reinterpret_cast<uint16_t*>(data)[i * stride] = float_to_bfloat(float(value));
+    }
+  }
+
+ private:
+  template <class E, class T>
+  void scatter(E* p, size_t from, size_t count, const T* buffer) const {
+    p += from * stride;
+    for (size_t i = 0; i < count; i++) p[i * stride] = E(buffer[i]);
+  }
+};
+
+// The row of an output in x's layout; its padding beyond the source's length is the caller's to fill.
+INLINE Sink sink_of(const Problem& p, void* out, Type type, size_t row) {
+  if (p.offsets) return {static_cast<char*>(out) + p.offsets[row] * size_of(type), type, 1};
+  const size_t at = start_of(p, row);
+  return {static_cast<char*>(out) + at * size_of(type), type, p.inner};
+}
+
+}  // namespace
