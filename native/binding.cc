@@ -1,9 +1,8 @@
 // The binding: unpacks a problem, checks what protects memory, calls, returns. Nothing numeric lives here, and
 // nothing that runs on another thread is given an `env`.
 //
-// A call's numbers travel in a header, a Float64Array that lib/backends/native/native.ts pins once per environment (reading an
-// argument costs 10 ns, reading the header nothing); its typed arrays travel as arguments, in the order of Operand,
-// as many as the problem has.
+// A call's numbers travel in a header, a Float64Array that lib/backends/native/header.ts pins once per environment; its
+// typed arrays travel as arguments, as many as the problem has. call.h says what lies where.
 #include <napi.h>
 
 #include <algorithm>
@@ -13,70 +12,11 @@
 #include <unordered_map>
 
 #include "batch.h"
+#include "call.h"
 #include "dispatch.h"
 #include "pool.h"
 
 namespace {
-
-// See lib/backends/native/load.ts.
-constexpr double protocol = 1;
-
-// The twins of `field` and `operands` in lib/backends/native/native.ts.
-enum Field {
-  kernels_,
-  op_,
-  type_,
-  out_type_,
-  outer_,
-  length_,
-  inner_,
-  elements_,
-  temperature_,
-  threads_,
-  where_shared_,
-  normalizer_shared_,
-  k_,
-  count_,
-  keep_top_,
-  top_p_,
-  min_p_reach_,
-  seed_low_,
-  seed_high_,
-  log_probabilities_type_,
-  ignore_index_,
-  label_smoothing_,
-  gradient_scale_,
-  handle_,
-  small_,  // what solveScratch() needs, as five 32-bit integers: kernels, op, type, rows, classes
-  field_count = small_ + 3
-};
-enum Operand {
-  x_,
-  out_,
-  where,
-  lengths,
-  offsets,
-  log_normalizer,
-  indices,
-  log_probabilities,
-  targets,
-  target_probabilities,
-  weights,
-  gradient,
-  operand_count
-};
-
-struct Bytes {
-  void* data = nullptr;
-  size_t length = 0;
-};
-
-// A problem with everything needed to solve it.
-struct Call {
-  Problem problem{};
-  const Kernels* kernels = nullptr;
-  size_t threads = 1;
-};
 
 class AsyncBatch;
 
@@ -148,114 +88,10 @@ bool bytes_of(napi_env env, napi_value value, Bytes& bytes) {
   return true;
 }
 
-template <class T>
-bool fits(const Bytes& bytes, size_t count) {
-  return bytes.length / sizeof(T) >= count;
-}
-
-bool fits(const Bytes& bytes, size_t count, Type type) { return bytes.length / size_of(type) >= count; }
-
-// By their place in `isas`.
-const Kernels& kernels_at(size_t place, const std::vector<const Kernels*>& kernels = supported_kernels()) {
-  return *kernels[std::min(place, kernels.size() - 1)];
-}
-
-// Fills a call from the header and its operands; says what is out of bounds, or null.
-const char* read_call(const double* header, const Bytes* operand, Call& call) {
-  Problem& p = call.problem;
-  const auto size = [&](Field field) { return size_t(header[field]); };
-  p.op = Op(int(header[op_]));
-  p.type = Type(int(header[type_]));
-  p.outType = Type(int(header[out_type_]));
-  p.outer = size(outer_), p.length = size(length_), p.inner = size(inner_), p.elements = size(elements_);
-  p.temperature = header[temperature_];
-  call.kernels = &kernels_at(size(kernels_));
-  call.threads = size(threads_) == 0 ? Pool::instance().threads() : size(threads_);
-
-  const size_t rows = p.outer * p.inner;
-  p.x = operand[x_].data, p.out = operand[out_].data;
-  if (!fits(operand[x_], p.elements, p.type)) return "x is shorter than its shape";
-  if (p.inner == 0 || p.outer == 0) return nullptr;  // no rows: nothing is read or written
-  if (!operand[offsets].length && p.elements / p.inner / p.outer < p.length) return "x is shorter than its shape";
-
-  const size_t per_row = p.op == Op::topK ? size(k_) : p.op == Op::sample ? size(count_) : 1;
-  size_t out_count = rows * per_row;
-  if (p.op == Op::softmax || p.op == Op::logSoftmax) out_count = p.elements;
-  const bool out_fits = p.op == Op::sample         ? fits<uint32_t>(operand[out_], out_count)
-                        : p.op == Op::crossEntropy ? fits<double>(operand[out_], out_count)
-                                                   : fits(operand[out_], out_count, p.outType);
-  if (!out_fits) return "out is shorter than its shape";
-
-  if (const Bytes& mask = operand[where]; mask.data) {
-    p.where = static_cast<const uint8_t*>(mask.data);
-    p.whereShared = header[where_shared_] != 0;
-    if (mask.length < (p.whereShared ? p.length : p.elements)) return "where is shorter than its shape";
-  }
-  if (const Bytes& list = operand[lengths]; list.data) {
-    p.lengths = static_cast<const uint32_t*>(list.data);
-    if (!fits<uint32_t>(list, rows)) return "lengths is shorter than the rows";
-    for (size_t r = 0; r < rows; r++) {
-      if (p.lengths[r] > p.length) return "a length exceeds the row";
-    }
-  }
-  if (const Bytes& list = operand[offsets]; list.data) {
-    p.offsets = static_cast<const uint32_t*>(list.data);
-    if (p.inner != 1 || !fits<uint32_t>(list, p.outer + 1)) return "offsets is shorter than the rows";
-    for (size_t r = 0; r < p.outer; r++) {
-      if (p.offsets[r] > p.offsets[r + 1]) return "offsets descend";
-      if (p.offsets[r + 1] - p.offsets[r] > p.length) return "a row is longer than the longest";
-    }
-    if (p.offsets[p.outer] > p.elements) return "offsets exceed x";
-  }
-  if (const Bytes& values = operand[log_normalizer]; values.data) {
-    p.logNormalizer = static_cast<const double*>(values.data);
-    p.logNormalizerShared = header[normalizer_shared_] != 0;
-    if (!fits<double>(values, p.logNormalizerShared ? 1 : rows)) return "logNormalizer is shorter than the rows";
-  }
-
-  if (p.op == Op::topK) {
-    p.k = size(k_);
-    p.indices = static_cast<uint32_t*>(operand[indices].data);
-    if (!fits<uint32_t>(operand[indices], out_count)) return "indices is shorter than its shape";
-  } else if (p.op == Op::sample) {
-    p.count = size(count_), p.keepTop = size(keep_top_);
-    p.topP = header[top_p_], p.minPReach = header[min_p_reach_];
-    p.seed[0] = uint32_t(header[seed_low_]), p.seed[1] = uint32_t(header[seed_high_]);
-    p.logProbabilities = operand[log_probabilities].data;
-    p.logProbabilitiesType = Type(int(header[log_probabilities_type_]));
-    if (p.logProbabilities && !fits(operand[log_probabilities], out_count, p.logProbabilitiesType)) {
-      return "logProbabilities is shorter than its shape";
-    }
-  } else if (p.op == Op::crossEntropy) {
-    p.losses = static_cast<double*>(p.out);
-    p.ignoreIndex = int32_t(header[ignore_index_]);
-    p.labelSmoothing = header[label_smoothing_];
-    p.gradientScale = header[gradient_scale_];
-    p.targets = static_cast<const int32_t*>(operand[targets].data);
-    p.targetProbabilities = operand[target_probabilities].data;
-    p.weights = static_cast<const double*>(operand[weights].data);
-    p.gradient = operand[gradient].data;
-    if (p.targets) {
-      if (!fits<int32_t>(operand[targets], rows)) return "targets is shorter than the rows";
-      for (size_t r = 0; r < rows; r++) {
-        const size_t length = p.offsets ? p.offsets[r + 1] - p.offsets[r] : p.length;
-        if (p.targets[r] != p.ignoreIndex && (p.targets[r] < 0 || size_t(p.targets[r]) >= length)) {
-          return "a target is no class";
-        }
-      }
-    } else if (!fits(operand[target_probabilities], p.elements, p.type)) {
-      return "targets is shorter than its shape";
-    }
-    if (p.weights && !fits<double>(operand[weights], p.length)) return "weights is shorter than the classes";
-    if (p.gradient && !fits(operand[gradient], p.elements, p.type)) return "gradient is shorter than its shape";
-  }
-  return nullptr;
-}
-
-// Reads the operands among `values` (undefined where a problem lacks one).
-bool read_operands(napi_env env, const napi_value* values, size_t count, Bytes* operand) {
+// Reads the arrays among `values` (undefined where a problem lacks one).
+bool read_arrays(napi_env env, const napi_value* values, size_t count, Bytes* arrays) {
   for (size_t i = 0; i < count; i++) {
-    if (bytes_of(env, values[i], operand[i])) continue;
+    if (bytes_of(env, values[i], arrays[i])) continue;
     napi_valuetype type;
     if (napi_typeof(env, values[i], &type) != napi_ok || type != napi_undefined) return false;
   }
@@ -264,17 +100,17 @@ bool read_operands(napi_env env, const napi_value* values, size_t count, Bytes* 
 
 // solve(x, out, ...): the problem in the header, solved before this returns.
 napi_value solve(napi_env env, napi_callback_info info) {
-  size_t count = operand_count;
-  napi_value values[operand_count];
+  size_t count = most_arrays;
+  napi_value values[most_arrays];
   void* data;
   napi_get_cb_info(env, info, &count, values, nullptr, &data);
   const Environment& environment = *static_cast<Environment*>(data);
-  Bytes operand[operand_count];
-  if (!read_operands(env, values, std::min<size_t>(count, operand_count), operand)) {
+  Bytes arrays[most_arrays];
+  if (!read_arrays(env, values, std::min<size_t>(count, most_arrays), arrays)) {
     return refuse(env, "an operand is not a typed array");
   }
   Call call;
-  if (const char* what = read_call(environment.header, operand, call)) return refuse(env, what);
+  if (const char* what = read_call(environment.header, arrays, call)) return refuse(env, what);
   solve_batch(*call.kernels, call.problem, call.threads);
   return nullptr;
 }
@@ -286,12 +122,12 @@ napi_value solve_scratch(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
   Environment& environment = *static_cast<Environment*>(data);
   Problem& p = environment.small;
-  const auto* small = reinterpret_cast<const uint32_t*>(environment.header + small_);
-  const Kernels& kernels = kernels_at(small[0], environment.kernels);
+  const auto* small = reinterpret_cast<const uint32_t*>(environment.header + number::all);
+  const Kernels& kernels = *environment.kernels[std::min<size_t>(small[0], environment.kernels.size() - 1)];
   const Op op = Op(std::min<uint32_t>(small[1], uint32_t(Op::logSumExp)));
   const Type type = small[2] == uint32_t(Type::float64) ? Type::float64 : Type::float32;
   const size_t rows = small[3], classes = small[4];
-  const double temperature = environment.header[temperature_];
+  const double temperature = environment.header[number::temperature];
   if (rows * classes * size_of(type) > environment.scratch_bytes || classes == 0)
     return refuse(env, "x exceeds the scratch");
   if (rows == 1 && op == Op::softmax && type == Type::float32 &&
@@ -308,17 +144,17 @@ napi_value solve_scratch(napi_env env, napi_callback_info info) {
 // prepare(x, out, ...): a handle under which solvePrepared() solves the problem again and again. The arrays' memory
 // is shared memory, which cannot move, and lib/backends/native/native.ts keeps it alive.
 napi_value prepare(napi_env env, napi_callback_info info) {
-  size_t count = operand_count;
-  napi_value values[operand_count];
+  size_t count = most_arrays;
+  napi_value values[most_arrays];
   void* data;
   napi_get_cb_info(env, info, &count, values, nullptr, &data);
   Environment& environment = *static_cast<Environment*>(data);
-  Bytes operand[operand_count];
-  if (!read_operands(env, values, std::min<size_t>(count, operand_count), operand)) {
+  Bytes arrays[most_arrays];
+  if (!read_arrays(env, values, std::min<size_t>(count, most_arrays), arrays)) {
     return refuse(env, "an operand is not a typed array");
   }
   Call call;
-  if (const char* what = read_call(environment.header, operand, call)) return refuse(env, what);
+  if (const char* what = read_call(environment.header, arrays, call)) return refuse(env, what);
   uint32_t handle;
   if (environment.released.empty()) {
     handle = uint32_t(environment.prepared.size());
@@ -335,7 +171,7 @@ napi_value prepare(napi_env env, napi_callback_info info) {
 
 // The call under the handle in the header, or null.
 Call* prepared_call(Environment& environment) {
-  const size_t handle = size_t(environment.header[handle_]);
+  const size_t handle = size_t(environment.header[number::handle]);
   if (handle >= environment.prepared.size() || !environment.prepared[handle].kernels) return nullptr;
   return &environment.prepared[handle];
 }
@@ -356,7 +192,7 @@ napi_value release(napi_env env, napi_callback_info info) {
   Environment& environment = *static_cast<Environment*>(data);
   if (Call* call = prepared_call(environment)) {
     call->kernels = nullptr;
-    environment.released.push_back(uint32_t(environment.header[handle_]));
+    environment.released.push_back(uint32_t(environment.header[number::handle]));
   }
   return nullptr;
 }
@@ -402,25 +238,25 @@ bool open_landing(napi_env env, Environment& environment) {
 // submit(callback, x, out, ...): solves the problem on other threads and then calls back. Its arrays must view shared
 // memory, which can neither be detached nor shrunk. Returns a handle for cancel().
 napi_value submit(napi_env env, napi_callback_info info) {
-  size_t count = operand_count + 1;
-  napi_value values[operand_count + 1];
+  size_t count = most_arrays + 1;
+  napi_value values[most_arrays + 1];
   void* data;
   napi_get_cb_info(env, info, &count, values, nullptr, &data);
   Environment& environment = *static_cast<Environment*>(data);
-  count = std::min<size_t>(count, operand_count + 1);
-  Bytes operand[operand_count];
-  if (count < 1 || !read_operands(env, values + 1, count - 1, operand)) {
+  count = std::min<size_t>(count, most_arrays + 1);
+  Bytes arrays[most_arrays];
+  if (count < 1 || !read_arrays(env, values + 1, count - 1, arrays)) {
     return refuse(env, "an operand is not a typed array");
   }
   Call call;
-  if (const char* what = read_call(environment.header, operand, call)) return refuse(env, what);
+  if (const char* what = read_call(environment.header, arrays, call)) return refuse(env, what);
   if (!open_landing(env, environment)) return refuse(env, "no more callbacks can be made");
 
   const uint32_t handle = ++environment.last_handle;
   const auto batch = std::make_shared<AsyncBatch>(call, handle, environment);
   napi_create_reference(env, values[0], 1, &batch->callback);
   for (size_t i = 1; i < count; i++) {
-    if (!operand[i - 1].data) continue;
+    if (!arrays[i - 1].data) continue;
     napi_ref memory;
     napi_create_reference(env, values[i], 1, &memory);
     batch->memory.push_back(memory);
@@ -438,7 +274,7 @@ napi_value cancel(napi_env env, napi_callback_info info) {
   void* data;
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
   Environment& environment = *static_cast<Environment*>(data);
-  const auto found = environment.flying.find(uint32_t(environment.header[handle_]));
+  const auto found = environment.flying.find(uint32_t(environment.header[number::handle]));
   if (found != environment.flying.end()) found->second->cancelled = true;
   return nullptr;
 }
@@ -453,7 +289,7 @@ napi_value pin(napi_env env, napi_callback_info info) {
   Environment& environment = *static_cast<Environment*>(data);
   Bytes header, logits, results;
   if (count < 3 || !bytes_of(env, values[0], header) || !bytes_of(env, values[1], logits) ||
-      !bytes_of(env, values[2], results) || !fits<double>(header, field_count)) {
+      !bytes_of(env, values[2], results) || header.length / sizeof(double) < header_length) {
     return refuse(env, "the header is too short");
   }
   for (napi_value value : values) {
@@ -467,8 +303,32 @@ napi_value pin(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+Napi::Array list_of(Napi::Env env, const std::vector<const char*>& names) {
+  Napi::Array list = Napi::Array::New(env);
+  for (const char* name : names) list[list.Length()] = name;
+  return list;
+}
+
+// What lib/backends/native/header.ts builds its places from.
+Napi::Object names_of_call(Napi::Env env) {
+  const CallNames names = call_names();
+  Napi::Object call = Napi::Object::New(env);
+  call["numbers"] = list_of(env, names.numbers);
+  call["types"] = list_of(env, names.types);
+  Napi::Array operations = Napi::Array::New(env);
+  for (const OperationNames& operation : names.operations) {
+    Napi::Object line = Napi::Object::New(env);
+    line["name"] = operation.name;
+    line["numbers"] = list_of(env, operation.numbers);
+    line["arrays"] = list_of(env, operation.arrays);
+    operations[operations.Length()] = line;
+  }
+  call["operations"] = operations;
+  return call;
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  static constexpr double nothing[field_count] = {};
+  static constexpr double nothing[header_length] = {};
   auto* environment = new Environment;
   environment->header = nothing;  // until pin(): a problem without rows
   napi_set_instance_data(
@@ -479,7 +339,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 
   Napi::Array isas = Napi::Array::New(env);
   for (const Kernels* kernels : supported_kernels()) isas[isas.Length()] = kernels->name;
-  exports["protocol"] = protocol;
+  exports["call"] = names_of_call(env);
   exports["isas"] = isas;
   exports["threads"] = double(Pool::instance().threads());
   const auto add = [&](const char* name, napi_callback callback) {

@@ -1,7 +1,9 @@
 // `npm run build:native`: builds the addon with cmake-js. Where there is no compiler or CMake it says so in one line
 // and succeeds: the package then works on its pure-TypeScript path.
 import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -19,12 +21,23 @@ function missing() {
   }
 }
 
+/** CMake would go on building the sources of the folder that this one was copied or moved from. */
+function forgetCopied() {
+  const cache = `${root}build/CMakeCache.txt`;
+  if (!existsSync(cache)) return;
+  const [, from] = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(readFileSync(cache, 'utf8')) ?? [];
+  if (from === undefined || resolve(from) === resolve(root)) return;
+  console.warn(`simd-softmax: build/ was made for ${from}; it is made anew.`);
+  rmSync(`${root}build`, { recursive: true });
+}
+
 const lacks = missing();
 if (lacks) {
   console.warn(
     `simd-softmax: ${lacks} is missing, so no native addon is built; the pure-TypeScript path serves.`,
   );
 } else {
+  forgetCopied();
   const jobs = { ...process.env, CMAKE_BUILD_PARALLEL_LEVEL: process.env.CMAKE_BUILD_PARALLEL_LEVEL ?? '2' };
   const cli = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
   const options = ['--log-level', 'warn', ...process.argv.slice(2)];

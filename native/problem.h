@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum class Op : int32_t { softmax, logSoftmax, logSumExp, topK, sample, crossEntropy };
+#include "operations.h"
+
 enum class Type : int32_t { float32, float64, float16, bfloat16 };
 
 // In bytes. (Static, as all that the kernels share with the rest: see block.h.)

@@ -33,7 +33,7 @@ const forced = readName(environmentVariable('SIMD_SOFTMAX_BACKEND') || 'auto', '
 export const threadLimit: number = readThreads(environmentVariable('SIMD_SOFTMAX_THREADS'));
 
 const native: Backend | undefined =
-  addon === null ? undefined : nativeBackend(isas.includes(forced) ? forced : addon.isas[0]);
+  addon === null ? undefined : nativeBackend(addon, isas.includes(forced) ? forced : addon.isas[0]);
 
 /** Serves the calls that name no backend. */
 export const defaultBackend: Backend = forced === 'js' || native === undefined ? jsBackend : native;

@@ -11,7 +11,7 @@ import type { Data, Problem } from './problem.js';
 type View = Data | Uint32Array | Int32Array | Uint8Array;
 type Memory = SharedArrayBuffer | ArrayBuffer;
 
-const outputs: ReadonlySet<string> = new Set(['out', 'indices', 'logProbabilities', 'losses', 'gradient']);
+const outputs: ReadonlySet<string> = new Set(['out', 'indices', 'logProbabilities', 'gradient']);
 
 /** Copied between two turns of the event loop: 0.03 milliseconds, or about one where pages are new. */
 const sliceBytes = 2 ** 18;

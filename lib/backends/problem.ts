@@ -50,6 +50,8 @@ export interface SoftmaxProblem extends Rows {
   readonly outType: ElementType;
   /** Natural-log normaliser (of the logits over the temperature): one value, or one per row. */
   readonly logNormalizer?: Float64Array | undefined;
+  /** One value for all rows. */
+  readonly logNormalizerShared?: boolean | undefined;
 }
 
 export interface LogSoftmaxProblem extends Rows {
@@ -74,6 +76,8 @@ export interface TopKProblem extends Rows {
   /** Class indices, the shape of `out`. */
   readonly indices: Uint32Array;
   readonly logNormalizer?: Float64Array | undefined;
+  /** One value for all rows. */
+  readonly logNormalizerShared?: boolean | undefined;
 }
 
 export interface SampleProblem extends Rows {
@@ -81,16 +85,18 @@ export interface SampleProblem extends Rows {
   /** Class indices, [rows, count]. */
   readonly out: Uint32Array;
   readonly count: number;
-  /** 0 = no top-k filter. */
-  readonly topK: number;
+  /** How many of the likeliest classes the top-k filter keeps; 0 = no such filter. */
+  readonly keepTop: number;
   /** 1 = no top-p filter. */
   readonly topP: number;
   /** How far below the largest logit a class may be, -T·ln(minP): Infinity = no min-p filter. */
   readonly minPReach: number;
   /** Key of the Philox generator: low and high 32 bits. */
-  readonly seed: readonly [number, number];
+  readonly seedLow: number;
+  readonly seedHigh: number;
   /** The natural log of the probability each draw had, after the filters: the shape of `out`. */
   readonly logProbabilities?: Float32Array | Float64Array | undefined;
+  readonly logProbabilitiesType?: ElementType | undefined;
 }
 
 export interface CrossEntropyProblem extends Rows {
@@ -105,7 +111,7 @@ export interface CrossEntropyProblem extends Rows {
   /** One weight per class. */
   readonly weights?: Float64Array | undefined;
   /** The loss of every row, before any reduction; 0 for an ignored row. */
-  readonly losses: Float64Array;
+  readonly out: Float64Array;
   /** Where d(loss)/dx goes, if wanted: the layout and type of `x`; may be `x` itself. */
   readonly gradient?: Data | undefined;
   /** Every row's gradient is multiplied by this (1 over the mean's denominator, say). */

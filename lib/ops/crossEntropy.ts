@@ -57,7 +57,7 @@ export function planCrossEntropy(input: unknown, wanted: unknown, given: unknown
       ignoreIndex,
       labelSmoothing,
       weights,
-      losses: takeLosses(count),
+      out: takeLosses(count),
       gradient,
       gradientScale: 1 / denominator(reduction, indices, ignoreIndex, weights, count),
     });
@@ -71,7 +71,7 @@ export function planCrossEntropy(input: unknown, wanted: unknown, given: unknown
       return problemOf(readTargets(wanted, request, ignoreIndex, options.dtype));
     },
     finish() {
-      const { losses, targets } = problem;
+      const { out: losses, targets } = problem;
       if (wantedGradient && gradient) arrangeBack(gradient, wantedGradient, x, layout);
       output?.data.set(losses);
       const total = output ? 0 : sum(losses) / denominator(reduction, targets, ignoreIndex, weights, count);

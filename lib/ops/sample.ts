@@ -27,17 +27,20 @@ export function planSample(input: unknown, given: unknown): Plan<unknown> {
     op: 'sample' as const,
     out: output.data,
     count,
-    topK: Math.min(topK, rows.length),
+    keepTop: Math.min(topK, rows.length),
     topP,
     minPReach: minP === 0 ? Infinity : 0 - rows.temperature * Math.log(minP),
-    seed,
+    seedLow: seed[0],
+    seedHigh: seed[1],
     logProbabilities,
+    logProbabilitiesType:
+      logProbabilities instanceof Float64Array ? ('float64' as const) : ('float32' as const),
   });
   const arrange = arrangeAgain(problem, x, layout);
   let key = seed;
   const again = () => {
     arrange?.();
-    Object.assign(problem, { seed: key });
+    Object.assign(problem, { seedLow: key[0], seedHigh: key[1] });
     key = after(key);
     return problem;
   };

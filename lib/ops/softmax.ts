@@ -32,7 +32,13 @@ function planLikeX(op: 'softmax' | 'logSoftmax', input: unknown, given: unknown)
   const out = arrangedLike(output.data, outType, layout);
   const problem: Problem =
     op === 'softmax'
-      ? Object.assign(rows, { op, out, outType, logNormalizer })
+      ? Object.assign(rows, {
+          op,
+          out,
+          outType,
+          logNormalizer,
+          logNormalizerShared: logNormalizer?.length === 1,
+        })
       : Object.assign(rows, { op, out, outType });
   return {
     backend,

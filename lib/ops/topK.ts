@@ -76,6 +76,7 @@ function planLikeliest(request: Request, wanted: unknown, options: Options): Pla
     outType,
     indices: found,
     logNormalizer,
+    logNormalizerShared: logNormalizer?.length === 1,
   });
   return {
     backend,

@@ -239,23 +239,33 @@ async function callPublic() {
   }
 }
 
-/** Sizes, flags and handles as lib/backends/native/native.ts might write them, which have nothing to do with the operands. */
+const places = Object.fromEntries(addon.call.numbers.map((name, place) => [name, place]));
+
+/** Sizes, flags and handles as lib/backends/native/header.ts might write them, which have nothing to do with the arrays. */
 function writeHeader(header) {
   header.fill(0);
-  header[0] = below(4); // the kernels
-  header[1] = oneOf([0, 1, 2, 3, 5]);
-  header[2] = below(4);
-  header[3] = below(4);
-  for (let i = 4; i < 7; i++) header[i] = below(12);
-  header[7] = below(2) ? header[4] * header[5] * header[6] : below(300);
-  header[8] = 1;
-  header[9] = below(5);
-  header[10] = below(2);
-  header[11] = below(2);
-  header[12] = below(header[5] + 1);
-  header[20] = -100;
-  header[22] = 1;
-  header[23] = below(50);
+  const write = (numbers) => {
+    for (const [name, value] of Object.entries(numbers)) header[places[name]] = value;
+  };
+  const [outer, length, inner] = [below(12), below(12), below(12)];
+  write({
+    kernels: below(4),
+    op: oneOf([0, 1, 2, 3, 5, 99]),
+    type: below(4),
+    outType: below(4),
+    outer,
+    length,
+    inner,
+    elements: below(2) ? outer * length * inner : below(300),
+    temperature: 1,
+    threads: below(5),
+    whereShared: below(2),
+    logNormalizerShared: below(2),
+    k: below(length + 1),
+    ignoreIndex: -100,
+    gradientScale: 1,
+    handle: below(50),
+  });
 }
 
 async function callAddon() {
@@ -269,7 +279,7 @@ async function callAddon() {
     else if (name === 'prepare') {
       // Prepared calls are for shared memory that stays, as lib/prepare.ts makes it.
       const kept = operands.map((one) => (ArrayBuffer.isView(one) && !isFixed(one) ? undefined : one));
-      header[23] = addon.prepare(...kept);
+      header[places.handle] = addon.prepare(...kept);
       addon.solvePrepared();
       addon.release();
     } else addon[name](...operands);

@@ -13,7 +13,7 @@ import { distance } from './softmax.js';
  * number of classes that take part. A class without weight costs nothing, however improbable: 0·∞ is 0 here.
  */
 export function crossEntropy(problem: CrossEntropyProblem, first: number, end: number): void {
-  const { targets, ignoreIndex, losses, gradient, type } = problem;
+  const { targets, ignoreIndex, out, gradient, type } = problem;
   const row = new Normalizer(problem);
   const coefficients = new Coefficients(problem, row);
   const { stride } = row.reader;
@@ -21,12 +21,12 @@ export function crossEntropy(problem: CrossEntropyProblem, first: number, end: n
     row.open(r);
     const ignored = targets !== undefined && targets[r] === ignoreIndex;
     let weight = 0;
-    if (ignored) losses[r] = 0;
+    if (ignored) out[r] = 0;
     else if (row.kind === 'ordinary' || row.kind === 'nothing') {
       const { sum, distances } = coefficients.measure(r);
       weight = sum;
-      losses[r] = row.normalize() ? distances + sum * row.logSum() : distances;
-    } else losses[r] = NaN;
+      out[r] = row.normalize() ? distances + sum * row.logSum() : distances;
+    } else out[r] = NaN;
     if (!gradient) continue;
     for (let from = 0; from < row.length; from += BLOCK) {
       let count: number;

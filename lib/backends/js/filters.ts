@@ -8,15 +8,15 @@ import type { Weigher } from './weights.js';
 /**
  * The filters of `sample`: top-k, top-p and min-p, in that order. Each keeps the first so many of a row's
  * classes ordered by logit, descending, and by index among equals, so what they leave is a *cut*: the last
- * class kept. Nothing is sorted but the `topK` classes.
+ * class kept. Nothing is sorted but the `keepTop` classes.
  */
 export class Filters {
   private readonly selection: Selection | undefined;
   private readonly nucleus: Nucleus | undefined;
 
   constructor(private readonly problem: SampleProblem) {
-    const { topK, topP, length } = problem;
-    if (topK > 0 && topK < length) this.selection = new Selection(topK);
+    const { keepTop, topP, length } = problem;
+    if (keepTop > 0 && keepTop < length) this.selection = new Selection(keepTop);
     if (topP < 1) this.nucleus = new Nucleus(length);
   }
 

@@ -14,7 +14,8 @@ import { Segments, Weigher } from './weights.js';
  * A row that has no probabilities (a NaN or +Infinity in it, or nothing above -Infinity) gives no class.
  */
 export function sample(problem: SampleProblem, first: number, end: number): void {
-  const { out, count, seed, temperature, logProbabilities } = problem;
+  const { out, count, seedLow, seedHigh, temperature, logProbabilities } = problem;
+  const key = [seedLow, seedHigh] as const;
   const row = new Normalizer(problem);
   const weigher = new Weigher(temperature);
   const filters = new Filters(problem);
@@ -34,7 +35,7 @@ export function sample(problem: SampleProblem, first: number, end: number): void
     segments.addUp();
     const { total } = segments;
     for (let draw = 0; draw < count; draw++) {
-      const drawn = segments.find(uniform(r, draw, seed) * total);
+      const drawn = segments.find(uniform(r, draw, key) * total);
       out[r * count + draw] = drawn;
       if (!logProbabilities) continue;
       logProbabilities[r * count + draw] =

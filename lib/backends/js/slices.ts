@@ -42,7 +42,7 @@ function detach(problem: Problem): [Problem, () => void] {
 
 type Output = Data | Uint32Array;
 
-const OUTPUTS = new Set(['out', 'indices', 'logProbabilities', 'losses', 'gradient']);
+const OUTPUTS = new Set(['out', 'indices', 'logProbabilities', 'gradient']);
 
 function isShared(view: ArrayBufferView): boolean {
   return typeof SharedArrayBuffer !== 'undefined' && view.buffer instanceof SharedArrayBuffer;

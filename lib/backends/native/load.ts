@@ -3,15 +3,9 @@
  * loads, and finds nothing, where there is no Node.
  */
 import { environmentVariable } from '../environment.js';
+import type { Addon } from './binding.js';
 import { complaint, type Failure } from './complaint.js';
-import type { Addon } from './native.js';
 import { binaryName, findPlaces, type Places } from './places.js';
-
-/**
- * What this side and native/binding.cc agree on: the places of the header, the arguments of each call. The twin of
- * `protocol` there; a change of either side that the other has to follow changes both.
- */
-const protocol = 1;
 
 export type Loaded =
   | { readonly addon: Addon; readonly loadError: null }
@@ -82,8 +76,8 @@ function open(path: string): Addon | undefined {
   if (!addons.has(path)) process.dlopen(module, path);
   const addon = addons.get(path) ?? (module.exports as Addon);
   addons.set(path, addon);
-  if (addon.protocol !== protocol)
-    throw new Error(`built from other sources: Expected protocol ${protocol} but received ${addon.protocol}`);
+  if (addon.call === undefined)
+    throw new Error('built from other sources: it does not say what a call is made of');
   return addon;
 }
 

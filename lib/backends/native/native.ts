@@ -7,103 +7,23 @@
 import { setElements } from '../../arguments/elements.js';
 import { onAbort } from '../abort.js';
 import { onPrivateMemory } from '../memory.js';
-import {
-  type Backend,
-  type Bound,
-  type Data,
-  type ElementType,
-  type Op,
-  type Problem,
-  smallElements,
-} from '../problem.js';
-import { loadAddon } from './load.js';
+import { type Backend, type Bound, type Problem, smallElements } from '../problem.js';
+import type { Addon, Memory } from './binding.js';
+import { type Header, headerOf } from './header.js';
 
 type Floats = Float32Array | Float64Array;
-type View = Data | Uint32Array | Int32Array | Uint8Array;
-type Operands = readonly (View | undefined)[];
-
-/** What native/binding.cc exports. */
-export interface Addon {
-  /** See load.ts. */
-  readonly protocol: number;
-  /** Kernel tables that this machine runs, best first. */
-  readonly isas: readonly string[];
-  /** Threads that this process may use. */
-  readonly threads: number;
-  pin(header: Float64Array, logits: Float64Array, results: Float64Array): void;
-  solve(...operands: Operands): void;
-  solveScratch(): void;
-  prepare(...operands: Operands): number;
-  solvePrepared(): void;
-  release(): void;
-  submit(landed: () => void, ...operands: Operands): number;
-  cancel(): void;
-  /** What is pinned: kept here, since a process that both imports and requires this package loads one addon twice. */
-  memory?: Memory;
-}
-
-interface Memory {
-  readonly header: Float64Array;
-  /** The scratch area: where small rows are copied, and where their results come from. */
-  readonly logits: Float64Array;
-  readonly results: Float64Array;
-}
-
-const ops: { readonly [op in Op]: number } = {
-  softmax: 0,
-  logSoftmax: 1,
-  logSumExp: 2,
-  topK: 3,
-  sample: 4,
-  crossEntropy: 5,
-};
-const types: { readonly [type in ElementType]: number } = { float32: 0, float64: 1, float16: 2, bfloat16: 3 };
-
-/** Places in the header: the twin of `Field` in native/binding.cc. */
-const field = {
-  kernels: 0,
-  op: 1,
-  type: 2,
-  outType: 3,
-  outer: 4,
-  length: 5,
-  inner: 6,
-  elements: 7,
-  temperature: 8,
-  threads: 9,
-  whereShared: 10,
-  normalizerShared: 11,
-  k: 12,
-  count: 13,
-  keepTop: 14,
-  topP: 15,
-  minPReach: 16,
-  seedLow: 17,
-  seedHigh: 18,
-  logProbabilitiesType: 19,
-  ignoreIndex: 20,
-  labelSmoothing: 21,
-  gradientScale: 22,
-  handle: 23,
-  small: 24,
-} as const;
-
-const { addon } = loadAddon();
-const { header, logits, results } = addon?.memory ?? newMemory();
-
-function newMemory(): Memory {
+function newMemory(native: Addon): Memory {
   // In buffers of their own, which stay where they are; V8 copies to shared ones at a third of the speed.
   const scratch = new ArrayBuffer(2 * smallElements * 8 + 512);
   const memory = {
-    header: new Float64Array(new ArrayBuffer(256)),
+    // Behind the numbers lie five 32-bit integers.
+    header: new Float64Array(new ArrayBuffer((native.call.numbers.length + 3) * 8)),
     logits: new Float64Array(scratch, 0, smallElements),
     // Not a page further on: a core takes a load for one of what it stores at the same place of another page.
     results: new Float64Array(scratch, smallElements * 8 + 512, smallElements),
   };
-  if (addon !== null) {
-    addon.pin(memory.header, memory.logits, memory.results);
-    addon.memory = memory;
-  }
+  native.pin(memory.header, memory.logits, memory.results);
+  native.memory = memory;
   return memory;
 }
 
@@ -118,19 +38,39 @@ function isBrief(problem: Problem): boolean {
 const briefElements = 4096;
 const briefDraws = 64;
 
-export function nativeBackend(isa: string): Backend {
-  if (addon === null) throw new TypeError(`Expected the addon for ${isa} but received null`);
-  const native = addon;
+export function nativeBackend(native: Addon, isa: string): Backend {
+  const memory = native.memory ?? newMemory(native);
+  const header = headerOf(native, memory);
+  const handleAt = header.placeOf('handle');
   const kernels = native.isas.indexOf(isa);
-
-  const runSmall = smallSolver(native, kernels);
+  const runSmall = smallSolver(native, memory, header, kernels);
 
   /** Solves the problem on the threads, or by `run` at once where that is brief. */
   async function promised(problem: Problem, signal: AbortSignal | undefined, run: () => void): Promise<void> {
-    if (!isBrief(problem))
-      return onPrivateMemory(problem, signal, (own) => submit(native, kernels, own, signal));
+    if (!isBrief(problem)) return onPrivateMemory(problem, signal, (own) => submit(own, signal));
     signal?.throwIfAborted();
     run();
+  }
+
+  /** Settles when the threads are done with the problem, or have left it because of the signal. */
+  function submit(problem: Problem, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      let landed = false;
+      header.write(kernels, problem);
+      const handle = native.submit(
+        () => {
+          landed = true;
+          forget();
+          resolve();
+        },
+        ...header.arraysOf(problem),
+      );
+      const forget = onAbort(signal, () => {
+        if (landed) return;
+        memory.header[handleAt] = handle;
+        native.cancel();
+      });
+    });
   }
 
   return {
@@ -140,28 +80,28 @@ export function nativeBackend(isa: string): Backend {
       const plain = isPlain(problem);
       if (plain && isSmall(problem))
         return runSmall(problem.op, problem.x, problem.out, problem.outer, problem.temperature);
-      writeHeader(kernels, problem);
+      header.write(kernels, problem);
       if (plain) native.solve(problem.x, problem.out);
-      else native.solve(...operandsOf(problem));
+      else native.solve(...header.arraysOf(problem));
     },
     runSmall,
     runAsync(problem, signal) {
       return promised(problem, signal, () => this.run(problem));
     },
     bind(problem): Bound {
-      const operands = operandsOf(problem);
-      writeHeader(kernels, problem);
-      const handle = native.prepare(...operands);
+      header.write(kernels, problem);
+      const arrays = header.arraysOf(problem); // held here, and their memory with them
+      const handle = native.prepare(...arrays);
       return {
         run() {
-          header[field.handle] = handle;
+          memory.header[handleAt] = handle;
           native.solvePrepared();
         },
         runAsync(signal) {
           return promised(problem, signal, () => this.run());
         },
         release() {
-          header[field.handle] = handle;
+          memory.header[handleAt] = handle;
           native.release();
         },
       };
@@ -173,13 +113,20 @@ export function nativeBackend(isa: string): Backend {
  * Solves small rows in the scratch area, where they are copied, and their results from there. All that it takes is
  * constants of one function, whose values V8 compiles in; bundlers make variables of those of a module (7 ns).
  */
-function smallSolver(native: Addon, kernels: number): NonNullable<Backend['runSmall']> {
-  const { softmax, logSoftmax, logSumExp } = ops;
-  const { float32, float64 } = types;
-  const temperatureAt = field.temperature;
-  const numbers = header;
+function smallSolver(
+  native: Addon,
+  { logits, results }: Memory,
+  { numbers, placeOf, scratchAt, codeOf, codeOfType }: Header,
+  kernels: number,
+): NonNullable<Backend['runSmall']> {
+  const softmax = codeOf('softmax');
+  const logSoftmax = codeOf('logSoftmax');
+  const logSumExp = codeOf('logSumExp');
+  const float32 = codeOfType('float32');
+  const float64 = codeOfType('float64');
+  const temperatureAt = placeOf('temperature');
   /** Kernels, op, type, rows and classes. */
-  const small = new Uint32Array(numbers.buffer, numbers.byteOffset + field.small * 8, 5);
+  const small = new Uint32Array(numbers.buffer, numbers.byteOffset + scratchAt * 8, 5);
   const logits64 = logits;
   const logits32 = new Float32Array(logits.buffer, logits.byteOffset, logits.length);
   const results64 = results;
@@ -233,87 +180,6 @@ function smallSolver(native: Addon, kernels: number): NonNullable<Backend['runSm
     native.solveScratch();
     copyFew(single ? results32 : results64, out, count);
   };
-}
-
-/** Settles when the threads are done with the problem, or have left it because of the signal. */
-function submit(native: Addon, kernels: number, problem: Problem, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    let landed = false;
-    writeHeader(kernels, problem);
-    const handle = native.submit(
-      () => {
-        landed = true;
-        forget();
-        resolve();
-      },
-      ...operandsOf(problem),
-    );
-    const forget = onAbort(signal, () => {
-      if (landed) return;
-      header[field.handle] = handle;
-      native.cancel();
-    });
-  });
-}
-
-function writeHeader(kernels: number, problem: Problem): void {
-  header[field.kernels] = kernels;
-  header[field.op] = ops[problem.op];
-  header[field.type] = types[problem.type];
-  header[field.outer] = problem.outer;
-  header[field.length] = problem.length;
-  header[field.inner] = problem.inner;
-  header[field.elements] =
-    problem.offsets === undefined ? problem.outer * problem.length * problem.inner : problem.x.length;
-  header[field.temperature] = problem.temperature;
-  header[field.threads] = problem.threads;
-  header[field.whereShared] = problem.whereShared === true ? 1 : 0;
-  switch (problem.op) {
-    case 'softmax':
-    case 'topK':
-      header[field.outType] = types[problem.outType];
-      header[field.normalizerShared] = problem.logNormalizer?.length === 1 ? 1 : 0;
-      if (problem.op === 'topK') header[field.k] = problem.k;
-      break;
-    case 'sample':
-      header[field.count] = problem.count;
-      header[field.keepTop] = problem.topK;
-      header[field.topP] = problem.topP;
-      header[field.minPReach] = problem.minPReach;
-      header[field.seedLow] = problem.seed[0];
-      header[field.seedHigh] = problem.seed[1];
-      header[field.logProbabilitiesType] =
-        problem.logProbabilities instanceof Float64Array ? types.float64 : types.float32;
-      break;
-    case 'crossEntropy':
-      header[field.ignoreIndex] = problem.ignoreIndex;
-      header[field.labelSmoothing] = problem.labelSmoothing;
-      header[field.gradientScale] = problem.gradientScale;
-      break;
-    default:
-      header[field.outType] = types[problem.outType];
-  }
-}
-
-/** The arrays of a problem: the twin of `Operand` in native/binding.cc. */
-function operandsOf(problem: Problem): Operands {
-  const { x, where, lengths, offsets } = problem;
-  const rows = [where, lengths, offsets] as const;
-  switch (problem.op) {
-    case 'softmax':
-      return [x, problem.out, ...rows, problem.logNormalizer];
-    case 'topK':
-      return [x, problem.out, ...rows, problem.logNormalizer, problem.indices];
-    case 'sample':
-      return [x, problem.out, ...rows, undefined, undefined, problem.logProbabilities];
-    case 'crossEntropy': {
-      const { losses, targets, targetProbabilities, weights, gradient } = problem;
-      const none = undefined;
-      return [x, losses, ...rows, none, none, none, targets, targetProbabilities, weights, gradient];
-    }
-    default:
-      return [x, problem.out, ...rows];
-  }
 }
 
 /** No arrays but x and out. */

@@ -1,5 +1,5 @@
 /** Stands in for `addon.ts` where there is no Node: browsers, and runtimes that cannot load native code. */
-import type { Addon } from './native.js';
+import type { Addon } from './binding.js';
 
 export const addon: Addon | null = null;
 export const loadError: Error | null = new Error(

@@ -1,0 +1,219 @@
+#include "call.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "dispatch.h"
+#include "pool.h"
+
+namespace {
+
+constexpr size_t operation_count = sizeof operations / sizeof *operations;
+
+template <class T>
+void assign(T& member, double value) {
+  member = T(value);
+}
+void assign(bool& member, double value) { member = value != 0; }
+void assign(Type& member, double value) { member = Type(int(value)); }
+
+void read_number(Problem& p, size_t place, const double* header) {
+  switch (place) {
+#define SKIP(name)
+#define FILL(name, member) \
+  case number::name: return assign(p.member, header[place]);
+    NUMBERS(SKIP, FILL)
+#undef SKIP
+#undef FILL
+  }
+}
+
+constexpr const char* number_names[] = {
+#define NAME(name, ...) #name,
+    NUMBERS(NAME, NAME)
+#undef NAME
+};
+
+template <class T>
+void point(T*& member, void* data) {
+  member = static_cast<T*>(data);
+}
+
+// The arrays that operations take besides their rows.
+struct Array {
+  const char* name;
+  void (*set)(Problem&, void*);
+  Element element;
+  Extent extent;
+  bool required;
+  const char* refusal;
+};
+constexpr Array arrays_of_ops[] = {
+#define ARRAY(name, element, extent, required)          \
+  {#name,                                               \
+   [](Problem& p, void* data) { point(p.name, data); }, \
+   Element::element,                                    \
+   Extent::extent,                                      \
+   required,                                            \
+   #name " is shorter than the problem"},
+    ARRAY(logNormalizer, float64, normalizers, false) ARRAY(indices, uint32, results, true)
+        ARRAY(logProbabilities, logProbabilitiesType, results, false) ARRAY(targets, int32, rows, false)
+            ARRAY(targetProbabilities, type, elements, false) ARRAY(weights, float64, classes, false)
+                ARRAY(gradient, type, elements, false)
+#undef ARRAY
+};
+
+// The lines of operations.h with their names looked up.
+struct Reading {
+  std::vector<size_t> numbers;
+  std::vector<const Array*> arrays;
+};
+std::vector<Reading> look_up() {
+  std::vector<Reading> list;
+  for (const Operation& operation : operations) {
+    Reading reading;
+    for (const char* name : operation.takes) {
+      if (!name) break;
+      const auto is = [name](const char* other) { return std::strcmp(name, other) == 0; };
+      for (size_t place = 0; place < number::all; place++) {
+        if (is(number_names[place])) reading.numbers.push_back(place);
+      }
+      for (const Array& array : arrays_of_ops) {
+        if (is(array.name)) reading.arrays.push_back(&array);
+      }
+    }
+    list.push_back(reading);
+  }
+  return list;
+}
+const std::vector<Reading>& readings() {
+  static const std::vector<Reading> list = look_up();
+  return list;
+}
+
+size_t size_of(Element element, const Problem& p) {
+  switch (element) {
+    case Element::type: return size_of(p.type);
+    case Element::outType: return size_of(p.outType);
+    case Element::logProbabilitiesType: return size_of(p.logProbabilitiesType);
+    case Element::byte: return 1;
+    case Element::uint32:
+    case Element::int32: return 4;
+    case Element::float64: break;
+  }
+  return 8;
+}
+
+size_t count_of(Extent extent, const Problem& p, size_t results) {
+  switch (extent) {
+    case Extent::elements: return p.elements;
+    case Extent::rows: return p.rows();
+    case Extent::starts: return p.outer + 1;
+    case Extent::classes: return p.length;
+    case Extent::mask: return p.whereShared ? p.length : p.elements;
+    case Extent::normalizers: return p.logNormalizerShared ? 1 : p.rows();
+    case Extent::results: return results;
+    case Extent::k: return p.rows() * p.k;
+    case Extent::count: break;
+  }
+  return p.rows() * p.count;
+}
+
+bool fits(const Bytes& bytes, Element element, size_t count, const Problem& p) {
+  return bytes.length / size_of(element, p) >= count;
+}
+
+// The masks of rows: `where`, `lengths`, `offsets`.
+const char* read_rows(const Bytes& where, const Bytes& lengths, const Bytes& offsets, Problem& p) {
+  const size_t rows = p.rows();
+  if (where.data) {
+    point(p.where, where.data);
+    if (!fits(where, Element::byte, count_of(Extent::mask, p, 0), p)) return "where is shorter than its shape";
+  }
+  if (lengths.data) {
+    point(p.lengths, lengths.data);
+    if (!fits(lengths, Element::uint32, rows, p)) return "lengths is shorter than the rows";
+    for (size_t r = 0; r < rows; r++) {
+      if (p.lengths[r] > p.length) return "a length exceeds the row";
+    }
+  }
+  if (offsets.data) {
+    point(p.offsets, offsets.data);
+    if (p.inner != 1 || !fits(offsets, Element::uint32, p.outer + 1, p)) return "offsets is shorter than the rows";
+    for (size_t r = 0; r < p.outer; r++) {
+      if (p.offsets[r] > p.offsets[r + 1]) return "offsets descend";
+      if (p.offsets[r + 1] - p.offsets[r] > p.length) return "a row is longer than the longest";
+    }
+    if (p.offsets[p.outer] > p.elements) return "offsets exceed x";
+  }
+  return nullptr;
+}
+
+const char* check_targets(const Problem& p) {
+  if (!p.targets) return p.targetProbabilities ? nullptr : "targets is shorter than its shape";
+  for (size_t r = 0; r < p.rows(); r++) {
+    const size_t length = p.offsets ? p.offsets[r + 1] - p.offsets[r] : p.length;
+    if (p.targets[r] != p.ignoreIndex && (p.targets[r] < 0 || size_t(p.targets[r]) >= length)) {
+      return "a target is no class";
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const Kernels& kernels_at(size_t place) {
+  static const std::vector<const Kernels*>& kernels = supported_kernels();
+  return *kernels[std::min(place, kernels.size() - 1)];
+}
+
+const char* read_call(const double* header, const Bytes* arrays, Call& call) {
+  Problem& p = call.problem;
+  const size_t op = size_t(header[number::op]);
+  if (op >= operation_count) return "there is no such operation";
+  const Operation& operation = operations[op];
+  const Reading& reading = readings()[op];
+  p.op = operation.op;
+  const auto size = [header](number::Place place) { return size_t(header[place]); };
+  assign(p.type, header[number::type]);
+  p.outer = size(number::outer), p.length = size(number::length), p.inner = size(number::inner);
+  p.elements = size(number::elements);
+  p.temperature = header[number::temperature];
+  p.whereShared = header[number::whereShared] != 0;
+  for (size_t place : reading.numbers) read_number(p, place, header);
+  call.kernels = &kernels_at(size(number::kernels));
+  const size_t threads = size(number::threads);
+  call.threads = threads == 0 ? Pool::instance().threads() : threads;
+
+  const Bytes &x = arrays[0], &out = arrays[1], &where = arrays[2], &lengths = arrays[3], &offsets = arrays[4];
+  p.x = x.data, p.out = out.data, p.losses = static_cast<double*>(out.data);
+  if (!fits(x, Element::type, p.elements, p)) return "x is shorter than its shape";
+  if (p.inner == 0 || p.outer == 0) return nullptr;  // no rows: nothing is read or written
+  if (!offsets.length && p.elements / p.inner / p.outer < p.length) return "x is shorter than its shape";
+  const size_t results = count_of(operation.extent, p, 0);
+  if (!fits(out, operation.element, results, p)) return "out is shorter than its shape";
+  if (const char* what = read_rows(where, lengths, offsets, p)) return what;
+  const Bytes* own = arrays + row_arrays;
+  for (const Array* array : reading.arrays) {
+    const Bytes& bytes = *own++;
+    array->set(p, bytes.data);
+    if ((bytes.data || array->required) && !fits(bytes, array->element, count_of(array->extent, p, results), p)) {
+      return array->refusal;
+    }
+  }
+  return p.op == Op::crossEntropy ? check_targets(p) : nullptr;
+}
+
+CallNames call_names() {
+  CallNames all;
+  all.numbers.assign(std::begin(number_names), std::end(number_names));
+  all.types = {"float32", "float64", "float16", "bfloat16"};
+  for (size_t op = 0; op < operation_count; op++) {
+    const Reading& reading = readings()[op];
+    OperationNames names{operations[op].name, {}, {}};
+    for (size_t place : reading.numbers) names.numbers.push_back(number_names[place]);
+    for (const Array* array : reading.arrays) names.arrays.push_back(array->name);
+    all.operations.push_back(names);
+  }
+  return all;
+}

@@ -1,0 +1,78 @@
+// One call as it arrives: a header of numbers and a list of arrays, to be read into a problem. Checks what protects
+// memory; knows nothing of Node-API.
+#pragma once
+#include <stddef.h>
+
+#include <vector>
+
+#include "kernels/kernels.h"
+
+// The numbers of the header, a double each: those of every call, then those that some operations take, each beside the
+// member of Problem that it fills. The addon exports them in this order, and no other file knows it.
+#define NUMBERS(ROWS, OPS)                        \
+  ROWS(kernels)                                   \
+  ROWS(op)                                        \
+  ROWS(threads)                                   \
+  ROWS(handle)                                    \
+  ROWS(type)                                      \
+  ROWS(outer)                                     \
+  ROWS(length)                                    \
+  ROWS(inner)                                     \
+  ROWS(elements)                                  \
+  ROWS(temperature)                               \
+  ROWS(whereShared)                               \
+  OPS(outType, outType)                           \
+  OPS(logNormalizerShared, logNormalizerShared)   \
+  OPS(k, k)                                       \
+  OPS(count, count)                               \
+  OPS(keepTop, keepTop)                           \
+  OPS(topP, topP)                                 \
+  OPS(minPReach, minPReach)                       \
+  OPS(seedLow, seed[0])                           \
+  OPS(seedHigh, seed[1])                          \
+  OPS(logProbabilitiesType, logProbabilitiesType) \
+  OPS(ignoreIndex, ignoreIndex)                   \
+  OPS(labelSmoothing, labelSmoothing)             \
+  OPS(gradientScale, gradientScale)
+
+#define PLACE(name, ...) name,
+namespace number {
+enum Place { NUMBERS(PLACE, PLACE) all };
+}
+#undef PLACE
+
+// The header's length: after the numbers, what solveScratch() needs as five 32-bit integers: kernels, op, type, rows,
+// classes.
+constexpr size_t header_length = number::all + 3;
+
+struct Bytes {
+  void* data = nullptr;
+  size_t length = 0;
+};
+
+// A problem with everything needed to solve it.
+struct Call {
+  Problem problem{};
+  const Kernels* kernels = nullptr;
+  size_t threads = 1;
+};
+
+// The arrays of every call come first: x, out, where, lengths, offsets. Then come the operation's own.
+constexpr size_t row_arrays = 5, most_arrays = 12;
+
+// Fills a call; says what is out of bounds, or null.
+const char* read_call(const double* header, const Bytes* arrays, Call& call);
+
+// The kernels by their place among `isas`.
+const Kernels& kernels_at(size_t place);
+
+// The names that both sides go by, each list in its order.
+struct OperationNames {
+  const char* name;
+  std::vector<const char*> numbers, arrays;
+};
+struct CallNames {
+  std::vector<const char*> numbers, types;
+  std::vector<OperationNames> operations;
+};
+CallNames call_names();
