@@ -9,6 +9,8 @@ const licences = [
   ['cli-progress', 'cli-progress/LICENSE.md'],
   ['string-width, get-east-asian-width, strip-ansi, ansi-regex', 'string-width/license'],
   ['tinyglobby', 'tinyglobby/LICENSE'],
+  ['fzstd', 'fzstd/LICENSE'],
+  ['@uwdata/flechette', '@uwdata/flechette/LICENSE'],
   ['fdir', 'fdir/LICENSE'],
   ['picomatch', 'picomatch/LICENSE'],
 ].map(([names, path]) => `${names}\n\n${readFileSync(`node_modules/${path}`, 'utf8')}`);
@@ -48,14 +50,23 @@ export default defineConfig([
     format: ['esm'],
     target: 'node20',
     minifyWhitespace: true, // half of it is others' code
-    noExternal: ['cli-progress', 'commander', 'csv-parse', 'csv-stringify', 'string-width', 'tinyglobby'],
+    noExternal: [
+      '@uwdata/flechette',
+      'cli-progress',
+      'commander',
+      'csv-parse',
+      'csv-stringify',
+      'fzstd',
+      'string-width',
+      'tinyglobby',
+    ],
     splitting: false,
     silent: true,
     // commander is CommonJS and asks for Node's own modules.
     banner: {
       js: "import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);",
     },
-    footer: { js: `/*! Bundled here, under the MIT licence:\n\n${licences.join('\n')}*/` },
+    footer: { js: `/*! Bundled here, under the MIT licence or as it says:\n\n${licences.join('\n')}*/` },
     // The command line is a user of the package like any other: it runs the library that stands beside it.
     esbuildPlugins: [
       {

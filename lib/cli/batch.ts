@@ -51,6 +51,8 @@ export interface Layout {
   readonly rows: number | undefined;
   /** The columns beside the logits. */
   readonly fields: readonly Field[];
+  /** What else the input says of itself, in the words of its format. */
+  readonly native?: unknown;
   /** What the logits are called among them. */
   readonly column?: string | undefined;
   /** The names of the classes, where the input has them. */

@@ -17,7 +17,13 @@ export function typeOf(value: unknown): ColumnType {
   }
 }
 
+/** A number whose digits no JavaScript number holds: text and JSON have them as they are. */
+export class Digits {
+  constructor(readonly text: string) {}
+}
+
 export function jsonOf(value: unknown): string {
+  if (value instanceof Digits) return value.text;
   if (typeof value === 'bigint') return String(value);
   if (typeof value === 'number' && !Number.isFinite(value)) return `"${value}"`;
   if (value instanceof Date) return JSON.stringify(value);

@@ -2,8 +2,8 @@
 import type { Layout, Reader, Writer } from './batch.js';
 import type { Blocks } from './blocks.js';
 import { expectedUsage } from './failure.js';
-import { openArrowReader } from './formats/arrow-reader.js';
-import { newArrowWriter } from './formats/arrow-writer.js';
+import { openArrowReader } from './formats/arrow/reader.js';
+import { newArrowWriter } from './formats/arrow/writer.js';
 import { newCsvWriter, openCsvReader } from './formats/csv.js';
 import { newNdjsonWriter, openNdjsonReader } from './formats/ndjson.js';
 import { newNpyWriter, openNpyReader } from './formats/npy.js';

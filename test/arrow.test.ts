@@ -1,0 +1,245 @@
+/** Arrow files of other writers, in and out: values, types and refusals. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { type Table, tableFromIPC } from '@uwdata/flechette';
+import * as arrow from 'apache-arrow';
+import polars from 'nodejs-polars';
+import { afterAll, describe, expect, test } from 'vitest';
+import { type ScoreFileOptions, scoreFile } from '../lib/cli/score-file.js';
+import { softmax } from '../lib/index.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'simd-softmax-arrow-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const at = (name: string) => join(folder, name);
+const cases = join(import.meta.dirname, 'cases');
+
+const A = [1.5, 0.5, 2];
+const B = [0.2, 2.2, 1];
+const scored = (row: readonly number[]) => Array.from(softmax(Float32Array.from(row)));
+
+async function score(input: string, output: string, options: Partial<ScoreFileOptions> = {}) {
+  return await scoreFile({ ...options, input, output: at(output) });
+}
+
+function lines(name: string): Record<string, unknown>[] {
+  const text = readFileSync(at(name), 'utf8').trimEnd();
+  return text === '' ? [] : text.split('\n').map((line) => JSON.parse(line));
+}
+
+/** Lists of numbers are typed arrays or not, by how they lie. */
+function plain(value: unknown): unknown {
+  return ArrayBuffer.isView(value) ? Array.from(value as Float32Array) : value;
+}
+
+/** By the library that also writes, with nothing rounded. */
+function values(path: string): { table: Table; columns: Map<string, readonly unknown[]> } {
+  const options = { useBigInt: true, useBigIntTimestamp: true, useDecimalInt: true };
+  const table = tableFromIPC(new Uint8Array(readFileSync(path)), options);
+  const columns = table.names.map(
+    (name) => [String(name), [...table.getChild(name)].map(plain) as readonly unknown[]] as const,
+  );
+  return { table, columns: new Map(columns) };
+}
+
+describe('files that other tools wrote', () => {
+  test.each([
+    'from-arrow-rs.arrow',
+    'padded-messages.arrow',
+    'polars-1.44.arrow',
+    'list-view.arrow',
+    'run-ends.arrow',
+    'decimals.arrow',
+    'uuid.arrow',
+  ])('%s has its rows', async (name) => {
+    expect((await score(join(cases, name), 'rows.ndjson')).rows).toBe(2);
+    expect(lines('rows.ndjson').map((row) => row.probabilities)).toEqual([scored(A), scored(B)]);
+    await score(join(cases, name), 'rows.arrow');
+    const { columns } = values(at('rows.arrow'));
+    expect(columns.get('probabilities')!.map((row) => Array.from(row as number[]))).toEqual([
+      scored(A),
+      scored(B),
+    ]);
+  });
+
+  test.each<[string, string]>([
+    ['big-endian.arrows', 'Expected little-endian numbers for % but received big-endian ones'],
+    [
+      'fixed-shape-tensor.arrow',
+      'Expected one row of logits in each list (write lists of 3) for column logits of % but received arrow.fixed_shape_tensor of shape [2, 3]',
+    ],
+  ])('%s is refused, and told why', async (name, message) => {
+    const path = join(cases, name);
+    await expect(score(path, 'refused.ndjson')).rejects.toMatchObject({
+      exitCode: 1,
+      message: expect.stringContaining(message.replace('%', path)),
+    });
+    expect(readdirSync(folder)).not.toContain('refused.ndjson');
+  });
+
+  test('what stands beside the logits keeps its digits in text', async () => {
+    await score(join(cases, 'decimals.arrow'), 'decimals.csv');
+    expect(readFileSync(at('decimals.csv'), 'utf8')).toMatch(/^dec128,.*\n1\.25,.*\n-2\.50,/);
+    await score(join(cases, 'decimals.arrow'), 'decimals.ndjson');
+    expect(readFileSync(at('decimals.ndjson'), 'utf8')).toMatch(/^\{"dec128":1\.25,.*\n\{"dec128":-2\.50,/);
+    await score(join(cases, 'uuid.arrow'), 'uuid.csv');
+    expect(readFileSync(at('uuid.csv'), 'utf8')).toContain('\n00000000-0000-0000-0000-000000000001,');
+    await score(join(cases, 'run-ends.arrow'), 'runs.csv');
+    expect(readFileSync(at('runs.csv'), 'utf8')).toMatch(/\nv1,.*\nv1,/);
+    await score(join(cases, 'every-type.arrow'), 'every.ndjson');
+    const [, row] = readFileSync(at('every.ndjson'), 'utf8').split('\n');
+    for (const cell of [
+      '"i64":4611686018427387905',
+      '"u64":18446744073709551614',
+      '"dec":0.01',
+      `"dec256":1${'0'.repeat(38)}.00`,
+      '"ts_ns":"1969-12-31T23:59:58.999999993Z"',
+      '"ts_us":"1970-01-01T00:00:01.000003"',
+      '"d32":"2020-01-02"',
+      '"dict":"cat1"',
+      '"ree":"r"',
+      '"st":{"a":1,"b":["1"]}',
+      '"map":{"k":1}',
+      '"uuid":"00000000-0000-0000-0000-000000000001"',
+    ]) {
+      expect(row).toContain(cell);
+    }
+  });
+});
+
+describe('every type beside the logits, Arrow to Arrow', () => {
+  /** The same without compression: its columns as they went in. */
+  async function original(): Promise<Map<string, readonly unknown[]>> {
+    const { columns } = values(join(cases, 'every-type-plain.arrow'));
+    columns.delete('logits');
+    return columns;
+  }
+
+  test.each<[string, string, Partial<ScoreFileOptions>?]>([
+    ['every-type.arrow', 'all.arrow'],
+    ['every-type.arrows', 'all.arrows'],
+    ['every-type.arrow', 'small-blocks.arrow', { blockBytes: 60 }],
+    ['every-type.arrows', 'small-blocks.arrows', { blockBytes: 60 }],
+    ['every-type-plain.arrow', 'plain.arrow', { blockBytes: 100, topK: 2 }],
+  ])('%s to %s', async (from, to, options = {}) => {
+    await score(join(cases, from), to, options);
+    const { table, columns } = values(at(to));
+    const source = tableFromIPC(new Uint8Array(readFileSync(join(cases, 'every-type-plain.arrow'))));
+    for (const [name, cells] of await original()) {
+      expect(columns.get(name), name).toEqual(cells);
+      const find = ({ schema }: Table) => schema.fields.find((field) => field.name === name)!;
+      const [own, theirs] = [find(table), find(source)];
+      expect(own.metadata, name).toEqual(theirs.metadata);
+      expect({ ...own.type, dictionary: undefined }, name).toEqual({ ...theirs.type, dictionary: undefined });
+    }
+    expect(table.schema.metadata).toEqual(
+      new Map([
+        ['huggingface', '{"x":1}'],
+        ['pandas', '{}'],
+      ]),
+    );
+  });
+
+  test('some rows of it', async () => {
+    await score(join(cases, 'every-type.arrow'), 'part.arrow', { rows: [7, 19], blockBytes: 100 });
+    const { columns } = values(at('part.arrow'));
+    for (const [name, cells] of await original()) {
+      expect(columns.get(name), name).toEqual(cells.slice(7, 19));
+    }
+  });
+
+  test('a file through a pipe, to another', async () => {
+    await score(join(cases, 'every-type.arrow'), 'whole.arrow');
+    const cli = join(import.meta.dirname, '..', 'dist', 'cli.js');
+    const options = ['score', '-', '--format', 'arrow', '-o', '-', '--quiet'];
+    const input = readFileSync(join(cases, 'every-type.arrow'));
+    const { stdout, stderr } = spawnSync(process.execPath, [cli, ...options], { input });
+    expect(stderr.toString()).toBe('');
+    expect(stdout).toEqual(readFileSync(at('whole.arrow')));
+  });
+
+  test('is read by Polars and apache-arrow', async () => {
+    // Neither knows all of the types.
+    await score(join(cases, 'polars-1.44.arrow'), 'for-polars.arrow');
+    const frame = polars.readIPC(readFileSync(at('for-polars.arrow')));
+    expect(frame.getColumn('id').toArray()).toEqual(['a', 'b']);
+    expect(frame.getColumn('probabilities').toArray().flat()).toEqual([...scored(A), ...scored(B)]);
+    const table = arrow.tableFromIPC(readFileSync(at('for-polars.arrow')));
+    expect(table.numRows).toBe(2);
+    expect(table.getChild('id')!.toJSON()).toEqual(['a', 'b']);
+  });
+});
+
+describe('lists of logits of every kind', () => {
+  const files = ['list', 'large-list', 'fixed-size-list', 'list-view', 'large-list-view'].map(
+    (kind) => `${kind}-of-logits.arrow`,
+  );
+  const near = (row: readonly number[]) => row.map((value) => expect.closeTo(value, 3));
+
+  test.each(files)('%s: a null row ends the run, is left out, or is a row of NaN', async (name) => {
+    const path = join(cases, name);
+    await expect(score(path, 'null.ndjson')).rejects.toMatchObject({
+      message: `Expected logits for row 1 of ${path} but received null (--errors skip or nan goes on)`,
+    });
+    const skipped = await score(path, 'skipped.ndjson', { errors: 'skip' });
+    expect(skipped.bad).toEqual({ count: 1, first: [1] });
+    expect(lines('skipped.ndjson')).toEqual([
+      { id: 7, probabilities: near(scored(A)) },
+      { id: 9, probabilities: near(scored(B)) },
+    ]);
+    for (const to of ['nan.arrow', 'nan.npy', 'nan.csv']) {
+      expect((await score(path, to, { errors: 'nan' })).bad.count, to).toBe(1);
+    }
+    const { columns } = values(at('nan.arrow'));
+    const rows = columns.get('probabilities')!.map((row) => Array.from(row as number[]));
+    expect(columns.get('id')).toEqual([7n, 8n, 9n]);
+    expect(rows[0]).toEqual(near(scored(A)));
+    expect(rows[1].length).toBeGreaterThan(0);
+    expect(rows[1].every(Number.isNaN)).toBe(true);
+    expect(rows[2]).toEqual(near(scored(B)));
+    expect(readFileSync(at('nan.csv'), 'utf8')).toContain('\n8,NaN,NaN,NaN\n');
+  });
+
+  test('other columns are refused by their name and type', async () => {
+    const path = at('others.arrow');
+    const list = new arrow.List(new arrow.Field('item', new arrow.Int32(), true));
+    const deep = new arrow.List(
+      new arrow.Field('item', new arrow.List(new arrow.Field('item', new arrow.Float32(), true)), true),
+    );
+    const table = new arrow.Table({
+      whole: arrow.vectorFromArray([[1, 2]], list),
+      deep: arrow.vectorFromArray([[[1, 2]]], deep),
+    });
+    writeFileSync(path, arrow.tableToIPC(table, 'file'));
+    await expect(score(path, 'x.npy')).rejects.toMatchObject({
+      message: `Expected one column of lists of floats, or --column, for ${path} but received none (whole: lists of Int, deep: lists of lists of Float)`,
+    });
+    await expect(score(path, 'x.npy', { column: 'deep' })).rejects.toMatchObject({
+      message: `Expected lists of floats for column deep of ${path} but received lists of lists of Float`,
+    });
+  });
+});
+
+test('DuckDB reads what goes to Parquet from Arrow', async () => {
+  await score(join(cases, 'from-arrow-rs.arrow'), 'rows.parquet');
+  const connection = await (await DuckDBInstance.create()).connect();
+  const reader = await connection.runAndReadAll(`SELECT id, probabilities FROM '${at('rows.parquet')}'`);
+  expect(reader.getRowsJS()).toEqual([
+    [7, scored(A)],
+    [8, scored(B)],
+  ]);
+});
+
+test('footers tell where the messages are, and how many rows there are', async () => {
+  const whole = readFileSync(join(cases, 'padded-messages.arrow'));
+  const report = await score(join(cases, 'padded-messages.arrow'), 'counted.npy');
+  expect(report.rows).toBe(2);
+  for (const cut of [1, 9, 100, 400]) {
+    writeFileSync(at('cut.arrow'), whole.subarray(0, whole.length - cut));
+    await expect(score(at('cut.arrow'), 'cut.npy')).rejects.toMatchObject({
+      message: `Expected whole record batches for ${at('cut.arrow')} but received a part (the file is truncated)`,
+    });
+  }
+});
