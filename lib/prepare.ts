@@ -1,5 +1,5 @@
 /** Prepared calls: validated once, over memory that is theirs and that other threads may work on in place. */
-import { arrayKind, isDetached, reducedType } from './arguments/elements.js';
+import { allocate, arrayKind, copyOf, reducedType } from './arguments/elements.js';
 import { rangeError, shapeError, typeError, words } from './arguments/errors.js';
 import { foldAxes, product } from './arguments/layout.js';
 import { readType } from './arguments/logits.js';
@@ -125,7 +125,7 @@ export function prepare<Type extends ElementType = 'float32', How extends Reduct
 export function prepare(op: unknown, options: unknown): unknown {
   const name = readWord(op, 'op', ops);
   if (typeof options !== 'object' || options === null) throw typeError('an object', 'options', options);
-  const { shape: _, dtype: __, ...given } = snapshot(options as Options);
+  const { shape, dtype, ...given } = snapshot(options as Options);
   if (given.out !== undefined)
     throw typeError(
       'no out: prepared calls have memory of their own,',
@@ -133,7 +133,6 @@ export function prepare(op: unknown, options: unknown): unknown {
       words('out'),
       'ERR_CONFLICTING_OPTIONS',
     );
-  const { shape, dtype } = options as Options;
   const type = readType(dtype, 'dtype') ?? 'float32';
   const dims = readDims(shape);
   if (given.offsets !== undefined && dims.length !== 1)
@@ -252,27 +251,24 @@ function prepared(plan: Plan<unknown>, memory: object): object {
   };
 }
 
-/** Typed arrays among the options are copied: they must not change, nor be detached, between two runs. */
+/** Arrays among the options are copied: they must not change, nor be detached, between two runs. */
 function snapshot(options: Options): Options {
   const copy: { [name: string]: unknown } = {};
   for (const name in options) {
     const value = options[name];
-    if (arrayKind(value) !== undefined) copy[name] = arrayCopy(value as Uint8Array);
+    const kind = arrayKind(value);
+    if (kind !== undefined) copy[name] = copyOf(value, kind);
     else if (name === 'where' && !Array.isArray(value)) copy[name] = tensorCopy(value);
     else copy[name] = value;
   }
   return copy;
 }
 
-/** What is detached has no copy: it is refused where it is read. */
-function arrayCopy(array: Uint8Array): Uint8Array {
-  return isDetached(array) ? array : array.slice();
-}
-
 function tensorCopy(value: unknown): unknown {
   const parts = tensorParts(value, 'where');
-  if (parts === undefined || arrayKind(parts.data) === undefined) return value;
-  return { data: arrayCopy(parts.data as Uint8Array), dims: parts.dims };
+  const kind = arrayKind(parts?.data);
+  if (parts === undefined || kind === undefined) return value;
+  return { data: copyOf(parts.data, kind), dims: parts.dims };
 }
 
 function readDims(shape: unknown): readonly number[] {
@@ -296,5 +292,7 @@ function newShared(type: ElementType, count: number): Shared {
 
 /** Shared memory can neither be detached nor shrunk, so other threads may work on it in place. */
 function newMemory(bytes: number): ArrayBufferLike {
-  return typeof SharedArrayBuffer === 'function' ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
+  return allocate(bytes, () =>
+    typeof SharedArrayBuffer === 'function' ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes),
+  );
 }

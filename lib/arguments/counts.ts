@@ -1,6 +1,6 @@
 /** Lists of integers: the lengths and offsets of rows. */
-import { arrayKind, isDetached } from './elements.js';
-import { rangeError, shapeError, typeError, words } from './errors.js';
+import { arrayKind, isShared, viewOf } from './elements.js';
+import { rangeError, shapeError, typeError } from './errors.js';
 
 export type IntegerList = Int32Array | Uint32Array | BigInt64Array | readonly number[];
 
@@ -12,9 +12,7 @@ export function readIntegers(value: unknown, name: string): IntegerList {
   const kind = arrayKind(value);
   if (kind !== 'Uint32Array' && kind !== 'Int32Array' && kind !== 'BigInt64Array')
     throw typeError(wanted, name, value);
-  if (isDetached(value as Uint32Array))
-    throw typeError('an array with its memory', name, words(`a detached ${kind}`), 'ERR_DETACHED');
-  return value as IntegerList;
+  return viewOf<Uint32Array | Int32Array | BigInt64Array>(value, kind, name);
 }
 
 /** One entry as a number; an error where it is no integer from `min` to `max`. */
@@ -59,7 +57,7 @@ export function longestRow(offsets: Uint32Array): number {
  * another thread could change it between the check and the use.
  */
 function checked(list: IntegerList, name: string, entryAt: (i: number) => number): Uint32Array {
-  const asItIs = arrayKind(list) === 'Uint32Array' && isPrivate(list as Uint32Array);
+  const asItIs = arrayKind(list) === 'Uint32Array' && !isShared(list as Uint32Array);
   const numbers = asItIs ? (list as Uint32Array) : new Uint32Array(list.length);
   for (let i = 0; i < list.length; i++) {
     const entry = entryAt(i);
@@ -67,12 +65,4 @@ function checked(list: IntegerList, name: string, entryAt: (i: number) => number
   }
   if (numbers.length !== list.length) throw shapeError(`${numbers.length} entries`, name, list);
   return numbers;
-}
-
-/** True unless other threads can write to it. */
-export function isPrivate(view: ArrayBufferView): boolean {
-  return !(
-    typeof SharedArrayBuffer === 'function' &&
-    Object.prototype.toString.call(view.buffer) === '[object SharedArrayBuffer]'
-  );
 }

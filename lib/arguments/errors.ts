@@ -68,6 +68,11 @@ interface Words {
   readonly [asIs]: true;
 }
 
+/** As in elements.ts: an own property of that name may say anything. */
+const lengthOf = Function.prototype.call.bind(
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'length')?.get as () => number,
+) as (view: ArrayBufferView) => number;
+
 function message(expected: string, name: string, received: string): string {
   return `Expected ${expected} for ${name} but received ${received}`;
 }
@@ -102,5 +107,7 @@ function describeObject(value: object): string {
   }
   const name = value.constructor?.name || 'object';
   const thing = `${/^[aeio]/i.test(name) ? 'an' : 'a'} ${name}`;
-  return ArrayBuffer.isView(value) && 'length' in value ? `${thing} of length ${value.length}` : thing;
+  return ArrayBuffer.isView(value) && !(value instanceof DataView)
+    ? `${thing} of length ${lengthOf(value)}`
+    : thing;
 }

@@ -1,16 +1,8 @@
 /** What `x` may be, and how results are handed back in the same form. */
 
 import type { Data, ElementType } from '../backends/problem.js';
-import {
-  arrayKind,
-  bitsOf,
-  type Float16ArrayLike,
-  float16Of,
-  isDetached,
-  isHalf,
-  typeOfKind,
-} from './elements.js';
-import { rangeError, shapeError, typeError, words } from './errors.js';
+import { arrayKind, float16Of, isHalf, typeOfKind, viewOf } from './elements.js';
+import { rangeError, shapeError, typeError } from './errors.js';
 import { product } from './layout.js';
 import { asNumber, flatten, nest, nestedDims } from './nested.js';
 import { tensorLike, tensorParts } from './tensors.js';
@@ -80,9 +72,7 @@ export function readArray(
   if (type === undefined) throw typeError(wanted, name, value);
   if ((isBits && !isHalf(type)) || (dtype !== undefined && dtype !== type))
     throw rangeError(isBits ? 'float16 or bfloat16' : `${type}, the type of ${name},`, 'dtype', dtype);
-  if (isDetached(value as Data))
-    throw typeError('an array with its memory', name, words(`a detached ${kind}`), 'ERR_DETACHED');
-  return { data: kind === 'Float16Array' ? bitsOf(value as Float16ArrayLike) : (value as Data), type };
+  return { data: viewOf<Data>(value, kind, name), type };
 }
 
 function readTensor(value: unknown, name: string, dtype: ElementType | undefined): Elements {

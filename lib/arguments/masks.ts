@@ -1,5 +1,5 @@
 /** The option `where`, broadcast as NumPy does: dimensions are matched from the last one on, and 1 repeats. */
-import { arrayKind, isDetached } from './elements.js';
+import { arrayKind, viewOf } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
 import { type Layout, permute, product, rowMajor } from './layout.js';
 import { flatten, nestedDims } from './nested.js';
@@ -89,10 +89,8 @@ function readByteArray(value: unknown, name: string): Uint8Array {
   const kind = arrayKind(value);
   if (kind !== 'Uint8Array' && kind !== 'Int32Array' && kind !== 'BigInt64Array')
     throw typeError(wanted, name, value);
-  if (isDetached(value as Uint8Array))
-    throw typeError('an array with its memory', name, words(`a detached ${kind}`), 'ERR_DETACHED');
-  if (kind === 'Uint8Array') return value as Uint8Array;
-  const integers = value as Int32Array | BigInt64Array;
+  if (kind === 'Uint8Array') return viewOf<Uint8Array>(value, kind, name);
+  const integers = viewOf<Int32Array | BigInt64Array>(value, kind, name);
   const bytes = new Uint8Array(integers.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = integers[i] ? 1 : 0;
   return bytes;

@@ -1,15 +1,7 @@
 /** Where results are written: memory of the caller's, checked, or new. */
 
 import type { Data, ElementType } from '../backends/problem.js';
-import {
-  arrayKind,
-  bitsOf,
-  type Float16ArrayLike,
-  isDetached,
-  isSameMemory,
-  newData,
-  overlaps,
-} from './elements.js';
+import { arrayKind, isImmutable, isSameMemory, newData, newIndices, overlaps, viewOf } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
 import { product } from './layout.js';
 import { type Form, handBack } from './logits.js';
@@ -58,7 +50,7 @@ export function takeIndices(
     const data = readOutput(out, name, 'uint32', dims) as Uint32Array;
     return { data, given: data, result: () => out };
   }
-  const data = new Uint32Array(product(dims));
+  const data = newIndices(product(dims));
   return { data, given: undefined, result: () => handBack(form, data, 'uint32', dims) };
 }
 
@@ -74,13 +66,24 @@ export function readOutput(
     throw shapeError(`[${dims.join(', ')}]`, `${name}.${parts.key}`, parts.dims);
   const array = parts ? parts.data : out;
   const at = parts ? `${name}.data` : name;
-  const kind = arrayKind(array);
   const count = product(dims);
-  const expected = () => `a ${kinds[type].join(' or ')} of length ${count}`;
-  if (kind === undefined || !kinds[type].includes(kind)) throw typeError(expected(), at, array);
-  if (isDetached(array as Data)) throw typeError(expected(), at, words(`a detached ${kind}`), 'ERR_DETACHED');
-  if ((array as Data).length !== count) throw shapeError(expected(), at, array);
-  return kind === 'Float16Array' ? bitsOf(array as unknown as Float16ArrayLike) : (array as Data);
+  return viewToWrite(array, kinds[type], count, at);
+}
+
+/** An array of the caller's of one of these kinds and `count` elements, as a view of ours to write to. */
+export function viewToWrite<V extends Data | Uint32Array>(
+  array: unknown,
+  allowed: readonly string[],
+  count: number,
+  name: string,
+): V {
+  const expected = `a ${allowed.join(' or ')} of length ${count}`;
+  const kind = arrayKind(array);
+  if (kind === undefined || !allowed.includes(kind)) throw typeError(expected, name, array);
+  const view = viewOf<V>(array, kind, name, expected);
+  if (isImmutable(view)) throw typeError(expected, name, words('one over an immutable ArrayBuffer'));
+  if (view.length !== count) throw shapeError(expected, name, array);
+  return view;
 }
 
 /** Refuses an output that shares memory with anything else that the call reads or writes. */

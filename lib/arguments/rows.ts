@@ -1,8 +1,8 @@
 /** What all operations share: `x` and the options that say what its rows are. */
-import { chooseBackend, threadLimit } from '../backends/backend.js';
+import { chooseBackend, decided } from '../backends/backend.js';
 import type { Backend, Data, ElementType, Problem, Rows } from '../backends/problem.js';
 import { longestRow, readLengths, readOffsets } from './counts.js';
-import { arrayKind, isHalf, newData } from './elements.js';
+import { arrayKind, isHalf, newData, viewOf } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
 import { foldAxes, inverse, type Layout, permute } from './layout.js';
 import { type Elements, readElements, readType } from './logits.js';
@@ -48,6 +48,7 @@ export function readRows(input: unknown, options: Options, zeroTemperature = fal
 }
 
 function readThreads(value: unknown): number {
+  const { threadLimit } = decided();
   if (value === undefined) return threadLimit;
   const threads = readInteger(value, 'threads', 1);
   return threadLimit === 0 ? threads : Math.min(threads, threadLimit);
@@ -124,9 +125,10 @@ export function readNumbers(value: unknown, name: string, count: number): Float6
   const kind = arrayKind(value);
   if (!Array.isArray(value) && kind !== 'Float64Array' && kind !== 'Float32Array')
     throw typeError('a Float64Array, Float32Array or array of numbers', name, value);
-  const list = value as ArrayLike<unknown>;
+  const list: ArrayLike<unknown> =
+    kind === undefined ? (value as unknown[]) : viewOf<Float32Array | Float64Array>(value, kind, name);
   if (list.length !== count) throw shapeError(`${count} entries`, name, value);
-  if (kind === 'Float64Array') return value as Float64Array;
+  if (kind === 'Float64Array') return list as Float64Array;
   const numbers = new Float64Array(count);
   for (let i = 0; i < count; i++) {
     const entry = list[i];

@@ -1,8 +1,8 @@
 /** The targets of crossEntropy: a class per row, or a distribution over the classes per row. */
 
 import type { Data } from '../backends/problem.js';
-import { type IntegerList, integerAt, isPrivate, readIntegers } from './counts.js';
-import { arrayKind } from './elements.js';
+import { type IntegerList, integerAt, readIntegers } from './counts.js';
+import { arrayKind, isShared } from './elements.js';
 import { shapeError, typeError } from './errors.js';
 import { product } from './layout.js';
 import { type Elements, readElements } from './logits.js';
@@ -62,7 +62,7 @@ function readClasses(list: IntegerList, { rows }: Request, ignoreIndex: number):
   const { outer, inner, length, offsets } = rows;
   const count = outer * inner;
   if (list.length !== count) throw shapeError(`one class for each of ${count} rows`, 'targets', list);
-  const asItIs = arrayKind(list) === 'Int32Array' && isPrivate(list as Int32Array);
+  const asItIs = arrayKind(list) === 'Int32Array' && !isShared(list as Int32Array);
   const classes = asItIs ? (list as Int32Array) : new Int32Array(count);
   for (let row = 0; row < count; row++) {
     const entry = list[row];

@@ -1,4 +1,5 @@
 /** Tensors: objects with `data` and either `dims` (onnxruntime, transformers.js) or `shape`. */
+import { arrayKind } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
 
 /** What is read of a tensor, each property once. */
@@ -51,14 +52,46 @@ function dimsOf(value: unknown, name: string): number[] {
   return [...value];
 }
 
-/** `ndarray` has `data` and `shape` too, but its views step through the data as `stride` and `offset` say. */
+/**
+ * Refuses data that does not lie row-major from its start on. The views of ndarray (`stride`), of @stdlib/ndarray and of
+ * vectorious (`strides`, and `order`) step through their data; NumPy's files say `fortran_order`.
+ */
 function refuseStrides(tensor: object, dims: readonly number[], name: string): void {
-  const { stride, offset } = tensor as { stride?: unknown; offset?: unknown };
-  if (!Array.isArray(stride)) return;
+  const { stride, strides, offset, order, fortranOrder, fortran_order } = tensor as Steps;
+  // Of one dimension, or of others of 1 and 0, both orders are the same.
+  const isLine = dims.filter((dim) => dim !== 1).length <= 1 || dims.includes(0);
+  for (const [key, steps] of Object.entries({ stride, strides })) {
+    if (isList(steps) && !isRowMajor(steps, dims))
+      throw shapeError('contiguous data', `${name}.${key}`, [...steps]);
+  }
+  for (const [key, flag] of Object.entries({ fortranOrder, fortran_order })) {
+    if (flag === true && !isLine) throw shapeError('row-major data', `${name}.${key}`, flag);
+  }
+  if (typeof order === 'string' && !isLine && !['row-major', 'c'].includes(order.toLowerCase()))
+    throw shapeError('row-major data', `${name}.order`, order);
+  if (typeof offset === 'number' && offset !== 0)
+    throw shapeError('contiguous data', `${name}.offset`, offset);
+}
+
+interface Steps {
+  readonly stride?: unknown;
+  readonly strides?: unknown;
+  readonly offset?: unknown;
+  readonly order?: unknown;
+  readonly fortranOrder?: unknown;
+  readonly fortran_order?: unknown;
+}
+
+function isList(value: unknown): value is ArrayLike<unknown> & Iterable<unknown> {
+  return Array.isArray(value) || arrayKind(value) !== undefined;
+}
+
+function isRowMajor(steps: ArrayLike<unknown>, dims: readonly number[]): boolean {
+  if (dims.includes(0)) return true;
   let step = 1;
   for (let i = dims.length - 1; i >= 0; i--) {
-    if (dims[i] !== 1 && stride[i] !== step) throw shapeError('contiguous data', `${name}.stride`, stride);
+    if (dims[i] !== 1 && Number(steps[i]) !== step) return false;
     step *= dims[i];
   }
-  if (offset) throw shapeError('contiguous data', `${name}.offset`, offset);
+  return true;
 }

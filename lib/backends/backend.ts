@@ -1,5 +1,5 @@
-/** Which backend solves a problem: decided once, at load; a call may ask for another by name. */
-import { addon, loadError, nativeBackend } from '#addon';
+/** Which backend solves a problem: decided once, by the first call or look; a call may ask for another by name. */
+import { loadAddon, nativeBackend } from '#addon';
 import { rangeError, typeError } from '../arguments/errors.js';
 import { environmentVariable } from './environment.js';
 import { jsBackend } from './js/index.js';
@@ -19,27 +19,59 @@ export interface BackendInfo {
   readonly loadError: Error | null;
 }
 
+/** What was decided, for all calls of this process. */
+export interface Decision {
+  /** Serves the calls that name no backend. */
+  readonly backend: Backend;
+  readonly native: Backend | undefined;
+  readonly info: BackendInfo;
+  /** Upper bound on threads from the environment; 0 means none. */
+  readonly threadLimit: number;
+}
+
 /** Every name there is: those that this machine lacks are errors of another kind than misspellings. */
 const isas = ['avx512', 'avx2', 'neon', 'portable'];
-const supported: readonly string[] = [...(addon?.isas ?? []), 'js'];
 
-const forced = readName(environmentVariable('SIMD_SOFTMAX_BACKEND') || 'auto', 'SIMD_SOFTMAX_BACKEND', [
-  'auto',
-  'native',
-  ...isas,
-  'js',
-]);
-/** Upper bound on threads from the environment; 0 means none. */
-export const threadLimit: number = readThreads(environmentVariable('SIMD_SOFTMAX_THREADS'));
-
-const native: Backend | undefined =
-  addon === null ? undefined : nativeBackend(addon, isas.includes(forced) ? forced : addon.isas[0]);
-
-/** Serves the calls that name no backend. */
-export const defaultBackend: Backend = forced === 'js' || native === undefined ? jsBackend : native;
+let decision: Decision | undefined;
 
 /**
- * The backend in use.
+ * Loads the addon and reads the environment, the first time. Node cannot put an addon into a startup snapshot, nor does
+ * the machine that restores one have to be this one: pure TypeScript serves while one is built, and nothing is decided.
+ */
+export function decided(): Decision {
+  if (decision !== undefined) return decision;
+  const made = decide();
+  if (!isBuildingSnapshot()) decision = made;
+  return made;
+}
+
+/** Whether Node is running the script of `--build-snapshot`. */
+export function isBuildingSnapshot(): boolean {
+  const { process } = globalThis as { process?: Partial<NodeJS.Process> };
+  return process?.getBuiltinModule?.('node:v8')?.startupSnapshot?.isBuildingSnapshot?.() === true;
+}
+
+function decide(): Decision {
+  const { addon, loadError } = isBuildingSnapshot() ? notYet : loadAddon();
+  const here: Here = { supported: Object.freeze([...(addon?.isas ?? []), 'js']), loadError };
+  const threadLimit = readThreads(environmentVariable('SIMD_SOFTMAX_THREADS'));
+  const asked = isBuildingSnapshot() ? 'js' : environmentVariable('SIMD_SOFTMAX_BACKEND') || 'auto';
+  const forced = readName(asked, 'SIMD_SOFTMAX_BACKEND', ['auto', 'native', ...isas, 'js'], here);
+  const native =
+    addon === null ? undefined : nativeBackend(addon, isas.includes(forced) ? forced : addon.isas[0]);
+  const backend = forced === 'js' || native === undefined ? jsBackend : native;
+  const available = backend.kind === 'js' || addon === null ? 1 : addon.threads;
+  const threads = threadLimit === 0 ? available : Math.min(threadLimit, available);
+  return { backend, native, threadLimit, info: { kind: backend.kind, isa: backend.isa, threads, ...here } };
+}
+
+const notYet = {
+  addon: null,
+  loadError: new Error('A startup snapshot is being built, so pure TypeScript serves until it is restored.'),
+} as const;
+
+/**
+ * The backend in use. To look at it decides it, as the first call does.
  *
  * @example
  * ```ts
@@ -47,27 +79,49 @@ export const defaultBackend: Backend = forced === 'js' || native === undefined ?
  * console.log(backend.isa, backend.supported); // 'avx512' [ 'avx512', 'avx2', 'portable', 'js' ]
  * ```
  */
-export const backend: BackendInfo = Object.freeze({
-  kind: defaultBackend.kind,
-  isa: defaultBackend.isa,
-  supported: Object.freeze(supported),
-  threads: defaultBackend.kind === 'js' || addon === null ? 1 : capped(addon.threads),
-  loadError,
-});
+export const backend: BackendInfo = Object.freeze(
+  Object.defineProperty(
+    {
+      get kind() {
+        return decided().info.kind;
+      },
+      get isa() {
+        return decided().info.isa;
+      },
+      get supported() {
+        return decided().info.supported;
+      },
+      get threads() {
+        return decided().info.threads;
+      },
+      get loadError() {
+        return decided().info.loadError;
+      },
+    },
+    // Node would print [Getter] for each.
+    Symbol.for('nodejs.util.inspect.custom'),
+    { value: () => decided().info },
+  ),
+);
 
 /** The backend that the option `backend` asks for. */
 export function chooseBackend(asked: unknown): Backend {
-  if (asked === undefined) return defaultBackend;
+  const { backend, native, info } = decided();
+  if (asked === undefined) return backend;
   if (typeof asked !== 'string') throw typeError('one of auto, native, js', 'backend', asked);
-  const name = readName(asked, 'backend', ['auto', 'native', 'js']);
-  if (name === 'auto') return defaultBackend;
+  const name = readName(asked, 'backend', ['auto', 'native', 'js'], info);
+  if (name === 'auto') return backend;
   return name === 'js' ? jsBackend : (native ?? jsBackend);
 }
 
+type Here = Pick<BackendInfo, 'supported' | 'loadError'>;
+
 /** A name that exists, and exists here. */
-function readName(asked: string, name: string, names: readonly string[]): string {
+function readName(asked: string, name: string, names: readonly string[], here: Here): string {
+  const { supported, loadError } = here;
   if (!names.includes(asked)) throw rangeError(`one of ${names.join(', ')}`, name, asked);
-  if (asked === 'auto' || supported.includes(asked) || (asked === 'native' && addon !== null)) return asked;
+  if (asked === 'auto' || supported.includes(asked) || (asked === 'native' && loadError === null))
+    return asked;
   const why = loadError === null ? 'which this machine supports' : 'the addon could not be loaded: see cause';
   const expected = `one of ${supported.join(', ')} (${why})`;
   const error = rangeError(expected, name, asked, 'ERR_BACKEND_UNAVAILABLE');
@@ -79,8 +133,4 @@ function readThreads(text: string | undefined): number {
   if (!/^[1-9]\d{0,8}$/.test(text))
     throw rangeError('an integer of at least 1', 'SIMD_SOFTMAX_THREADS', text);
   return Number(text);
-}
-
-function capped(threads: number): number {
-  return threadLimit === 0 ? threads : Math.min(threadLimit, threads);
 }

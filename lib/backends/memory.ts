@@ -4,6 +4,7 @@
  * loop, and the results are copied back at the end, whole.
  */
 
+import { isDetached, isShared } from '../arguments/elements.js';
 import { typeError, words } from '../arguments/errors.js';
 import { onAbort } from './abort.js';
 import type { Data, Problem } from './problem.js';
@@ -32,6 +33,22 @@ let inFlight = 0;
 const waiting: { readonly bytes: number; readonly start: () => void }[] = [];
 const kept: Memory[] = [];
 
+/**
+ * To be called when no code of the caller's runs any more before the work: what it did meanwhile, in getters of options
+ * or of the signal, may have taken the memory away of arrays that had been looked at.
+ */
+export function refuseLost(problem: Problem): void {
+  for (const name in problem) {
+    const value: unknown = problem[name as keyof Problem];
+    if (ArrayBuffer.isView(value) && isDetached(value)) throw lost(name, 'call is over');
+  }
+}
+
+function lost(name: string, until: string): Error {
+  const received = words('memory that was transferred or shrunk');
+  return typeError(`memory that stays until the ${until}`, name, received, 'ERR_DETACHED');
+}
+
 /** Shared where the runtime has it: memory that can neither be detached nor shrunk. */
 export function newSharedMemory(bytes: number): Memory {
   return typeof SharedArrayBuffer === 'undefined' ? new ArrayBuffer(bytes) : new SharedArrayBuffer(bytes);
@@ -44,6 +61,7 @@ export async function onPrivateMemory(
   solve: (own: Problem) => Promise<void>,
 ): Promise<void> {
   signal?.throwIfAborted();
+  refuseLost(problem);
   const copied = viewsToCopy(problem, signal);
   const bytes = copied.reduce((sum, { view }) => sum + view.byteLength, 0);
   const turn = takeOff(bytes, signal);
@@ -101,20 +119,13 @@ function viewsToCopy(problem: Problem, signal: AbortSignal | undefined): Loan[] 
   return list.sort((a, b) => a.view.byteLength - b.view.byteLength);
 }
 
-function isShared(view: ArrayBufferView): boolean {
-  return typeof SharedArrayBuffer !== 'undefined' && view.buffer instanceof SharedArrayBuffer;
-}
-
 function viewOver({ view, length }: Loan, buffer: Memory): View {
   const View = view.constructor as new (buffer: Memory, offset: number, length: number) => View;
   return new View(buffer, 0, length);
 }
 
 function sliceOf({ name, view, length }: Loan, at: number, end: number): Data {
-  if (view.length < length) {
-    const expected = 'memory that stays until the promise settles';
-    throw typeError(expected, name, words('memory that was transferred or shrunk'), 'ERR_DETACHED');
-  }
+  if (view.length < length) throw lost(name, 'promise settles');
   return view.subarray(at, end) as Data;
 }
 
@@ -187,7 +198,7 @@ function startWaiting(): void {
 }
 
 /** Resolves after pending events have had their turn; a promise alone would not let them. */
-function nextTurn(): Promise<void> {
+export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     if (typeof setImmediate === 'function') setImmediate(resolve);
     else setTimeout(resolve, 0);

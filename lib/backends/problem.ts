@@ -127,12 +127,14 @@ export interface Backend {
   /** Solves the problem before it returns. */
   run(problem: Problem): void;
   /**
-   * The same for up to `smallElements` logits in contiguous rows, with no arrays but `x` and `out` of one type: where
+   * The same for `count` logits, up to `smallElements`, in contiguous rows, with no arrays but `x` and `out` of one type: where
    * a problem would take longer to be written down than to be solved.
    */
   runSmall?(
     op: 'softmax' | 'logSoftmax' | 'logSumExp',
+    type: 'float32' | 'float64',
     x: Float32Array | Float64Array,
+    count: number,
     out: Float32Array | Float64Array,
     rows: number,
     temperature: number,

@@ -5,9 +5,16 @@
  * errors: nothing is refused here.
  */
 
-import { byteOffsetOf } from '../arguments/elements.js';
-import { defaultBackend, threadLimit } from '../backends/backend.js';
-import { type ElementType, smallElements } from '../backends/problem.js';
+import {
+  arrayKind,
+  byteOffsetOf,
+  isImmutable,
+  knowsImmutable,
+  lengthOf,
+  bufferOf as memoryOf,
+} from '../arguments/elements.js';
+import { decided, isBuildingSnapshot } from '../backends/backend.js';
+import { type Backend, type ElementType, smallElements } from '../backends/problem.js';
 
 type Floats = Float32Array | Float64Array;
 
@@ -17,10 +24,25 @@ type Floats = Float32Array | Float64Array;
  */
 export const solvePlain = (() => {
   const none = new Float32Array(0);
-  const { runSmall } = defaultBackend;
   const most = smallElements;
-  const limit = threadLimit;
+  const kindOf = arrayKind;
+  const countOf = lengthOf;
   const offsetOf = byteOffsetOf;
+  const bufferOf = memoryOf;
+  const mayBeImmutable = knowsImmutable;
+  let isDecided = false;
+  let backend: Backend;
+  let runSmall: Backend['runSmall'];
+  let limit = 0;
+
+  /** The backend of all calls, as far as it is known (backend.ts). */
+  function decide(): void {
+    const { backend: decision, threadLimit } = decided();
+    backend = decision;
+    runSmall = decision.runSmall;
+    limit = threadLimit;
+    isDecided = !isBuildingSnapshot();
+  }
 
   /** The problem of every plain call: one is over before the next begins, and a new one would cost 20 ns. */
   const problem = {
@@ -49,15 +71,11 @@ export const solvePlain = (() => {
     return true;
   }
 
-  /**
-   * The type of a float array that is not empty. Once V8 has seen to the kind of array whose length it reads, `instanceof`
-   * costs nothing. (`Symbol.toStringTag` takes 3 ns, asking for the prototype 6, `constructor` 7.)
-   */
+  /** The type of a float array, by the engine: its prototype, or an own `length`, may say anything. */
   function floatType(x: unknown): (ElementType & ('float32' | 'float64')) | undefined {
-    if (!ArrayBuffer.isView(x)) return undefined;
-    if ((x as Floats).length === 0) return undefined;
-    if (x instanceof Float32Array) return 'float32';
-    return x instanceof Float64Array ? 'float64' : undefined;
+    const kind = kindOf(x);
+    if (kind === 'Float32Array') return 'float32';
+    return kind === 'Float64Array' ? 'float64' : undefined;
   }
 
   /** The rows of a shape that fits `count` elements, with the classes along its last axis; 0 for any other. */
@@ -75,15 +93,18 @@ export const solvePlain = (() => {
   }
 
   /**
-   * True where `out` has the right length and can be seen not to overlap a part of `x`. Two arrays of one kind and
+   * True where both have the right lengths, and `out` can be seen not to overlap a part of `x`. Two arrays of one kind and
    * length that start at the same offset are the same memory or apart: where they may be the same, their buffers need
-   * not be compared, for which V8 would have to move small arrays out of its heap (100 ns and more). The lengths are compared
-   * first, and here: where it cannot tell what has an offset, V8 calls the getter (6 ns).
+   * not be compared, for which V8 would have to move small arrays out of its heap (100 ns and more). The properties
+   * `length`, which may lie, are compared first, and here, each by itself: they tell V8 what kind of array it is, without
+   * which it calls each of the getters (6 ns).
    */
-  function isApart(out: Floats, x: Floats, results: number, mayBeSame: boolean): boolean {
-    if (!mayBeSame) return out.length === results && out.buffer !== x.buffer;
-    if (out.length !== x.length) return false;
-    return offsetOf(out) === offsetOf(x) || out.buffer !== x.buffer;
+  function isApart(out: Floats, x: Floats, count: number, results: number, mayBeSame: boolean): boolean {
+    if (out.length !== results) return false;
+    if (x.length !== count) return false;
+    if (countOf(x) !== count || countOf(out) !== results) return false;
+    if (mayBeImmutable && isImmutable(out)) return false;
+    return (mayBeSame && offsetOf(out) === offsetOf(x)) || bufferOf(out) !== bufferOf(x);
   }
 
   return function solvePlain(
@@ -93,6 +114,7 @@ export const solvePlain = (() => {
   ): Floats | undefined {
     const type = floatType(x);
     if (type === undefined) return undefined;
+    if (!isDecided) decide();
     let shape: unknown;
     let axis: unknown = -1;
     let temperature = 1;
@@ -129,16 +151,20 @@ export const solvePlain = (() => {
     }
     const count = (x as Floats).length;
     const rows = shape === undefined ? Number(axis === -1 || axis === 0) : rowsOf(shape, axis, count);
-    if (count === 0 || rows === 0 || !(temperature > 0 && temperature < Number.POSITIVE_INFINITY))
+    if (!(count > 0) || rows === 0 || !(temperature > 0 && temperature < Number.POSITIVE_INFINITY))
       return undefined;
     if (threads < 0) return undefined;
     const results = op === 'logSumExp' ? rows : count;
-    if (out === undefined) out = type === 'float32' ? new Float32Array(results) : new Float64Array(results);
-    else if (out === x ? op === 'logSumExp' : floatType(out) !== type) return undefined;
-    else if (out !== x && !isApart(out as Floats, x as Floats, results, op !== 'logSumExp')) return undefined;
+    if (out === undefined || out === x) {
+      if (countOf(x as Floats) !== count || (mayBeImmutable && out === x && isImmutable(x as Floats)))
+        return undefined;
+      if (out === undefined) out = type === 'float32' ? new Float32Array(results) : new Float64Array(results);
+      else if (op === 'logSumExp') return undefined;
+    } else if (floatType(out) !== type) return undefined;
+    else if (!isApart(out as Floats, x as Floats, count, results, op !== 'logSumExp')) return undefined;
 
     if (count <= most && runSmall !== undefined) {
-      runSmall(op, x as Floats, out as Floats, rows, temperature);
+      runSmall(op, type, x as Floats, count, out as Floats, rows, temperature);
       return out as Floats;
     }
     problem.op = op;
@@ -150,7 +176,7 @@ export const solvePlain = (() => {
     problem.threads = threads;
     problem.out = out as Floats;
     problem.outType = type;
-    defaultBackend.run(problem);
+    backend.run(problem);
     problem.x = none;
     problem.out = none;
     return out as Floats;

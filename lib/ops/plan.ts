@@ -1,4 +1,5 @@
 /** A call that is ready to run: its arguments are known to be good, its memory is there. */
+import { refuseLost } from '../backends/memory.js';
 import type { Backend, Problem } from '../backends/problem.js';
 
 export interface Plan<Result> {
@@ -15,6 +16,7 @@ export interface Plan<Result> {
 
 /** Runs a plan before it returns. */
 export function solve<Result>(plan: Plan<Result>): Result {
+  refuseLost(plan.problem);
   plan.backend.run(plan.problem);
   return plan.finish();
 }

@@ -1,8 +1,7 @@
 /** Plans sample: class indices drawn from every row. */
-import { arrayKind, isDetached } from '../arguments/elements.js';
-import { rangeError, shapeError, typeError, words } from '../arguments/errors.js';
+import { rangeError, typeError } from '../arguments/errors.js';
 import { readInteger, readNumber, readOptions } from '../arguments/options.js';
-import { refuseOverlap, takeIndices } from '../arguments/outputs.js';
+import { refuseOverlap, takeIndices, viewToWrite } from '../arguments/outputs.js';
 import { arrangeAgain, readRows } from '../arguments/rows.js';
 import type { SampleProblem } from '../backends/problem.js';
 import type { Plan } from './plan.js';
@@ -77,13 +76,5 @@ function after([low, high]: readonly [number, number]): readonly [number, number
 
 function readLogProbabilities(value: unknown, draws: number): Float32Array | Float64Array | undefined {
   if (value === undefined) return undefined;
-  const expected = `a Float32Array or Float64Array of length ${draws}`;
-  const kind = arrayKind(value);
-  if (kind !== 'Float32Array' && kind !== 'Float64Array')
-    throw typeError(expected, 'logProbabilities', value);
-  const array = value as Float32Array | Float64Array;
-  if (isDetached(array))
-    throw typeError(expected, 'logProbabilities', words(`a detached ${kind}`), 'ERR_DETACHED');
-  if (array.length !== draws) throw shapeError(expected, 'logProbabilities', value);
-  return array;
+  return viewToWrite(value, ['Float32Array', 'Float64Array'], draws, 'logProbabilities');
 }

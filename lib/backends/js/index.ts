@@ -2,6 +2,7 @@
  * The pure-TypeScript backend: the readable specification of what every backend computes, and what serves the
  * whole API where nothing native loads.
  */
+import { onPrivateMemory } from '../memory.js';
 import type { Backend, Problem } from '../problem.js';
 import { crossEntropy } from './crossEntropy.js';
 import { sample } from './sample.js';
@@ -26,6 +27,6 @@ export const jsBackend: Backend = {
     solve(problem, 0, problem.outer * problem.inner);
   },
   runAsync(problem, signal) {
-    return inSlices(problem, solve, signal);
+    return onPrivateMemory(problem, signal, (own) => inSlices(own, solve, signal));
   },
 };

@@ -1,5 +1,3 @@
 /** The native side, which package.json's "imports" name `#addon` where there may be Node; `no-addon.ts` elsewhere. */
-import { loadAddon } from './load.js';
-
+export { loadAddon } from './load.js';
 export { nativeBackend } from './native.js';
-export const { addon, loadError } = loadAddon();

@@ -6,7 +6,7 @@
 
 import { setElements } from '../../arguments/elements.js';
 import { onAbort } from '../abort.js';
-import { onPrivateMemory } from '../memory.js';
+import { onPrivateMemory, refuseLost } from '../memory.js';
 import { type Backend, type Bound, type Problem, smallElements } from '../problem.js';
 import type { Addon, Memory } from './binding.js';
 import { type Header, headerOf } from './header.js';
@@ -49,6 +49,7 @@ export function nativeBackend(native: Addon, isa: string): Backend {
   async function promised(problem: Problem, signal: AbortSignal | undefined, run: () => void): Promise<void> {
     if (!isBrief(problem)) return onPrivateMemory(problem, signal, (own) => submit(own, signal));
     signal?.throwIfAborted();
+    refuseLost(problem);
     run();
   }
 
@@ -79,7 +80,15 @@ export function nativeBackend(native: Addon, isa: string): Backend {
     run(problem) {
       const plain = isPlain(problem);
       if (plain && isSmall(problem))
-        return runSmall(problem.op, problem.x, problem.out, problem.outer, problem.temperature);
+        return runSmall(
+          problem.op,
+          problem.type,
+          problem.x,
+          problem.x.length,
+          problem.out,
+          problem.outer,
+          problem.temperature,
+        );
       header.write(kernels, problem);
       if (plain) native.solve(problem.x, problem.out);
       else native.solve(...header.arraysOf(problem));
@@ -158,24 +167,22 @@ function smallSolver(
     return firsts[count];
   }
 
-  function solveCopied(x: Floats, out: Floats, count: number): void {
-    const single = x instanceof Float32Array;
+  function solveCopied(single: boolean, x: Floats, out: Floats, count: number): void {
     set(single ? logits32 : logits64, x);
     native.solveScratch();
     set(out, single ? firstOf(results32, first32, count) : firstOf(results64, first64, count));
   }
 
-  return (op, x, out, rows, temperature) => {
-    const elements = x.length;
+  return (op, type, x, elements, out, rows, temperature) => {
     const count = op === 'logSumExp' ? rows : elements;
-    const single = x instanceof Float32Array;
+    const single = type === 'float32';
     small[0] = kernels;
     small[1] = op === 'softmax' ? softmax : op === 'logSoftmax' ? logSoftmax : logSumExp;
     small[2] = single ? float32 : float64;
     small[3] = rows;
     small[4] = elements / rows;
     numbers[temperatureAt] = temperature;
-    if (elements > copiedOneByOne) return solveCopied(x, out, count);
+    if (elements > copiedOneByOne) return solveCopied(single, x, out, count);
     copyFew(x, single ? logits32 : logits64, elements);
     native.solveScratch();
     copyFew(single ? results32 : results64, out, count);
@@ -193,7 +200,11 @@ function isPlain(problem: Problem): problem is Plain {
 type Plain = Extract<Problem, { readonly op: 'softmax' | 'logSoftmax' | 'logSumExp' }>;
 
 /** What fits the scratch area. (An array that no native code has seen takes 250 ns to be looked up.) */
-function isSmall(problem: Plain): problem is Plain & { readonly x: Floats; readonly out: Floats } {
+function isSmall(problem: Plain): problem is Plain & {
+  readonly x: Floats;
+  readonly out: Floats;
+  readonly type: 'float32' | 'float64';
+} {
   const { x, outer, length, inner, type, outType } = problem;
   if (inner !== 1 || outType !== type || type === 'float16' || type === 'bfloat16') return false;
   return x.length > 0 && x.length <= smallElements && outer * length === x.length;

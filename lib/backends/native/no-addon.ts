@@ -1,10 +1,11 @@
 /** Stands in for `addon.ts` where there is no Node: browsers, and runtimes that cannot load native code. */
-import type { Addon } from './binding.js';
+import type { Loaded } from './load.js';
 
-export const addon: Addon | null = null;
-export const loadError: Error | null = new Error(
-  'This runtime has no native addons, so pure TypeScript serves.',
-);
+const loadError = new Error('This runtime has no native addons, so pure TypeScript serves.');
+
+export function loadAddon(): Loaded {
+  return { addon: null, loadError };
+}
 
 /** Never called: there is no addon to call it with. */
 export function nativeBackend(): never {
