@@ -4,8 +4,6 @@ import { defineConfig } from 'tsup';
 /** What the command line bundles, so that the package keeps a single dependency; the licences travel along. */
 const licences = [
   ['commander', 'commander/LICENSE'],
-  ['csv-parse', 'csv-parse/LICENSE'],
-  ['csv-stringify', 'csv-stringify/LICENSE'],
   ['cli-progress', 'cli-progress/LICENSE.md'],
   ['string-width, get-east-asian-width, strip-ansi, ansi-regex', 'string-width/license'],
   ['tinyglobby', 'tinyglobby/LICENSE'],
@@ -50,16 +48,7 @@ export default defineConfig([
     format: ['esm'],
     target: 'node20',
     minifyWhitespace: true, // half of it is others' code
-    noExternal: [
-      '@uwdata/flechette',
-      'cli-progress',
-      'commander',
-      'csv-parse',
-      'csv-stringify',
-      'fzstd',
-      'string-width',
-      'tinyglobby',
-    ],
+    noExternal: ['@uwdata/flechette', 'cli-progress', 'commander', 'fzstd', 'string-width', 'tinyglobby'],
     splitting: false,
     silent: true,
     // commander is CommonJS and asks for Node's own modules.

@@ -14,15 +14,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as arrow from 'apache-arrow';
-import { parse } from 'csv-parse/sync';
-import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
-import { parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { cellsOf, parsers } from '../lib/cli/formats/parquet-cells.js';
 import { FORMATS, type Format } from '../lib/cli/formats.js';
 import { formatNpyHeader, parseNpyHeader } from '../lib/cli/npy.js';
 import { type ScoreFileOptions, scoreFile } from '../lib/cli/score-file.js';
 import { logSumExp, softmax, topK } from '../lib/index.js';
+import { newDuckDB } from './duckdb-files.js';
 
 const ROOT = join(import.meta.dirname, '..');
 const ROWS = 700;
@@ -30,11 +27,20 @@ const CLASSES = 5;
 const LABELS = ['dog', 'cat', 'horse', 'cheetah', 'a "quoted", name'];
 const IDS = Array.from({ length: ROWS }, (_, row) => `id ${row}, "${row % 3}"`);
 
+/** What can be written: an array of JSON cannot. */
+const OUTPUTS = FORMATS.filter((format) => format !== 'json');
+const duckdb = newDuckDB();
+
 let folder: string;
 const at = (name: string) => join(folder, name);
-beforeAll(() => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'simd-softmax-files-'));
   writeFileSync(at('labels.txt'), `${LABELS.join('\n')}\n`);
+  writeFileSync(at('rows.ndjson'), inputs.ndjson(LOGITS));
+  await duckdb.run(
+    `COPY (FROM read_json('${at('rows.ndjson')}', columns = {id: 'VARCHAR', logits: 'FLOAT[]'})) TO '${at('in.parquet')}' (ROW_GROUP_SIZE 2048)`,
+  );
+  inputs.parquet = () => readFileSync(at('in.parquet'));
   for (const format of FORMATS) writeFileSync(at(`in.${format}`), inputs[format](LOGITS));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -82,41 +88,26 @@ function arrowTable(x: Float32Array): arrow.Table {
   return tables[0].concat(tables[1]) as arrow.Table;
 }
 
-function listColumn(
-  name: string,
-  rows: readonly (readonly (number | null)[] | null)[],
-  type: 'FLOAT' | 'DOUBLE' = 'FLOAT',
-) {
-  const schema = [
-    { name: 'root', num_children: 2 },
-    { name: 'id', type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' },
-    { name, repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST' },
-    { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
-    { name: 'element', type, repetition_type: 'OPTIONAL' },
-  ];
-  const columnData = [
-    { name: 'id', data: IDS.slice(0, rows.length) },
-    { name, data: [...rows] },
-  ];
-  return Buffer.from(parquetWriteBuffer({ schema, columnData, rowGroupSize: 256 } as never));
-}
-
 const quoted = (cell: string) => `"${cell.replaceAll('"', '""')}"`;
 const inputs: Record<Format, (x: Float32Array) => Uint8Array | string> = {
   npy: (x) => npy(x, [ROWS, CLASSES]),
   arrow: (x) => arrow.tableToIPC(arrowTable(x), 'file'),
   arrows: (x) => arrow.tableToIPC(arrowTable(x), 'stream'),
-  parquet: (x) => listColumn('logits', rowsOf(x)),
+  parquet: () => '',
   ndjson: (x) =>
     rowsOf(x)
       .map((logits, row) => `${JSON.stringify({ id: IDS[row], logits })}\n`)
       .join(''),
-  csv: (x) =>
-    [
-      `id,${LABELS.map(quoted).join(',')}`,
-      ...rowsOf(x).map((row, i) => `${quoted(IDS[i])},${row.join(',')}`),
-    ].join('\r\n'),
+  json: (x) => JSON.stringify(rowsOf(x).map((logits, row) => ({ id: IDS[row], logits }))),
+  csv: (x) => cells(x, ','),
+  tsv: (x) => cells(x, '\t'),
 };
+
+function cells(x: Float32Array, delimiter: string): string {
+  const header = ['id', ...LABELS].map(quoted).join(delimiter);
+  const rows = rowsOf(x).map((row, i) => [quoted(IDS[i]), ...row].join(delimiter));
+  return [header, ...rows].join('\r\n');
+}
 
 interface Content {
   readonly ids: readonly unknown[] | undefined;
@@ -157,18 +148,19 @@ async function contentOf(name: string, format: Format): Promise<Content> {
           return object;
         }),
       );
-    case 'parquet': {
-      const file = Uint8Array.from(bytes).buffer;
-      return table(await parquetReadObjects({ file }));
-    }
+    case 'parquet':
+      return table(await duckdb.rows(`FROM '${at(name)}'`));
+    case 'json':
     case 'ndjson': {
       const lines = bytes.toString().trimEnd().split('\n');
       const objects = lines.map((line) => JSON.parse(line));
       if (typeof objects[0] === 'number') return { ids: undefined, rows: objects.map((value) => [value]) };
       return Array.isArray(objects[0]) ? { ids: undefined, rows: objects } : table(objects);
     }
-    case 'csv': {
-      const [header, ...records] = parse(bytes) as string[][];
+    case 'csv':
+    case 'tsv': {
+      const options = `header = false, delim = '${format === 'csv' ? ',' : '\\t'}', quote = '"', escape = '"', all_varchar = true`;
+      const [header, ...records] = await duckdb.arrays(`FROM read_csv('${at(name)}', ${options})`);
       const kept = header.indexOf('id') + 1 + (header.includes('n') ? 1 : 0);
       const pairs = header.some((name) => name.startsWith('score_'));
       return {
@@ -189,50 +181,61 @@ const score = (input: string, output: string | undefined, options: Partial<Score
   scoreFile({
     input: at(input),
     output: output === undefined ? undefined : at(output),
-    keep: input.endsWith('.csv') ? ['id'] : undefined,
+    keep: /\.[ct]sv$/.test(input) ? ['id'] : undefined,
     ...options,
   });
 
 /** Text holds float64 numbers; the others the type they were written with. */
 const typed = (format: Format, x = LOGITS) =>
-  format === 'ndjson' || format === 'csv' ? Float64Array.from(x) : x;
+  ['ndjson', 'json', 'csv', 'tsv'].includes(format) ? Float64Array.from(x) : x;
+
+/** What an output's reader gives: text has the shortest digits that read back as the number, a float32 too. */
+const asRead = (to: Format, scores: Float32Array | Float64Array) =>
+  Array.from(scores, (score) =>
+    scores instanceof Float32Array && isText(to) ? Number(shortest(score)) : score,
+  );
+const isText = (format: Format) => ['ndjson', 'json', 'csv', 'tsv'].includes(format);
+const shortest = (x: number) => {
+  for (let digits = 1; ; digits++)
+    if (Math.fround(Number(x.toPrecision(digits))) === x) return x.toPrecision(digits);
+};
 
 describe.each(FORMATS)('from %s', (from) => {
-  test.each(FORMATS)('to %s: the scores of the library, in order, beside their ids', async (to) => {
+  test.each(OUTPUTS)('to %s: the scores of the library, in order, beside their ids', async (to) => {
     const report = await score(`in.${from}`, `out-${from}.${to}`, { blockBytes: 1024 });
     expect(report).toMatchObject({
       rows: ROWS,
-      classes: from.match(/arrow|npy|csv/) || to.match(/npy|csv/) ? CLASSES : undefined,
+      classes: from.match(/arrow|npy|csv|tsv/) || to.match(/npy|csv|tsv/) ? CLASSES : undefined,
     });
     const { ids, rows } = await contentOf(`out-${from}.${to}`, to);
     const expected = softmax(typed(from), { shape: [ROWS, CLASSES] });
-    expect(rows.flat()).toEqual(Array.from(expected));
+    expect(rows.flat()).toEqual(asRead(to, expected));
     expect(ids).toEqual(from === 'npy' || to === 'npy' ? undefined : IDS);
   });
 
-  test.each(FORMATS.filter((to) => to !== 'npy'))('to %s: --top-k with labels', async (to) => {
+  test.each(OUTPUTS.filter((to) => to !== 'npy'))('to %s: --top-k with labels', async (to) => {
     await score(`in.${from}`, `top-${from}.${to}`, { topK: 2, labels: at('labels.txt') });
     const { ids, rows, labels } = await contentOf(`top-${from}.${to}`, to);
     const best = topK(typed(from), 2, { shape: [ROWS, CLASSES] });
-    expect(rows.flat()).toEqual(Array.from(best.probabilities));
+    expect(rows.flat()).toEqual(asRead(to, best.probabilities));
     expect(labels?.flat()).toEqual(Array.from(best.indices, (i) => LABELS[i]));
     expect(ids).toEqual(from === 'npy' ? undefined : IDS);
   });
 
-  test.each(FORMATS)('to %s: logsumexp', async (to) => {
+  test.each(OUTPUTS)('to %s: logsumexp', async (to) => {
     await score(`in.${from}`, `lse-${from}.${to}`, { op: 'logsumexp' });
     const { rows } = await contentOf(`lse-${from}.${to}`, to);
-    expect(rows.flat()).toEqual(Array.from(logSumExp(typed(from), { shape: [ROWS, CLASSES] })));
+    expect(rows.flat()).toEqual(asRead(to, logSumExp(typed(from), { shape: [ROWS, CLASSES] })));
   });
 
   test('a range of rows is that part of the whole', async () => {
     await score(`in.${from}`, `range-${from}.ndjson`, { rows: [290, 510], blockBytes: 512 });
     const { rows } = await contentOf(`range-${from}.ndjson`, 'ndjson');
     const expected = softmax(typed(from), { shape: [ROWS, CLASSES] });
-    expect(rows.flat()).toEqual(Array.from(expected.subarray(290 * CLASSES, 510 * CLASSES)));
+    expect(rows.flat()).toEqual(asRead('ndjson', expected.subarray(290 * CLASSES, 510 * CLASSES)));
   });
 
-  test.each(FORMATS.filter((to) => to !== 'parquet'))(
+  test.each(['npy', 'arrow', 'arrows'] as const)(
     'to %s: interrupted and resumed, the bytes are those of one run',
     async (to) => {
       const options = { blockBytes: 1024, journalBytes: 1 };
@@ -311,7 +314,7 @@ describe('--resume', () => {
 describe('rows that cannot be scored', () => {
   const line = (value: unknown) => `${JSON.stringify(value)}\n`;
   const good = [1, 2, 3];
-  beforeAll(() => {
+  beforeAll(async () => {
     writeFileSync(
       at('bad.ndjson'),
       [line(good), 'not json\n', line([1, 2]), line(good), line([1, 'x', 3]), line([1, 'NaN', 3])].join(''),
@@ -326,7 +329,17 @@ describe('rows that cannot be scored', () => {
       logits: arrow.vectorFromArray(rows, list),
     });
     writeFileSync(at('bad.arrow'), arrow.tableToIPC(table, 'file'));
-    writeFileSync(at('bad.parquet'), listColumn('logits', rows));
+    writeFileSync(
+      at('rows.ndjson'),
+      rows
+        .map((logits, i) =>
+          line({ id: IDS[i], logits: logits?.map((x) => (Number.isNaN(x) ? 'NaN' : x)) ?? null }),
+        )
+        .join(''),
+    );
+    await duckdb.run(
+      `COPY (FROM read_json('${at('rows.ndjson')}', columns = {id: 'VARCHAR', logits: 'FLOAT[]'})) TO '${at('bad.parquet')}'`,
+    );
   });
 
   const FORMS = [
@@ -399,96 +412,74 @@ describe('rows that cannot be scored', () => {
 });
 
 describe('Parquet', () => {
-  test('columns of one value per row come out as they were, bit for bit', async () => {
-    const optional = (name: string, type: string, rest: object = {}) => ({
-      ...{ name, type, repetition_type: 'OPTIONAL' },
-      ...rest,
-    });
-    const logical = (type: string, rest: object = {}) => ({ logical_type: { type, ...rest } });
-    const kept = [
-      optional('float', 'FLOAT'),
-      optional('unsigned', 'INT64', { converted_type: 'UINT_64' }),
-      optional('small', 'INT32', { converted_type: 'INT_8' }),
-      optional('day', 'INT32', { converted_type: 'DATE' }),
-      optional('micros', 'INT64', { converted_type: 'TIMESTAMP_MICROS' }),
-      optional('nanos', 'INT64', logical('TIMESTAMP', { isAdjustedToUTC: true, unit: 'NANOS' })),
-      optional('price', 'INT64', { converted_type: 'DECIMAL', precision: 18, scale: 2 }),
-      optional('large', 'FIXED_LEN_BYTE_ARRAY', {
-        ...{ type_length: 16, converted_type: 'DECIMAL', precision: 38, scale: 10 },
-      }),
-      optional('bytes', 'BYTE_ARRAY'),
-      optional('uuid', 'FIXED_LEN_BYTE_ARRAY', { type_length: 16, ...logical('UUID') }),
-      optional('half', 'FIXED_LEN_BYTE_ARRAY', { type_length: 2, ...logical('FLOAT16') }),
-      optional('span', 'FIXED_LEN_BYTE_ARRAY', { type_length: 12, converted_type: 'INTERVAL' }),
-      optional('flag', 'BOOLEAN'),
-    ];
-    const cells: unknown[][] = [
-      [Math.fround(0.1), 2n ** 64n - 1n, -128, new Date('1969-12-31'), -1n, -1n, -(10n ** 17n) - 1n],
-      [-(10n ** 37n) - 1n, Uint8Array.of(255, 0, 1), '00010203-0405-4607-8809-0a0b0c0d0e0f', 1.5],
-      [new Uint8Array(12).fill(7), true],
-    ];
-    const columns = cells.flat().map((cell) => [cell, null, cell]);
-    const list = [
-      { name: 'logits', repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST' },
-      { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
-      { name: 'element', type: 'FLOAT', repetition_type: 'OPTIONAL' },
-    ];
-    const columnData = [
-      ...kept.map(({ name }, i) => ({ name, data: columns[i] })),
-      { name: 'logits', data: [[1, 2, 3], null, [4, 5, 6]] },
-    ];
-    const schema = [{ name: 'root', num_children: kept.length + 1 }, ...kept, ...list];
-    writeFileSync(at('kept.parquet'), Buffer.from(parquetWriteBuffer({ schema, columnData } as never)));
+  const COLUMNS = [
+    ...['0.1::FLOAT AS float', '18446744073709551615::UBIGINT AS unsigned', '-128::TINYINT AS small'],
+    ...["DATE '1969-12-31' AS day", "TIMESTAMP '1969-12-31 23:59:59.999999' AS micros"],
+    ...[
+      "TIMESTAMP_NS '1969-12-31 23:59:59.999999999' AS nanos",
+      "TIMESTAMPTZ '2024-02-29 00:00:00Z' AS zoned",
+    ],
+    ...['-1000000000000000.01::DECIMAL(18, 2) AS price', '98765432109876543210::DECIMAL(38, 0) AS large'],
+    ...[
+      "'\\xff\\x00'::BLOB AS bytes",
+      "'00010203-0405-4607-8809-0a0b0c0d0e0f'::UUID AS uuid",
+      'true AS flag',
+    ],
+    ...['INTERVAL 3 DAY AS span', "TIME '12:34:56.789' AS time", "{'a': 1, 'b': [1.5, NULL]} AS pair"],
+    ...["MAP {'x': 1} AS map", "'[1, 2]'::JSON AS json", "'text'::VARCHAR AS text", "[['a'], []] AS nested"],
+  ];
+  const names = COLUMNS.map((column) => column.split(' AS ')[1]);
+  const stored = async (name: string) => ({
+    types: (await duckdb.arrays(`SELECT column_name, column_type FROM (DESCRIBE FROM '${at(name)}')`)).slice(
+      0,
+      COLUMNS.length,
+    ),
+    rows: await duckdb.arrays(`SELECT ${names.map((name) => `"${name}"::VARCHAR`)} FROM '${at(name)}'`),
+  });
+  beforeAll(async () => {
+    const row = `SELECT ${COLUMNS.join(', ')}`;
+    const empty = `SELECT ${names.map((name) => `CASE WHEN false THEN "${name}" END`)}`;
+    await duckdb.run(
+      `COPY (WITH one AS (${row}) SELECT *, [1, 2, 3]::FLOAT[] AS logits FROM one ` +
+        `UNION ALL (${empty}, NULL FROM one) UNION ALL (SELECT *, [4, 5, 6]::FLOAT[] FROM one)) TO '${at('kept.parquet')}'`,
+    );
+  });
 
-    /** The columns as they lie in the file, and what they are said to be. */
-    async function stored(name: string) {
-      const file = Uint8Array.from(readFileSync(at(name))).buffer;
-      const metadata = await parquetMetadataAsync(file);
-      const said = metadata.schema.slice(1, 1 + kept.length);
-      metadata.schema = metadata.schema.map(({ converted_type, logical_type, ...element }) =>
-        converted_type === 'LIST' ? { ...element, converted_type } : element,
-      );
-      const rows = await parquetReadObjects({ file, metadata, utf8: false });
-      return { said, rows: rows.map((row) => kept.map(({ name }) => row[name])) };
-    }
+  test('columns beside the logits keep their type and value', async () => {
     const before = await stored('kept.parquet');
+    expect(before.types.map(([, type]) => type)).toContain('DECIMAL(38,0)');
     await score('kept.parquet', 'kept-out.parquet', { errors: 'nan' });
     expect(await stored('kept-out.parquet')).toEqual(before);
     await score('kept.parquet', 'kept-less.parquet', { errors: 'skip', topK: 1 });
     expect(await stored('kept-less.parquet')).toEqual({
-      said: before.said,
+      types: before.types,
       rows: [before.rows[0], before.rows[2]],
     });
+  });
 
+  test('in text they have their digits', async () => {
     await score('kept.parquet', 'kept.ndjson', { errors: 'skip', topK: 1 });
     const [line] = readFileSync(at('kept.ndjson'), 'utf8').split('\n');
     expect(line).toContain(
-      '{"float":0.10000000149011612,"unsigned":18446744073709551615,"small":-128,"day":"1969-12-31",' +
-        '"micros":"1970-01-01T00:00:00.000Z","nanos":"1970-01-01T00:00:00.000Z","price":-1000000000000000,' +
-        '"large":-1e+27,"bytes":[255,0,1],"uuid":"00010203-0405-4607-8809-0a0b0c0d0e0f","half":1.5,' +
-        '"span":[7,7,7,7,7,7,7,7,7,7,7,7],"flag":true,',
+      '{"float":0.1,"unsigned":18446744073709551615,"small":-128,"day":"1969-12-31",' +
+        '"micros":"1969-12-31 23:59:59.999999","nanos":"1969-12-31 23:59:59.999999999","zoned":"2024-02-29 00:00:00+00",' +
+        '"price":-1000000000000000.01,"large":98765432109876543210,"bytes":"\\\\xFF\\\\x00",' +
+        '"uuid":"00010203-0405-4607-8809-0a0b0c0d0e0f","flag":true,"span":"3 days","time":"12:34:56.789",' +
+        '"pair":{"a":1,"b":[1.5,null]},"map":{"x":1},"json":[1,2],"text":"text","nested":[["a"],[]],"class":[2],',
     );
-    await score('kept.parquet', 'kept-types.arrow', { errors: 'skip', topK: 1 });
-    const table = arrow.tableFromIPC(readFileSync(at('kept-types.arrow')));
-    expect(table.schema.fields.slice(0, kept.length).map(({ type }) => `${type}`)).toEqual([
-      ...['Float32', 'Uint64', 'Int32', 'Date32<DAY>', 'Timestamp<MILLISECOND>', 'Timestamp<MILLISECOND>'],
-      ...['Float64', 'Float64', 'Utf8', 'Utf8', 'Float32', 'Utf8', 'Bool'],
-    ]);
-    expect(table.getChild('unsigned')!.get(0)).toBe(2n ** 64n - 1n);
+    await score('kept.parquet', 'kept.csv', { errors: 'skip', topK: 1 });
+    const [, cells] = readFileSync(at('kept.csv'), 'utf8').split('\n');
+    expect(cells).toContain('0.1,18446744073709551615,-128,1969-12-31,1969-12-31 23:59:59.999999,');
+    expect(cells).toContain('-1000000000000000.01,98765432109876543210,');
   });
 
-  test('what the library cannot write as it was keeps its value: JSON, timestamps of 96 bits, integers', () => {
-    const json = cellsOf({ name: 'j', type: 'BYTE_ARRAY', converted_type: 'JSON' });
-    expect(json.stored('{"id": 12345678901234567890}')).toBe('{"id": 12345678901234567890}');
-    expect(json.value('{"id": 1}')).toEqual({ id: 1 });
-    const byte = { type: 'INTEGER', bitWidth: 8, isSigned: false } as const;
-    const small = cellsOf({ name: 'u', type: 'INT32', logical_type: byte });
-    expect(small.written).toEqual({ name: 'u', type: 'INT32', converted_type: 'UINT_8' });
-    const legacy = cellsOf({ name: 't', type: 'INT96' });
-    const cell = parsers.timestampFromNanoseconds!(1_600_000_000_123_456_000n);
-    expect(legacy.value(cell)).toEqual(new Date(1_600_000_000_123));
-    expect(legacy.stored(cell)).toBe(1_600_000_000_123_456n);
-    expect(legacy.written).toMatchObject({ type: 'INT64', converted_type: 'TIMESTAMP_MICROS' });
+  test('in Arrow, which we write, they have its types or are text', async () => {
+    await score('kept.parquet', 'kept-types.arrow', { errors: 'skip', topK: 1 });
+    const table = arrow.tableFromIPC(readFileSync(at('kept-types.arrow')));
+    const types = table.schema.fields.slice(0, 6).map(({ type }) => `${type}`);
+    expect(types.slice(0, 4)).toEqual(['Float32', 'Uint64', 'Int32', 'Date32<DAY>']);
+    expect(table.getChild('unsigned')!.get(0)).toBe(2n ** 64n - 1n);
+    expect(String(table.getChild('large')!.get(0))).toBe('98765432109876543210');
   });
 });
 
@@ -546,23 +537,21 @@ describe('Arrow', () => {
     await score('types.arrow', 'types.ndjson', { topK: 1 });
     const [line] = readFileSync(at('types.ndjson'), 'utf8').split('\n');
     expect(line).toMatch(
-      /^\{"big":1152921504606846977,"day":"2024-02-29","time":"2024-02-29T00:00:00.000Z","kind":"x","pair":\{"a":1\},"class":\[1\],"score":/,
+      /^\{"big":1152921504606846977,"day":"2024-02-29","time":"2024-02-29 00:00:00","kind":"x","pair":\{"a":1\},"class":\[1\],"score":/,
     );
     await score('types.arrow', 'types.parquet', { topK: 1 });
-    const file = Uint8Array.from(readFileSync(at('types.parquet'))).buffer;
-    expect((await parquetReadObjects({ file }))[0]).toMatchObject({
+    expect((await duckdb.rows(`FROM '${at('types.parquet')}'`))[0]).toMatchObject({
       big: 2n ** 60n + 1n,
       day: new Date('2024-02-29'),
     });
-    const types = (schema: readonly { name: string; type?: string; converted_type?: string }[]) =>
-      schema.filter(({ name }) => name === 'day').map((one) => `${one.type} ${one.converted_type}`);
-    expect(types((await parquetMetadataAsync(file)).schema)).toEqual(['INT32 DATE']);
+    const types = await duckdb.arrays(`SELECT column_type FROM (DESCRIBE FROM '${at('types.parquet')}')`);
+    expect(types.slice(0, 3).flat()).toEqual(['BIGINT', 'DATE', 'TIMESTAMP']);
     for (const to of ['arrow', 'csv'] as const) await score('types.parquet', `again.${to}`, { topK: 1 });
     const again = arrow.tableFromIPC(readFileSync(at('again.arrow')));
     expect(`${again.getChild('day')!.type}`).toBe('Date32<DAY>');
     expect(again.getChild('day')!.toJSON()).toEqual([new Date('2024-02-29'), null].map((day) => day && +day));
     expect(readFileSync(at('again.csv'), 'utf8')).toContain(
-      '1152921504606846977,2024-02-29,2024-02-29T00:00',
+      '1152921504606846977,2024-02-29,2024-02-29 00:00:00',
     );
   });
 
@@ -657,7 +646,7 @@ describe('Arrow', () => {
           id: row === 4 ? null : `a long string with number ${row + 1}`,
           kind: `a long category ${row % 2}`,
           n: row,
-          probabilities: Array.from(softmax(Float32Array.of(row, 1, -row, 0.5))),
+          probabilities: asRead('ndjson', softmax(Float32Array.of(row, 1, -row, 0.5))),
         })),
       );
     });
@@ -715,28 +704,28 @@ describe('what cannot be read, in one line, with nothing left behind', () => {
     ],
     ['two.arrows', two, 'one column of lists of floats, or --column, for % but received a, b'],
     ['named.arrows', two, 'a column c for % but received a, b', { column: 'c' }],
-    ['empty.parquet', () => '', 'a Parquet file for % but received a file of less than 12 bytes'],
+    ['empty.parquet', () => '', "a Parquet file for % but received File '%' too small to be a Parquet file"],
     [
       'text.parquet',
       () => 'x'.repeat(99),
-      'a Parquet file for % but received parquet file invalid (footer != PAR1)',
+      "a Parquet file for % but received No magic bytes found at end of file '%'",
     ],
     [
       'cut.parquet',
       cut('parquet', 900),
-      'a Parquet file for % but received parquet file invalid (footer != PAR1)',
+      "a Parquet file for % but received No magic bytes found at end of file '%'",
     ],
     ['empty.csv', () => '', 'a CSV for % but received nothing', { keep: undefined }],
     [
       'quote.csv',
       () => 'a,b\n1,"2\n',
-      'a CSV for % but received Quote Not Closed: the parsing is finished with an opening quote at line 2',
+      'a CSV for % but received a quote that is not closed, in record 1',
       { keep: undefined },
     ],
     [
       'ids.csv',
-      () => 'id,a\nx,1\n',
-      'numbers for row 0 of % but received "x" in column id, which --keep id would set aside (--errors skip or nan goes on)',
+      () => 'id,a\n1,1\nx,1\n',
+      'numbers for row 1 of % but received "x" in column id, which --keep id would set aside (--errors skip or nan goes on)',
       { keep: undefined },
     ],
     ['keep.csv', () => 'a,b\n1,2\n', 'a column id for % but received a, b'],
@@ -744,11 +733,6 @@ describe('what cannot be read, in one line, with nothing left behind', () => {
       'cut.ndjson',
       () => '[1,2]\n[1,',
       'an array of numbers for row 1 of % but received something that is not JSON (--errors skip or nan goes on)',
-    ],
-    [
-      'big.ndjson',
-      () => '{"id":1234567890123456789,"x":[1]}',
-      'integers up to 2^53 (larger ones as strings) for row 0 of % but received 1234567890123456800 (--errors skip or nan goes on)',
     ],
     [
       'lists.ndjson',
@@ -767,7 +751,7 @@ describe('what cannot be read, in one line, with nothing left behind', () => {
     writeFileSync(at(name), content());
     const output = options.output ? `broken/${options.output}` : 'broken/out.ndjson';
     const run = score(name, output, { ...options, output: at(output) });
-    await expect(run).rejects.toMatchObject({ message: `Expected ${message.replace('%', at(name))}` });
+    await expect(run).rejects.toMatchObject({ message: `Expected ${message.replaceAll('%', at(name))}` });
     expect(readdirSync(at('broken'))).toEqual([]);
   });
 });
@@ -777,17 +761,18 @@ describe('the command', () => {
     spawnSync(process.execPath, [cli, 'score', ...args], { cwd: folder, input, maxBuffer: 1 << 28 });
 
   test.each(FORMATS)('%s through stdin and stdout: the bytes of files', async (format) => {
-    const extra = format === 'csv' ? ['--keep', 'id'] : [];
+    const extra = /[ct]sv/.test(format) ? ['--keep', 'id'] : [];
     const input = Buffer.from(inputs[format](LOGITS));
     const { stdout, stderr, status } = run(['-', '--format', format, '-o', '-', '-q', ...extra], input);
     expect(stderr.toString()).toBe('');
     expect(status).toBe(0);
-    await score(`in.${format}`, `piped.${format}`);
-    expect(stdout.equals(readFileSync(at(`piped.${format}`)))).toBe(true);
+    const to = format === 'json' ? 'ndjson' : format;
+    await score(`in.${format}`, `piped.${to}`);
+    expect(stdout.equals(readFileSync(at(`piped.${to}`)))).toBe(true);
   });
 
   test('.npy of unknown length cannot go to a pipe', () => {
-    const { stderr, status } = run(['in.ndjson', '-o', '-', '--output-format', 'npy']);
+    const { stderr, status } = run(['in.ndjson', '--column', 'logits', '-o', '-', '--output-format', 'npy']);
     expect(status).toBe(2);
     expect(stderr.toString()).toBe(
       'simd-softmax: Expected a file for -o of a .npy whose length is not known yet but received -\n',
@@ -800,17 +785,16 @@ describe('the command', () => {
     cpSync(join(ROOT, 'package.json'), join(alone, 'package.json'));
     const cli = join(alone, 'dist', 'cli.js');
     for (const [input, message] of [
-      [
-        'in.parquet',
-        'Expected hyparquet and hyparquet-compressors for Parquet but received none (npm install hyparquet hyparquet-compressors)',
-      ],
+      ...['in.parquet', 'in.csv', 'in.ndjson'].map((input) => [
+        input,
+        'Expected @duckdb/node-api for CSV, JSON and Parquet but received none (npm install @duckdb/node-api)',
+      ]),
     ]) {
       const { stderr, status } = run([input], undefined, cli);
       expect(stderr.toString()).toBe(`simd-softmax: ${message}\n`);
       expect(status).toBe(1);
     }
-    for (const input of ['in.arrow', 'in.ndjson']) expect(run([input, '-q'], undefined, cli).status).toBe(0);
-    expect(run(['in.csv', '--keep', 'id', '-q'], undefined, cli).status).toBe(0);
+    for (const input of ['in.npy', 'in.arrow']) expect(run([input, '-q'], undefined, cli).status).toBe(0);
   });
 
   test('the report tells of the rows', () => {

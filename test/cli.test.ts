@@ -151,6 +151,7 @@ describe('score', () => {
       seconds: expect.any(Number),
       elapsed: expect.any(Number),
       resumed: 0,
+      bytes: 160,
       bad: { count: 0, first: [] },
       nan: { count: 0, first: [] },
       rowsPerSecond: expect.any(Number),
@@ -352,6 +353,7 @@ describe('errors: one line on stderr, nothing on stdout, nothing left behind', (
   };
   beforeAll(() => {
     for (const [name, content] of Object.entries(FILES)) put(name, content);
+    mkdirSync(join(folder, 'empty-folder'));
   });
 
   const DTYPE = 'Expected <f4, <f8 or <f2 for the dtype of';
@@ -362,7 +364,7 @@ describe('errors: one line on stderr, nothing on stdout, nothing left behind', (
       1,
       'Expected a readable file for nowhere.npy but received ENOENT (no such file or directory)',
     ],
-    ['score .', 1, 'Expected a readable file for . but received EISDIR (illegal operation on a directory)'],
+    ['score empty-folder', 1, 'Expected files of logits for empty-folder but received none'],
     ['score short.npy', 1, 'Expected 32 bytes of data for short.npy but received 12 (the file is truncated)'],
     [
       'score header.npy',

@@ -113,6 +113,8 @@ export interface Writer {
   state?(): unknown;
   /** What must be known at the end is known now. */
   end(rows: number): Promise<void>;
+  /** Called once, whatever happened. */
+  close?(): Promise<void>;
 }
 
 /** The number in the input of a row of a batch. */

@@ -1,45 +1,108 @@
 /** The formats of files, by name and by extension. */
 import type { Layout, Reader, Writer } from './batch.js';
 import type { Blocks } from './blocks.js';
-import { expectedUsage } from './failure.js';
-import { openArrowReader } from './formats/arrow/reader.js';
-import { newArrowWriter } from './formats/arrow/writer.js';
-import { newCsvWriter, openCsvReader } from './formats/csv.js';
-import { newNdjsonWriter, openNdjsonReader } from './formats/ndjson.js';
-import { newNpyWriter, openNpyReader } from './formats/npy.js';
-import { newParquetWriter, openParquetReader } from './formats/parquet.js';
+import { expected, expectedUsage, systemFailure } from './failure.js';
 import type { Bytes } from './input.js';
 import type { Output } from './output.js';
+import { openToRead } from './root.js';
 
-export const FORMATS = ['npy', 'arrow', 'arrows', 'parquet', 'ndjson', 'csv'] as const;
+export const FORMATS = ['npy', 'arrow', 'arrows', 'parquet', 'ndjson', 'json', 'csv', 'tsv'] as const;
 export type Format = (typeof FORMATS)[number];
+
+/** Those that DuckDB reads and writes. */
+const ENGINE: readonly Format[] = ['parquet', 'ndjson', 'json', 'csv', 'tsv'];
 
 const EXTENSIONS: Readonly<Record<string, Format>> = {
   npy: 'npy',
+  npz: 'npy',
   arrow: 'arrow',
   feather: 'arrow',
   ipc: 'arrow',
   arrows: 'arrows',
   parquet: 'parquet',
+  parq: 'parquet',
+  pq: 'parquet',
   ndjson: 'ndjson',
   jsonl: 'ndjson',
+  json: 'json',
   csv: 'csv',
+  tsv: 'tsv',
+  tab: 'tsv',
 };
+
+/** How files of the formats begin. */
+const MAGIC: readonly (readonly [string, Format])[] = [
+  ['\x93NUMPY', 'npy'],
+  ['ARROW1', 'arrow'],
+  ['PAR1', 'parquet'],
+];
+
+export function isEngineFormat(format: Format): boolean {
+  return ENGINE.includes(format);
+}
+
+/** By the extension, that of a compressed text without `.gz` or `.zst`; undefined where it is not known. */
+export function formatByName(path: string): Format | undefined {
+  const [, extension = ''] = path.toLowerCase().match(/\.([^./\\]+?)(\.(gz|zst|zstd))?$/) ?? [];
+  return Object.hasOwn(EXTENSIONS, extension) ? EXTENSIONS[extension] : undefined;
+}
 
 /** The format that is asked for, or that of the extension, or the one to fall back on. */
 export function formatOf(asked: Format | undefined, path: string, otherwise: Format = 'npy'): Format {
-  const extension = path.match(/\.([^./\\]+)$/)?.[1].toLowerCase() ?? '';
-  return asked ?? (Object.hasOwn(EXTENSIONS, extension) ? EXTENSIONS[extension] : otherwise);
+  return asked ?? formatByName(path) ?? otherwise;
+}
+
+/** How an output is compressed, by its name. */
+export function compressionByName(path: string): 'gzip' | 'zstd' | undefined {
+  if (/\.gz$/i.test(path)) return 'gzip';
+  return /\.zstd?$/i.test(path) ? 'zstd' : undefined;
+}
+
+/**
+ * The format that is asked for, or that of the extension, or of the first bytes. Without one, stdin is a .npy.
+ * @throws Failure where it cannot be told.
+ */
+export async function inputFormat(asked: Format | undefined, path: string): Promise<Format> {
+  const known = asked ?? (path === '-' ? 'npy' : formatByName(path));
+  if (known) return known;
+  const file = await openToRead(path).catch((error) => {
+    throw systemFailure(error, 'a readable file', path);
+  });
+  try {
+    const stats = await file.stat();
+    if (stats.isDirectory()) return 'parquet';
+    // A pipe that has a name is read as stdin is.
+    if (!stats.isFile()) return 'npy';
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);
+    const start = buffer.toString('latin1', 0, bytesRead);
+    const found = MAGIC.find(([magic]) => start.startsWith(magic));
+    if (found) return found[1];
+  } finally {
+    await file.close();
+  }
+  const extension = path.match(/\.[^./\\]+$/)?.[0];
+  throw expectedUsage('--format', path, extension ? `the unknown extension ${extension}` : 'no extension');
+}
+
+/** That of the output's extension, or of the input for stdout. */
+export function outputFormat(asked: Format | undefined, path: string, input: Format): Format {
+  const known = asked ?? formatByName(path) ?? (/\.[^./\\]+$/.test(path) ? undefined : input);
+  if (known === 'json') {
+    if (asked ?? formatByName(path)) throw expectedUsage('.ndjson', 'a JSON output', asked ?? path);
+    return 'ndjson';
+  }
+  if (known) return known;
+  throw expectedUsage('--output-format', path, `the unknown extension ${path.match(/\.[^./\\]+$/)?.[0]}`);
 }
 
 /** Whether an output can go on where an interrupted run stopped; one that cannot begins anew. */
 export function canResume(format: Format): boolean {
-  return format !== 'parquet';
+  return !isEngineFormat(format);
 }
 
 /** Whether the rows of an output have all one length. */
 export function isUniform(format: Format): boolean {
-  return format === 'npy' || format === 'csv';
+  return format === 'npy' || format === 'csv' || format === 'tsv';
 }
 
 export interface ReaderOptions {
@@ -48,8 +111,6 @@ export interface ReaderOptions {
   readonly rows?: readonly [from: number, to: number] | undefined;
   /** The column or field of the logits. */
   readonly column?: string | undefined;
-  /** The columns of a CSV that are no classes. */
-  readonly keep?: readonly string[] | undefined;
   /** Whether all rows must be as long as the first, where the format itself leaves that open. */
   readonly uniform: boolean;
   /** How many bytes of logits to read at a time. */
@@ -61,26 +122,16 @@ export interface ReaderOptions {
   onBadRow(row: number, what: string, received: string): 'skip' | 'nan';
 }
 
-export function openReader(format: Format, source: Bytes, options: ReaderOptions): Promise<Reader> {
-  if (format !== 'npy' && options.axis !== -1) {
-    throw expectedUsage('a .npy input', '--axis', format);
-  }
-  if (options.keep && format !== 'csv') throw expectedUsage('a CSV input', '--keep', format);
-  if (options.column !== undefined && format === 'npy') {
-    throw expectedUsage('an input with columns', '--column', format);
-  }
+/** A reader of a format that the engine does not read. */
+export async function openReader(format: Format, source: Bytes, options: ReaderOptions): Promise<Reader> {
   switch (format) {
     case 'npy':
-      return openNpyReader(source, options);
+      return (await import('./formats/npy.js')).openNpyReader(source, options);
     case 'arrow':
     case 'arrows':
-      return openArrowReader(source, options);
-    case 'parquet':
-      return openParquetReader(source, options);
-    case 'ndjson':
-      return openNdjsonReader(source, options);
-    case 'csv':
-      return openCsvReader(source, options);
+      return (await import('./formats/arrow/reader.js')).openArrowReader(source, options);
+    default:
+      throw expected('a format with a reader', source.name, format);
   }
 }
 
@@ -94,6 +145,7 @@ export interface WriterOptions {
   readonly labels?: readonly string[] | undefined;
   /** Whether rows may be left out. */
   readonly skips: boolean;
+  readonly threads?: number | undefined;
   /** What the writer of an earlier run left, where the output goes on. */
   readonly resumed?: unknown;
 }
@@ -101,16 +153,11 @@ export interface WriterOptions {
 export async function openWriter(format: Format, output: Output, options: WriterOptions): Promise<Writer> {
   switch (format) {
     case 'npy':
-      return newNpyWriter(output, options);
+      return (await import('./formats/npy.js')).newNpyWriter(output, options);
     case 'arrow':
-      return newArrowWriter(output, options, true);
     case 'arrows':
-      return newArrowWriter(output, options, false);
-    case 'parquet':
-      return newParquetWriter(output, options);
-    case 'ndjson':
-      return newNdjsonWriter(output, options);
-    case 'csv':
-      return newCsvWriter(output, options);
+      return (await import('./formats/arrow/writer.js')).newArrowWriter(output, options, format === 'arrow');
+    default:
+      return (await import('./engine/writer.js')).newEngineWriter(format, output, options);
   }
 }

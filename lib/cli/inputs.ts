@@ -1,9 +1,9 @@
 /** Which files a command names, and where their scores go. */
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { expected, expectedUsage, systemFailure } from './failure.js';
-import type { Format } from './formats.js';
+import { type Format, formatByName } from './formats.js';
 
 /** An input, and the output of its own. */
 export interface FilePair {
@@ -11,11 +11,14 @@ export interface FilePair {
   readonly output: string;
 }
 
-/** Patterns become the files that match, in the order of their names; a file that has such a name is itself. */
+/**
+ * Patterns become the files that match, in the order of their names; a file that has such a name is itself. A folder
+ * becomes its files of logits, but one with folders called `name=value` is one input: the parts of a table.
+ */
 export async function expandInputs(patterns: readonly string[]): Promise<string[]> {
   const inputs = new Set<string>();
   for (const pattern of patterns) {
-    const matches = (await isPattern(pattern)) ? await match(pattern) : [pattern];
+    const matches = (await isPattern(pattern)) ? await match(pattern) : await filesIn(pattern);
     for (const path of matches) inputs.add(path);
   }
   return [...inputs];
@@ -29,6 +32,19 @@ async function match(pattern: string): Promise<string[]> {
   const matches = await glob(pattern, { expandDirectories: false });
   if (matches.length === 0) throw expected('files that match', `'${pattern}'`, 'none');
   return matches.sort();
+}
+
+async function filesIn(path: string): Promise<string[]> {
+  if (path === '-' || !(await isDirectory(path))) return [path];
+  const entries = await readdir(path, { withFileTypes: true }).catch((error) => {
+    throw systemFailure(error, 'a readable folder', path);
+  });
+  if (entries.some((entry) => entry.isDirectory() && entry.name.includes('='))) return [path];
+  const files = entries
+    .filter(({ name }) => formatByName(name) !== undefined)
+    .map(({ name }) => join(path, name));
+  if (files.length === 0) throw expected('files of logits', path, 'none');
+  return files.sort();
 }
 
 /** Whether the output is a folder, to hold a file for each input. */

@@ -42,6 +42,18 @@ const names: Kind = {
   read: (text) => text.split(','),
 };
 
+const yesOrNo: Kind = {
+  what: 'yes or no',
+  holds: (value) => typeof value === 'boolean',
+  read: (text) => (text === 'yes' ? true : text === 'no' ? false : text),
+};
+
+const character: Kind = {
+  what: 'one character',
+  holds: (value) => typeof value === 'string' && [...value].length === 1 && !/["\n\r]/.test(value),
+  read: (text) => (text === '\\t' ? '\t' : text),
+};
+
 /** Longer ones are refused by every system. */
 const MOST_PATH = 4096;
 
@@ -69,6 +81,8 @@ const OPTIONS = {
   op: { flag: '--op', ...oneOf(OPERATIONS) },
   column: { flag: '--column', ...name },
   keep: { flag: '--keep', ...names },
+  header: { flag: '--header', ...yesOrNo },
+  delimiter: { flag: '--delimiter', ...character },
   axis: { flag: '--axis', ...integer() },
   temperature: { flag: '--temperature', ...positive },
   topK: { flag: '--top-k', ...integer(1) },

@@ -22,6 +22,8 @@ export interface Output {
   write(...pieces: readonly Uint8Array[]): Promise<void>;
   /** How many bytes have been written. */
   readonly position: number;
+  /** Where it stands until it is whole, for others to write to; files only. */
+  readonly path?: string;
   /** Writes over what is there already; files only. */
   patch?(at: number, bytes: Uint8Array): Promise<void>;
   /** Resolves when all that was written is on the disk; files only. */
@@ -156,6 +158,7 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   }
 
   return {
+    path: temporary,
     async write(...pieces) {
       if (failure) throw systemFailure(failure, 'a writable file', path);
       if (position >= CACHED_BYTES && (await passCache(pieces))) return;

@@ -64,16 +64,23 @@ async function run(argv: readonly string[]): Promise<number> {
     .argument('<file...>', "files of logits, or quoted patterns ('in/*.npy'); - for stdin")
     .option(
       '--format <name>',
-      `${FORMATS.join(', ')} (default: by the extension; npy for stdin)`,
+      `${FORMATS.join(', ')} (default: by the name; npy for stdin)`,
       fromText('format'),
     )
     .option('--op <name>', OPERATIONS.join(', '), fromText('op'), 'softmax')
-    .option('--column <name>', 'the column or field of the logits (Arrow, Parquet, NDJSON)')
+    .option('--column <names>', 'the column of the logits, or a column per class, with commas between')
+    .option('--logits <names>', 'the same')
     .option(
       '--keep <names>',
-      'the columns of a CSV that are no classes, with commas between',
+      'the columns of a CSV or Parquet file that are no classes, with commas between',
       fromText('keep'),
     )
+    .option(
+      '--header <yes|no>',
+      'whether the first line of a CSV names its columns',
+      fromText<boolean>('header'),
+    )
+    .option('--delimiter <text>', 'what stands between the cells of a CSV', fromText('delimiter'))
     .option(
       '--axis <n>',
       'the axis of the classes; negative counts from the end',
@@ -82,7 +89,7 @@ async function run(argv: readonly string[]): Promise<number> {
     )
     .option('--temperature <t>', 'divides the logits', fromText<number>('temperature'), 1)
     .option('--labels <file>', 'the class names, one per line')
-    .option('--truth <file>', 'the true class of each row, a .npy of integers: adds the accuracy')
+    .option('--truth <file>', 'the true class of each row: a .npy of integers, or column:NAME')
     .option('--top-k <n>', 'the best n classes of each row (printed without it: 5)', fromText('topK'))
     .option('-o, --output <file>', 'write the result; a folder for several; - for stdout')
     .option(
@@ -106,7 +113,9 @@ async function run(argv: readonly string[]): Promise<number> {
       textTo(integer(1), '--part-rows'),
     )
     .addHelpText('after', SCORE_EXAMPLES + EXIT_CODES)
-    .action((files, options) => score(files, options));
+    .action((files, { logits, ...options }) =>
+      score(files, { ...options, column: options.column ?? logits }),
+    );
 
   program
     .command('worker')

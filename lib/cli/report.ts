@@ -26,6 +26,8 @@ export interface Report {
   readonly elapsed: number;
   /** Rows that an earlier run had done. */
   readonly resumed: number;
+  /** Of the input. */
+  readonly bytes?: number | undefined;
   /** Rows that could not be read, or were left out. */
   readonly bad: Count;
   /** Rows that came out as NaN, and were written so. */
@@ -58,6 +60,9 @@ export function sumOfReports(reports: readonly Report[]): Report {
     rows: reports.reduce((sum, { rows }) => sum + rows, 0),
     classes: reports.every(({ classes }) => classes === first.classes) ? first.classes : undefined,
     seconds: reports.reduce((sum, { seconds }) => sum + seconds, 0),
+    elapsed: reports.reduce((sum, { elapsed }) => sum + elapsed, 0),
+    resumed: reports.reduce((sum, { resumed }) => sum + resumed, 0),
+    bytes: reports.reduce((sum, { bytes = 0 }) => sum + bytes, 0),
     bad: sumOfCounts(reports.map(({ bad }) => bad)),
     nan: sumOfCounts(reports.map(({ nan }) => nan)),
     backend: { ...first.backend, isa: [...isas].join(', ') },
@@ -76,8 +81,9 @@ function finiteOrName(value: unknown): unknown {
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 }
 
-function rowsPerSecond({ rows, seconds }: Pick<Report, 'rows' | 'seconds'>): number {
-  return seconds > 0 ? Math.round(rows / seconds) : 0;
+/** From the beginning to the end, reading and writing included. */
+function rowsPerSecond({ rows, resumed, elapsed }: Pick<Report, 'rows' | 'resumed' | 'elapsed'>): number {
+  return elapsed > 0 ? Math.round(Math.max(0, rows - resumed) / elapsed) : 0;
 }
 
 export async function reportText(report: Report, look: Look): Promise<string> {
@@ -93,10 +99,13 @@ export async function reportText(report: Report, look: Look): Promise<string> {
   const classes =
     report.classes === undefined ? 'unequal lengths' : count(report.classes, 'class', 'classes');
   const temperature = report.temperature === 1 ? '' : ` at temperature ${report.temperature}`;
-  const rate = report.seconds > 0 ? `: ${style('bold', `${compact(rowsPerSecond(report))} rows/s`)}` : '';
+  const rate =
+    report.elapsed > 0
+      ? `: ${style('bold', `${bytesPerSecond(report)}${compact(rowsPerSecond(report))} rows/s`)}`
+      : '';
   text +=
     `${op} of ${count(report.rows, 'row')} of ${classes}${temperature}` +
-    ` in ${duration(report.seconds)}${rate}` +
+    ` in ${duration(report.elapsed)}${rate}` +
     style(
       'dim',
       ` (${backend.kind === 'js' ? 'js' : `${backend.kind} ${backend.isa}`}, ${count(backend.threads, 'thread')})`,
@@ -113,6 +122,13 @@ export async function reportText(report: Report, look: Look): Promise<string> {
   if (report.output !== undefined && report.output !== '-')
     text += `written to ${printable(report.output)}\n`;
   return text;
+}
+
+function bytesPerSecond({ bytes, elapsed, resumed }: Report): string {
+  // A quick run says little, one that was gone on with nothing.
+  if (!bytes || elapsed < 0.5 || resumed > 0) return '';
+  const rate = bytes / elapsed;
+  return rate >= 1e8 ? `${(rate / 1e9).toPrecision(2)} GB/s, ` : `${(rate / 1e6).toPrecision(2)} MB/s, `;
 }
 
 export const number = new Intl.NumberFormat('en');

@@ -84,6 +84,14 @@ export async function openToRead(path: string): Promise<FileHandle> {
   }
 }
 
+/** A path for others to open, who follow links: it goes by the open file, where the system can. */
+export async function pathToRead(path: string): Promise<{ readonly path: string; release(): Promise<void> }> {
+  if (!root) return { path: resolve(path), release: async () => {} };
+  const handle = await openToRead(path);
+  const open = byHandle ? `/proc/self/fd/${handle.fd}` : realpathSync(resolve(root.given, path));
+  return { path: open, release: () => handle.close() };
+}
+
 /** Size and time of a file, without waiting for what is none. */
 export async function statOf(path: string): Promise<{ readonly size: number; readonly mtimeMs: number }> {
   if (!root) return await stat(path);

@@ -1,10 +1,20 @@
 /** One file, or a range of its rows, from logits to scores in constant memory. What `score` and the workers run. */
-import type { Layout, Reader, ScoredBatch } from './batch.js';
+import type { Layout, Reader, ScoredBatch, Writer } from './batch.js';
 import { newBlocks } from './blocks.js';
 import { readLabels, readTruth } from './classes.js';
-import { expected } from './failure.js';
-import { canResume, type Format, formatOf, isUniform, openReader, openWriter } from './formats.js';
-import { openInput } from './input.js';
+import type { EngineInput } from './engine/input.js';
+import { expected, expectedUsage } from './failure.js';
+import {
+  canResume,
+  type Format,
+  inputFormat,
+  isEngineFormat,
+  isUniform,
+  openReader,
+  openWriter,
+  outputFormat,
+} from './formats.js';
+import { type Bytes, openInput } from './input.js';
 import { unlessAborted } from './interruption.js';
 import { dropNaN, refuseNaN } from './nan-rows.js';
 import { type Output, openOutput } from './output.js';
@@ -12,7 +22,7 @@ import { runPipeline } from './pipeline.js';
 import type { Report } from './report.js';
 import { type Resumption, resumption } from './resumption.js';
 import { newScorer, type Operation } from './scoring.js';
-import { newCount, newTally } from './tally.js';
+import { newCount, newTally, type TruthOf } from './tally.js';
 
 /** What to do with rows that cannot be scored. */
 export const ERROR_MODES = ['fail', 'skip', 'nan'] as const;
@@ -35,13 +45,17 @@ export interface ScoreJob {
   readonly axis?: number | undefined;
   readonly temperature?: number | undefined;
   readonly topK?: number | undefined;
-  /** The column (Arrow, Parquet) or field (NDJSON) of the logits. Default: the only one that can be. */
+  /** The column or field of the logits, or columns, one per class, with commas between. Default: what can be no other. */
   readonly column?: string | undefined;
-  /** The columns of a CSV that are no classes. */
+  /** The columns of a CSV or Parquet file that are no classes. */
   readonly keep?: readonly string[] | undefined;
+  /** Whether the first line of a CSV names its columns. Default: where that cannot be wrong. */
+  readonly header?: boolean | undefined;
+  /** What stands between the cells of a CSV. Default: the only one that can be. */
+  readonly delimiter?: string | undefined;
   /** The path of the class names, one per line. */
   readonly labels?: string | undefined;
-  /** The path of a .npy with the true class of each row. */
+  /** The path of a .npy with the true class of each row, or `column:NAME`. */
   readonly truth?: string | undefined;
   /**
    * Rows that cannot be read, and rows that come out as NaN: `fail` ends the run at the first, `skip` leaves them out,
@@ -75,6 +89,8 @@ export interface ScoreFileOptions extends ScoreJob {
   readonly signal?: AbortSignal | undefined;
   /** Called after each block. */
   readonly onProgress?: ((progress: ScoreProgress) => void) | undefined;
+  /** What was chosen without being told, in a line. */
+  readonly onNotice?: ((text: string) => void) | undefined;
 }
 
 /** One each that is read, scored and written, and one so that none of them waits. */
@@ -89,17 +105,14 @@ const BLOCK_BYTES = 1 << 22;
  */
 export async function scoreFile(options: ScoreFileOptions): Promise<Report> {
   const started = performance.now();
-  const resuming = options.resume
-    ? await resumption(
-        options,
-        canResume(
-          formatOf(options.outputFormat, options.output ?? '', formatOf(options.format, options.input)),
-        ),
-      )
-    : undefined;
+  const format = await inputFormat(options.format, options.input);
+  const to =
+    options.output === undefined ? undefined : outputFormat(options.outputFormat, options.output, format);
+  refuseUseless(options, format);
+  const resuming = options.resume ? await resumption(options, to !== undefined && canResume(to)) : undefined;
   const output = options.output === undefined ? undefined : await openOutput(options.output, resuming?.place);
   try {
-    const report = await scoreInto(output, options, resuming);
+    const report = await scoreInto(output, options, resuming, format, to);
     await output?.commit();
     await resuming?.remove();
     return { ...report, elapsed: (performance.now() - started) / 1000 };
@@ -109,57 +122,129 @@ export async function scoreFile(options: ScoreFileOptions): Promise<Report> {
   }
 }
 
+/** Options that an input of the format cannot have. */
+function refuseUseless(
+  { axis = -1, column, keep, header, delimiter, truth }: ScoreJob,
+  format: Format,
+): void {
+  const text = format === 'csv' || format === 'tsv';
+  if (format !== 'npy' && axis !== -1) throw expectedUsage('a .npy input', '--axis', format);
+  if (column !== undefined && format === 'npy')
+    throw expectedUsage('an input with columns', '--column', format);
+  if (keep && !text && format !== 'parquet') throw expectedUsage('a CSV or Parquet input', '--keep', format);
+  if (keep && column !== undefined) throw expectedUsage('--column or --keep', 'the columns', 'both');
+  if (header !== undefined && !text) throw expectedUsage('a CSV input', '--header', format);
+  if (delimiter !== undefined && !text) throw expectedUsage('a CSV input', '--delimiter', format);
+  if (truthColumn(truth) !== undefined && format === 'npy') {
+    throw expectedUsage('an input with columns', '--truth', truth);
+  }
+}
+
+/** The column of `--truth column:NAME`. */
+export function truthColumn(truth: string | undefined): string | undefined {
+  return truth?.startsWith('column:') ? truth.slice('column:'.length) : undefined;
+}
+
 async function scoreInto(
   output: Output | undefined,
   options: ScoreFileOptions,
   resuming: Resumption | undefined,
+  format: Format,
+  to: Format | undefined,
 ): Promise<Report> {
+  if (!isEngineFormat(format)) {
+    const source = await unlessAborted(openInput(options.input), options.signal);
+    return await scoreBatches({ output, options, resuming, format, to, source });
+  }
+  const { openEngineInput } = await import('./engine/input.js');
+  const input = await openEngineInput(options, format, to);
+  try {
+    if (output && to && isEngineFormat(to)) {
+      const { scoreStatements } = await import('./engine/score.js');
+      return await scoreStatements(input, output, to, options, format);
+    }
+    return await scoreBatches({ output, options, resuming, format, to, input });
+  } finally {
+    await input.close();
+  }
+}
+
+interface Batches {
+  readonly output: Output | undefined;
+  readonly options: ScoreFileOptions;
+  readonly resuming: Resumption | undefined;
+  readonly format: Format;
+  readonly to: Format | undefined;
+  /** What is read by us, */
+  readonly source?: Bytes;
+  /** or by the engine. */
+  readonly input?: EngineInput;
+}
+
+/** Batch by batch: what the engine does not read, or not write. */
+async function scoreBatches({
+  output,
+  options,
+  resuming,
+  format,
+  to,
+  source,
+  input,
+}: Batches): Promise<Report> {
   const { op = 'softmax', temperature = 1, topK, threads, errors, signal } = options;
   const since = resuming?.since;
-  const source = await unlessAborted(openInput(options.input), signal);
-  const format = formatOf(options.format, options.input);
+  const name = source?.name ?? input!.name;
   const bad = newCount(since?.bad);
-  const blocks = newBlocks(BLOCKS_IN_FLIGHT, source.name);
-  const outputFormat = formatOf(options.outputFormat, options.output ?? '', format);
-  // The names of the classes, too, speak of rows of one length.
-  const uniform =
-    options.labels !== undefined ||
-    (output !== undefined && isUniform(outputFormat) && op !== 'logsumexp' && topK === undefined);
+  const blocks = newBlocks(BLOCKS_IN_FLIGHT, name);
+  const uniform = needsUniform(options, to);
   const onBadRow = (row: number, what: string, received: string) => {
     if (errors !== 'skip' && errors !== 'nan') {
-      throw expected(what, `row ${row} of ${source.name}`, `${received} (--errors skip or nan goes on)`);
+      throw expected(what, `row ${row} of ${name}`, `${received} (--errors skip or nan goes on)`);
     }
     bad.add(row);
     return errors;
   };
+  const common = { blocks, blockBytes: options.blockBytes ?? BLOCK_BYTES, done: since?.end ?? 0 };
   let reader: Reader | undefined;
+  let writer: Writer | undefined;
   try {
-    const opening = openReader(format, source, {
-      ...{ axis: options.axis ?? -1, rows: options.rows, column: options.column, keep: options.keep },
-      ...{ blocks, blockBytes: options.blockBytes ?? BLOCK_BYTES, done: since?.end ?? 0, onBadRow, uniform },
-    });
-    reader = await unlessAborted(opening, signal);
+    reader = await unlessAborted(
+      input
+        ? input.reader({ ...common, uniform, typed: to !== undefined && to !== 'npy', onBadRow })
+        : openReader(format, source!, {
+            ...{ axis: options.axis ?? -1, rows: options.rows, column: options.column },
+            ...{ ...common, onBadRow, uniform },
+          }),
+      signal,
+    );
     const { layout } = reader;
     const labels =
       options.labels === undefined ? layout.labels : await readLabels(options.labels, layout.classes);
-    const truth =
-      options.truth === undefined
-        ? undefined
-        : await readTruth(options.truth, layout.rows, layout.classes ?? Number.POSITIVE_INFINITY);
-    const writer =
+    const truth = await truthOf(options, layout, labels);
+    writer =
       output &&
-      (await openWriter(outputFormat, output, {
-        ...contentOf(op, topK, layout),
-        ...{ layout, labels, skips: errors === 'skip', resumed: since?.writer },
+      to &&
+      (await openWriter(to, output, {
+        ...contentOf(op, topK, layout.classes),
+        ...{ layout, labels, skips: errors === 'skip', resumed: since?.writer, threads },
       }));
     const scorer = newScorer({ op, temperature, topK, threads }, layout);
-    const tally = newTally({ op, layout, labels, truth, shown: options.shown ?? 0, k: topK ?? 5, since });
+    const tally = newTally({
+      op,
+      layout,
+      labels,
+      truth: truth?.of,
+      shown: options.shown ?? 0,
+      k: topK ?? 5,
+      since,
+    });
 
     let end = since?.end ?? 0;
     async function write(scored: ScoredBatch): Promise<void> {
-      if (errors === 'fail') refuseNaN(scored, layout, source.name);
+      if (errors === 'fail') refuseNaN(scored, layout, name);
       const batch = errors === 'skip' ? dropNaN(scored, layout, bad) : scored;
-      if (truth && scored.end > truth.length) throw wrongTruth(options.truth, scored.end, truth.length);
+      if (truth?.rows !== undefined && scored.end > truth.rows)
+        throw wrongTruth(options.truth, scored.end, truth.rows);
       tally.add(batch);
       await writer?.write(batch);
       end = scored.end;
@@ -171,37 +256,87 @@ async function scoreInto(
       }
       options.onProgress?.({
         ...{ rows: end, total: layout.rows, resumed: since?.end ?? 0 },
-        ...{ bytesRead: source.position, bytesTotal: source.size },
+        ...(source
+          ? { bytesRead: source.position, bytesTotal: source.size }
+          : { bytesRead: input!.bytesRead(), bytesTotal: input!.bytes }),
       });
     }
 
     if (!since) await writer?.begin();
     await runPipeline({ batches: reader.batches(), blocks, score: scorer.score, write, signal });
-    if (truth && truth.length !== end) throw wrongTruth(options.truth, end, truth.length);
+    if (truth?.rows !== undefined && truth.rows !== end) throw wrongTruth(options.truth, end, truth.rows);
     await writer?.end(tally.rows);
-    const { backend } = await import('../index.js');
     return {
       ...{ input: options.input, output: options.output, op, temperature },
       shape: layout.shape ?? [end, ...(layout.classes === undefined ? [] : [layout.classes])],
       ...{ dtype: layout.type, axis: layout.axis, rows: tally.rows, classes: layout.classes },
-      ...{ seconds: scorer.seconds, elapsed: 0, resumed: since?.end ?? 0 },
-      backend: { kind: backend.kind, isa: backend.isa, threads: backend.threads },
+      ...{
+        seconds: scorer.seconds,
+        elapsed: 0,
+        resumed: since?.end ?? 0,
+        bytes: source ? source.position : input?.bytes,
+      },
+      backend: await backendInUse(),
       ...{ bad: bad.value, nan: tally.nan, accuracy: tally.accuracy },
       ...(op === 'logsumexp' ? { values: tally.values } : { ranked: tally.ranked }),
     };
   } finally {
-    await (reader ?? source).close();
+    await writer?.close?.();
+    await (reader ?? source)?.close();
   }
 }
 
+/** Whether all rows must have one length: as columns, as an array, or because the names of the classes say so. */
+export function needsUniform({ op = 'softmax', topK, labels }: ScoreJob, to: Format | undefined): boolean {
+  if (labels !== undefined) return true;
+  return to !== undefined && isUniform(to) && op !== 'logsumexp' && topK === undefined;
+}
+
+export async function backendInUse() {
+  const { backend } = await import('../index.js');
+  return { kind: backend.kind, isa: backend.isa, threads: backend.threads };
+}
+
+/** The true class of each row, and how many rows have one, where that is known. */
+async function truthOf(
+  { truth }: ScoreJob,
+  layout: Layout,
+  labels: readonly string[] | undefined,
+): Promise<{ readonly of: TruthOf; readonly rows?: number } | undefined> {
+  if (truth === undefined) return undefined;
+  const most = layout.classes ?? Number.POSITIVE_INFINITY;
+  const column = truthColumn(truth);
+  if (column === undefined) {
+    const classes = await readTruth(truth, layout.rows, most);
+    return { of: (_, __, number) => classes[number], rows: classes.length };
+  }
+  const at = layout.fields.findIndex(({ name }) => name === column);
+  if (at < 0) {
+    throw expected(
+      `a column ${column}`,
+      '--truth',
+      layout.fields.map(({ name }) => name).join(', ') || 'none',
+    );
+  }
+  return {
+    of(batch, row, number) {
+      const cell = batch.columns[at].get(row);
+      const named = typeof cell === 'string' ? (labels?.indexOf(cell) ?? -1) : -1;
+      const value = named >= 0 ? named : cell === null || cell === '' ? Number.NaN : Number(cell);
+      if (Number.isInteger(value) && value >= 0 && value < most) return value;
+      throw expected('class numbers', `column ${column}`, `${cell ?? 'none'} at row ${number}`);
+    },
+  };
+}
+
 /** What a job writes of each row. */
-export function contentOf(op: Operation, topK: number | undefined, { classes }: Layout) {
+export function contentOf(op: Operation, topK: number | undefined, classes: number | undefined) {
   if (op === 'logsumexp') return { content: 'one', width: 1, name: 'logsumexp' } as const;
   const name = op === 'softmax' ? 'probabilities' : 'log_probabilities';
   if (topK === undefined) return { content: 'all', width: classes ?? 0, name } as const;
   return { content: 'top', width: Math.min(topK, classes ?? topK), name: 'score' } as const;
 }
 
-function wrongTruth(path: string | undefined, rows: number, received: number) {
+export function wrongTruth(path: string | undefined, rows: number, received: number) {
   return expected(`${rows} class numbers, one per row,`, path ?? '', received);
 }

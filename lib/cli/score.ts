@@ -56,6 +56,9 @@ async function scoreOne(input: string, options: ScoreOptions): Promise<void> {
         shown: rows ?? (job.output === undefined ? 10 : 0),
         signal,
         onProgress: display.update,
+        onNotice: (text) => {
+          if (!quiet) process.stderr.write(`${printable(text)}\n`);
+        },
       }),
     );
     display.end();
@@ -92,7 +95,7 @@ async function outcomesOf(pairs: readonly FilePair[], options: ScoreOptions): Pr
   };
   try {
     return await untilInterrupted(async (signal) => {
-      if (queue === undefined) return await scoreFiles(pairs, { ...job, signal, onProgress });
+      if (queue === undefined) return await scoreFiles(pairs, { ...job, signal, onProgress, onNotice });
       try {
         return await scoreByQueue(pairs, job, { queue, partRows, signal, onProgress, onNotice });
       } catch (error) {

@@ -30,13 +30,16 @@ export function summaryJson({ folder, elapsed, outcomes }: Summary): string {
   });
 }
 
-export async function summaryText({ folder, outcomes }: Summary, look: Look): Promise<string> {
+export async function summaryText({ folder, outcomes, elapsed }: Summary, look: Look): Promise<string> {
   const reports = reportsOf(outcomes);
   const none = { count: 0, first: [] };
   let text = '';
   if (reports.length > 0) {
     const whole = sumOfReports(reports);
-    text += await reportText({ ...whole, bad: none, nan: none, resumed: 0, output: undefined }, look);
+    text += await reportText(
+      { ...whole, elapsed, bad: none, nan: none, resumed: 0, output: undefined },
+      look,
+    );
   }
   for (const { input: path, bad, nan } of reports) {
     const input = printable(path);

@@ -22,6 +22,11 @@ export function newCount({ count, first }: Count = { count: 0, first: [] }) {
       total++;
       if (positions.length < POSITIONS) positions.push(row);
     },
+    /** Those of what follows. */
+    join({ count, first }: Count) {
+      total += count;
+      positions.push(...first.slice(0, POSITIONS - positions.length));
+    },
     get value(): Count {
       return { count: total, first: [...positions] };
     },
@@ -37,11 +42,14 @@ export interface Tally {
   readonly values: readonly { readonly row: number; readonly value: number }[];
 }
 
+/** The true class of a row: of the batch, and by its number in the input. */
+export type TruthOf = (batch: ScoredBatch, row: number, number: number) => number;
+
 export interface TallyOptions {
   readonly op: Operation;
   readonly layout: Layout;
   readonly labels?: readonly string[] | undefined;
-  readonly truth?: Float64Array | undefined;
+  readonly truth?: TruthOf | undefined;
   /** How many rows to keep for printing, and how many classes of each. */
   readonly shown: number;
   readonly k: number;
@@ -65,16 +73,17 @@ export function newTally({ op, layout, labels, truth, shown, k, since }: TallyOp
         continue;
       }
       if (isNaNRow(batch, layout, row)) nan.add(number);
-      else if (truth && winnerOf(batch, layout, row) === truth[number]) correct++;
+      else if (truth && winnerOf(batch, layout, row) === truth(batch, row, number)) correct++;
       if (ranked.length < shown) ranked.push(rankedRow(batch, row, number));
     }
     rows += batch.rows;
   }
 
   function rankedRow(batch: ScoredBatch, row: number, number: number): RankedRow {
+    const right = truth?.(batch, row, number);
     return {
       row: number,
-      truth: truth && { class: truth[number], label: labels?.[truth[number]] },
+      truth: right === undefined ? undefined : { class: right, label: labels?.[right] },
       best: bestOf(batch, layout, row, k).map(([i, score]) => ({ class: i, label: labels?.[i], score })),
     };
   }

@@ -66,7 +66,7 @@ export async function fileJob(
     input: resolve(pair.input),
     output: resolve(pair.output),
     labels: absolute(options.labels),
-    truth: absolute(options.truth),
+    truth: options.truth?.startsWith('column:') ? options.truth : absolute(options.truth),
   };
   // What no worker would take is refused here.
   const job = parseJob(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));

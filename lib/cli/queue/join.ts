@@ -30,7 +30,7 @@ export async function joinParts(
   const output = await openOutput(job.output);
   try {
     const writer = await openWriter('npy', output, {
-      ...contentOf(job.op ?? 'softmax', job.topK, layout),
+      ...contentOf(job.op ?? 'softmax', job.topK, layout.classes),
       ...{ layout, skips: job.errors === 'skip', resumed: undefined },
     });
     await writer.begin();

@@ -1,0 +1,134 @@
+/** What a run writes of each row, as the list of a SELECT. */
+import type { Format } from '../formats.js';
+import { identifier, literal } from './engine.js';
+import type { Kept } from './relation.js';
+
+export interface Content {
+  readonly content: 'all' | 'top' | 'one';
+  /** How many scores each row has; 0 where rows differ. */
+  readonly width: number;
+  /** What the column of the scores is called. */
+  readonly name: string;
+  readonly labels: readonly string[] | undefined;
+  /** What the columns of the best are called. */
+  readonly top: { readonly label: string; readonly score: string };
+}
+
+/** Scores as text and JSON have them: the shortest digits that read back, and names where a number is none. */
+export interface Numbers {
+  readonly type: 'float32' | 'float64';
+  /** Whether any is NaN or infinite. JSON has none of them, and the engine would write them all the same. */
+  readonly nonfinite: boolean;
+}
+
+/**
+ * The columns of the scores that stand in column `p`.
+ * @param format parquet, csv or ndjson; tsv as csv.
+ */
+export function scoreColumns(content: Content, format: Format, numbers: Numbers): string[] {
+  const { width, name, labels, top } = content;
+  const as = (sql: string, column: string) => `${sql} AS ${identifier(column)}`;
+  if (format === 'csv' || format === 'tsv') {
+    const one = (sql: string) => (numbers.nonfinite ? named(sql) : sql);
+    if (content.content === 'one') return [as(one('p'), name)];
+    const places = Array.from({ length: width }, (_, i) => i + 1);
+    if (content.content === 'all') {
+      return places.map((i) => as(one(`p[${i}]`), labels?.[i - 1] ?? `class_${i - 1}`));
+    }
+    return places.flatMap((i) => [
+      as(labelled(`p.class[${i}]`, labels, false), `${top.label}_${i}`),
+      as(one(`p.score[${i}]`), `${top.score}_${i}`),
+    ]);
+  }
+  const list = (sql: string) => (format === 'parquet' ? sql : jsonNumbers(sql, numbers));
+  if (content.content === 'one') return [as(format === 'parquet' ? 'p' : jsonNumber('p', numbers), name)];
+  if (content.content === 'all') return [as(list('p'), name)];
+  return [as(labelled('p.class', labels, true), top.label), as(list('p.score'), top.score)];
+}
+
+/** A row of NDJSON that is an array, or a number, without a name. */
+export function bareLine({ content }: Content, numbers: Numbers): string {
+  const value = content === 'one' ? jsonNumber('p', numbers) : jsonNumbers('p', numbers);
+  return `to_json(${value})::VARCHAR`;
+}
+
+function jsonNumbers(sql: string, { type, nonfinite }: Numbers): string {
+  const doubles = type === 'float32' ? `${sql}::VARCHAR[]::DOUBLE[]` : sql;
+  return nonfinite ? `list_transform(${doubles}, lambda x: ${jsonNamed('x')})` : doubles;
+}
+
+function jsonNumber(sql: string, { type, nonfinite }: Numbers): string {
+  const double = type === 'float32' ? `${sql}::VARCHAR::DOUBLE` : sql;
+  return nonfinite ? jsonNamed(double) : double;
+}
+
+function jsonNamed(sql: string): string {
+  return `CASE WHEN isfinite(${sql}) THEN to_json(${sql}) ELSE to_json(${named(sql)}) END`;
+}
+
+function named(sql: string): string {
+  return `CASE WHEN isfinite(${sql}) THEN ${sql}::VARCHAR WHEN isnan(${sql}) THEN 'NaN' WHEN ${sql} > 0 THEN 'Infinity' WHEN ${sql} < 0 THEN '-Infinity' END`;
+}
+
+function labelled(sql: string, labels: readonly string[] | undefined, list: boolean): string {
+  if (!labels) return sql;
+  const names = `[${labels.map(literal).join(', ')}]`;
+  return list
+    ? `list_select(${names}, list_transform(${sql}, lambda c: c::BIGINT + 1))`
+    : `${names}[${sql}::BIGINT + 1]`;
+}
+
+/** A column beside the scores, as a format has it. */
+export function keptColumn(kept: Kept, format: Format): string {
+  return `${keptValue(kept, format)} AS ${identifier(kept.name)}`;
+}
+
+function keptValue({ sql, type }: Kept, format: Format): string {
+  if (format === 'parquet') return sql;
+  if (format === 'ndjson') {
+    if (type === 'JSON' || type === 'VARCHAR') return sql;
+    if (type === 'FLOAT' || type === 'DOUBLE') {
+      const double = type === 'FLOAT' ? `${sql}::VARCHAR::DOUBLE` : sql;
+      return `CASE WHEN isfinite(${sql}) THEN to_json(${double}) WHEN ${sql} IS NOT NULL THEN to_json(${named(sql)}) END`;
+    }
+    if (/^FLOAT(\[\])+$/.test(type)) {
+      const depth = type.slice('FLOAT'.length);
+      return `${sql}::VARCHAR${depth}::DOUBLE${depth}`;
+    }
+    return sql;
+  }
+  // A text of JSON is a text without its quotes.
+  if (type === 'JSON')
+    return `CASE WHEN json_type(${sql}) = 'VARCHAR' THEN ${sql}->>'$' ELSE ${sql}::VARCHAR END`;
+  return /[[(]|^MAP|^STRUCT|^UNION/.test(type) && !type.startsWith('DECIMAL')
+    ? `to_json(${sql})::VARCHAR`
+    : sql;
+}
+
+/** How the engine writes a format. */
+export function copyOptions(
+  format: Format,
+  bare: boolean,
+  rowBytes: number,
+  metadata: ReadonlyMap<string, string> | undefined,
+  header = true,
+  compression?: 'gzip' | 'zstd',
+): string {
+  const packed = compression ? `, COMPRESSION ${compression}` : '';
+  if (format === 'parquet') {
+    const pairs = [...(metadata ?? [])].map(([key, value]) => `${literal(key)}: ${literal(value)}`);
+    const carried = pairs.length > 0 ? `, KV_METADATA {${pairs.join(', ')}}` : '';
+    return `FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE ${groupRows(rowBytes)}${carried}`;
+  }
+  if (bare) return `FORMAT csv, HEADER false, DELIMITER e'\\x01', QUOTE '', ESCAPE ''${packed}`;
+  if (format === 'ndjson') return `FORMAT json, ARRAY false${packed}`;
+  return `FORMAT csv, HEADER ${header}, DELIMITER ${format === 'tsv' ? `e'\\t'` : `','`}, QUOTE '"', ESCAPE '"'${packed}`;
+}
+
+/** A group of rows is what a thread holds in memory, and readers take it whole. */
+const GROUP_BYTES = 1 << 25;
+
+function groupRows(rowBytes: number): number {
+  const rows = Math.floor(GROUP_BYTES / Math.max(1, rowBytes) / 2048) * 2048;
+  return Math.max(2048, Math.min(122_880, rows));
+}

@@ -1,0 +1,224 @@
+/** How a CSV is meant: its delimiter, its header, and which columns can be logits. Nothing is guessed that can be wrong. */
+import { parseNumber } from '../cells.js';
+import { expected } from '../failure.js';
+
+export interface Dialect {
+  readonly delimiter: string;
+  /** A comma where numbers are written so. */
+  readonly decimal: '.' | ',';
+  readonly header: boolean;
+  /** The names of the columns: their numbers where there is no header. */
+  readonly columns: readonly string[];
+  /** The first rows. */
+  readonly sample: readonly (readonly string[])[];
+  /** What was decided without being told, for the user to see. */
+  readonly notes: readonly string[];
+}
+
+const SAMPLE_ROWS = 200;
+const DELIMITERS = [',', ';', '\t', '|'];
+
+export function dialectOf(
+  text: string,
+  whole: boolean,
+  name: string,
+  given: { readonly header: boolean | undefined; readonly delimiter: string | undefined },
+): Dialect {
+  const bare = text.replace(/^\ufeff/, '');
+  const { delimiter, records } = delimiterOf(bare, whole, name, given.delimiter);
+  const [first, ...rest] = records;
+  if (!first) throw expected('a CSV', name, 'nothing');
+  const decimal =
+    delimiter !== ',' &&
+    records.flat().some((cell) => /^\s*[+-]?\d*,\d+\s*$/.test(cell)) &&
+    !records.flat().some((cell) => /^\s*[+-]?\d*\.\d+\s*$/.test(cell))
+      ? ','
+      : '.';
+  const numeric = (cell: string) => numberOf(cell, decimal) !== undefined;
+  const { header, note } = headerOf(first, rest, numeric, name, given.header);
+  const columns = header ? first : first.map((_, i) => String(i));
+  const notes = [
+    ...(given.delimiter === undefined && delimiter !== ','
+      ? [`delimiter: ${delimiter === '\t' ? 'tab' : delimiter}`]
+      : []),
+    ...(decimal === ',' ? ['decimal commas'] : []),
+    ...(note ? [note] : []),
+  ];
+  return { delimiter, decimal, header, columns, sample: header ? rest : records, notes };
+}
+
+export function numberOf(cell: string, decimal: '.' | ','): number | undefined {
+  return parseNumber(decimal === ',' ? cell.replace(',', '.') : cell);
+}
+
+function delimiterOf(text: string, whole: boolean, name: string, given: string | undefined) {
+  if (given !== undefined) return { delimiter: given, records: recordsOf(text, given, whole, name) };
+  const tried = DELIMITERS.map((delimiter) => ({
+    delimiter,
+    records: recordsOf(text, delimiter, whole, name),
+  }));
+  // The widest among those that cut the first lines alike.
+  const alike = tried.filter(({ records: [first, second] }) => {
+    return first && first.length > 1 && (!second || second.length === first.length);
+  });
+  if (alike.length === 1) return alike[0];
+  if (alike.length === 0) {
+    return tried.find(({ records: [first] }) => first && first.length > 1) ?? tried[0];
+  }
+  // `1,5;2,5` is cut by both: a semicolon would not stand inside a number, a comma would.
+  const whose = alike.filter(({ records, delimiter }) =>
+    records
+      .slice(0, 2)
+      .every((record) =>
+        record.every((cell) => !DELIMITERS.some((d) => d !== delimiter && d !== ',' && cell.includes(d))),
+      ),
+  );
+  if (whose.length === 1) return whose[0];
+  const received = alike.map(({ delimiter }) => JSON.stringify(delimiter)).join(' or ');
+  throw expected('--delimiter', name, `columns that ${received} may divide`);
+}
+
+function headerOf(
+  first: readonly string[],
+  rest: readonly (readonly string[])[],
+  numeric: (cell: string) => boolean,
+  name: string,
+  given: boolean | undefined,
+): { readonly header: boolean; readonly note?: string } {
+  if (given !== undefined) return { header: given };
+  const numbers = first.filter(numeric);
+  const names = first.filter((cell) => cell.trim() !== '' && !numeric(cell));
+  const ask = (received: string) => expected('--header yes or no', name, received);
+  if (names.length > 0) {
+    // Names with a fraction or a sign are none.
+    const odd = numbers.find((cell) => !/^\s*\d+\s*$/.test(cell));
+    if (odd !== undefined) throw ask(`a first line with names and the number ${odd}`);
+    return { header: true };
+  }
+  // pandas numbers columns from 0, behind the unnamed one of its index.
+  const unnamed = first[0]?.trim() === '' ? 1 : 0;
+  const counted = first.slice(unnamed);
+  const counts = counted.length > 1 && counted.every((cell, i) => cell.trim() === String(i));
+  if (counts) return { header: true, note: `header: ${first.join(',')}` };
+  if (first.some((cell) => cell.trim() === '')) throw ask('a first line with an empty name');
+  const whole = (cell: string) => /^\s*\d+\s*$/.test(cell);
+  const fractions = rest.length > 0 && rest.every((row) => row.some((cell) => numeric(cell) && !whole(cell)));
+  if (first.every(whole) && new Set(first).size === first.length && first.length > 1 && fractions) {
+    throw ask(`a first line of whole numbers (${first.slice(0, 4).join(',')}) before others`);
+  }
+  return { header: false };
+}
+
+/** The first records; the last may be cut off where the text is not whole. */
+function recordsOf(text: string, delimiter: string, whole: boolean, name: string): string[][] {
+  const records: string[][] = [];
+  let record: string[] = [];
+  let at = 0;
+  while (at < text.length && records.length <= SAMPLE_ROWS) {
+    let cell = '';
+    if (text[at] === '"') {
+      for (at++; ; ) {
+        const end = text.indexOf('"', at);
+        if (end < 0) {
+          if (!whole || text.length > 1 << 20) return records;
+          throw expected('a CSV', name, `a quote that is not closed, in record ${records.length}`);
+        }
+        cell += text.slice(at, end);
+        at = end + 1;
+        if (text[at] !== '"') break;
+        cell += '"';
+        at++;
+      }
+    }
+    let end = at;
+    while (end < text.length && text[end] !== delimiter && text[end] !== '\n') end++;
+    cell += text.slice(at, end).replace(/\r$/, '');
+    record.push(cell);
+    if (text[end] === delimiter) {
+      at = end + 1;
+      if (at < text.length) continue;
+      record.push('');
+    }
+    at = end + 1;
+    if (record.length > 1 || record[0] !== '') records.push(record);
+    record = [];
+  }
+  return records;
+}
+
+/** What a number of its own kind is often called: never a class without being asked for. */
+const IDS =
+  /^(id|ids|_id|uuid|guid|idx|index|key|no|nr|num|number|row|rows|rowid|row_number|line|n|label|labels|target|truth|class|y|time|timestamp|date|year|user|item|sample|.*[_\- .](id|idx|index|key|no|nr|number)|.*[a-z](Id|ID|Key|Index))$|^(unnamed: \d+|__index_level_\d+__)$/i;
+
+/** Which columns are logits, by number. */
+export function logitColumns(
+  { columns, sample, decimal, header }: Dialect,
+  keep: readonly string[] | undefined,
+  asked: readonly string[] | undefined,
+  others: readonly string[],
+  name: string,
+): { readonly logits: number[]; readonly notes: string[] } {
+  const numbers = columns.map((_, i) => i);
+  const find = (wanted: string) => {
+    const at = columns.indexOf(wanted);
+    if (at < 0) throw expected(`a column ${wanted}`, name, columns.slice(0, 8).join(', '));
+    if (columns.indexOf(wanted, at + 1) >= 0) {
+      throw expected('names that differ', `the columns of ${name}`, `${wanted} twice`);
+    }
+    return at;
+  };
+  const aside = others.map(find);
+  if (asked) return { logits: asked.map(find), notes: [] };
+  if (keep) {
+    const kept = new Set([...keep.map(find), ...aside]);
+    return { logits: numbers.filter((i) => !kept.has(i)), notes: [] };
+  }
+
+  const cells = (i: number) => sample.map((row) => row[i] ?? '').filter((cell) => cell.trim() !== '');
+  const isWhole = (cell: string) => /^\s*[+-]?\d+\s*$/.test(cell);
+  const kept: number[] = [];
+  for (const i of numbers) {
+    const values = cells(i);
+    const text = values.length > 0 && values.every((cell) => numberOf(cell, decimal) === undefined);
+    const wholes = values.length > 0 && values.every(isWhole);
+    const id = header && wholes && (columns[i].trim() === '' || IDS.test(columns[i].trim()));
+    if (text || id || aside.includes(i)) kept.push(i);
+  }
+  const logits = numbers.filter((i) => !kept.includes(i));
+  // Whole numbers that count up, beside columns with fractions, may be the numbers of rows.
+  const fractional = (i: number) => cells(i).some((cell) => !isWhole(cell));
+  const doubtful = logits.filter((i) => {
+    const values = cells(i);
+    const up = values.every(
+      (cell, row) => isWhole(cell) && (row === 0 || Number(cell) > Number(values[row - 1])),
+    );
+    return values.length > 2 && up;
+  });
+  if (doubtful.length > 0 && logits.some(fractional) && logits.length > doubtful.length) {
+    const column = columns[doubtful[0]];
+    throw expected(
+      `--keep ${column} or --column`,
+      name,
+      `whole numbers that count up in column ${column}: logits or not`,
+    );
+  }
+  return {
+    logits,
+    notes: [
+      `logits: ${list(
+        'column',
+        logits.map((i) => columns[i]),
+      )}`,
+      keptNote(kept.map((i) => columns[i])),
+    ],
+  };
+}
+
+export function list(what: string, names: readonly string[]): string {
+  const shown = names.length > 8 ? [...names.slice(0, 4), '…', names[names.length - 1]] : names;
+  return `${what}${names.length === 1 ? '' : 's'} ${shown.map((name) => (name === '' ? '""' : name)).join(', ')}`;
+}
+
+export function keptNote(names: readonly string[]): string {
+  return `kept: ${names.length === 0 ? 'none' : list('', names).trimStart().replace(/^s /, '')}`;
+}

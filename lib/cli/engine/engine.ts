@@ -1,0 +1,152 @@
+/** DuckDB, which reads and writes text and Parquet: an optional peer, loaded when a file needs it. */
+import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expected, type Failure } from '../failure.js';
+import { needPeer } from '../peers.js';
+import { readStrings } from './vectors.js';
+
+export type Bindings = typeof import('@duckdb/node-bindings');
+export type Vector = import('@duckdb/node-bindings').Vector;
+export type Chunk = import('@duckdb/node-bindings').DataChunk;
+export type Connection = import('@duckdb/node-bindings').Connection;
+
+/** What the engine says when a statement fails. */
+export class EngineError extends Error {}
+
+export interface Engine {
+  readonly bindings: Bindings;
+  readonly connection: Connection;
+  /** Runs a statement to its end; returns how many rows it wrote. Rejects with the signal's reason. */
+  run(sql: string, signal?: AbortSignal): Promise<number>;
+  /** The rows of a query whose columns are all text: a small one. */
+  texts(sql: string, signal?: AbortSignal): Promise<(string | null)[][]>;
+  /** The rows of a query as they come. No other statement may run meanwhile. */
+  chunks(sql: string, signal?: AbortSignal): AsyncGenerator<Chunk>;
+  /** How much of the statement that runs is done, from 0 to 1. */
+  progress(): number;
+  close(): void;
+}
+
+/** Beside this the engine and Node need some 300 MB at most: a run stays below 1 GB. */
+const MEMORY_MB = 400;
+/** `interrupt` of a statement that has not begun yet is lost: it is repeated. */
+const INTERRUPT_MS = 20;
+
+/**
+ * node-api is what users install. Its bindings are loaded directly, because all of it takes twice as long to load.
+ */
+export function loadBindings(): Promise<Bindings> {
+  return needPeer(['@duckdb/node-api'], 'CSV, JSON and Parquet', async () => {
+    const nodeApi = createRequire(import.meta.url).resolve('@duckdb/node-api');
+    return createRequire(nodeApi)('@duckdb/node-bindings') as Bindings;
+  });
+}
+
+export async function openEngine(threads?: number): Promise<Engine> {
+  const bindings = await loadBindings();
+  const spill = join(tmpdir(), `simd-softmax-${process.pid}-${randomBytes(4).toString('hex')}.spill`);
+  const config = bindings.create_config();
+  const settings = {
+    ...(threads === undefined ? {} : { threads: String(threads) }),
+    memory_limit: `${MEMORY_MB}MB`,
+    temp_directory: spill,
+    // It trusts a file's size and time of change: one that is replaced within a second would be read as it was.
+    enable_external_file_cache: 'false',
+    // Nothing is fetched from a network, whatever a file is called.
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+    allow_persistent_secrets: 'false',
+  };
+  for (const [name, value] of Object.entries(settings)) bindings.set_config(config, name, value);
+  const database = await bindings.open(':memory:', config);
+  const connection = await bindings.connect(database);
+  const removeSpill = () => rmSync(spill, { recursive: true, force: true });
+  process.on('exit', removeSpill);
+  await bindings.query(connection, 'SET enable_progress_bar = true');
+  await bindings.query(connection, 'SET enable_progress_bar_print = false');
+
+  async function interruptible<Result>(start: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+    signal?.throwIfAborted();
+    let timer: NodeJS.Timeout | undefined;
+    const interrupt = () => {
+      bindings.interrupt(connection);
+      timer ??= setInterval(() => bindings.interrupt(connection), INTERRUPT_MS);
+    };
+    signal?.addEventListener('abort', interrupt, { once: true });
+    try {
+      return await start();
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error instanceof Error ? new EngineError(error.message) : error;
+    } finally {
+      clearInterval(timer);
+      signal?.removeEventListener('abort', interrupt);
+    }
+  }
+
+  async function* chunks(sql: string, signal?: AbortSignal): AsyncGenerator<Chunk> {
+    const prepared = await interruptible(() => bindings.prepare(connection, sql), signal);
+    const result = await interruptible(() => bindings.execute_prepared_streaming(prepared), signal);
+    for (;;) {
+      const chunk = await interruptible(() => bindings.fetch_chunk(result), signal);
+      if (!chunk || bindings.data_chunk_get_size(chunk) === 0) return;
+      yield chunk;
+    }
+  }
+
+  return {
+    bindings,
+    connection,
+    async run(sql, signal) {
+      const result = await interruptible(() => bindings.query(connection, sql), signal);
+      return bindings.rows_changed(result);
+    },
+    async texts(sql, signal) {
+      const rows: (string | null)[][] = [];
+      for await (const chunk of chunks(sql, signal)) {
+        const size = bindings.data_chunk_get_size(chunk);
+        const columns = Array.from({ length: bindings.data_chunk_get_column_count(chunk) }, (_, i) =>
+          readStrings(bindings, bindings.data_chunk_get_vector(chunk, i), size),
+        );
+        for (let row = 0; row < size; row++) rows.push(columns.map((column) => column[row]));
+      }
+      return rows;
+    },
+    chunks,
+    progress() {
+      const { percentage } = bindings.query_progress(connection);
+      return Math.max(0, percentage) / 100;
+    },
+    close() {
+      bindings.disconnect_sync(connection);
+      bindings.close_sync(database);
+      removeSpill();
+      process.off('exit', removeSpill);
+    },
+  };
+}
+
+/** What the engine says of a file, in one line of ours. */
+export function engineFailure(error: unknown, what: string, name: string): unknown {
+  if (!(error instanceof EngineError)) return error;
+  const [line] = error.message.split('\n');
+  const reason = line.replace(/^(\w+ )*Error: /, '').slice(0, 300);
+  return expected(what, name, reason) satisfies Failure;
+}
+
+/** A name as SQL has it. */
+export function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** A path as the engine's functions take it: what looks like a pattern is no pattern. */
+export function pathLiteral(path: string): string {
+  return literal(path.replace(/[[*?]/g, (c) => `[${c}]`));
+}

@@ -1,0 +1,198 @@
+/** An input that the engine reads: a file, a folder, or a pipe that becomes files. */
+
+import { once } from 'node:events';
+import { createWriteStream, rmSync } from 'node:fs';
+import { mkdtemp, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Reader } from '../batch.js';
+import type { Blocks } from '../blocks.js';
+import { expected, systemFailure } from '../failure.js';
+import type { Format } from '../formats.js';
+import { type Bytes, openInput } from '../input.js';
+import { unlessAborted } from '../interruption.js';
+import { pathToRead } from '../root.js';
+import { type ScoreFileOptions, truthColumn } from '../score-file.js';
+import { type Engine, openEngine } from './engine.js';
+import { cutsOf } from './pipe.js';
+import { newEngineReader } from './reader.js';
+import { type Choice, compressionOf, type Place, type Relation, relationOf } from './relation.js';
+import { firstLength } from './score.js';
+import { typedRelation } from './statement.js';
+
+export interface EngineInput {
+  readonly engine: Engine;
+  readonly name: string;
+  readonly choice: Choice;
+  /** Whether it comes in pieces. */
+  readonly pieces: boolean;
+  /** How many bytes there are; of a pipe, how many have come. */
+  readonly bytes: number;
+  bytesRead(): number;
+  /** The file, or one after the other the pieces of a pipe, each of which is gone when the next is asked for. */
+  places(): AsyncGenerator<Place>;
+  reader(options: ReadingOptions): Promise<Reader>;
+  close(): Promise<void>;
+}
+
+export interface ReadingOptions {
+  readonly blocks: Blocks;
+  readonly blockBytes: number;
+  readonly done: number;
+  readonly uniform: boolean;
+  /** Whether columns of text are to have types of their own. */
+  readonly typed: boolean;
+  onBadRow(row: number, what: string, received: string): 'skip' | 'nan';
+}
+
+/** So much of a pipe is read and scored at a time. */
+const PIECE_BYTES = 1 << 23;
+const CHUNK = 1 << 20;
+
+/** @param to what is written, where the engine writes it too: text of a pipe then goes on as it comes. */
+export async function openEngineInput(
+  options: ScoreFileOptions,
+  format: Format,
+  to: Format | undefined,
+): Promise<EngineInput> {
+  const { input, signal } = options;
+  const choice: Choice = {
+    ...{ column: options.column, keep: options.keep, header: options.header, delimiter: options.delimiter },
+    truth: truthColumn(options.truth),
+  };
+  let folder: string | undefined;
+  const removeFolder = () => folder && rmSync(folder, { recursive: true, force: true });
+  const folderOnce = async () => {
+    if (folder === undefined) {
+      folder = await mkdtemp(join(tmpdir(), 'simd-softmax-'));
+      process.on('exit', removeFolder);
+    }
+    return folder;
+  };
+  let source: Bytes | undefined;
+  const released: (() => Promise<void>)[] = [];
+  const { pipe, bytes } = await kindOf(input);
+  const engine = await openEngine(options.threads);
+  const isText = (one: Format | undefined) =>
+    one !== undefined && one !== 'parquet' && one !== 'npy' && !one.startsWith('arrow');
+  const cuts = pipe && isText(format) && isText(to);
+  if (pipe) source = await unlessAborted(openInput(input), signal);
+  const name = source?.name ?? input;
+
+  /** A pipe as a file. */
+  async function spool(start: readonly Uint8Array[] = []): Promise<Place> {
+    const path = join(await folderOnce(), `input.${format}`);
+    const file = createWriteStream(path);
+    const failed = once(file, 'error').then(([error]) => {
+      throw systemFailure(error, 'a writable file', path);
+    });
+    failed.catch(() => {});
+    const put = async (piece: Uint8Array) => {
+      if (!file.write(piece)) await Promise.race([once(file, 'drain'), failed]);
+    };
+    try {
+      for (const piece of start) await put(piece);
+      for (let count = CHUNK; count === CHUNK; ) {
+        const chunk = new Uint8Array(CHUNK);
+        count = await unlessAborted(source!.fill(chunk), signal);
+        await put(chunk.subarray(0, count));
+      }
+      file.end();
+      await Promise.race([once(file, 'finish'), failed]);
+    } finally {
+      file.destroy();
+    }
+    return { name, path };
+  }
+
+  async function* places(): AsyncGenerator<Place> {
+    if (!pipe) return yield await placeOf(input, (release) => released.push(release));
+    if (!cuts) return yield await spool();
+    const path = join(await folderOnce(), `piece.${format}`);
+    let rest: Uint8Array = new Uint8Array(0);
+    for (let ended = false, first = true; !ended; first = false) {
+      const piece = new Uint8Array(PIECE_BYTES);
+      const count = await unlessAborted(source!.fill(piece), signal);
+      ended = count < PIECE_BYTES;
+      const all =
+        rest.length === 0 ? piece.subarray(0, count) : Buffer.concat([rest, piece.subarray(0, count)]);
+      // What is compressed, or an array, cannot be cut.
+      if (
+        first &&
+        (compressionOf(all) !== 'none' || (format !== 'csv' && format !== 'tsv' && isArray(all)))
+      ) {
+        return yield await spool([all]);
+      }
+      const cut = ended ? all.length : cutsOf(format, all);
+      rest = all.slice(cut);
+      if (cut === 0 && !ended) {
+        if (all.length > 1 << 28) throw expected('lines', name, `one of more than ${all.length} bytes`);
+        continue;
+      }
+      if (cut === 0 && !first) return;
+      await writeFile(path, all.subarray(0, cut));
+      yield { name, path };
+    }
+  }
+
+  async function reader(reading: ReadingOptions): Promise<Reader> {
+    const { value: place } = await places().next();
+    let relation: Relation = await relationOf(engine, format, place as Place, choice, signal);
+    if (reading.typed) relation = await typedRelation(engine, relation, signal);
+    if (relation.chosen !== undefined) options.onNotice?.(relation.chosen);
+    const classes = reading.uniform ? await firstLength(engine, relation, signal) : relation.classes;
+    return newEngineReader(engine, {
+      ...{
+        relation,
+        name,
+        first: 0,
+        range: options.rows,
+        op: options.op ?? 'softmax',
+        errors: options.errors,
+      },
+      ...{ classes, truth: undefined, signal, blocks: reading.blocks, blockBytes: reading.blockBytes },
+      done: reading.done,
+      onBadRow: (row) => reading.onBadRow(row, '', ''),
+    });
+  }
+
+  return {
+    ...{ engine, name, choice, places, reader, pieces: cuts },
+    get bytes() {
+      return source?.position ?? bytes;
+    },
+    bytesRead: () => source?.position ?? Math.round(engine.progress() * bytes),
+    async close() {
+      engine.close();
+      await source?.close();
+      for (const release of released) await release();
+      removeFolder();
+      process.off('exit', removeFolder);
+    },
+  };
+}
+
+function isArray(bytes: Uint8Array): boolean {
+  return /^\ufeff?\s*\[\s*[[{\]]/.test(Buffer.from(bytes.subarray(0, 1 << 12)).toString());
+}
+
+async function kindOf(path: string): Promise<{ readonly pipe: boolean; readonly bytes: number }> {
+  if (path === '-') return { pipe: true, bytes: 0 };
+  const release = await pathToRead(path).catch((error) => {
+    throw systemFailure(error, 'a readable file', path);
+  });
+  const stats = await stat(release.path)
+    .catch((error) => {
+      throw systemFailure(error, 'a readable file', path);
+    })
+    .finally(release.release);
+  return { pipe: !stats.isFile() && !stats.isDirectory(), bytes: stats.size };
+}
+
+async function placeOf(path: string, onRelease: (release: () => Promise<void>) => void): Promise<Place> {
+  const { path: open, release } = await pathToRead(path).catch((error) => {
+    throw systemFailure(error, 'a readable file', path);
+  });
+  onRelease(release);
+  return { name: path, path: open, hive: (await stat(open)).isDirectory() };
+}

@@ -1,0 +1,169 @@
+/**
+ * NDJSON, and a JSON array of the same: a row is an array of logits, or an object with a field that holds one. The other
+ * fields come as JSON. Their names are looked for in the whole file: one may first appear in the last row.
+ */
+import { expected, expectedUsage } from '../failure.js';
+import { keptNote } from './dialect.js';
+import { type Engine, engineFailure, identifier, literal, pathLiteral } from './engine.js';
+import { type Choice, compressionOption, headOf, type Place, type Relation } from './relation.js';
+
+const SAMPLE_ROWS = 200;
+
+export async function ndjsonRelation(
+  engine: Engine,
+  place: Place,
+  choice: Choice,
+  signal?: AbortSignal,
+): Promise<Relation> {
+  if (choice.keep) throw expectedUsage('--column for NDJSON', '--keep', choice.keep.join(','));
+  const { text, whole, compression } = await headOf(engine, place);
+  if (text.trim() === '') throw expected('NDJSON', place.name, whole ? 'nothing' : 'a row that is too long');
+  const array = /^\s*\[\s*[[{\]]/.test(text.replace(/^\ufeff/, ''));
+  const sample = array ? sampleOfArray(text) : sampleOf(text);
+  const file = `${pathLiteral(place.path)}, format = '${array ? 'array' : 'newline_delimited'}', ${compressionOption(compression)}`;
+  const found = sample.find((value) => typeof value === 'object' && value !== null);
+  if (Array.isArray(found) || !found) {
+    if (choice.column !== undefined && found) {
+      throw expectedUsage('objects', `--column ${choice.column}`, 'arrays');
+    }
+    return relation([], undefined);
+  }
+  const objects = sample.filter(isObject);
+  const column = columnOf(objects, choice.column, place.name);
+  const first = [...new Set(objects.flatMap((object) => Object.keys(object)))];
+  const keys = await keysOf(engine, file, place.name, column, signal);
+  // In the order in which they come.
+  const order = (key: string) => (first.includes(key) ? first.indexOf(key) : first.length);
+  return relation(
+    keys.sort((a, b) => order(a) - order(b) || (a < b ? -1 : 1)),
+    column,
+  );
+
+  function relation(keys: readonly string[], column: string | undefined): Relation {
+    const others = keys.filter((key) => key !== column);
+    const field = column ?? 'json';
+    const source = (rest: string) =>
+      `read_json(${file}, columns = {${[...others.map((key) => `${literal(key)}: 'JSON'`), `${literal(field)}: 'DOUBLE[]'`].join(', ')}}, ` +
+      `records = ${column !== undefined}${rest})`;
+    const logits = identifier(field);
+    const raw = `read_json(${file}, columns = {${literal(field)}: 'JSON'}, records = ${column !== undefined}${array ? '' : ', ignore_errors = true'})`;
+    return {
+      from: source(''),
+      logits,
+      // Of an array the engine cannot pass over what is no JSON.
+      tolerant: { from: source(array ? '' : ', ignore_errors = true'), logits },
+      type: 'float64',
+      column,
+      names: undefined,
+      classes: undefined,
+      kept: others.map((name) => ({ name, sql: identifier(name), type: 'JSON' })),
+      chosen:
+        column === undefined || choice.column !== undefined
+          ? undefined
+          : `logits: ${column}; ${keptNote(others)}`,
+      rows: undefined,
+      bare: column === undefined,
+      next: (part) => ndjsonRelation(engine, part, { ...choice, column }, signal),
+      reasons: {
+        wanted: 'an array of numbers',
+        from: raw,
+        columns: [{ name: column ?? '', sql: `coalesce(${logits}::VARCHAR, '')` }],
+        none: column === undefined ? 'something that is not JSON' : `no field ${column}, or no JSON,`,
+      },
+    };
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The values of the first lines; undefined where a line is no JSON. */
+function sampleOf(text: string): unknown[] {
+  const lines = text.split('\n', SAMPLE_ROWS).filter((line) => line.trim() !== '');
+  return lines.map(parse);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {}
+  try {
+    // Python and others write these bare.
+    return JSON.parse(text.replace(/-?\b(NaN|Infinity)\b(?=\s*[,\]}])/g, 'null'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first values of an array of which the end may be missing. */
+function sampleOfArray(text: string): unknown[] {
+  const start = text.indexOf('[');
+  for (let end = text.length, tries = 0; end > start && tries < 50; tries++) {
+    const value =
+      parse(`${text.slice(start, end).replace(/[\s,\]]*$/, '')}]`) ?? parse(text.slice(start, end));
+    if (Array.isArray(value)) return value.slice(0, SAMPLE_ROWS);
+    end =
+      text.lastIndexOf('}', end - 1) >= 0
+        ? text.lastIndexOf('}', end - 1) + 1
+        : text.lastIndexOf(']', end - 1) + 1;
+    if (tries > 0) end--;
+  }
+  return [];
+}
+
+const NAMED = new Set<unknown>(['NaN', 'Infinity', '-Infinity']);
+
+function columnOf(
+  objects: readonly Record<string, unknown>[],
+  asked: string | undefined,
+  name: string,
+): string {
+  if (asked !== undefined) return asked;
+  const isLogits = (value: unknown) =>
+    Array.isArray(value) &&
+    value.every((entry) => typeof entry === 'number' || entry === null || NAMED.has(entry));
+  const keys = new Set(objects.flatMap((object) => Object.keys(object)));
+  const candidates = [...keys].filter((key) => {
+    const values = objects
+      .map((object) => object[key])
+      .filter((value) => value !== undefined && value !== null);
+    return (
+      values.some((value) => isLogits(value) && (value as unknown[]).length > 0) &&
+      values.every(Array.isArray)
+    );
+  });
+  if (candidates.length === 1) return candidates[0];
+  const one = [...keys].filter((key) => objects.some((object) => isLogits(object[key])));
+  if (candidates.length === 0 && one.length === 1) return one[0];
+  throw expected('one field with an array of numbers, or --column,', name, candidates.length || one.length);
+}
+
+async function keysOf(
+  engine: Engine,
+  file: string,
+  name: string,
+  column: string,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const objects = file.includes(`format = 'array'`)
+    ? `read_json_objects(${file})`
+    : `read_json_objects(${file}, ignore_errors = true)`;
+  const rows = await engine
+    .texts(`SELECT DISTINCT unnest(json_keys(json)) FROM ${objects}`, signal)
+    .catch((error) => {
+      throw engineFailure(error, 'JSON', name);
+    });
+  const keys = rows.map(([key]) => key ?? '');
+  const lower = new Map<string, string>();
+  for (const key of keys) {
+    const other = lower.get(key.toLowerCase());
+    if (other !== undefined) {
+      throw expected('fields that differ in more than case', name, `${other} and ${key}`);
+    }
+    lower.set(key.toLowerCase(), key);
+  }
+  if (!keys.includes(column))
+    throw expected(`a field ${column}`, name, keys.slice(0, 8).join(', ') || 'none');
+  return keys;
+}

@@ -1,0 +1,183 @@
+/** What the engine reads as batches, for outputs that it does not write. */
+import type { Batch, Column, ColumnType, Field, Layout, Reader } from '../batch.js';
+import { type Blocks, logitsOn } from '../blocks.js';
+import { type Chunk, type Engine, engineFailure, type Vector } from './engine.js';
+import type { Kept } from './relation.js';
+import { type Asked, describe, reasonOf, sourceOf } from './statement.js';
+import { isValid, type Lists, readBytes, readLists, readStrings, readValidity } from './vectors.js';
+
+export interface EngineReaderOptions extends Asked {
+  readonly blocks: Blocks;
+  readonly blockBytes: number;
+  /** Rows to pass over: those that an interrupted run has done. */
+  readonly done: number;
+  onBadRow(row: number): 'skip' | 'nan';
+}
+
+/** No batch has more rows, however short they are. */
+const MOST_ROWS = 16_384;
+
+export function newEngineReader(engine: Engine, options: EngineReaderOptions): Reader {
+  const { relation, classes, range, errors, signal, name } = options;
+  const { bindings } = engine;
+  const tolerant = errors === 'skip' || errors === 'nan';
+  const { from, logits } = tolerant ? relation.tolerant : relation;
+  const ways = relation.kept.map(wayOf);
+  const bytes = relation.type === 'float32' ? 4 : 8;
+  const layout: Layout = {
+    type: relation.type,
+    classes,
+    ...{ axis: 1, inner: 1 },
+    rows: range ? range[1] - range[0] : relation.rows,
+    fields: relation.kept.map(({ name }, i): Field => ({ name, type: ways[i].type })),
+    column: relation.column,
+    labels: relation.names,
+  };
+
+  async function* batches(): AsyncGenerator<Batch> {
+    const start = (range?.[0] ?? 0) + options.done;
+    const rest = [start, range?.[1] ?? Number.MAX_SAFE_INTEGER] as const;
+    const columns = [`${logits} AS l`, ...relation.kept.map(({ sql }, i) => `${ways[i].cast(sql)} AS k${i}`)];
+    const sql = `SELECT ${columns.join(', ')} FROM ${sourceOf(from, start > 0 || range ? rest : undefined)}`;
+    const pending = newPending();
+    let number = options.done;
+    let first = number;
+    try {
+      for await (const chunk of engine.chunks(sql, signal)) {
+        const piece = pieceOf(chunk);
+        for (let row = 0; row < piece.rows; row++, number++) {
+          const length = piece.lists.offsets[row + 1] - piece.lists.offsets[row];
+          const bad = piece.lists.bad.has(row) || (classes !== undefined && length !== classes);
+          if (bad && !tolerant) throw await reasonOf(engine, options, { stopped: 'bad' });
+          if (!bad || options.onBadRow(number) === 'nan') pending.add(piece, row, bad, number);
+          if (pending.elements >= options.blockBytes / bytes || number + 1 - first >= MOST_ROWS) {
+            yield await pending.take(first, number + 1);
+            first = number + 1;
+          }
+        }
+      }
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw engineFailure(
+        (error instanceof Error && 'exitCode' in error
+          ? undefined
+          : await reasonOf(engine, options, { stopped: undefined })) ?? error,
+        describe(relation),
+        name,
+      );
+    }
+    if (number > first) yield await pending.take(first, number);
+  }
+
+  interface Piece {
+    readonly rows: number;
+    readonly lists: Lists;
+    readonly columns: readonly (readonly unknown[])[];
+  }
+
+  function pieceOf(chunk: Chunk): Piece {
+    const rows = bindings.data_chunk_get_size(chunk);
+    const vector = (i: number) => bindings.data_chunk_get_vector(chunk, i);
+    return {
+      rows,
+      lists: readLists(bindings, vector(0), rows, bytes),
+      columns: ways.map((way, i) => way.read(engine, vector(i + 1), rows)),
+    };
+  }
+
+  /** Rows that wait until there are enough of them. */
+  function newPending() {
+    let rows: { piece: Piece; row: number; bad: boolean; number: number }[] = [];
+    let elements = 0;
+    const width = classes ?? 1;
+    return {
+      get elements() {
+        return elements;
+      },
+      add(piece: Piece, row: number, bad: boolean, number: number) {
+        rows.push({ piece, row, bad, number });
+        elements += bad ? width : piece.lists.offsets[row + 1] - piece.lists.offsets[row];
+      },
+      async take(first: number, end: number): Promise<Batch> {
+        const taken = rows;
+        const block = await options.blocks.take(elements * bytes);
+        const logits = logitsOn(block, relation.type, elements) as Float64Array;
+        const offsets = new Int32Array(taken.length + 1);
+        taken.forEach(({ piece: { lists }, row, bad }, i) => {
+          const at = offsets[i];
+          if (bad) logits.fill(Number.NaN, at, at + width);
+          else logits.set(lists.values.subarray(lists.offsets[row], lists.offsets[row + 1]), at);
+          offsets[i + 1] = at + (bad ? width : lists.offsets[row + 1] - lists.offsets[row]);
+        });
+        rows = [];
+        elements = 0;
+        return {
+          ...{ first, end, rows: taken.length, logits, block },
+          offsets: classes === undefined ? offsets : undefined,
+          columns: ways.map(
+            (_, i): Column => ({ get: (row) => taken[row].piece.columns[i][taken[row].row] }),
+          ),
+          numbers: taken.length < end - first ? taken.map(({ number }) => number) : undefined,
+        };
+      },
+    };
+  }
+
+  return { layout, batches, close: async () => engine.close() };
+}
+
+/** How a column comes out of the engine. */
+interface Way {
+  readonly type: ColumnType;
+  cast(sql: string): string;
+  read(engine: Engine, vector: Vector, rows: number): unknown[];
+}
+
+function numbers(
+  type: ColumnType,
+  as: string,
+  bytes: number,
+  get: (view: DataView, at: number) => unknown,
+): Way {
+  return {
+    type,
+    cast: (sql) => `${sql}::${as}`,
+    read({ bindings }, vector, rows) {
+      const view = readBytes(bindings, vector, rows * bytes);
+      const mask = readValidity(bindings, vector, rows);
+      return Array.from({ length: rows }, (_, row) => (isValid(mask, row) ? get(view, row * bytes) : null));
+    },
+  };
+}
+
+const INT32 = numbers('int32', 'INTEGER', 4, (view, at) => view.getInt32(at, true));
+const INT64 = numbers('int64', 'BIGINT', 8, (view, at) => view.getBigInt64(at, true));
+const UINT64 = numbers('uint64', 'UBIGINT', 8, (view, at) => view.getBigUint64(at, true));
+const DAY_MS = 86_400_000;
+const DAY = numbers('day', 'DATE', 4, (view, at) => new Date(view.getInt32(at, true) * DAY_MS));
+const TIME: Way = {
+  ...numbers('date', 'BIGINT', 8, (view, at) => new Date(Number(view.getBigInt64(at, true)))),
+  cast: (sql) => `epoch_ms(${sql}::TIMESTAMP)`,
+};
+const TEXT: Way = {
+  type: 'string',
+  cast: (sql) => `${sql}::VARCHAR`,
+  read: ({ bindings }, vector, rows) => readStrings(bindings, vector, rows),
+};
+const JSON_TEXT: Way = { ...TEXT, cast: (sql) => `to_json(${sql})::VARCHAR` };
+
+const WAYS: Readonly<Record<string, Way>> = {
+  ...{ TINYINT: INT32, SMALLINT: INT32, INTEGER: INT32, UTINYINT: INT32, USMALLINT: INT32 },
+  ...{ UINTEGER: INT64, BIGINT: INT64, UBIGINT: UINT64, DATE: DAY },
+  FLOAT: numbers('float32', 'FLOAT', 4, (view, at) => view.getFloat32(at, true)),
+  DOUBLE: numbers('float64', 'DOUBLE', 8, (view, at) => view.getFloat64(at, true)),
+  BOOLEAN: numbers('boolean', 'BOOLEAN', 1, (view, at) => view.getUint8(at) === 1),
+  ...{ TIMESTAMP: TIME, TIMESTAMP_S: TIME, TIMESTAMP_MS: TIME, TIMESTAMP_NS: TIME },
+  'TIMESTAMP WITH TIME ZONE': TIME,
+  JSON: TEXT,
+};
+
+function wayOf({ type }: Kept): Way {
+  if (Object.hasOwn(WAYS, type)) return WAYS[type];
+  return /[[(]|^MAP|^STRUCT|^UNION/.test(type) && !type.startsWith('DECIMAL') ? JSON_TEXT : TEXT;
+}

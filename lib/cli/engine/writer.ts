@@ -1,0 +1,197 @@
+/**
+ * What the engine writes of batches that it has not read: a table function of SQL gives it the rows of one. Text is written
+ * batch by batch, and follows what is there; Parquet in parts, which become one file at the end.
+ */
+import { randomBytes } from 'node:crypto';
+import { createReadStream, rmSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ColumnType, ScoredBatch, Writer } from '../batch.js';
+import { textOf, withoutTime } from '../cells.js';
+import { labelled } from '../columns.js';
+import type { Format, WriterOptions } from '../formats.js';
+import type { Output } from '../output.js';
+import { NO_CLASS } from '../scoring.js';
+import { bareLine, type Content, copyOptions, keptColumn, scoreColumns } from './content.js';
+import { type Chunk, type Engine, engineFailure, literal, openEngine, pathLiteral } from './engine.js';
+import { writeLists, writeNulls, writeNumbers } from './vectors.js';
+
+/** What a column of text is in SQL. */
+const SQL_TYPES: Readonly<Partial<Record<ColumnType, string>>> = {
+  ...{ float64: 'DOUBLE', float32: 'FLOAT', int32: 'INTEGER', int64: 'BIGINT', uint64: 'UBIGINT' },
+  ...{ boolean: 'BOOLEAN', date: 'TIMESTAMP', day: 'DATE', json: 'JSON' },
+};
+
+const CHUNK_ROWS = 2048;
+
+export function newEngineWriter(format: Format, output: Output, options: WriterOptions): Writer {
+  const { layout, threads } = options;
+  const content: Content = {
+    ...options,
+    top: labelled(layout.fields, options.labels),
+    labels: options.labels,
+  };
+  const bytes = layout.type === 'float64' ? 8 : 4;
+  const type = bytes === 4 ? 'float32' : 'float64';
+  const kept = layout.fields.map(({ name, type }, i) => ({
+    name,
+    type: SQL_TYPES[type] ?? 'VARCHAR',
+    sql: SQL_TYPES[type] ? `CAST(k${i} AS ${SQL_TYPES[type]})` : `k${i}`,
+  }));
+  const bare =
+    format === 'ndjson' && layout.column === undefined && kept.length === 0 && content.content !== 'top';
+  const source = `batch_${randomBytes(4).toString('hex')}`;
+  let engine: Engine | undefined;
+  let folder = '';
+  const removeFolder = () => rmSync(folder, { recursive: true, force: true });
+  const parts: string[] = [];
+  let current: ScoredBatch | undefined;
+  let at = 0;
+  let begun = false;
+
+  async function open(): Promise<Engine> {
+    if (engine) return engine;
+    engine = await openEngine(threads);
+    folder = await mkdtemp(join(tmpdir(), 'simd-softmax-'));
+    process.on('exit', removeFolder);
+    registerBatch(engine);
+    return engine;
+  }
+
+  function registerBatch({ bindings, connection }: Engine): void {
+    const definition = bindings.create_table_function();
+    bindings.table_function_set_name(definition, source);
+    const text = bindings.create_logical_type(bindings.Type.VARCHAR);
+    const number = bindings.create_logical_type(bytes === 4 ? bindings.Type.FLOAT : bindings.Type.DOUBLE);
+    const list = bindings.create_list_type(number);
+    const classes = bindings.create_list_type(bindings.create_logical_type(bindings.Type.UINTEGER));
+    bindings.table_function_set_bind(definition, (info) => {
+      for (const i of kept.keys()) bindings.bind_add_result_column(info, `k${i}`, text);
+      if (content.content === 'one') return bindings.bind_add_result_column(info, 'p', number);
+      if (content.content === 'all') return bindings.bind_add_result_column(info, 'p', list);
+      bindings.bind_add_result_column(info, 'class', classes);
+      bindings.bind_add_result_column(info, 'score', list);
+    });
+    bindings.table_function_set_init(definition, (info) => {
+      at = 0;
+      bindings.init_set_max_threads(info, 1);
+    });
+    bindings.table_function_set_function(definition, (_, chunk) => fill(engine!, chunk));
+    bindings.register_table_function(connection, definition);
+  }
+
+  /** The next rows of the batch; none at its end. */
+  function fill({ bindings }: Engine, chunk: Chunk): void {
+    const rows = Math.min(CHUNK_ROWS, (current?.rows ?? 0) - at);
+    bindings.data_chunk_set_size(chunk, rows);
+    if (!current || rows === 0) return;
+    const vector = (i: number) => bindings.data_chunk_get_vector(chunk, i);
+    layout.fields.forEach(({ type }, i) => {
+      const nulls: number[] = [];
+      for (let row = 0; row < rows; row++) {
+        const cell = withoutTime(current!.columns[i].get(at + row), type);
+        if (cell === null || cell === undefined) nulls.push(row);
+        else bindings.vector_assign_string_element(vector(i), row, textOf(cell));
+      }
+      if (nulls.length > 0) writeNulls(bindings, vector(i), rows, nulls);
+    });
+    const { scores, indices } = current;
+    const [first, end] = [at, at + rows];
+    at = end;
+    if (content.content === 'one') {
+      writeNumbers(bindings, vector(kept.length), scores.slice(first, end));
+      return;
+    }
+    const width = current.width;
+    const start = (row: number) => current?.offsets?.[row] ?? row * width;
+    const offsets = new Int32Array(rows + 1);
+    if (!indices) {
+      for (let row = 0; row < rows; row++) {
+        offsets[row + 1] = offsets[row] + start(first + row + 1) - start(first + row);
+      }
+      writeLists(bindings, vector(kept.length), scores.slice(start(first), start(end)), offsets);
+      return;
+    }
+    const classes = new Uint32Array(rows * width);
+    const best = new (bytes === 4 ? Float32Array : Float64Array)(rows * width);
+    for (let row = 0; row < rows; row++) {
+      let to = offsets[row];
+      for (let i = start(first + row); i < start(first + row + 1); i++) {
+        if (indices[i] === NO_CLASS) continue;
+        classes[to] = indices[i];
+        best[to++] = scores[i];
+      }
+      offsets[row + 1] = to;
+    }
+    writeLists(bindings, vector(kept.length), classes, offsets);
+    writeLists(bindings, vector(kept.length + 1), best, offsets);
+  }
+
+  async function copy(to: string, from: string, rowBytes: number, header: boolean): Promise<void> {
+    const open_ = await open();
+    const numbers = { type, nonfinite: format !== 'parquet' && hasNonfinite(current) } as const;
+    const columns = bare
+      ? [bareLine(content, numbers)]
+      : [...kept.map((column) => keptColumn(column, format)), ...scoreColumns(content, format, numbers)];
+    const list = from === source ? columns.join(', ') : '*';
+    const rows =
+      content.content === 'top'
+        ? `(SELECT *, {'class': "class", 'score': score} AS p FROM ${source}())`
+        : `${source}()`;
+    const relation = from === source ? rows : from;
+    const how = `${copyOptions(format, bare, rowBytes, undefined, header)}, USE_TMP_FILE false`;
+    try {
+      await open_.run(`COPY (SELECT ${list} FROM ${relation}) TO ${literal(to)} (${how})`);
+    } catch (error) {
+      throw engineFailure(error, 'a writable file', output.path ?? to);
+    }
+  }
+
+  async function put(batch: ScoredBatch | undefined): Promise<void> {
+    await open();
+    current = batch;
+    const part = join(folder, `${parts.length}.${format}`);
+    const header = !begun;
+    begun = true;
+    const rowBytes =
+      batch && batch.rows > 0 ? (batch.scores.byteLength + 8 * (batch.indices?.length ?? 0)) / batch.rows : 0;
+    await copy(part, source, rowBytes, header);
+    if (format === 'parquet') {
+      parts.push(part);
+      widest = Math.max(widest, rowBytes);
+      return;
+    }
+    await pump(part, output);
+    await rm(part);
+  }
+  let widest = 0;
+
+  return {
+    async begin() {},
+    write: put,
+    async end() {
+      if (!begun) await put(undefined);
+      if (format === 'parquet') {
+        const from = `read_parquet([${parts.map(pathLiteral).join(', ')}])`;
+        const to = output.path ?? join(folder, 'whole');
+        await copy(to, from, widest + 64 * kept.length, true);
+        if (output.path === undefined) await pump(to, output);
+      }
+    },
+    async close() {
+      engine?.close();
+      if (folder !== '') removeFolder();
+      process.off('exit', removeFolder);
+    },
+  };
+}
+
+function hasNonfinite(batch: ScoredBatch | undefined): boolean {
+  return batch !== undefined && !batch.scores.every(Number.isFinite);
+}
+
+/** Puts a file behind what an output has. */
+export async function pump(path: string, output: Output): Promise<void> {
+  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) await output.write(piece);
+}
