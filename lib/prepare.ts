@@ -1,4 +1,5 @@
 /** Prepared calls: validated once, over memory that is theirs and that other threads may work on in place. */
+import { most } from './arguments/counts.js';
 import { allocate, arrayKind, copyOf, reducedType } from './arguments/elements.js';
 import { rangeError, shapeError, typeError, words } from './arguments/errors.js';
 import { foldAxes, product } from './arguments/layout.js';
@@ -62,7 +63,7 @@ export interface PreparedSample<Input> extends Prepared<Input, Uint32Array> {
 
 /** A prepared `crossEntropy`: `output` holds the loss, or with reduction `'none'` the loss of every row. */
 export interface PreparedCrossEntropy<Input, Output, Result> extends Prepared<Input, Output, Result> {
-  /** A class per row. Checked by every run. */
+  /** A class per row, 0 at first; `ignoreIndex` for rows without classes. Checked by every run. */
   readonly targets: Int32Array;
   /** There if the option `gradient` is true. */
   readonly gradient: Input | undefined;
@@ -166,7 +167,7 @@ const preparations: { readonly [op in (typeof ops)[number]]: (request: Request) 
   },
   topK({ input, type, rows, options: { k, ...options } }) {
     const outType = readType(options.outType, 'outType') ?? type;
-    const count = rows * readInteger(k, 'k', 0);
+    const count = rows * readInteger(k, 'k', 0, most);
     const probabilities = newShared(outType, count);
     const indices = new Uint32Array(newMemory(count * 4));
     const plan = planTopK(input, k, { ...options, out: { probabilities, indices } });
@@ -174,7 +175,7 @@ const preparations: { readonly [op in (typeof ops)[number]]: (request: Request) 
   },
   sample({ input, rows, options }) {
     const { count = 1 } = options;
-    const draws = rows * readInteger(count, 'count', 1);
+    const draws = rows * readInteger(count, 'count', 1, most);
     const output = new Uint32Array(newMemory(draws * 4));
     const logProbabilities = readFlag(options.logProbabilities, 'logProbabilities')
       ? new Float64Array(newMemory(draws * 8))
@@ -186,6 +187,12 @@ const preparations: { readonly [op in (typeof ops)[number]]: (request: Request) 
     const isEach = options.reduction === 'none';
     const output = newShared(reducedType(type), isEach ? rows : 1);
     const targets = new Int32Array(newMemory(rows * 4));
+    // Rows without classes have no class 0: their targets are ignored from the start.
+    const offsets = options.offsets as ArrayLike<number | bigint> | undefined;
+    for (let row = 0; row < rows; row++) {
+      const isEmpty = offsets === undefined ? input.length === 0 : offsets[row] === offsets[row + 1];
+      if (isEmpty) targets[row] = Number(options.ignoreIndex ?? -100);
+    }
     const gradient = readFlag(options.gradient, 'gradient') ? newShared(type, input.length) : undefined;
     const plan = planCrossEntropy(input, targets, {
       ...options,

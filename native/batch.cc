@@ -18,9 +18,15 @@ size_t ceiling(size_t n, size_t d) { return (n + d - 1) / d; }
 
 size_t elements_of(const Problem& p) { return p.offsets ? p.elements : p.rows() * p.length; }
 
+Problem with_flag(Problem problem, const bool* cancelled) {
+  problem.cancelled = cancelled;
+  return problem;
+}
+
 }  // namespace
 
-Batch::Batch(const Kernels& kernels, const Problem& problem, size_t limit) : kernels(kernels), problem(problem) {
+Batch::Batch(const Kernels& kernels, const Problem& posed, size_t limit)
+    : kernels(kernels), problem(with_flag(posed, &cancelled)) {
   const Problem& p = problem;
   const size_t rows = p.rows(), elements = elements_of(p);
   // With a few rows for every thread no thread waits long for the last one; with fewer rows they are cut into spans.

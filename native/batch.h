@@ -9,7 +9,7 @@
 class Batch : public Job {
  public:
   // On at most `limit` threads.
-  Batch(const Kernels& kernels, const Problem& problem, size_t limit);
+  Batch(const Kernels& kernels, const Problem& posed, size_t limit);
 
   // Threads worth waking for it.
   size_t useful_threads() const { return useful; }
@@ -19,7 +19,7 @@ class Batch : public Job {
   void run(size_t block) override;
 
   const Kernels& kernels;
-  const Problem problem;
+  const Problem problem;  // with the flag of this job
 
  private:
   void cut_rows(size_t elements, size_t limit);

@@ -128,7 +128,7 @@ napi_value solve_scratch(napi_env env, napi_callback_info info) {
   const Type type = small[2] == uint32_t(Type::float64) ? Type::float64 : Type::float32;
   const size_t rows = small[3], classes = small[4];
   const double temperature = environment.header[number::temperature];
-  if (rows * classes * size_of(type) > environment.scratch_bytes || classes == 0)
+  if (classes == 0 || rows > environment.scratch_bytes / size_of(type) / classes)
     return refuse(env, "x exceeds the scratch");
   if (rows == 1 && op == Op::softmax && type == Type::float32 &&
       kernels.solve_lone(static_cast<const float*>(p.x), classes, temperature, static_cast<float*>(p.out)))
@@ -217,7 +217,7 @@ void land(napi_env env, napi_value, void*, void* data) {
 // Runs while the environment goes away: no thread may touch its memory, or call it, from here on.
 void drain(void* data) {
   Environment& environment = *static_cast<Environment*>(data);
-  for (auto& flight : environment.flying) flight.second->cancelled = true;
+  for (auto& flight : environment.flying) flight.second->cancel();
   for (auto& flight : environment.flying) Pool::instance().wait(*flight.second);
   // Those that have landed but just now: a few instructions away from leaving.
   while (environment.landing > 0) std::this_thread::yield();
@@ -275,7 +275,7 @@ napi_value cancel(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
   Environment& environment = *static_cast<Environment*>(data);
   const auto found = environment.flying.find(uint32_t(environment.header[number::handle]));
-  if (found != environment.flying.end()) found->second->cancelled = true;
+  if (found != environment.flying.end()) found->second->cancel();
   return nullptr;
 }
 

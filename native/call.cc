@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "dispatch.h"
 #include "pool.h"
@@ -10,12 +11,20 @@ namespace {
 
 constexpr size_t operation_count = sizeof operations / sizeof *operations;
 
+// 0 for what is no whole number of so many bits: no conversion may go out of range.
+template <class T>
+T whole(double value) {
+  constexpr double most = double(std::numeric_limits<T>::max() / 2 + 1) * 2;
+  return value >= double(std::numeric_limits<T>::min()) && value < most ? T(value) : T(0);
+}
+
+void assign(double& member, double value) { member = value; }
+void assign(bool& member, double value) { member = value != 0; }
+void assign(Type& member, double value) { member = Type(std::min(whole<uint32_t>(value), uint32_t(Type::bfloat16))); }
 template <class T>
 void assign(T& member, double value) {
-  member = T(value);
+  member = whole<T>(value);
 }
-void assign(bool& member, double value) { member = value != 0; }
-void assign(Type& member, double value) { member = Type(int(value)); }
 
 void read_number(Problem& p, size_t place, const double* header) {
   switch (place) {
@@ -123,7 +132,8 @@ bool fits(const Bytes& bytes, Element element, size_t count, const Problem& p) {
   return bytes.length / size_of(element, p) >= count;
 }
 
-// The masks of rows: `where`, `lengths`, `offsets`.
+// The masks of rows: `where`, `lengths`, `offsets`. Lists are checked so that a mistake is told; other threads may write
+// them from then on, and the kernels take no entry's word for it (source.h).
 const char* read_rows(const Bytes& where, const Bytes& lengths, const Bytes& offsets, Problem& p) {
   const size_t rows = p.rows();
   if (where.data) {
@@ -169,21 +179,26 @@ const Kernels& kernels_at(size_t place) {
 
 const char* read_call(const double* header, const Bytes* arrays, Call& call) {
   Problem& p = call.problem;
-  const size_t op = size_t(header[number::op]);
+  const auto size = [header](number::Place place) { return whole<size_t>(header[place]); };
+  const size_t op = size(number::op);
   if (op >= operation_count) return "there is no such operation";
   const Operation& operation = operations[op];
   const Reading& reading = readings()[op];
   p.op = operation.op;
-  const auto size = [header](number::Place place) { return size_t(header[place]); };
   assign(p.type, header[number::type]);
   p.outer = size(number::outer), p.length = size(number::length), p.inner = size(number::inner);
   p.elements = size(number::elements);
   p.temperature = header[number::temperature];
-  p.whereShared = header[number::whereShared] != 0;
+  p.whereShared = header[number::whereShared] != 0 && !arrays[4].data;  // ragged rows have a byte per element
   for (size_t place : reading.numbers) read_number(p, place, header);
   call.kernels = &kernels_at(size(number::kernels));
   const size_t threads = size(number::threads);
   call.threads = threads == 0 ? Pool::instance().threads() : threads;
+
+  size_t rows, most;
+  if (__builtin_mul_overflow(p.outer, p.inner, &rows) ||
+      __builtin_mul_overflow(rows, std::max<size_t>({p.k, p.count, 1}), &most))
+    return "there are more rows than memory holds";
 
   const Bytes &x = arrays[0], &out = arrays[1], &where = arrays[2], &lengths = arrays[3], &offsets = arrays[4];
   p.x = x.data, p.out = out.data, p.losses = static_cast<double*>(out.data);

@@ -140,7 +140,7 @@ std::shared_ptr<Job> Pool::join() {
 
 void Pool::take_blocks(Job& job, bool with_others) {
   for (size_t block; (block = job.next.fetch_add(1, std::memory_order_relaxed)) < job.blocks;) {
-    if (job.cancelled.load(std::memory_order_relaxed)) {
+    if (job.is_cancelled()) {
       job.next.store(job.blocks, std::memory_order_relaxed);
     } else {
       job.run(block);
@@ -164,7 +164,7 @@ void Pool::help(Lock& lock, const std::shared_ptr<Job>& job) {
 // the last stage.
 bool Pool::open_stage(Lock& lock, const std::shared_ptr<Job>& job) {
   lock.unlock();
-  const size_t blocks = job->cancelled.load(std::memory_order_relaxed) ? 0 : job->next_stage();
+  const size_t blocks = job->is_cancelled() ? 0 : job->next_stage();
   if (blocks == 0) job->finished();
   lock.lock();
   job->blocks = blocks;

@@ -15,9 +15,13 @@ class Job {
  public:
   virtual ~Job() = default;
 
-  std::atomic<bool> cancelled{false};  // blocks and stages not yet begun are then skipped
+  // Blocks and stages not yet begun are then skipped, and long ones may look at the flag.
+  void cancel() { __atomic_store_n(&cancelled, true, __ATOMIC_RELAXED); }
+  bool is_cancelled() const { return __atomic_load_n(&cancelled, __ATOMIC_RELAXED); }
 
  protected:
+  bool cancelled = false;
+
   // Opens the next stage (the first one at first): how many blocks it has; 0 when there is none left. No block of
   // this job runs meanwhile.
   virtual size_t next_stage() = 0;

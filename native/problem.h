@@ -50,5 +50,8 @@ struct Problem {
   void* gradient;
   double gradientScale;
 
+  // Set, or null, where the results are no longer wanted: long rows are then left as they are.
+  const bool* cancelled;
+
   size_t rows() const { return outer * inner; }
 };

@@ -792,7 +792,7 @@ const others: Wrong[] = [
     (api) => api.sample(x, { count: 0 }),
     'RangeError',
     range,
-    'Expected an integer of at least 1 for count but received 0',
+    'Expected an integer from 1 to 4294967295 for count but received 0',
   ),
   wrong(
     'sample: out',
@@ -1007,7 +1007,7 @@ describe('prepare', () => {
       { shape: [4] },
       'TypeError',
       type,
-      'Expected an integer of at least 0 for k but received undefined',
+      'Expected an integer from 0 to 4294967295 for k but received undefined',
     ],
     [
       'topK',

@@ -1,6 +1,9 @@
 /** Lists of integers: the lengths and offsets of rows. */
 import { arrayKind, isShared, viewOf } from './elements.js';
-import { rangeError, shapeError, typeError } from './errors.js';
+import { rangeError, shapeError, typeError, words } from './errors.js';
+
+/** What a Uint32Array holds: the largest offset or length, and one more than the largest class index. */
+export const most = 2 ** 32 - 1;
 
 export type IntegerList = Int32Array | Uint32Array | BigInt64Array | readonly number[];
 
@@ -29,7 +32,7 @@ export function integerAt(list: IntegerList, i: number, name: string, min: numbe
 export function readLengths(value: unknown, rows: number, length: number): Uint32Array {
   const list = readIntegers(value, 'lengths');
   if (list.length !== rows) throw shapeError(`one entry for each of ${rows} rows`, 'lengths', value);
-  return checked(list, 'lengths', (i) => integerAt(list, i, 'lengths', 0, length));
+  return checked(list, 'lengths', (i) => integerAt(list, i, 'lengths', 0, Math.min(length, most)));
 }
 
 /** Where each ragged row starts in `count` elements, and where the last one ends. */
@@ -38,12 +41,17 @@ export function readOffsets(value: unknown, count: number): Uint32Array {
   if (list.length === 0) throw shapeError('at least one entry', 'offsets', value);
   let least = 0;
   const offsets = checked(list, 'offsets', (i) => {
-    least = integerAt(list, i, 'offsets', least, i === 0 ? 0 : count);
+    least = integerAt(list, i, 'offsets', least, i === 0 ? 0 : Math.min(count, most));
     return least;
   });
   if (least !== count)
     throw rangeError(`${count}, the length of x,`, `offsets[${list.length - 1}]`, list[list.length - 1]);
   return offsets;
+}
+
+/** For operations that give class indices: the last number means that there is none. */
+export function checkClasses(length: number): void {
+  if (length > most) throw rangeError(`rows of at most ${most} classes`, 'x', words(`rows of ${length}`));
 }
 
 export function longestRow(offsets: Uint32Array): number {

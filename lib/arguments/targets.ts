@@ -67,7 +67,7 @@ function readClasses(list: IntegerList, { rows }: Request, ignoreIndex: number):
   for (let row = 0; row < count; row++) {
     const entry = list[row];
     const isIgnored = (typeof entry === 'bigint' ? Number(entry) : entry) === ignoreIndex;
-    const last = (offsets ? offsets[row + 1] - offsets[row] : length) - 1;
+    const last = Math.min((offsets ? offsets[row + 1] - offsets[row] : length) - 1, 2 ** 31 - 1);
     const target = isIgnored ? ignoreIndex : integerAt(list, row, 'targets', 0, last);
     if (!asItIs) classes[row] = target;
   }

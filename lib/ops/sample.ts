@@ -1,4 +1,5 @@
 /** Plans sample: class indices drawn from every row. */
+import { checkClasses, most } from '../arguments/counts.js';
 import { rangeError, typeError } from '../arguments/errors.js';
 import { readInteger, readNumber, readOptions } from '../arguments/options.js';
 import { refuseOverlap, takeIndices, viewToWrite } from '../arguments/outputs.js';
@@ -9,7 +10,8 @@ import type { Plan } from './plan.js';
 export function planSample(input: unknown, given: unknown): Plan<unknown> {
   const options = readOptions(given, 'sample');
   const { x, layout, rows, backend } = readRows(input, options, true);
-  const count = options.count === undefined ? 1 : readInteger(options.count, 'count', 1);
+  checkClasses(rows.length);
+  const count = options.count === undefined ? 1 : readInteger(options.count, 'count', 1, most);
   const topK = options.topK === undefined ? 0 : readInteger(options.topK, 'topK', 0);
   const topP = options.topP === undefined ? 1 : readNumber(options.topP, 'topP', 0, 1, true);
   const minP = options.minP === undefined ? 0 : readNumber(options.minP, 'minP', 0, 1);

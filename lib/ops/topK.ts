@@ -1,4 +1,5 @@
 /** Plans topK: the k likeliest classes of every row, and classify, which gives them their labels. */
+import { checkClasses, most } from '../arguments/counts.js';
 import { newData, reducedType } from '../arguments/elements.js';
 import { shapeError, typeError, words } from '../arguments/errors.js';
 import { dimsWith, entriesOrder, permute, product } from '../arguments/layout.js';
@@ -46,8 +47,9 @@ export function planClassify(input: unknown, given: unknown): Plan<readonly Labe
 function planLikeliest(request: Request, wanted: unknown, options: Options): Plan<unknown> {
   const { x, layout, rows, backend } = request;
   const isRagged = rows.offsets !== undefined;
+  checkClasses(rows.length);
   const k = isRagged
-    ? readInteger(wanted, 'k', 1)
+    ? readInteger(wanted, 'k', 1, most)
     : readInteger(wanted, 'k', Math.min(1, rows.length), rows.length);
   const outType = readOutType(options.outType, x.type);
   const logNormalizer = readNormalizer(options.logNormalizer, rows.outer * rows.inner);

@@ -88,10 +88,10 @@ void callers_share_the_pool(Pool& pool) {
         pool.run(own, 1 + random() % 4);
         expect(own.whole(), "callers do not mix up their jobs");
         for (const auto& job : flying) {
-          if (random() % 3 == 0) job->cancelled = true;
+          if (random() % 3 == 0) job->cancel();
           pool.wait(*job);
           expect(job->ends == 1, "a job ends once");
-          expect(job->cancelled || job->whole(), "jobs in flight do every block once");
+          expect(job->is_cancelled() || job->whole(), "jobs in flight do every block once");
         }
       }
       pool.leave();
@@ -132,7 +132,7 @@ void small_jobs_do_not_wait_for_big_ones(Pool& pool) {
     expect(small->whole(), "small jobs are whole");
   }
   expect(big->runs < 3000, "twenty small jobs are done while a big one is under way");
-  big->cancelled = true;
+  big->cancel();
   pool.wait(*big);
   expect(big->runs < 3000, "a cancelled job stops at the next block");
 }

@@ -133,8 +133,13 @@ export class Normalizer {
 
   private normalizeBy(normalizer: number): boolean {
     if (this.kind === 'NaN' || this.kind === '+Infinity' || !Number.isFinite(normalizer)) return false;
-    const max = this.kind === 'ordinary' ? this.max : 0;
-    const normalized = originOfNormalizer(normalizer, max, this.by);
+    if (this.kind !== 'ordinary') {
+      // All terms vanish, whatever they are divided by.
+      this.countFrom(originOf(0, this.by));
+      this.total = Infinity;
+      return true;
+    }
+    const normalized = originOfNormalizer(normalizer, this.max, this.by);
     if (!normalized) return false;
     this.countFrom(normalized.origin);
     this.total = normalized.total;

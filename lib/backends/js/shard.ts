@@ -20,15 +20,18 @@ export interface Normalized {
 
 const UNIT = reduction(1);
 
+/** Powers of two that a result may exceed 1 by; native/kernels/shapes/rows.h has the same. */
+const MOST = 50;
+
 /**
  * For the log-sum-exp of a row that this one, with this finite maximum, is a shard of. Undefined for a number
- * so far below the maximum that it is the log-sum-exp of no such row: a result would exceed 2^800.
+ * so far below the maximum that it is the log-sum-exp of no such row: a result would exceed 2^50.
  */
 export function originOfNormalizer(normalizer: number, max: number, by: Reduction): Normalized | undefined {
   const t = by.temperature * by.down * by.up;
   if (isDirect(max, by) && isDirect(normalizer, UNIT)) {
     const exponent = exponentOf(normalizer * UNIT.perStep);
-    if (originOf(max, by).exponent - exponent > 800) return undefined;
+    if (originOf(max, by).exponent - exponent > MOST) return undefined;
     return {
       origin: { shift: 0, exponent, floor: normalizer * t - by.reach },
       total: exponential(normalizer, UNIT, { shift: 0, exponent, floor: normalizer }),
@@ -37,7 +40,7 @@ export function originOfNormalizer(normalizer: number, max: number, by: Reductio
   // The logits are shifted by their maximum, so the normaliser is by max/T: a quotient needed past its last bit.
   const lead = overTemperature(max, by);
   const n = twoSum(normalizer, -lead.high);
-  if (!(n.high > -800 * Math.LN2)) return undefined;
+  if (!(n.high > -MOST * Math.LN2)) return undefined;
   const vanishing = n.high > 2 * REACH;
   const high = vanishing ? 2 * REACH : n.high;
   const exponent = exponentOf(high * UNIT.perStep);

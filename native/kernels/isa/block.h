@@ -249,6 +249,7 @@ INLINE double mul(double a, double b) { return a * b; }
 INLINE double div(double a, double b) { return a / b; }
 INLINE double fms(double a, double b, double c) { return fma(a, b, -c); }
 INLINE double max_number(double a, double b) { return a > b ? a : b; }
+INLINE double min_number(double a, double b) { return a < b ? a : b; }
 INLINE void split_exponent(double u, double& k, double& m) {
   const int64_t bits =
       int64_t(__builtin_bit_cast(uint64_t, u) + uint64_t(one_bits - half_root_bits));  // of NaN too

@@ -18,6 +18,9 @@ typedef double f64r __attribute__((vector_size(16)));
 using f32q = f32r;
 typedef int32_t i32r __attribute__((vector_size(16)));
 typedef int64_t i64r __attribute__((vector_size(16)));
+// Where bits are added up or shifted, which may overflow.
+typedef uint32_t u32r __attribute__((vector_size(16)));
+typedef uint64_t u64r __attribute__((vector_size(16)));
 
 INLINE f32r splat_register(float v) { return f32r{v, v, v, v}; }
 INLINE f64r splat_register(double v) { return f64r{v, v}; }
@@ -161,17 +164,16 @@ INLINE bool all_less(f64r a, f64r b) {
   return (less[0] & less[1]) != 0;
 }
 
-INLINE f32r add_bits(f32r a, f32r b) { return (f32r)((i32r)a + (i32r)b); }
+INLINE f32r add_bits(f32r a, f32r b) { return (f32r)((u32r)a + (u32r)b); }
 INLINE f32r pow2(f32r z) {
-  const i32r bits = (i32r)z, j = bits & 7;
-  const i32r entry = {int32_t(pow2_table[j[0]]), int32_t(pow2_table[j[1]]), int32_t(pow2_table[j[2]]),
-                      int32_t(pow2_table[j[3]])};
+  const u32r bits = (u32r)z, j = bits & 7;
+  const u32r entry = {pow2_table[j[0]], pow2_table[j[1]], pow2_table[j[2]], pow2_table[j[3]]};
   return (f32r)((bits << 20) + entry);
 }
-INLINE f64r pow2(f64r z) { return (f64r)((i64r)z << 52); }
+INLINE f64r pow2(f64r z) { return (f64r)((u64r)z << 52); }
 
 INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
-  const i64r bits = (i64r)u + (one_bits - half_root_bits);
+  const i64r bits = (i64r)((u64r)u + uint64_t(one_bits - half_root_bits));  // of NaN too
   k = (f64r)((bits >> 52) | two52_bits) - two52_plus_bias;
   m = (f64r)((bits & mantissa_bits) + half_root_bits);
 }

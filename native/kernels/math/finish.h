@@ -65,11 +65,13 @@ INLINE D log_of_sum(Wide<D> rest, D count, Wide<D> top_term) {
   return log1p(add(sub(count, constant<D>(1)), sub(ratio, off)));
 }
 
-// max / T + log(sum).
+// max / T + log(sum). Where the quotient overflows, its low part must not overflow to the other sign.
 template <class D>
 INLINE D log_sum_exp(D max, D log_sum, const Scale<F64>& scale) {
   const D x = mul(mul(max, constant<D>(scale.down)), constant<D>(scale.up));
-  return fma(x, constant<D>(scale.inverse), fma(x, constant<D>(scale.inverse_lo), log_sum));
+  const double most = __builtin_fabs(scale.inverse_lo) < 1 ? 0x1.fffffffffffffp1023 : 0x1p1000;
+  const D bounded = min_number(max_number(x, constant<D>(-most)), constant<D>(most));
+  return fma(x, constant<D>(scale.inverse), fma(bounded, constant<D>(scale.inverse_lo), log_sum));
 }
 
 // The rows, as bits, whose max / T and logarithm may cancel: float32 terms have too few digits for them (see

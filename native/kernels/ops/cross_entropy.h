@@ -21,20 +21,25 @@ struct CrossEntropySolver {
   }
 
  private:
+  static constexpr size_t no_target = ~size_t(0);
+
   void solve(size_t r) const {
     const Source row = source_of(p, r);
     Sink gradient = {nullptr, p.type, 1};
     if (p.gradient) {
-      gradient = sink_of(p, p.gradient, p.type, r);
-      gradient.fill(row.length, full_length(p, r), 0);
+      gradient = sink_of(p, p.gradient, p.type, r, row);
+      gradient.fill(row.length, full_length(p, row), 0);
     }
-    if (p.targets && p.targets[r] == p.ignoreIndex) {
+    const int32_t given = p.targets ? read_once(p.targets + r) : p.ignoreIndex;
+    const size_t target = given >= 0 && size_t(given) < p.length ? size_t(given) : no_target;
+    if (!p.targets) {
+      p.losses[r] = distribution(row, gradient, no_target);
+    } else if (given == p.ignoreIndex || target == no_target) {
       p.losses[r] = 0;
       if (p.gradient) gradient.fill(0, row.length, 0);
-    } else if (p.targets && p.labelSmoothing == 0) {
-      p.losses[r] = one_class(row, gradient, size_t(p.targets[r]));
     } else {
-      p.losses[r] = distribution(row, gradient, r);
+      p.losses[r] =
+          p.labelSmoothing == 0 ? one_class(row, gradient, target) : distribution(row, gradient, target);
     }
   }
 
@@ -45,7 +50,7 @@ struct CrossEntropySolver {
     const double scale = p.gradientScale * weight / p.temperature;
     // A scale that would take the factor out of the range of floats is left to the other path.
     if (p.gradient && !(__builtin_fabs(scale) < 0x1p40 && (__builtin_fabs(scale) > 0x1p-40 || scale == 0))) {
-      return distribution(row, gradient, target, weight);
+      return distribution(row, gradient, {p, row, none(row), target, weight, 0, false});
     }
     T* terms = stores(row, gradient) ? gradient.place<T>(0, nullptr) : nullptr;
     double tops[stored_length / segment_length];
@@ -112,15 +117,15 @@ struct CrossEntropySolver {
   struct Coefficients {
     const Problem& p;
     const Source& row;
-    Source q;       // the target's distribution; no data for a class
-    size_t target;  // or the class
+    Source q;       // the target's distribution; nothing for a class
+    size_t target;  // or the class, else no_target
     double weight;  // of that class, before weights[]
     double even;    // what label smoothing adds to every class
     bool weighted;
 
     // Those of classes [from, from + count).
     void fill(size_t from, size_t count, double* a) const {
-      if (q.data) {
+      if (target == no_target) {
         const double* share = q.fetch(from, count, a);
         for (size_t i = 0; i < count; i++) a[i] = (1 - p.labelSmoothing) * share[i] + even;
       } else {
@@ -129,34 +134,32 @@ struct CrossEntropySolver {
       if (row.mask) {
         for (size_t i = 0; i < count; i++) a[i] = row.masked_out(from + i) ? 0 : a[i];
       }
-      if (!q.data && target >= from && target - from < count) a[target - from] += weight;
+      if (target >= from && target - from < count) a[target - from] += weight;
       if (weighted) {
         for (size_t i = 0; i < count; i++) a[i] *= p.weights[from + i];
       }
     }
   };
 
-  double distribution(const Source& row, const Sink& gradient, size_t r) const {
+  static Source none(Source row) {
+    row.mask = nullptr, row.data = nullptr;
+    return row;
+  }
+
+  // Of a class, with label smoothing, or of the row's distribution.
+  double distribution(const Source& row, const Sink& gradient, size_t target) const {
     size_t classes = row.length;
-    if (row.mask) {
-      for (size_t i = 0; i < row.length; i++) classes -= row.masked_out(i);
+    for (size_t at = 0; row.mask && row.goes_on(at); at += chunk_length) {
+      const size_t end = lesser(row.length, at + chunk_length);
+      for (size_t i = at; i < end; i++) classes -= row.masked_out(i);
     }
     const double even = p.labelSmoothing == 0 ? 0 : p.labelSmoothing / double(classes);
-    Source q = row;
-    q.mask = nullptr;
-    q.data = nullptr;
-    if (p.targetProbabilities) {
+    Source q = none(row);
+    if (target == no_target && row.length > 0) {
       const size_t at = size_t(row.data - static_cast<const char*>(p.x));
       q.data = static_cast<const char*>(p.targetProbabilities) + at;
     }
-    const size_t target = p.targets ? size_t(p.targets[r]) : 0;
     return distribution(row, gradient, {p, row, q, target, 1 - p.labelSmoothing, even, p.weights != nullptr});
-  }
-
-  double distribution(const Source& row, const Sink& gradient, size_t target, double weight) const {
-    Source none = row;
-    none.data = nullptr;
-    return distribution(row, gradient, {p, row, none, target, weight, 0, false});
   }
 
   double distribution(const Source& row, const Sink& gradient, const Coefficients& coefficients) const {
@@ -167,7 +170,7 @@ struct CrossEntropySolver {
 
     alignas(64) double x[chunk_length], a[chunk_length];
     Sum weight, distances;
-    for (size_t at = 0; at < row.length; at += chunk_length) {
+    for (size_t at = 0; row.goes_on(at); at += chunk_length) {
       const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
       coefficients.fill(at, n, a);
       const double* logits = row.fetch(at, n, x);
@@ -190,7 +193,7 @@ struct CrossEntropySolver {
       weight.add(sums), distances.add(far);
     }
     // A target that is padding, or the mask hides, is as improbable as can be.
-    if (!coefficients.q.data && coefficients.target >= row.length) {
+    if (coefficients.target != no_target && coefficients.target >= row.length) {
       double one[1];
       Coefficients alone = coefficients;
       alone.even = 0;
@@ -198,48 +201,47 @@ struct CrossEntropySolver {
       if (one[0] != 0) weight.add(one[0]), distances.add(one[0] * __builtin_inf());
     }
     if (!finite) return distances.value();
-    if (p.gradient) write(row, gradient, coefficients, m, weight.value());
+    if (p.gradient) write(row, gradient, coefficients, wide(row, m), weight.value());
     return distances.value() + weight.value() * log_sum_of(m);
+  }
+
+  // The measure in double precision, for float32 rows too: of a difference of p and a its terms leave too few digits.
+  Measure wide(const Source& row, const Measure& m) const {
+    if (sizeof(T) == 8) return m;
+    return Measurer<F64>{rows.scale64, rows.scale64, true}.row(row, nullptr, nullptr);
   }
 
   void write(const Source& row, const Sink& gradient, const Coefficients& coefficients, const Measure& m,
              double weight) const {
-    const Shift<T> shift = shift_for<V>(T(m.max), rows.scale);
-    shift.moved ? write(row, gradient, coefficients, m, weight, Exp<V, true>(rows.scale, shift))
-                : write(row, gradient, coefficients, m, weight, Exp<V, false>(rows.scale, shift));
+    const Shift<double> shift = shift_for<F64>(m.max, rows.scale64);
+    shift.moved ? write(row, gradient, coefficients, m, weight, Exp<F64, true>(rows.scale64, shift))
+                : write(row, gradient, coefficients, m, weight, Exp<F64, false>(rows.scale64, shift));
   }
 
   // scale * ((A - a) * p - a * (1 - p)) / T. So written, the class that has all the weight keeps the bits of p - 1.
   template <bool moved>
   void write(const Source& row, const Sink& gradient, const Coefficients& coefficients, const Measure& m,
-             double weight, const Exp<V, moved>& exp) const {
-    const Wide<double> sum = sum_of(m);
-    const Factor<T> factor = factor_of<T>(reciprocal<V>(sum));
-    const double rest = rest_of(m, sum);
-    alignas(64) T x[chunk_length], probability[chunk_length];
-    alignas(64) double a[chunk_length];
+             double weight, const Exp<F64, moved>& exp) const {
+    const Wide<double> sum = sum_of(m), inverse = reciprocal<F64>(sum);
+    const F64 hi = splat<F64>(inverse.hi), lo = splat<F64>(inverse.lo), rest = splat<F64>(rest_of(m, sum));
     const F64 whole = splat<F64>(weight), max = splat<F64>(m.max), one = splat<F64>(1), none = splat<F64>(0);
-    for (size_t at = 0; at < row.length; at += chunk_length) {
+    const F64 scale = splat<F64>(p.gradientScale), temperature = splat<F64>(p.temperature);
+    alignas(64) double x[chunk_length], a[chunk_length];
+    alignas(64) T buffer[chunk_length];
+    for (size_t at = 0; row.goes_on(at); at += chunk_length) {
       const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
       coefficients.fill(at, n, a);
-      const T* logits = row.fetch(at, n, x);
-      for (size_t i = 0; i < n; i++) probability[i] = logits[i];
-      probabilities(probability, n, exp, factor);
-      T* y = gradient.place(at, x);
-      size_t i = 0;
-      for (; i + lanes <= n; i += lanes) {
-        const F64 t = load_eight(probability + i), x = load_eight(logits + i), share = load<F64>(a + i);
-        const F64 others =
-            add(zero_if_equal(x, max, sub(one, t)), mul(count_if_equal(x, max, none), splat<F64>(rest)));
+      const double* logits = row.fetch(at, n, x);
+      T* y = gradient.place(at, buffer);
+      for (size_t i = 0; i < n; i += lanes) {
+        const size_t count = n - i < lanes ? n - i : lanes;
+        const F64 logit = load_first<F64>(logits + i, count, logits[i]), share = load_first<F64>(a + i, count, 0);
+        const F64 t = scaled(exp.term(logit).value(), hi, lo), largest = count_if_equal(logit, max, none);
+        const F64 others = add(zero_if_equal(logit, max, sub(one, t)), mul(largest, rest));
         const F64 difference = sub(mul(sub(whole, share), t), mul(share, others));
-        store_eight(y + i, div(mul(splat<F64>(p.gradientScale), difference), splat<F64>(p.temperature)));
-      }
-      for (; i < n; i++) {
-        const double t = double(probability[i]), others = double(logits[i]) == m.max ? rest : 1 - t;
-        y[i] = T(p.gradientScale * ((weight - a[i]) * t - a[i] * others) / p.temperature);
-      }
-      if (row.mask) {
-        for (size_t i = 0; i < n; i++) y[i] = row.masked_out(at + i) ? T(0) : y[i];
+        alignas(64) T value[lanes];
+        store_eight(value, div(mul(scale, difference), temperature));
+        for (size_t j = 0; j < count; j++) y[i + j] = row.masked_out(at + i + j) ? T(0) : value[j];
       }
       gradient.flush(at, n, y);
     }

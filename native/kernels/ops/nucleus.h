@@ -14,7 +14,7 @@ template <class V, class Visit>
 INLINE void for_each_between(const Source& row, typename V::Scalar over, typename V::Scalar most, Visit visit) {
   using T = typename V::Scalar;
   alignas(64) T buffer[chunk_length];
-  for (size_t at = 0; at < row.length; at += chunk_length) {
+  for (size_t at = 0; row.goes_on(at); at += chunk_length) {
     const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
     const T* x = row.fetch(at, n, buffer);
     for (size_t g = 0; g < n; g += weight_group) {

@@ -19,7 +19,7 @@ INLINE T logit_at(const Source& row, size_t i) {
 template <class T, class Visit>
 INLINE void for_each_logit(const Source& row, Visit visit) {
   alignas(64) T buffer[chunk_length];
-  for (size_t at = 0; at < row.length; at += chunk_length) {
+  for (size_t at = 0; row.goes_on(at); at += chunk_length) {
     const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
     const T* x = row.fetch(at, n, buffer);
     for (size_t i = 0; i < n; i++) {
@@ -66,23 +66,32 @@ Key<T> search_keys(Keys keys, Weight target, Weight reached = 0) {
   return prefix;
 }
 
-// Class indices along a stride.
+// Class indices along a stride. They lie in an output, which another thread may write: what is read back is some class
+// of the row.
 struct Classes {
   uint32_t* data;
   size_t stride;
   uint32_t& operator[](size_t i) const { return data[i * stride]; }
+  uint32_t read(size_t i, const Source& row) const {
+    const uint32_t index = read_once(data + i * stride);
+    return index < row.length ? index : 0;
+  }
 };
 
 // Not inlined: its room is not to be in every frame of the recursion below.
 template <class T>
 __attribute__((noinline)) void sort_few_classes(const Source& row, Classes c, size_t count) {
   Key<T> key[most_selected], spare[most_selected];
-  for (size_t i = 0; i < count; i++) key[i] = key_of(logit_at<T>(row, c[i]), c[i]);
+  for (size_t i = 0; i < count; i++) {
+    const uint32_t index = c.read(i, row);
+    key[i] = key_of(logit_at<T>(row, index), index);
+  }
   sort_keys(key, count, spare);
   for (size_t i = 0; i < count; i++) c[i] = class_of(key[i]);
 }
 
-// Sorts classes by their keys, largest first: by bytes, in place, down to what fits a fixed room.
+// Sorts classes by their keys, largest first: by bytes, in place, down to what fits a fixed room. Logits may change
+// between being counted and being moved: a class whose digit has no place left stays where it is.
 template <class T>
 void sort_classes(const Source& row, Classes c, size_t count, int shift) {
   if (count <= most_selected) return sort_few_classes<T>(row, c, count);
@@ -90,7 +99,10 @@ void sort_classes(const Source& row, Classes c, size_t count, int shift) {
   const auto digit_of = [&](uint32_t index) {
     return 255 - size_t(uint32_t(key_of(logit_at<T>(row, index), index) >> shift) & 255);
   };
-  for (size_t i = 0; i < count; i++) next[digit_of(c[i])]++;
+  for (size_t i = 0; i < count; i++) {
+    if (i % chunk_length == 0 && is_set(row.cancelled)) return;
+    next[digit_of(c.read(i, row))]++;
+  }
   for (size_t d = 0, at = 0; d < 256; d++) {
     end[d] = at + next[d];
     next[d] = at;
@@ -98,11 +110,11 @@ void sort_classes(const Source& row, Classes c, size_t count, int shift) {
   }
   for (size_t d = 0; d < 256; d++) {  // each class goes to its place, from which the next is taken
     while (next[d] < end[d]) {
-      uint32_t moving = c[next[d]];
-      for (size_t to = digit_of(moving); to != d; to = digit_of(moving)) {
-        uint32_t& place = c[next[to]++];
-        const uint32_t displaced = place;
-        place = moving, moving = displaced;
+      if (next[d] % chunk_length == 0 && is_set(row.cancelled)) return;
+      uint32_t moving = c.read(next[d], row);
+      for (size_t to = digit_of(moving); to != d && next[to] < end[to]; to = digit_of(moving)) {
+        const uint32_t displaced = c.read(next[to], row);
+        c[next[to]++] = moving, moving = displaced;
       }
       c[next[d]++] = moving;
     }
@@ -135,7 +147,7 @@ size_t select_many(const Source& row, size_t k, Classes c) {
   const Key<T> cut = key_of_best<T>(row, k);
   size_t count = 0;
   for_each_logit<T>(row, [&](T x, size_t i) INLINE_LAMBDA {
-    if (key_of(x, i) >= cut) c[count++] = uint32_t(i);
+    if (key_of(x, i) >= cut && count < k) c[count++] = uint32_t(i);
   });
   sort_classes<T>(row, c, count, key_bits<T> - 8);
   return count;

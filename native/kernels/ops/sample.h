@@ -76,7 +76,7 @@ struct SampleSolver {
       const size_t end = row.length - at < segments.length ? row.length : at + segments.length;
       Estimate e;
       alignas(64) T buffer[chunk_length];
-      for (size_t i = at; i < end; i += chunk_length) {
+      for (size_t i = at; i < end && !(i > 0 && is_set(row.cancelled)); i += chunk_length) {
         const size_t n = end - i < chunk_length ? end - i : chunk_length;
         e.add(estimate_of(row.fetch(i, n, buffer), n, scale));
       }
@@ -106,7 +106,7 @@ struct SampleSolver {
   void draw(size_t r, const Source& row, const Weigher& weigher, T max, const Cut<V>& cut,
             Segments& segments) const {
     const double log_total = p.logProbabilities ? log_of_total(row, max, cut) : 0;
-    for (size_t i = 0; i < p.count; i++) {
+    for (size_t i = 0; i < p.count && !(i > 0 && is_set(row.cancelled)); i++) {
       const double share = uniform(r, uint32_t(i), p.seed);
       Drawn drawn = find<moved>(row, weigher, cut, segments, share);
       if (!drawn.sure) {
@@ -189,7 +189,7 @@ struct SampleSolver {
     const Scale<F64> scale64 = scale_of<F64>(p.temperature);
     const Measurer<W> measurer{scale, scale64, true};
     const Measure m = measurer.under(S(max), &max, row.length, row.length, [&](auto&& sum) {
-      for (size_t at = 0; at < row.length; at += chunk_length) {
+      for (size_t at = 0; row.goes_on(at); at += chunk_length) {
         const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
         const S* x = row.fetch(at, n, buffer);
         for (size_t i = 0; cut.filters() && i < n; i++) {
@@ -216,7 +216,7 @@ struct SampleSolver {
     alignas(64) T buffer[segment_length];
     Survey found;
     selection.clear();
-    for (size_t at = 0; at < row.length; at += segment_length) {
+    for (size_t at = 0; row.goes_on(at); at += segment_length) {
       const size_t n = row.length - at < segment_length ? row.length - at : segment_length;
       const T* x = row.fetch(at, n, buffer);
       const V maxima = lane_maxima<V>(x, n);
@@ -239,7 +239,7 @@ struct SampleSolver {
   template <class Visit>
   static INLINE bool for_each_chunk(const Source& row, Visit visit) {
     alignas(64) T buffer[chunk_length];
-    for (size_t at = 0; at < row.length; at += chunk_length) {
+    for (size_t at = 0; row.goes_on(at); at += chunk_length) {
       const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
       if (visit(row.fetch(at, n, buffer), n, at)) return true;
     }
@@ -247,7 +247,10 @@ struct SampleSolver {
   }
 
   void fill(size_t r, uint32_t index, double log) const {
-    for (size_t i = 0; i < p.count; i++) put(r * p.count + i, index, log);
+    for (size_t i = 0; i < p.count; i++) {
+      if (i > 0 && i % chunk_length == 0 && is_set(p.cancelled)) return;
+      put(r * p.count + i, index, log);
+    }
   }
 
   void put(size_t at, uint32_t index, double log) const {

@@ -28,7 +28,7 @@ struct TopKSolver {
   void solve(size_t r, Selection<V>& selection) const {
     const Source row = source_of(p, r);
     const size_t at = r / p.inner * p.k * p.inner + r % p.inner;
-    const Sink out = {static_cast<char*>(p.out) + at * size_of(p.outType), p.outType, p.inner};
+    const Sink out = {static_cast<char*>(p.out) + at * size_of(p.outType), p.outType, p.inner, p.cancelled};
     const Classes classes = {p.indices + at, p.inner};
     Measure m;
     size_t count;
@@ -40,11 +40,14 @@ struct TopKSolver {
       count = select(row, m, selection);
       for (size_t i = 0; i < count; i++) classes[i] = class_of(selection.key[i]);
     }
-    for (size_t i = count; i < p.k; i++) classes[i] = no_class;
+    for (size_t i = count; i < p.k; i++) {
+      if (i % chunk_length == 0 && is_set(row.cancelled)) return;
+      classes[i] = no_class;
+    }
     out.fill(count, p.k, 0);
     const double* normalizer = p.logNormalizer ? &p.logNormalizer[p.logNormalizerShared ? 0 : r] : nullptr;
     if (p.k > most_selected) {
-      write(row, out, count, m, normalizer, [&](size_t i) { return logit_at<T>(row, classes[i]); });
+      write(row, out, count, m, normalizer, [&](size_t i) { return logit_at<T>(row, classes.read(i, row)); });
     } else {
       write(row, out, count, m, normalizer, [&](size_t i) INLINE_LAMBDA { return logit_of<T>(selection.key[i]); });
     }
@@ -58,7 +61,7 @@ struct TopKSolver {
       return segment(row.fetch(0, row.length, buffer), row.length, 0, row.length, selection);
     }
     Measure m;
-    for (size_t span = 0; span < row.length; span += span_length) {
+    for (size_t span = 0; row.goes_on(span); span += span_length) {
       const size_t end = row.length - span < span_length ? row.length : span + span_length;
       Measure part;
       for (size_t at = span; at < end; at += segment_length) {
@@ -89,6 +92,7 @@ struct TopKSolver {
     const bool all = !RowSolver<V>::finite(m);
     if (all) selection.clear();
     for (size_t i = 0; i < row.length; i++) {
+      if (i > 0 && i % chunk_length == 0 && is_set(row.cancelled)) break;
       const T x = logit_at<T>(row, i);
       if ((all || x == T(-infinity)) && !row.masked_out(i)) selection.offer(x, i);
     }
@@ -116,6 +120,7 @@ struct TopKSolver {
   template <bool moved, class Logit>
   void write(const Sink& out, size_t count, const Exp<V, moved>& exp, Factor<T> factor, Logit logit) const {
     for (size_t i = 0; i < count; i += V::lanes) {
+      if (i > 0 && i % chunk_length == 0 && is_set(out.cancelled)) return;
       alignas(64) T lane[V::lanes];
       const size_t n = count - i < V::lanes ? count - i : V::lanes;
       for (size_t j = 0; j < n; j++) lane[j] = logit(i + j);

@@ -69,7 +69,7 @@ INLINE void for_each_group(const Source& row, size_t from, size_t to, const Cut<
   alignas(64) T group[weight_group];
   const bool filters = cut.filters();
   const T threshold = Selection<V>::below(cut.least);
-  for (size_t at = from; at < to; at += chunk_length) {
+  for (size_t at = from; at < to && !(at > from && is_set(row.cancelled)); at += chunk_length) {
     const size_t end = to - at < chunk_length ? to - at : chunk_length;
     const T* x = row.fetch(at, end, buffer);
     for (size_t i = 0; i < end; i += weight_group) {

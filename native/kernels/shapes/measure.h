@@ -144,7 +144,7 @@ struct Measurer {
  private:
   Measure spans(const Source& row, const double* whole, T* terms, double* tops) const {
     Measure m;
-    for (size_t at = 0; at < row.length; at += span_length) {
+    for (size_t at = 0; row.goes_on(at); at += span_length) {
       const size_t end = row.length - at < span_length ? row.length : at + span_length;
       m = combine(m, stretch(row, at, end, whole, terms ? terms + at : nullptr,
                              terms ? tops + at / segment_length : nullptr));

@@ -23,8 +23,8 @@ struct RowSolver {
   void solve(size_t r) const {
     const Source row = source_of(p, r);
     switch (p.op) {
-      case Op::softmax: return softmax(row, sink_of(p, p.out, p.outType, r), r);
-      case Op::logSoftmax: return logSoftmax(row, sink_of(p, p.out, p.outType, r), r);
+      case Op::softmax: return softmax(row, sink_of(p, p.out, p.outType, r, row), r);
+      case Op::logSoftmax: return logSoftmax(row, sink_of(p, p.out, p.outType, r, row));
       default: {
         alignas(64) T buffer[segment_length];
         const Source near = row.length <= segment_length ? row.fetched(buffer) : row;
@@ -34,7 +34,7 @@ struct RowSolver {
   }
 
   void softmax(const Source& row, const Sink& out, size_t r) const {
-    out.fill(row.length, full_length(p, r), 0);
+    out.fill(row.length, full_length(p, row), 0);
     if (p.logNormalizer) return softmaxUnder(row, out, p.logNormalizer[p.logNormalizerShared ? 0 : r]);
     if (row.length <= segment_length) {
       alignas(64) T buffer[segment_length];
@@ -67,7 +67,10 @@ struct RowSolver {
   // Elements [from, to) of a row, written as probabilities.
   void polish(size_t classes, const Sink& out, size_t from, size_t to, const Measure& m) const {
     if (out.type != type_of<T> || !is_single<V>(scale, m.sum, m.sum_lo, m.max, classes)) return;
-    make_one(reinterpret_cast<T*>(out.data) + from * out.stride, to - from, out.stride);
+    for (size_t at = from; at < to && !is_set(out.cancelled); at += chunk_length) {
+      make_one(reinterpret_cast<T*>(out.data) + at * out.stride, to - at < chunk_length ? to - at : chunk_length,
+               out.stride);
+    }
   }
 
   // Turns the terms of a row measured as `m`, each segment's under a shift to its top, into terms * factor; where
@@ -76,7 +79,7 @@ struct RowSolver {
               Factor<T> factor) const {
     const Shift<T> shift = shift_for<V>(T(m.max), scale);
     if (!terms) return emitTerms(row, out, 0, row.length, shift, factor);
-    for (size_t at = 0, s = 0; at < row.length; at += segment_length, s++) {
+    for (size_t at = 0, s = 0; row.goes_on(at); at += segment_length, s++) {
       const size_t n = row.length - at < segment_length ? row.length - at : segment_length;
       const double down = m.top - tops[s];
       if (down <= 20) {  // stored terms are at least 2^(offset - vanish) = 2^-88: the product is exact
@@ -87,9 +90,9 @@ struct RowSolver {
     }
   }
 
-  void logSoftmax(const Source& row, const Sink& out, size_t r) const {
+  void logSoftmax(const Source& row, const Sink& out) const {
     constexpr double nothing = -__builtin_inf();
-    out.fill(row.length, full_length(p, r), nothing);
+    out.fill(row.length, full_length(p, row), nothing);
     alignas(64) T buffer[segment_length];
     const Source near = row.length <= segment_length ? row.fetched(buffer) : row;
     const Measure m = measurer.row(near, nullptr, nullptr);
@@ -119,7 +122,7 @@ struct RowSolver {
   void emit(size_t r, size_t from, const Measure& m) const {
     const Source row = source_of(p, r);
     if (p.op == Op::logSumExp) return putLogSumExp(row, m, r);
-    const Sink out = sink_of(p, p.out, p.outType, r);
+    const Sink out = sink_of(p, p.out, p.outType, r, row);
     const size_t to = row.length - from < span_length ? row.length : from + span_length;
     const bool log = p.op == Op::logSoftmax;
     if (!settle(row, out, from, to, m, log ? -__builtin_inf() : 0)) return;
@@ -133,7 +136,10 @@ struct RowSolver {
   bool settle(const Source& row, const Sink& out, size_t from, size_t to, const Measure& m, double nothing) const {
     if (finite(m)) return true;
     const double value = row.nothing_left() ? nothing : __builtin_nan("");
-    for (size_t i = from; i < to; i++) out.put(i, row.masked_out(i) ? nothing : value);
+    for (size_t at = from; at < to && !(at > from && is_set(row.cancelled)); at += chunk_length) {
+      const size_t end = to - at < chunk_length ? to : at + chunk_length;
+      for (size_t i = at; i < end; i++) out.put(i, row.masked_out(i) ? nothing : value);
+    }
     return false;
   }
 
@@ -146,7 +152,7 @@ struct RowSolver {
   void emitLogs(const Source& row, const Sink& out, size_t from, size_t to, const Measure& m) const {
     alignas(64) T buffer[chunk_length];
     const LogProbability<T> log_of(splat<F64>(m.max), splat<F64>(log_of_measure(m)), p.temperature, scale64);
-    for (size_t i = from; i < to; i += chunk_length) {
+    for (size_t i = from; i < to && !(i > from && is_set(row.cancelled)); i += chunk_length) {
       const size_t n = to - i < chunk_length ? to - i : chunk_length;
       T* y = out.place(i, buffer);
       logs(row.fetch(i, n, buffer), y, n, log_of);
@@ -176,9 +182,9 @@ struct RowSolver {
   bool has_nan(const Source& row) const {
     alignas(64) T buffer[chunk_length];
     bool nan = false;
-    for (size_t i = 0; i < row.length; i++) {
-      const T* x = row.fetch(i, 1, buffer);
-      nan |= *x != *x;
+    for (size_t at = 0; row.goes_on(at); at += chunk_length) {
+      const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
+      nan |= ::has_nan<V>(row.fetch(at, n, buffer), n);
     }
     return nan;
   }
@@ -193,7 +199,7 @@ struct RowSolver {
                                 block_bytes / sizeof(T)
                           : 0;
     if (step == 0) step = chunk_length;
-    for (size_t i = from; i < to; i += step, step = chunk_length) {
+    for (size_t i = from; i < to && !(i > from && is_set(row.cancelled)); i += step, step = chunk_length) {
       const size_t n = to - i < step ? to - i : step;
       T* y = out.place(i, buffer);
       const bool aligned = reinterpret_cast<uintptr_t>(y) % block_bytes == 0;
@@ -239,11 +245,14 @@ struct RowSolver {
     // max / T - N as an unevaluated sum: it goes into an exponent, where its absolute error counts.
     const double x = m.max * scale64.down * scale64.up, quotient = x * scale64.inverse;
     const double quotient_lo = muladd(x, scale64.inverse_lo, fms(x, scale64.inverse, quotient));
-    const double log_p = quotient - normalizer, back = log_p - quotient;
-    const double log_p_lo = ((quotient - (log_p - back)) - (normalizer + back)) + quotient_lo;
-    double n = round_to_integer(log_p * log2e_hi);
+    double log_p = quotient - normalizer;
+    const double back = log_p - quotient;
+    double log_p_lo = ((quotient - (log_p - back)) - (normalizer + back)) + quotient_lo;
+    // All terms vanish; further down, log_p would not be reduced.
+    constexpr double vanished = -3000;
+    if (log_p < vanished) log_p = vanished, log_p_lo = 0;
+    const double n = round_to_integer(log_p * log2e_hi);
     const double r = (fms(log_p, log2e_hi, n) + log_p * log2e_lo) + log_p_lo * log2e_hi;
-    n = n < -4000 ? -4000 : n;
     const double fraction = 1 + Exp<F64, false>::polynomial(r) * r;
     const Wide<double> inverse = reciprocal<V>(Wide<double>{m.top_term, m.top_term_lo});
     const double hi = inverse.hi * fraction, lo = muladd(inverse.lo, fraction, fms(inverse.hi, fraction, hi));

@@ -8,6 +8,7 @@ struct Sink {
   char* data;
   Type type;
   size_t stride;
+  const bool* cancelled = nullptr;  // see Problem
 
   template <class T>
   bool direct() const {
@@ -52,7 +53,10 @@ struct Sink {
   }
 
   void fill(size_t from, size_t to, double value) const {
-    for (size_t i = from; i < to; i++) put(i, value);
+    for (size_t at = from; at < to && !(at > from && is_set(cancelled)); at += chunk_length) {
+      const size_t end = lesser(to, at + chunk_length);
+      for (size_t i = at; i < end; i++) put(i, value);
+    }
   }
 
   void put(size_t i, double value) const {
@@ -74,9 +78,14 @@ struct Sink {
 
 // The row of an output in x's layout; its padding beyond the source's length is the caller's to fill.
 INLINE Sink sink_of(const Problem& p, void* out, Type type, size_t row) {
-  if (p.offsets) return {static_cast<char*>(out) + p.offsets[row] * size_of(type), type, 1};
   const size_t at = start_of(p, row);
-  return {static_cast<char*>(out) + at * size_of(type), type, p.inner};
+  return {static_cast<char*>(out) + at * size_of(type), type, p.inner, p.cancelled};
+}
+// The same where rows may be ragged: it lies where its source does.
+INLINE Sink sink_of(const Problem& p, void* out, Type type, size_t row, const Source& source) {
+  if (!p.offsets) return sink_of(p, out, type, row);
+  const size_t at = size_t(source.data - static_cast<const char*>(p.x)) / size_of(p.type);
+  return {static_cast<char*>(out) + at * size_of(type), type, 1, p.cancelled};
 }
 
 }  // namespace

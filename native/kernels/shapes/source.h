@@ -7,6 +7,17 @@ namespace {
 
 constexpr size_t chunk_length = 1024;
 
+// Memory that another thread may write meanwhile: what is counted from it, or is an address, is read once and checked
+// then. (A plain load may be repeated by the compiler.)
+template <class T>
+INLINE T read_once(const T* place) {
+  return __atomic_load_n(place, __ATOMIC_RELAXED);
+}
+
+INLINE bool is_set(const bool* flag) { return flag && read_once(flag); }
+
+INLINE size_t lesser(size_t a, size_t b) { return a < b ? a : b; }
+
 struct Source {
   const char* data;
   Type type;
@@ -14,6 +25,10 @@ struct Source {
   const uint8_t* mask;  // or null
   size_t mask_stride;
   size_t length;
+  const bool* cancelled = nullptr;  // see Problem
+
+  // For loops over a row in steps: false at its end, and at any step but the first once the call is cancelled.
+  INLINE bool goes_on(size_t at) const { return at < length && !(at > 0 && is_set(cancelled)); }
 
   template <class T>
   bool direct() const {
@@ -64,8 +79,11 @@ struct Source {
   // Whether a mask leaves nothing.
   bool nothing_left() const {
     if (!mask) return length == 0;
-    for (size_t i = 0; i < length; i++) {
-      if (mask[i * mask_stride]) return false;
+    for (size_t at = 0; goes_on(at); at += chunk_length) {
+      const size_t end = lesser(length, at + chunk_length);
+      for (size_t i = at; i < end; i++) {
+        if (mask[i * mask_stride]) return false;
+      }
     }
     return true;
   }
@@ -90,22 +108,24 @@ INLINE size_t start_of(const Problem& p, size_t row) {
   return row / p.inner * p.length * p.inner + row % p.inner;
 }
 
-// Row `row` of a problem, however it is laid out.
+// Row `row` of a problem, however it is laid out. Its place and length are read here and nowhere else, and lie within
+// the arrays whatever is written to `offsets` and `lengths` meanwhile.
 INLINE Source source_of(const Problem& p, size_t row) {
   const size_t element = size_of(p.type);
   const char* x = static_cast<const char*>(p.x);
   if (p.offsets) {
-    const size_t at = p.offsets[row], length = p.offsets[row + 1] - at;
-    return {x + at * element, p.type, 1, p.where ? p.where + at : nullptr, 1, length};
+    const size_t at = lesser(read_once(p.offsets + row), p.elements);
+    const size_t end = lesser(read_once(p.offsets + row + 1), p.elements);
+    const size_t length = end > at ? lesser(end - at, p.length) : 0;
+    return {x + at * element, p.type, 1, p.where ? p.where + at : nullptr, 1, length, p.cancelled};
   }
   const size_t at = start_of(p, row);
-  const size_t length = p.lengths ? p.lengths[row] : p.length;
+  const size_t length = p.lengths ? lesser(read_once(p.lengths + row), p.length) : p.length;
   const uint8_t* mask = !p.where ? nullptr : p.whereShared ? p.where : p.where + at;
-  return {x + at * element, p.type, p.inner, mask, p.whereShared ? 1 : p.inner, length};
+  return {x + at * element, p.type, p.inner, mask, p.whereShared ? 1 : p.inner, length, p.cancelled};
 }
 
-INLINE size_t full_length(const Problem& p, size_t row) {
-  return p.offsets ? p.offsets[row + 1] - p.offsets[row] : p.length;
-}
+// With its padding.
+INLINE size_t full_length(const Problem& p, const Source& row) { return p.offsets ? row.length : p.length; }
 
 }  // namespace
