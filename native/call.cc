@@ -20,7 +20,9 @@ T whole(double value) {
 
 void assign(double& member, double value) { member = value; }
 void assign(bool& member, double value) { member = value != 0; }
-void assign(Type& member, double value) { member = Type(std::min(whole<uint32_t>(value), uint32_t(Type::bfloat16))); }
+void assign(Type& member, double value) {
+  member = Type(std::min(whole<uint32_t>(value), uint32_t(Type::bfloat16)));
+}
 template <class T>
 void assign(T& member, double value) {
   member = whole<T>(value);
@@ -160,7 +162,7 @@ const char* read_rows(const Bytes& where, const Bytes& lengths, const Bytes& off
 }
 
 const char* check_targets(const Problem& p) {
-  if (!p.targets) return p.targetProbabilities ? nullptr : "targets is shorter than its shape";
+  if (!p.targets) return p.targetProbabilities || p.elements == 0 ? nullptr : "targets is shorter than its shape";
   for (size_t r = 0; r < p.rows(); r++) {
     const size_t length = p.offsets ? p.offsets[r + 1] - p.offsets[r] : p.length;
     if (p.targets[r] != p.ignoreIndex && (p.targets[r] < 0 || size_t(p.targets[r]) >= length)) {

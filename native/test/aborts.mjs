@@ -19,7 +19,8 @@ const calls = {
   softmax: (signal) => promises.softmax(x, { out, signal }),
   'softmax, masked': (signal) => promises.softmax(x, { out, where, signal }),
   'softmax, of a shard': (signal) => promises.softmax(x, { out, logNormalizer: 30, signal }),
-  'softmax, along another axis': (signal) => promises.softmax(x, { out, shape: [classes / 20, 20], axis: 0, signal }),
+  'softmax, along another axis': (signal) =>
+    promises.softmax(x, { out, shape: [classes / 20, 20], axis: 0, signal }),
   logSoftmax: (signal) => promises.logSoftmax(x, { out, signal }),
   'logSoftmax, masked': (signal) => promises.logSoftmax(x, { out, where, signal }),
   logSumExp: (signal) => promises.logSumExp(x, { signal }),

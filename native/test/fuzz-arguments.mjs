@@ -1,15 +1,19 @@
-// `npm run fuzz` runs this: minutes of arguments that make no sense, or nearly make some, at the public functions (which
-// must return, or throw what they promise) and at the addon's own exports, whose checks protect memory.
+// `npm run fuzz` runs this for every backend: minutes of arguments that make no sense, or nearly make some, at the public
+// functions (which must return, or throw what they promise) and at the addon's own exports, whose checks protect memory;
+// and of calls in order, with every option, over numbers of every kind, whose results must be those of the js backend.
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 const sync = require('../../dist/index.cjs');
 const promises = require('../../dist/promises.cjs');
-const addon = require('../../build/Release/simd_softmax.node');
+// The one that the package has loaded (lib/backends/native/load.ts).
+const loaded = sync.backend.supported && require('node:module')[Symbol.for('simd-softmax: loaded addons')];
+const addon = [...(loaded?.values() ?? [])][0];
 
 const minutes = Number(process.argv[2] ?? 10);
 const seed = Number(process.env.SIMD_SOFTMAX_TEST_SEED ?? Date.now() % 1e9);
 let state = seed;
+const isJs = sync.backend.isa === 'js';
 
 /** Mulberry32 by Tommy Ettinger. */
 function below(n) {
@@ -216,6 +220,7 @@ async function callPublic() {
   const args = [x, ...(more[name]?.() ?? []), options].slice(0, below(9) ? 3 : below(3));
   try {
     sync[name](...args);
+    cover(name, []);
   } catch (error) {
     judge(error, name);
   }
@@ -239,7 +244,7 @@ async function callPublic() {
   }
 }
 
-const places = Object.fromEntries(addon.call.numbers.map((name, place) => [name, place]));
+const places = Object.fromEntries((addon?.call?.numbers ?? []).map((name, place) => [name, place]));
 
 /** Sizes, flags and handles as lib/backends/native/header.ts might write them, which have nothing to do with the arrays. */
 function writeHeader(header) {
@@ -249,7 +254,7 @@ function writeHeader(header) {
   };
   const [outer, length, inner] = [below(12), below(12), below(12)];
   write({
-    kernels: below(4),
+    kernels: isJs ? below(4) : addon.isas.indexOf(sync.backend.isa),
     op: oneOf([0, 1, 2, 3, 5, 99]),
     type: below(4),
     outType: below(4),
@@ -303,11 +308,216 @@ function isFixed(view) {
   return view.buffer instanceof SharedArrayBuffer;
 }
 
+// Calls in order.
+
+const arrays = { float32: Float32Array, float64: Float64Array, float16: Uint16Array, bfloat16: Uint16Array };
+const special = [NaN, Infinity, -Infinity, 0, -0, 1e-45, 5e-324, 3e38, -3e38, 1.7e308, -1.7e308, 1e20, -1e30];
+
+/** Logits of one kind or of several, or random bits. */
+function numbers(type, count) {
+  const values = new arrays[type](count);
+  const kind = below(4);
+  if (kind === 0) {
+    const bytes = new Uint8Array(values.buffer);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = below(256);
+    return values;
+  }
+  const isHalf = type === 'float16' || type === 'bfloat16';
+  const rare = kind === 1 ? 3 : kind === 2 ? 200 : 1e9;
+  for (let i = 0; i < count; i++) {
+    if (isHalf)
+      values[i] = below(rare) === 0 ? below(65536) : (type === 'float16' ? 0x3c00 : 0x3f00) + below(1200);
+    else values[i] = below(rare) === 0 ? oneOf(special) : (below(2 ** 24) / 2 ** 24) * 20 - 10;
+  }
+  return values;
+}
+
+/** A call of an operation with options that go together: its arguments, and its results by name. */
+function inOrder() {
+  const op = oneOf(functions);
+  const type = oneOf(['float32', 'float32', 'float64', 'float16', 'bfloat16']);
+  const isHalf = type === 'float16' || type === 'bfloat16';
+  const classes = oneOf([1, 2, 3, 4, 8, 10, 16, 33, 70, 200, 1 + below(5000)]);
+  const rows = oneOf([1, 1, 2, 5, 17, 40]);
+  const isRagged = below(5) === 0;
+  const isAcross = !isRagged && below(4) === 0;
+  const count = rows * classes;
+  const x = numbers(type, count);
+  const maybe = (make, chance = 4) => (below(chance) === 0 ? make() : undefined);
+  const offsets = [0, ...list(rows - 1, () => below(count + 1)).sort((a, b) => a - b), count];
+  const lengthOf = (row) => (isRagged ? offsets[row + 1] - offsets[row] : classes);
+  const longest = Math.max(...list(rows, () => 0).map((_, row) => lengthOf(row)));
+  const options = {
+    ...(isRagged
+      ? { offsets }
+      : { shape: isAcross ? [classes, rows] : [rows, classes], axis: isAcross ? 0 : -1 }),
+    dtype: isHalf || below(3) === 0 ? type : undefined,
+    temperature: maybe(() => oneOf([0.5, 2, 1e-3, 5e-324, 1e-300, 1e300]), 2),
+    where: maybe(() =>
+      Uint8Array.from({ length: isRagged || below(2) ? count : classes }, () => Number(below(5) > 0)),
+    ),
+    lengths: isRagged ? undefined : maybe(() => list(rows, () => below(classes + 1))),
+    threads: maybe(() => 1 + below(3)),
+    backend: maybe(() => (isJs ? 'js' : oneOf(['native', 'auto']))),
+  };
+  if (isAcross && options.where?.length === classes) options.where = undefined;
+  const outs = {};
+  const own = {
+    softmax() {
+      options.outType = isHalf ? maybe(() => oneOf([type, 'float32'])) : maybe(() => type);
+      options.logNormalizer = maybe(() => oneOf([3, 700, list(rows, () => below(40))]));
+      if (below(4) === 0) outs.out = new arrays[options.outType ?? type](count);
+      return [];
+    },
+    logSoftmax() {
+      options.outType = maybe(() => type);
+      if (below(4) === 0) outs.out = new arrays[type](count);
+      return [];
+    },
+    logSumExp() {
+      if (below(4) === 0) outs.out = new arrays[isHalf ? 'float32' : type](rows);
+      return [];
+    },
+    topK() {
+      options.logNormalizer = maybe(() => 3, 8);
+      options.outType = maybe(() => type, 8);
+      return [1 + below(below(2) ? Math.min(classes, longest, 8) || 1 : isRagged ? longest + 3 : classes)];
+    },
+    classify() {
+      options.labels = list(longest, String);
+      options.k = maybe(() => 1 + below(isRagged ? longest + 2 : classes));
+      return [];
+    },
+    sample() {
+      if (below(8) === 0) options.temperature = 0;
+      options.seed = below(1e9);
+      options.count = maybe(() => 1 + below(9));
+      options.topK = maybe(() => below(classes + 2));
+      options.topP = maybe(() => oneOf([0.5, 0.9, 1e-9, 1]));
+      options.minP = maybe(() => oneOf([0, 0.05, 1]));
+      const draws = rows * (options.count ?? 1);
+      if (below(3) === 0) outs.logProbabilities = new (oneOf([Float32Array, Float64Array]))(draws);
+      if (below(4) === 0) outs.out = new Uint32Array(draws);
+      return [];
+    },
+    crossEntropy() {
+      options.ignoreIndex = maybe(() => oneOf([-1, 0, 3]));
+      options.reduction = oneOf(['none', 'sum', 'mean', undefined]);
+      options.labelSmoothing = maybe(() => below(100) / 100);
+      options.weights = maybe(() => Float64Array.from({ length: longest }, () => below(9) / 4));
+      if (below(2)) outs.gradient = new arrays[type](count);
+      if (options.reduction === 'none' && below(3) === 0)
+        outs.out = new arrays[isHalf ? 'float32' : type](rows);
+      if (below(3) === 0) return [numbers(type, count)];
+      const ignored = options.ignoreIndex ?? -100;
+      return [
+        Int32Array.from({ length: rows }, (_, row) =>
+          lengthOf(row) === 0 || below(9) === 0 ? ignored : below(lengthOf(row)),
+        ),
+      ];
+    },
+  };
+  const more = own[op]();
+  for (const name in options) if (options[name] === undefined) delete options[name];
+  return { op, type, x, more, options, outs };
+}
+
+function flat(result) {
+  if (typeof result === 'number') return [[result]];
+  if (ArrayBuffer.isView(result)) return [result];
+  if (Array.isArray(result)) {
+    const labels = result.flat();
+    return [labels.map(({ label }) => Number(label)), labels.map(({ score }) => score)];
+  }
+  return [result.probabilities, result.indices];
+}
+
+/** Whether two backends' results agree: to a few last places, or where terms cancel, to a part of the largest. */
+function agree(a, b, type, isLoose) {
+  if (a.length !== b.length) return false;
+  const isBits = a instanceof Uint16Array;
+  const close = type === 'float64' ? 1e-13 : 2e-6;
+  const tiny = type === 'float64' ? 1e-300 : 1e-37;
+  for (let i = 0; i < a.length; i++) {
+    const [one, other] = [a[i], b[i]];
+    if (Object.is(one, other) || one === other) continue;
+    if (isBits) {
+      // Of logits in 16 bits: neighbours, or NaN of either sign.
+      const isNaN16 = (v) => (v & 0x7fff) > (type === 'float16' ? 0x7c00 : 0x7f80);
+      if (Math.abs(one - other) <= 1 || (isNaN16(one) && isNaN16(other))) continue;
+      return isLoose;
+    }
+    const error = Math.abs(one - other);
+    if (error <= close * Math.max(Math.abs(one), Math.abs(other)) + tiny) continue;
+    if (isLoose && (error <= 1e-5 * 25 || Number.isFinite(one) === Number.isFinite(other))) continue;
+    return false;
+  }
+  return true;
+}
+
+function callInOrder() {
+  const { op, type, x, more, options, outs } = inOrder();
+  const fresh = () => Object.fromEntries(Object.entries(outs).map(([name, array]) => [name, array.slice()]));
+  const solve = (given) => {
+    const own = fresh();
+    const result = sync[op](x.slice(), ...more, { ...given, ...own });
+    return [
+      ...flat(result),
+      ...Object.entries(own)
+        .filter(([name]) => name !== 'out')
+        .map(([, array]) => array),
+    ];
+  };
+  let results;
+  let expected;
+  try {
+    results = solve(options);
+    if (!isJs) expected = solve({ ...options, backend: 'js' });
+  } catch (error) {
+    console.error(`seed ${seed}, call ${calls}: ${op} refused a call in order:`, error, {
+      type,
+      more,
+      options,
+    });
+    process.exit(1);
+  }
+  cover(op, [...Object.keys(options), ...Object.keys(outs)]);
+  if (isJs) return;
+  results.forEach((result, i) => {
+    // Losses of large logits and gradients cancel; so may logSumExp.
+    const isLoose = op === 'crossEntropy' || op === 'logSumExp' || (op === 'sample' && i > 0);
+    const own = result instanceof Float64Array ? 'float64' : result instanceof Uint16Array ? type : 'float32';
+    if (agree(result, expected[i], op === 'classify' && type === 'float64' ? 'float64' : own, isLoose))
+      return;
+    const at = Array.from(result).findIndex((v, j) => !agree([v], [expected[i][j]], own, isLoose));
+    console.error(
+      `seed ${seed}, call ${calls}: ${op} on ${sync.backend.isa} is not what js gives, result ${i} at ${at}:`,
+    );
+    console.error(result[at], expected[i][at], { type, options, more: more.length });
+    process.exit(1);
+  });
+}
+
+// What was covered: by operation, how many calls returned with each option.
+const covered = {};
+function cover(op, options) {
+  covered[op] ??= { calls: 0 };
+  covered[op].calls++;
+  for (const name of options) covered[op][name] = (covered[op][name] ?? 0) + 1;
+}
+
 const end = Date.now() + minutes * 60_000;
 let calls = 0;
 for (; Date.now() < end; calls++) {
-  await (below(3) ? callPublic() : callAddon());
+  const which = below(6);
+  if (which < 2) callInOrder();
+  else if (which < 5 || isJs) await callPublic();
+  else await callAddon();
   if (calls % 5000 === 0) globalThis.gc?.();
   if (calls % 200 === 0) await new Promise(setImmediate);
 }
-console.log(`${calls} calls (seed ${seed}), and none crashed or threw what it should not`);
+console.log(
+  `${sync.backend.isa}: ${calls} calls (seed ${seed}), and none crashed, threw what it should not or differed from js`,
+);
+process.send?.({ calls, covered });
+process.disconnect?.();

@@ -47,7 +47,9 @@ function write({ memory, control, seed }) {
   const below = generator(seed);
   const words = Object.values(memory).map((buffer) => new Uint32Array(buffer));
   // Large and small logits, NaN, infinities, indices in and out of range, of either width.
-  const patterns = [0, 1, 0xffffffff, 0x7f800000, 0xff800000, 0x7fc00000, 0x40a00000, 0xc2c80000, 0xfffffff0, 0x3ff00000];
+  const patterns = [
+    0, 1, 0xffffffff, 0x7f800000, 0xff800000, 0x7fc00000, 0x40a00000, 0xc2c80000, 0xfffffff0, 0x3ff00000,
+  ];
   const names = Object.keys(memory);
   while (Atomics.load(control, ended) === 0) {
     if (Atomics.load(control, rest) === 1) {
@@ -80,7 +82,9 @@ async function main() {
   const require = createRequire(import.meta.url);
   const sync = require('../../dist/index.cjs');
   const promises = require('../../dist/promises.cjs');
-  const addon = require(process.env.SIMD_SOFTMAX_ADDON ?? '../../build/Release/simd_softmax.node');
+  sync.softmax([1]);
+  // The one that the package has loaded (lib/backends/native/load.ts).
+  const [addon] = require('node:module')[Symbol.for('simd-softmax: loaded addons')].values();
   const minutes = Number(process.argv[2] ?? 5);
   const seed = Number(process.env.SIMD_SOFTMAX_TEST_SEED ?? Date.now() % 1e9);
   console.log(`seed ${seed} (SIMD_SOFTMAX_TEST_SEED)`);
@@ -150,13 +154,25 @@ async function main() {
     const keepsLogs = below(2) === 0;
     const isShared = !isRagged && below(2) === 0;
     const isClass = below(2) === 0;
-    const results = { topK: rows * k, sample: rows * draws, logSumExp: rows, crossEntropy: rows }[name] ?? count;
+    const results =
+      { topK: rows * k, sample: rows * draws, logSumExp: rows, crossEntropy: rows }[name] ?? count;
     if (results > elements) return resume(0);
     header.fill(0);
     const write = (numbers) => {
-      for (const [number, value] of Object.entries(numbers)) header[addon.call.numbers.indexOf(number)] = value;
+      for (const [number, value] of Object.entries(numbers))
+        header[addon.call.numbers.indexOf(number)] = value;
     };
-    write({ kernels, op, type, outType, outer, length, inner, elements: count, whereShared: isShared ? 1 : 0 });
+    write({
+      kernels,
+      op,
+      type,
+      outType,
+      outer,
+      length,
+      inner,
+      elements: count,
+      whereShared: isShared ? 1 : 0,
+    });
     write({ temperature: oneOf([1, 1, 0.5, 1e-300, name === 'sample' ? 0 : 1e300]), threads: 1 + below(2) });
     write({ k, count: draws, keepTop: below(2) ? 0 : below(length + 1), topP: oneOf([1, 0.9, 0.5]) });
     write({ minPReach: oneOf([Infinity, 2]), logProbabilitiesType: keepsLogs ? 1 : 0 });

@@ -1,6 +1,8 @@
 // `npm run test:asan`: the native programs under AddressSanitizer and UndefinedBehaviorSanitizer, then the Node suite
 // over an addon built with them. `npm run test:tsan`: the pool and the batches under ThreadSanitizer.
 //
+// `npm run test:races:asan [minutes]`: native/test/races.mjs over that addon.
+//
 // Under ASan the suite's random tests are cut down (SIMD_SOFTMAX_TEST_BUDGET, 0.1 unless set); arguments after `--`
 // go to vitest.
 import { spawnSync } from 'node:child_process';
@@ -19,6 +21,9 @@ if (sanitizer === 'thread') {
     CMAKE_CXX_FLAGS_SANITIZE: '-O1 -g -fsanitize=thread',
   };
   run('pool and batches', build('threads', sanitizer, settings), []);
+} else if (sanitizer === 'races') {
+  requireTools('test:races:asan', { 'clang++': 'clang', cmake: 'cmake' });
+  run('races', process.execPath, [`${root}native/test/races.mjs`, ...rest], { env: watchedAddon() });
 } else {
   requireTools('test:asan', { 'clang++': 'clang', cmake: 'cmake' });
   run('pool and batches', build('threads', 'watched', watched), []);
@@ -29,21 +34,23 @@ if (sanitizer === 'thread') {
   testAddon();
 }
 
-/** vitest, and every process that it starts, loads the addon that SIMD_SOFTMAX_ADDON names. */
 function testAddon() {
+  const vitest = `${root}node_modules/vitest/vitest.mjs`;
+  const env = { SIMD_SOFTMAX_TEST_BUDGET: '0.1', ...watchedAddon() };
+  run('the Node suite', process.execPath, [vitest, 'run', ...rest], { env });
+}
+
+/** Node, and every process that it starts, loads the addon that SIMD_SOFTMAX_ADDON names. */
+function watchedAddon() {
   const runtime = `libclang_rt.asan-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so`;
   const { stdout } = spawnSync('clang++', [`-print-file-name=${runtime}`], { encoding: 'utf8' });
-  const vitest = `${root}node_modules/vitest/vitest.mjs`;
-  run('the Node suite', process.execPath, [vitest, 'run', ...rest], {
-    env: {
-      SIMD_SOFTMAX_TEST_BUDGET: '0.1',
-      ...process.env,
-      SIMD_SOFTMAX_ADDON: buildAddon('watched', watched),
-      LD_PRELOAD: stdout.trim(),
-      // Node lets go of nothing when it ends.
-      ASAN_OPTIONS: 'detect_leaks=0',
-    },
-  });
+  return {
+    ...process.env,
+    SIMD_SOFTMAX_ADDON: buildAddon('watched', watched),
+    LD_PRELOAD: stdout.trim(),
+    // Node lets go of nothing when it ends.
+    ASAN_OPTIONS: 'detect_leaks=0',
+  };
 }
 
 function run(what, command, args, options) {

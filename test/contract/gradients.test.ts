@@ -90,7 +90,9 @@ describe(`the gradient of crossEntropy on ${backendName} (seed ${seed})`, () => 
           const error = Math.abs(received - exact) / ulp;
           worst = Math.max(worst, error);
           if (error > 2)
-            expect.fail(`${error} ULP: ${received}, not ${exact}; logits ${logits.join()}, a ${a.join()}, class ${i}`);
+            expect.fail(
+              `${error} ULP: ${received}, not ${exact}; logits ${logits.join()}, a ${a.join()}, class ${i}`,
+            );
         });
       }
     }
@@ -98,7 +100,12 @@ describe(`the gradient of crossEntropy on ${backendName} (seed ${seed})`, () => 
   });
 
   it('keeps its digits where p times the sum of the targets is near a target', () => {
-    const x = Float32Array.of(0.2225886583328247, -0.17498421669006348, -0.6088567972183228, -1.7984449863433838);
+    const x = Float32Array.of(
+      0.2225886583328247,
+      -0.17498421669006348,
+      -0.6088567972183228,
+      -1.7984449863433838,
+    );
     const q = Float32Array.of(0.18803364038467407, 0.5173947811126709, 0.78488689661026, 0.14117932319641113);
     const gradient = new Float32Array(4);
     crossEntropy(x, q, { gradient });
@@ -115,18 +122,23 @@ describe(`numbers that were wrong, on ${backendName}`, () => {
     }
   });
 
-  it.each([Float32Array, Float64Array])('logSumExp at the least temperature is that of the maximum: %o', (Kind) => {
-    const of = (...logits: number[]) => logSumExp(Kind.from(logits), { temperature: 5e-324 })[0];
-    expect(of(1, 2)).toBe(Infinity);
-    expect(of(-3, -4)).toBe(-Infinity);
-    expect(of(0, 0, -1)).toBe(Kind.of(Math.LN2)[0]);
-  });
+  it.each([Float32Array, Float64Array])(
+    'logSumExp at the least temperature is that of the maximum: %o',
+    (Kind) => {
+      const of = (...logits: number[]) => logSumExp(Kind.from(logits), { temperature: 5e-324 })[0];
+      expect(of(1, 2)).toBe(Infinity);
+      expect(of(-3, -4)).toBe(-Infinity);
+      expect(of(0, 0, -1)).toBe(Kind.of(Math.LN2)[0]);
+    },
+  );
 
   it('distributions over no classes cost nothing', () => {
     for (const Kind of [Float32Array, Float64Array]) {
       const empty = new Kind(0);
       expect([...crossEntropy(empty, new Kind(0), { shape: [3, 0], reduction: 'none' })]).toEqual([0, 0, 0]);
-      expect(crossEntropy(Kind.of(1, 2), Kind.of(0.5, 0.5), { offsets: [0, 0, 2], reduction: 'none' })[0]).toBe(0);
+      expect(
+        crossEntropy(Kind.of(1, 2), Kind.of(0.5, 0.5), { offsets: [0, 0, 2], reduction: 'none' })[0],
+      ).toBe(0);
     }
   });
 
@@ -137,7 +149,9 @@ describe(`numbers that were wrong, on ${backendName}`, () => {
     expect([...loss]).toEqual([0, 0, Math.fround(Math.log(39))]);
     expect(() => crossEntropy(x, [0, 0, 3], { offsets })).toThrow(RangeError);
     expect(() => crossEntropy(new Float32Array(0), [0, 0], { shape: [2, 0] })).toThrow(RangeError);
-    expect(crossEntropy(new Float32Array(0), [7, 7], { shape: [2, 0], ignoreIndex: 7, reduction: 'sum' })).toBe(0);
+    expect(
+      crossEntropy(new Float32Array(0), [7, 7], { shape: [2, 0], ignoreIndex: 7, reduction: 'sum' }),
+    ).toBe(0);
   });
 
   it('is the same through prepare', () => {
@@ -146,7 +160,9 @@ describe(`numbers that were wrong, on ${backendName}`, () => {
     call.targets.set([-100, 0, 3]);
     expect(call.run()).toBeCloseTo(Math.log(39), 14);
     call.targets[0] = 0;
-    expect(() => call.run()).toThrow(expect.objectContaining({ name: 'RangeError', code: 'ERR_OUT_OF_RANGE' }));
+    expect(() => call.run()).toThrow(
+      expect.objectContaining({ name: 'RangeError', code: 'ERR_OUT_OF_RANGE' }),
+    );
     using none = prepare('crossEntropy', { shape: [3, 0], ignoreIndex: 5, reduction: 'sum' });
     expect(none.run()).toBe(0);
   });

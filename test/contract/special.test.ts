@@ -133,7 +133,8 @@ describe(`special values on ${backendName} (seed ${seed})`, () => {
         for (let i = 0, j = 0; i < classes; i++) {
           const received = results[at(row, i)];
           if (part[j] !== i) {
-            if (!same(received, nothing)) expect.fail(show(posed, row, `masked class ${i} gives ${received}`));
+            if (!same(received, nothing))
+              expect.fail(show(posed, row, `masked class ${i} gives ${received}`));
             continue;
           }
           const good =
@@ -274,7 +275,8 @@ describe(`special values on ${backendName} (seed ${seed})`, () => {
         const { part, kind, exact } = rowOf(posed, row);
         const target = part.indexOf(targets[row]);
         const loss = losses[row];
-        const fail = (what: string): never => expect.fail(show(posed, row, `target ${targets[row]}: ${what}`));
+        const fail = (what: string): never =>
+          expect.fail(show(posed, row, `target ${targets[row]}: ${what}`));
         if (kind === 'nothing') {
           if (loss !== Infinity) fail(`loss ${loss}`);
         } else if (kind !== 'ordinary') {
@@ -305,7 +307,8 @@ describe(`special values on ${backendName} (seed ${seed})`, () => {
           });
           const expected = (at_ === target ? 0 - others : p) / temperature;
           const rounded = type === 'float32' ? Math.fround(expected) : expected;
-          const near = Math.abs(received - expected) <= Math.abs(expected) * 2 ** (type === 'float32' ? -22 : -50);
+          const near =
+            Math.abs(received - expected) <= Math.abs(expected) * 2 ** (type === 'float32' ? -22 : -50);
           const least = type === 'float32' ? 2 ** -148 : 2 ** -1073;
           // Where p is subnormal before the division, its digits are gone.
           const slack = (type === 'float32' ? 2 ** -148 : 2 ** -1073) / temperature;
@@ -321,7 +324,11 @@ describe(`special values on ${backendName} (seed ${seed})`, () => {
       const { type, rows, classes, at } = posed;
       const q = new arrays[type](posed.x.length).fill(0.25);
       const gradient = new arrays[type](posed.x.length);
-      const losses = crossEntropy(posed.x, q, { ...posed.options, reduction: 'none', gradient }) as unknown as Floats;
+      const losses = crossEntropy(posed.x, q, {
+        ...posed.options,
+        reduction: 'none',
+        gradient,
+      }) as unknown as Floats;
       for (let row = 0; row < rows; row++) {
         const { part, kind, exact } = rowOf(posed, row);
         const fail = (what: string): never => expect.fail(show(posed, row, what));

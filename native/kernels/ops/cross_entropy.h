@@ -38,8 +38,7 @@ struct CrossEntropySolver {
       p.losses[r] = 0;
       if (p.gradient) gradient.fill(0, row.length, 0);
     } else {
-      p.losses[r] =
-          p.labelSmoothing == 0 ? one_class(row, gradient, target) : distribution(row, gradient, target);
+      p.losses[r] = p.labelSmoothing == 0 ? one_class(row, gradient, target) : distribution(row, gradient, target);
     }
   }
 
