@@ -1,13 +1,23 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { elementKind, openArray, readWhole } from '../lib/cli/arrays.js';
 import { Failure } from '../lib/cli/failure.js';
 import { ByteSource } from '../lib/cli/input.js';
-import { formatNpyHeader, readNpy, readNpyHeader } from '../lib/cli/npy.js';
+import { formatNpyHeader, readNpyHeader } from '../lib/cli/npy.js';
 import { parsePythonLiteral } from '../lib/cli/python-literal.js';
 import { best, rowsAlong } from '../lib/cli/rows.js';
 
-const FLOATS = { '<f4': Float32Array, '<f8': Float64Array };
-const read = (source: ByteSource) => readNpy<Float32Array | Float64Array>(source, FLOATS, 'floats');
+async function read(source: ByteSource) {
+  const array = await openArray(source);
+  const element = elementKind(array.dtype);
+  if (!element) throw new Failure(`Expected another dtype than ${array.dtype}`);
+  const { buffer } = await readWhole(array, element);
+  const data =
+    element.bytes === 8
+      ? new Float64Array(buffer)
+      : new Float32Array(buffer, 0, Math.floor(buffer.byteLength / 4));
+  return { dtype: array.dtype, shape: array.shape, data };
+}
 
 /** The bytes in pieces of the given sizes, over and over: a pipe cuts anywhere. */
 function inPieces(bytes: Uint8Array, sizes: readonly number[]): ByteSource {
@@ -149,11 +159,6 @@ describe('.npy', () => {
   });
 
   test.each([
-    ["{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3)}", 'C order'],
-    ["{'descr': '>f4', 'fortran_order': False, 'shape': (2, 3)}", 'received >f4 (big-endian)'],
-    ["{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3)}", 'received <i4'],
-    ["{'descr': 'toString', 'fortran_order': False, 'shape': (2, 3)}", 'received toString'],
-    ["{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2, 3)}", 'received a structured dtype'],
     ["{'descr': '<f4', 'fortran_order': False, 'shape': (99999999, 99999999)}", 'that fits in memory'],
     [
       "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4)}",

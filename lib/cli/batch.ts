@@ -2,7 +2,7 @@
 import type { Block } from './blocks.js';
 
 export type Values = Float32Array | Float64Array;
-export type LogitsType = 'float16' | 'float32' | 'float64';
+export type LogitsType = 'float16' | 'bfloat16' | 'float32' | 'float64';
 
 /**
  * The type of a column that travels beside the logits. A `date` has a time and a `day` has none: both are a `Date`.

@@ -68,6 +68,7 @@ function allocate(bytes: number, name: string): SharedArrayBuffer {
 export function logitsOn({ memory }: Block, type: LogitsType, length: number): Values | Uint16Array {
   switch (type) {
     case 'float16':
+    case 'bfloat16':
       return new Uint16Array(memory, 0, length);
     case 'float32':
       return new Float32Array(memory, 0, length);

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
+import { elementKind, openArray, readWhole } from './arrays.js';
 import { expected, systemFailure } from './failure.js';
-import { openInput } from './input.js';
-import { readNpy } from './npy.js';
+import { type Bytes, openInput } from './input.js';
 import { openToRead } from './root.js';
 
 /** One class name per line, as many as there are classes, if that is known. */
@@ -36,20 +36,7 @@ export async function readTruth(
   classes: number,
 ): Promise<Float64Array> {
   const source = await openInput(path);
-  const { data, shape } = await readNpy<ArrayLike<number | bigint> & { BYTES_PER_ELEMENT: number }>(
-    source,
-    {
-      '|i1': Int8Array,
-      '|u1': Uint8Array,
-      '<i2': Int16Array,
-      '<u2': Uint16Array,
-      '<i4': Int32Array,
-      '<u4': Uint32Array,
-      '<i8': BigInt64Array,
-      '<u8': BigUint64Array,
-    },
-    'integers',
-  ).finally(() => source.close());
+  const { data, shape } = await readIntegers(source).finally(() => source.close());
   if (rows !== undefined && data.length !== rows)
     throw expected(`${rows} class numbers, one per row,`, path, data.length);
   const truth = Float64Array.from(data, Number);
@@ -62,6 +49,22 @@ export async function readTruth(
     );
   }
   return truth;
+}
+
+const INTEGERS = {
+  uint: [Uint8Array, Uint16Array, Uint32Array, BigUint64Array],
+  int: [Int8Array, Int16Array, Int32Array, BigInt64Array],
+  bool: [Uint8Array],
+} as const;
+
+async function readIntegers(source: Bytes) {
+  const array = await openArray(source);
+  const element = elementKind(array.dtype);
+  const arrays = element && element.kind in INTEGERS ? INTEGERS[element.kind as keyof typeof INTEGERS] : [];
+  const Elements = arrays.find(({ BYTES_PER_ELEMENT }) => BYTES_PER_ELEMENT === element?.bytes);
+  if (!element || !Elements) throw expected('integers', `the dtype of ${source.name}`, array.dtype);
+  const { buffer } = await readWhole(array, element);
+  return { data: new Elements(buffer) as ArrayLike<number | bigint>, shape: array.shape };
 }
 
 function place(index: number, shape: readonly number[]): string {

@@ -2,7 +2,7 @@
 import type { Layout, Reader, Writer } from './batch.js';
 import type { Blocks } from './blocks.js';
 import { expected, expectedUsage, systemFailure } from './failure.js';
-import type { Bytes } from './input.js';
+import { type Bytes, splitMember } from './input.js';
 import type { Output } from './output.js';
 import { openToRead } from './root.js';
 
@@ -15,6 +15,7 @@ const ENGINE: readonly Format[] = ['parquet', 'ndjson', 'json', 'csv', 'tsv'];
 const EXTENSIONS: Readonly<Record<string, Format>> = {
   npy: 'npy',
   npz: 'npy',
+  safetensors: 'npy',
   arrow: 'arrow',
   feather: 'arrow',
   ipc: 'arrow',
@@ -43,7 +44,10 @@ export function isEngineFormat(format: Format): boolean {
 
 /** By the extension, that of a compressed text without `.gz` or `.zst`; undefined where it is not known. */
 export function formatByName(path: string): Format | undefined {
-  const [, extension = ''] = path.toLowerCase().match(/\.([^./\\]+?)(\.(gz|zst|zstd))?$/) ?? [];
+  const [, extension = ''] =
+    splitMember(path)
+      .file.toLowerCase()
+      .match(/\.([^./\\]+?)(\.(gz|zst|zstd))?$/) ?? [];
   return Object.hasOwn(EXTENSIONS, extension) ? EXTENSIONS[extension] : undefined;
 }
 
@@ -86,6 +90,8 @@ export async function inputFormat(asked: Format | undefined, path: string): Prom
 
 /** That of the output's extension, or of the input for stdout. */
 export function outputFormat(asked: Format | undefined, path: string, input: Format): Format {
+  if (asked === undefined && /\.(npz|safetensors)$/i.test(path))
+    throw expectedUsage('.npy', 'an output of arrays', path);
   const known = asked ?? formatByName(path) ?? (/\.[^./\\]+$/.test(path) ? undefined : input);
   if (known === 'json') {
     if (asked ?? formatByName(path)) throw expectedUsage('.ndjson', 'a JSON output', asked ?? path);
@@ -105,8 +111,14 @@ export function isUniform(format: Format): boolean {
   return format === 'npy' || format === 'csv' || format === 'tsv';
 }
 
+/** What --dtype may say of elements of two bytes. */
+export const DTYPES = ['bfloat16', 'float16'] as const;
+export type Dtype = (typeof DTYPES)[number];
+
 export interface ReaderOptions {
   readonly axis: number;
+  /** What elements of two bytes are, where the array does not say it. */
+  readonly dtype?: Dtype | undefined;
   /** From the first of these rows up to, not including, the second. */
   readonly rows?: readonly [from: number, to: number] | undefined;
   /** The column or field of the logits. */

@@ -6,6 +6,8 @@ import { openToRead } from './root.js';
 export interface Bytes {
   /** What messages call them. */
   readonly name: string;
+  /** Which of several arrays is meant: what stands behind the # of the path. */
+  readonly member?: string | undefined;
   /** How many there are in all, where that can be known before the end. */
   readonly size?: number | undefined;
   /** When the file was last changed, in milliseconds; of files only. */
@@ -101,6 +103,7 @@ class FileBytes implements Bytes {
     readonly size: number,
     readonly modified: number,
     private readonly file: FileHandle,
+    readonly member?: string,
   ) {}
 
   async fill(target: Uint8Array): Promise<number> {
@@ -158,8 +161,53 @@ class FileBytes implements Bytes {
   }
 }
 
+/** Some of the bytes of a file, as if they were all. */
+export class Section implements Bytes {
+  position = 0;
+
+  constructor(
+    private readonly whole: Bytes,
+    private readonly start: number,
+    readonly size: number,
+    readonly name: string,
+  ) {}
+
+  async fill(target: Uint8Array): Promise<number> {
+    const part = target.subarray(0, Math.min(target.length, this.size - this.position));
+    this.whole.seek?.(this.start + this.position);
+    const filled = await this.whole.fill(part);
+    this.position += filled;
+    return filled;
+  }
+
+  async skip(bytes: number): Promise<boolean> {
+    const left = this.size - this.position;
+    this.position += Math.min(bytes, left);
+    return bytes <= left;
+  }
+
+  seek(position: number): void {
+    this.position = position;
+  }
+
+  async ended(): Promise<boolean> {
+    return this.position === this.size;
+  }
+
+  close(): Promise<void> {
+    return this.whole.close();
+  }
+}
+
+/** A path, and the array of the file that is meant: `logits.npz#test`. */
+export function splitMember(path: string): { readonly file: string; readonly member?: string } {
+  const [, file, member] = path.match(/^(.+\.(?:npz|safetensors))#(.+)$/is) ?? [];
+  return file === undefined ? { file: path } : { file, member };
+}
+
 /** `-` is stdin. */
-export async function openInput(path: string): Promise<Bytes> {
+export async function openInput(given: string): Promise<Bytes> {
+  const { file: path, member } = splitMember(given);
   if (path === '-') {
     if (process.stdin.isTTY) throw expectedUsage('a file or a pipe', 'stdin', 'a terminal');
     return new ByteSource('stdin', process.stdin);
@@ -169,7 +217,7 @@ export async function openInput(path: string): Promise<Bytes> {
     const isFile = (await file.stat()).isFile();
     // A pipe or a device has neither size nor positions.
     if (!isFile) return new ByteSource(path, file.createReadStream({ highWaterMark: 1 << 20 }));
-    return await bytesOf(file, path);
+    return await bytesOf(file, path, member);
   } catch (error) {
     throw systemFailure(error, 'a readable file', path);
   }
@@ -179,7 +227,7 @@ export async function openInput(path: string): Promise<Bytes> {
  * An open file from its start.
  * @param name what messages call it.
  */
-export async function bytesOf(file: FileHandle, name: string): Promise<Bytes> {
+export async function bytesOf(file: FileHandle, name: string, member?: string): Promise<Bytes> {
   const { size, mtimeMs } = await file.stat();
-  return new FileBytes(name, size, mtimeMs, file);
+  return new FileBytes(name, size, mtimeMs, file, member);
 }

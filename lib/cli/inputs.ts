@@ -4,6 +4,7 @@ import { basename, join, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { expected, expectedUsage, systemFailure } from './failure.js';
 import { type Format, formatByName } from './formats.js';
+import { splitMember } from './input.js';
 
 /** An input, and the output of its own. */
 export interface FilePair {
@@ -76,7 +77,12 @@ export async function pairsInto(
 
 function nameOf(input: string, format: Format | undefined): string {
   if (input === '-') throw expectedUsage('files', 'an output folder', 'stdin');
-  const name = basename(input);
+  const { file, member } = splitMember(input);
+  // An array of several becomes a file of its own.
+  const name =
+    member === undefined
+      ? basename(file).replace(/\.(npz|safetensors)$/i, '.npy')
+      : `${basename(file).replace(/\.[^.]*$/, '')}.${member.replace(/[\\/]/g, '_')}.npy`;
   return format === undefined ? name : `${name.replace(/\.[^.]*$/, '')}.${format}`;
 }
 

@@ -1,6 +1,6 @@
 /** A job's options: what each may be, whether a command line gives it as text or a queue as data. */
 import { expected, expectedUsage } from './failure.js';
-import { FORMATS } from './formats.js';
+import { DTYPES, FORMATS } from './formats.js';
 import { ERROR_MODES, type ScoreJob } from './score-file.js';
 import { OPERATIONS } from './scoring.js';
 
@@ -84,6 +84,7 @@ const OPTIONS = {
   header: { flag: '--header', ...yesOrNo },
   delimiter: { flag: '--delimiter', ...character },
   axis: { flag: '--axis', ...integer() },
+  dtype: { flag: '--dtype', ...oneOf(DTYPES) },
   temperature: { flag: '--temperature', ...positive },
   topK: { flag: '--top-k', ...integer(1) },
   outputFormat: { flag: '--output-format', ...oneOf(FORMATS) },

@@ -3,7 +3,7 @@ import { expected } from './failure.js';
 import type { Bytes } from './input.js';
 import { type PythonLiteral, parsePythonLiteral } from './python-literal.js';
 
-const MAGIC = Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59);
+export const NPY_MAGIC = Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59);
 const MAX_HEADER = 1 << 20;
 
 export interface NpyHeader {
@@ -12,79 +12,29 @@ export interface NpyHeader {
   readonly shape: readonly number[];
 }
 
-interface ElementArray {
-  readonly BYTES_PER_ELEMENT: number;
-}
-type ElementArrayConstructor<A extends ElementArray> = {
-  readonly BYTES_PER_ELEMENT: number;
-  new (buffer: ArrayBuffer): A;
-};
-
-export interface NpyArray<A> {
-  readonly dtype: string;
-  readonly shape: readonly number[];
-  readonly data: A;
-}
-
-/**
- * Reads the one array that the source holds.
- * @param accepted the dtypes to take, each with the array that holds its elements.
- * @param what how a message calls them.
- */
-export async function readNpy<A extends ElementArray>(
-  source: Bytes,
-  accepted: Readonly<Record<string, ElementArrayConstructor<A>>>,
-  what: string,
-): Promise<NpyArray<A>> {
-  const { dtype, fortranOrder, shape } = await readNpyHeader(source);
-  const ElementArray = Object.hasOwn(accepted, dtype) ? accepted[dtype] : undefined;
-  if (!ElementArray) {
-    const hint = dtype.startsWith('>') ? ' (big-endian)' : '';
-    throw expected(what, `the dtype of ${source.name}`, `${dtype}${hint}`);
-  }
-  // With a single long dimension the two orders are the same bytes.
-  if (fortranOrder && shape.filter((length) => length > 1).length > 1) {
-    throw expected('C order (numpy.ascontiguousarray makes it)', source.name, 'Fortran order');
-  }
-
-  const bytes = allocate(source, shape, ElementArray.BYTES_PER_ELEMENT);
-  const received = await source.fill(bytes);
-  if (received < bytes.length) {
-    throw expected(`${bytes.length} bytes of data`, source.name, `${received} (the file is truncated)`);
-  }
-  if (!(await source.ended())) throw expected(`${bytes.length} bytes of data`, source.name, 'more');
-  return { dtype, shape, data: new ElementArray(bytes.buffer) };
-}
-
 /** 0 wherever one of them is: lengths from a header may multiply to Infinity. */
 export function product(lengths: readonly number[]): number {
   return lengths.includes(0) ? 0 : lengths.reduce((product, length) => product * length, 1);
 }
 
-function allocate(source: Bytes, shape: readonly number[], bytesPerElement: number) {
-  const byteLength = product(shape) * bytesPerElement;
-  const there = source.size === undefined ? byteLength : source.size - source.position;
-  if (there < byteLength) {
-    throw expected(`${byteLength} bytes of data`, source.name, `${there} (the file is truncated)`);
-  }
-  try {
-    return new Uint8Array(new ArrayBuffer(byteLength));
-  } catch {
-    throw expected('an array that fits in memory', source.name, `the shape [${shape.join(', ')}]`);
-  }
-}
-
-export async function readNpyHeader(source: Bytes): Promise<NpyHeader> {
-  const start = new Uint8Array(8);
-  const received = await source.fill(start);
-  if (received < start.length || MAGIC.some((byte, i) => start[i] !== byte)) {
-    throw expected('a .npy file', source.name, describeStart(start.subarray(0, received)));
+/** @param begun what has been read already, nine bytes at most. */
+export async function readNpyHeader(
+  source: Bytes,
+  begun: Uint8Array = new Uint8Array(0),
+): Promise<NpyHeader> {
+  const start = new Uint8Array(9);
+  start.set(begun);
+  const received = begun.length + (await source.fill(start.subarray(begun.length)));
+  if (received < 8 || NPY_MAGIC.some((byte, i) => start[i] !== byte)) {
+    throw expected('a .npy file', source.name, describeStart(start.subarray(0, Math.min(8, received))));
   }
   const version = start[6];
   if (version < 1 || version > 3) throw expected('.npy version 1, 2 or 3', source.name, version);
 
+  if (received < start.length) throw truncatedHeader(source);
   const size = new Uint8Array(version === 1 ? 2 : 4);
-  if ((await source.fill(size)) < size.length) throw truncatedHeader(source);
+  size[0] = start[8];
+  if ((await source.fill(size.subarray(1))) < size.length - 1) throw truncatedHeader(source);
   const length = size.reduceRight((sum, byte) => sum * 256 + byte, 0);
   if (length > MAX_HEADER) throw expected(`a header of at most ${MAX_HEADER} bytes`, source.name, length);
   const header = new Uint8Array(length);
@@ -102,8 +52,8 @@ function truncatedHeader(source: Bytes) {
 
 function describeStart(bytes: Uint8Array): string {
   if (bytes.length === 0) return 'nothing';
-  if (bytes[0] === 0x50 && bytes[1] === 0x4b) return 'a zip archive (.npz?)';
-  if (MAGIC.subarray(0, bytes.length).every((byte, i) => bytes[i] === byte)) return 'the beginning of one';
+  if (NPY_MAGIC.subarray(0, bytes.length).every((byte, i) => bytes[i] === byte))
+    return 'the beginning of one';
   const text = Buffer.from(bytes).toString('latin1');
   const readable = /^[\x20-\x7e\s]*$/.test(text);
   return `a file that starts with ${readable ? JSON.stringify(text) : Buffer.from(bytes).toString('hex')}`;
@@ -142,7 +92,7 @@ export function formatNpyHeader(dtype: string, shape: readonly number[], least =
   const total = Math.max(least, Math.ceil((prefix + text.length + 1) / 64) * 64);
 
   const bytes = Buffer.alloc(total, ' ');
-  bytes.set(MAGIC);
+  bytes.set(NPY_MAGIC);
   bytes[6] = version;
   bytes[7] = 0;
   if (version === 1) bytes.writeUInt16LE(total - prefix, 8);

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../../package.json';
 import { EXIT, expectedUsage, Failure, printable } from './failure.js';
-import { FORMATS } from './formats.js';
+import { DTYPES, FORMATS } from './formats.js';
 import { info } from './info.js';
 import { fromText, integer, positive, textTo } from './job.js';
 import { work } from './queue/worker.js';
@@ -87,6 +87,7 @@ async function run(argv: readonly string[]): Promise<number> {
       fromText<number>('axis'),
       -1,
     )
+    .option('--dtype <name>', `what elements of two bytes are: ${DTYPES.join(', ')}`, fromText('dtype'))
     .option('--temperature <t>', 'divides the logits', fromText<number>('temperature'), 1)
     .option('--labels <file>', 'the class names, one per line')
     .option('--truth <file>', 'the true class of each row: a .npy of integers, or column:NAME')

@@ -1,6 +1,7 @@
 /** `--resume`: an unfinished output under a name of its own, and beside it a journal of how far it is, and of what. */
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { expectedUsage, systemFailure } from './failure.js';
+import { splitMember } from './input.js';
 import type { Output, Temporary } from './output.js';
 import { targetOf } from './root.js';
 import type { ScoreJob } from './score-file.js';
@@ -83,7 +84,7 @@ export async function resumption(options: ScoreJob, possible: boolean): Promise<
 
 /** All on which the bytes of the output depend. */
 async function jobOf({ shown, threads, resume, journalBytes, ...job }: ScoreJob): Promise<unknown> {
-  const { size, mtimeMs } = await stat(job.input).catch((error) => {
+  const { size, mtimeMs } = await stat(splitMember(job.input).file).catch((error) => {
     throw systemFailure(error, 'a readable file', job.input);
   });
   const known = Object.entries(job).filter(

@@ -6,6 +6,7 @@ import type { EngineInput } from './engine/input.js';
 import { expected, expectedUsage } from './failure.js';
 import {
   canResume,
+  type Dtype,
   type Format,
   inputFormat,
   isEngineFormat,
@@ -43,6 +44,8 @@ export interface ScoreJob {
   readonly op?: Operation | undefined;
   /** Which axis of a .npy holds the classes. Default: -1. */
   readonly axis?: number | undefined;
+  /** What elements of two bytes of a .npy are, where it does not say so itself. */
+  readonly dtype?: Dtype | undefined;
   readonly temperature?: number | undefined;
   readonly topK?: number | undefined;
   /** The column or field of the logits, or columns, one per class, with commas between. Default: what can be no other. */
@@ -124,11 +127,12 @@ export async function scoreFile(options: ScoreFileOptions): Promise<Report> {
 
 /** Options that an input of the format cannot have. */
 function refuseUseless(
-  { axis = -1, column, keep, header, delimiter, truth }: ScoreJob,
+  { axis = -1, dtype, column, keep, header, delimiter, truth }: ScoreJob,
   format: Format,
 ): void {
   const text = format === 'csv' || format === 'tsv';
   if (format !== 'npy' && axis !== -1) throw expectedUsage('a .npy input', '--axis', format);
+  if (format !== 'npy' && dtype !== undefined) throw expectedUsage('a .npy input', '--dtype', format);
   if (column !== undefined && format === 'npy')
     throw expectedUsage('an input with columns', '--column', format);
   if (keep && !text && format !== 'parquet') throw expectedUsage('a CSV or Parquet input', '--keep', format);
@@ -212,7 +216,7 @@ async function scoreBatches({
       input
         ? input.reader({ ...common, uniform, typed: to !== undefined && to !== 'npy', onBadRow })
         : openReader(format, source!, {
-            ...{ axis: options.axis ?? -1, rows: options.rows, column: options.column },
+            ...{ axis: options.axis ?? -1, dtype: options.dtype, rows: options.rows, column: options.column },
             ...{ ...common, onBadRow, uniform },
           }),
       signal,

@@ -32,7 +32,7 @@ export function newScorer({ op, temperature, topK, threads }: Scoring, layout: L
     const call = {
       temperature,
       threads,
-      ...(half ? { dtype: 'float16' as const } : {}),
+      ...(half ? { dtype: layout.type as 'float16' | 'bfloat16' } : {}),
       ...(offsets ? { offsets } : { shape: shapeOf(batch, layout), axis: 1 }),
     };
     const lent: Block[] = [batch.block];

@@ -1,4 +1,4 @@
-"""Writes every-type.arrow and every-type.arrows: pip install pyarrow numpy, then python write.py. Not run by the tests."""
+"""Writes every-type.arrow and every-type.arrows: pip install pyarrow numpy safetensors ml_dtypes, then python write.py. Not run by the tests."""
 
 import pyarrow as pa, pyarrow.ipc as ipc, numpy as np, datetime, decimal, uuid, sys
 n=24
@@ -54,3 +54,16 @@ for name, column in kinds.items():
     table = pa.table({"id": pa.array([7, 8, 9]), "logits": column})
     with ipc.new_file(f"{here}/{name}-of-logits.arrow", table.schema) as w:
         w.write_table(table)
+
+# Arrays: in an archive stored and deflated, and as tensors.
+import ml_dtypes
+from safetensors.numpy import save_file
+
+logits = np.array([[1.5, 0.5, 2.0], [0.2, 2.2, 1.0]], "float32")
+truth = np.array([2, 1], "int64")
+np.savez(f"{here}/stored.npz", logits=logits, truth=truth, columns=np.asfortranarray(logits))
+np.savez_compressed(f"{here}/deflated.npz", logits=logits, truth=truth, columns=np.asfortranarray(logits))
+np.savez(f"{here}/lone.npz", logits.astype(">f8"))
+save_file({"logits": logits, "half": logits.astype("float16"), "double": logits.astype("float64"),
+           "brain": logits.astype(ml_dtypes.bfloat16), "truth": truth, "odd": truth.astype("uint8")},
+          f"{here}/tensors.safetensors")

@@ -1,34 +1,46 @@
 /** NumPy's arrays, as batches: read and written straight from and to the blocks. */
 
-import type { Batch, Layout, Reader, ScoredBatch, Writer } from '../batch.js';
+import { elementKind, isTransposed, openArray, readWhole, swapBytes } from '../arrays.js';
+import type { Batch, Layout, LogitsType, Reader, ScoredBatch, Writer } from '../batch.js';
 import { logitsOn } from '../blocks.js';
 import { expected, expectedUsage } from '../failure.js';
-import type { ReaderOptions, WriterOptions } from '../formats.js';
-import type { Bytes } from '../input.js';
-import { formatNpyHeader, product, readNpyHeader } from '../npy.js';
+import type { Dtype, ReaderOptions, WriterOptions } from '../formats.js';
+import { ByteSource, type Bytes } from '../input.js';
+import { formatNpyHeader, product } from '../npy.js';
 import type { Output } from '../output.js';
 
-const TYPES = {
-  '<f2': { type: 'float16', bytes: 2 },
-  '<f4': { type: 'float32', bytes: 4 },
-  '<f8': { type: 'float64', bytes: 8 },
-} as const;
+interface Stored {
+  readonly type: LogitsType;
+  readonly bytes: number;
+  readonly bigEndian: boolean;
+}
+
+const FLOATS: Readonly<Record<number, LogitsType>> = { 2: 'float16', 4: 'float32', 8: 'float64' };
+
+function storedAs(dtype: string, asked: Dtype | undefined, name: string): Stored {
+  const element = elementKind(dtype);
+  const { bytes = 0, bigEndian = false } = element ?? {};
+  if (element?.kind === 'bfloat') return { type: 'bfloat16', bytes, bigEndian };
+  if (element?.kind === 'float' && bytes in FLOATS && asked === undefined) {
+    return { type: FLOATS[bytes], bytes, bigEndian };
+  }
+  const nameless = bytes === 2 && (element?.kind === 'raw' || element?.kind === 'uint');
+  if (nameless && asked !== undefined) return { type: asked, bytes, bigEndian };
+  if (asked !== undefined) throw expectedUsage('<V2 or <u2 for --dtype', `the dtype of ${name}`, dtype);
+  const hint = nameless ? ' (bfloat16? --dtype bfloat16 reads it so)' : '';
+  throw expected('floats of 2, 4 or 8 bytes', `the dtype of ${name}`, `${dtype}${hint}`);
+}
 
 /** A file of them takes no longer than one of 16 MB. */
 const MOST_EMPTY_ROWS = 1 << 24;
 
-export async function openNpyReader(source: Bytes, options: ReaderOptions): Promise<Reader> {
-  const { dtype, fortranOrder, shape } = await readNpyHeader(source);
-  const stored = Object.hasOwn(TYPES, dtype) ? TYPES[dtype as keyof typeof TYPES] : undefined;
-  if (!stored) {
-    const hint = dtype.startsWith('>') ? ' (big-endian)' : '';
-    throw expected('<f4, <f8 or <f2', `the dtype of ${source.name}`, `${dtype}${hint}`);
-  }
-  // With a single long dimension the two orders are the same bytes.
-  if (fortranOrder && shape.filter((length) => length > 1).length > 1) {
-    throw expected('C order (numpy.ascontiguousarray makes it)', source.name, 'Fortran order');
-  }
+export async function openNpyReader(opened: Bytes, options: ReaderOptions): Promise<Reader> {
+  const array = await openArray(opened);
+  const { dtype, shape } = array;
+  const stored = storedAs(dtype, options.dtype, opened.name);
   const total = product(shape) * stored.bytes;
+  let { source } = array;
+  const close = () => array.source.close();
   if (source.size !== undefined) refuseLength(source, total, source.size - source.position);
 
   const axis = resolveAxis(options.axis, shape, source.name);
@@ -51,6 +63,13 @@ export async function openNpyReader(source: Bytes, options: ReaderOptions): Prom
     rows: (to - from) * inner,
     fields: [],
   };
+  if (isTransposed(array)) {
+    const columns = shape.length === 2 && axis === 1 && source.seek !== undefined;
+    if (columns) return { layout, batches: () => panels(source), close };
+    const bytes = await readWhole(array, stored);
+    source = new ByteSource(source.name, one(bytes));
+  }
+  const swap = stored.bigEndian && source === array.source;
   // What is scored together: a row, or as many rows as are interleaved.
   const slab = classes * inner;
   const slabBytes = slab * stored.bytes;
@@ -65,6 +84,7 @@ export async function openNpyReader(source: Bytes, options: ReaderOptions): Prom
       const bytes = new Uint8Array(block.memory, 0, count * slabBytes);
       const received = await source.fill(bytes);
       if (received < bytes.length) throw truncated(source, total, at * slabBytes + received);
+      if (swap) swapBytes(bytes, stored.bytes);
       yield {
         first: at * inner,
         end: (at - from + count) * inner,
@@ -79,7 +99,44 @@ export async function openNpyReader(source: Bytes, options: ReaderOptions): Prom
     }
   }
 
-  return { layout, batches, close: () => source.close() };
+  /** Of columns in Fortran order some rows at a time: a part of each column. */
+  async function* panels(file: Bytes): AsyncGenerator<Batch> {
+    const [height, width] = shape;
+    const data = file.position;
+    const rowBytes = width * stored.bytes;
+    const most = Math.max(1, Math.floor(options.blockBytes / rowBytes), Math.floor(PANEL_BYTES / rowBytes));
+    for (let at = from + options.done; at < to; at += most) {
+      const count = Math.min(most, to - at);
+      const part = new Uint8Array(count * stored.bytes);
+      const block = await options.blocks.take(count * rowBytes);
+      const target = elementsOf(new Uint8Array(block.memory, 0, count * rowBytes), stored.bytes);
+      const column = elementsOf(part, stored.bytes);
+      for (let c = 0; c < width; c++) {
+        file.seek?.(data + (c * height + at) * stored.bytes);
+        if ((await file.fill(part)) < part.length) throw truncated(file, total, file.position - data);
+        if (stored.bigEndian) swapBytes(part, stored.bytes);
+        for (let row = 0, i = c; row < count; row++, i += width) target[i] = column[row];
+      }
+      const [first, end] = [at - from, at - from + count];
+      const logits = logitsOn(block, layout.type, count * width);
+      yield { first, end, rows: count, logits, block, columns: [] };
+    }
+  }
+
+  return { layout, batches, close };
+}
+
+/** So much of a file in Fortran order is read at a time: every column of it is, a part each. */
+const PANEL_BYTES = 1 << 25;
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+/** Elements to be moved, whatever they are. */
+function elementsOf({ buffer, length }: Uint8Array, bytes: number) {
+  if (bytes === 8) return new Float64Array(buffer, 0, length / 8);
+  return bytes === 4 ? new Uint32Array(buffer, 0, length / 4) : new Uint16Array(buffer, 0, length / 2);
 }
 
 function refuseLength(source: Bytes, wanted: number, received: number): void {
