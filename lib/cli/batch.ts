@@ -23,6 +23,8 @@ export type ColumnType =
 export interface Field {
   readonly name: string;
   readonly type: ColumnType;
+  /** The type of DuckDB that the text of its cells is cast to without loss, where that is another than the type's. */
+  readonly sql?: string | undefined;
   /** The same in the words of a format, for a writer of that format: nothing is lost then. */
   readonly native?: unknown;
 }

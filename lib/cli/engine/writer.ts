@@ -34,11 +34,12 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
   };
   const bytes = layout.type === 'float64' ? 8 : 4;
   const type = bytes === 4 ? 'float32' : 'float64';
-  const kept = layout.fields.map(({ name, type }, i) => ({
-    name,
-    type: SQL_TYPES[type] ?? 'VARCHAR',
-    sql: SQL_TYPES[type] ? `CAST(k${i} AS ${SQL_TYPES[type]})` : `k${i}`,
-  }));
+  const kept = layout.fields.map(({ name, type, sql: exact }, i) => {
+    // Text has times as they came; a number of JSON would lose digits that a DECIMAL keeps.
+    const typed = format === 'parquet' || exact?.startsWith('DECIMAL');
+    const sql = (typed ? exact : undefined) ?? SQL_TYPES[type];
+    return { name, type: sql ?? 'VARCHAR', sql: sql ? `CAST(k${i} AS ${sql})` : `k${i}` };
+  });
   const bare =
     format === 'ndjson' && layout.column === undefined && kept.length === 0 && content.content !== 'top';
   const source = `batch_${randomBytes(4).toString('hex')}`;

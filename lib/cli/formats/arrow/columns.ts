@@ -37,7 +37,43 @@ export class NativeColumn {
 export const EXTENSION = 'ARROW:extension:name';
 
 export function fieldOf(field: ArrowField): Field {
-  return { name: field.name, type: columnTypeOf(field), native: new NativeField(field) };
+  return {
+    name: field.name,
+    type: columnTypeOf(field),
+    sql: sqlOf(field),
+    native: new NativeField(field),
+  };
+}
+
+/** Digits that DuckDB has a type for. */
+const MOST_DIGITS = 38;
+
+function sqlOf({ type: own, metadata }: ArrowField): string | undefined {
+  const type = plain(own);
+  const { typeId, unit = 0, precision = 0, bitWidth, stride } = factsOf(type);
+  const { scale, timezone, signed } = type as unknown as {
+    scale: number;
+    timezone?: string;
+    signed: boolean;
+  };
+  switch (typeId) {
+    case Type.Decimal: {
+      const fits = precision <= MOST_DIGITS && scale >= 0 && scale <= precision;
+      return fits ? `DECIMAL(${precision}, ${scale})` : undefined;
+    }
+    case Type.Timestamp:
+      // Of an instant the zone would be lost.
+      return timezone || unit <= 1 ? undefined : unit === 2 ? 'TIMESTAMP' : 'TIMESTAMP_NS';
+    case Type.FixedSizeBinary:
+      return stride === 16 && metadata?.get(EXTENSION) === 'arrow.uuid' ? 'UUID' : undefined;
+    case Type.Int: {
+      const integers: Readonly<Record<number, string>> = { 8: 'TINYINT', 16: 'SMALLINT', 32: 'INTEGER' };
+      const name = bitWidth === undefined ? undefined : integers[bitWidth];
+      return name && (signed ? name : `U${name}`);
+    }
+    default:
+      return undefined;
+  }
 }
 
 /** @param name what messages call the file. */
@@ -137,6 +173,9 @@ function columnTypeOf({ type: own, metadata }: ArrowField): ColumnType {
     case Type.Timestamp:
       // A `Date` has milliseconds: what is finer is kept as text.
       return unit <= 1 ? 'date' : 'string';
+    case Type.Decimal:
+      // With more digits than anyone has a number for it is text.
+      return sqlOf({ type, metadata } as ArrowField) === undefined ? 'string' : 'json';
     case Type.FixedSizeBinary:
       return metadata?.get(EXTENSION) === 'arrow.uuid' ? 'string' : 'json';
     default:
