@@ -4,6 +4,8 @@ import { EXIT, expectedUsage, Failure, printable } from './failure.js';
 import { DTYPES, FORMATS } from './formats.js';
 import { info } from './info.js';
 import { fromText, integer, positive, textTo } from './job.js';
+import { list } from './queue/listing.js';
+import { scoreForWorker } from './queue/scoring-process.js';
 import { work } from './queue/worker.js';
 import { score } from './score.js';
 import { OPERATIONS } from './scoring.js';
@@ -107,7 +109,10 @@ async function run(argv: readonly string[]): Promise<number> {
     .option('--rows <n>', 'how many rows to print, or "all" (default: 10; 0 with -o)', rowCount)
     .option('--json', 'print the report as JSON; NaN and the infinities are strings')
     .option('-q, --quiet', 'print nothing but errors')
-    .option('--queue <url>', 'let the workers of this Redis score the files: redis://host:port')
+    .option(
+      '--queue <url>',
+      'let the workers of this server score the files: redis://host:port or postgres://user@host/database',
+    )
     .option(
       '--part-rows <n>',
       'with --queue, rows of a .npy per job (default: 1 GiB of them)',
@@ -124,7 +129,7 @@ async function run(argv: readonly string[]): Promise<number> {
     .description(
       'Score the files that `score --queue` hands over, until Ctrl-C: the first ends what is begun, the second gives it back.',
     )
-    .argument('[url]', 'the server that hands them out: redis://host:port')
+    .argument('[url]', 'the server that hands them out: redis://host:port or postgres://user@host/database')
     .option('--queue <url>', 'the same as an option')
     .option('--root <folder>', 'the folder below which files are read and written', '.')
     .option(
@@ -140,8 +145,32 @@ async function run(argv: readonly string[]): Promise<number> {
       textTo<number>(positive, '--stalled'),
       30,
     )
+    .option(
+      '--memory <MB>',
+      'what the scoring of a job may have in memory; more ends it',
+      textTo<number>(integer(1), '--memory'),
+      2048,
+    )
+    .option('--metrics <port>', 'answer to Prometheus there: a port of this machine, or host:port')
     .option('-q, --quiet', 'print nothing but errors')
-    .action((url, { queue, ...options }) => work({ ...options, queue: oneUrl(url, queue) }));
+    .action((url, { queue, ...options }) => work({ ...options, queue: oneUrl(url, queue, 'worker') }));
+
+  program
+    .command('queue')
+    .summary('list the jobs of a queue')
+    .description('List what waits, runs and failed, with reasons; with --retry what failed is done again.')
+    .argument('[url]', 'the server: redis://host:port or postgres://user@host/database')
+    .option('--queue <url>', 'the same as an option')
+    .option('--retry', 'do again what failed')
+    .option('--root <folder>', 'with --retry, the folder below which files are looked at', '.')
+    .option('--json', 'print it as JSON')
+    .action((url, { queue, ...options }) => list({ ...options, queue: oneUrl(url, queue, 'queue') }));
+
+  // What a worker starts for itself.
+  program
+    .command('score-for-worker', { hidden: true })
+    .argument('<root>')
+    .action((root) => scoreForWorker(root));
 
   program
     .command('info')
@@ -206,10 +235,10 @@ function tellable(error: unknown): { message: string; exitCode: number } {
 }
 
 /** A server may be given by its place, or by an option as `score` has it. */
-function oneUrl(url: string | undefined, queue: string | undefined): string {
+function oneUrl(url: string | undefined, queue: string | undefined, command: string): string {
   if (url !== undefined && queue !== undefined) throw expectedUsage('one URL', '--queue', 'two');
   const given = url ?? queue;
-  if (given === undefined) throw expectedUsage('the URL of a server', 'worker', 'nothing');
+  if (given === undefined) throw expectedUsage('the URL of a server', command, 'nothing');
   return given;
 }
 

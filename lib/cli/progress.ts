@@ -13,6 +13,8 @@ const FIRST_MS = 500;
 const LINE_MS = 10_000;
 /** Columns of a terminal that the text beside the bar needs: `100 % | 9,999,999 of … rows | 999K rows/s | 99 min left`. */
 const TEXT = 66;
+/** And with ` | 12 workers`. */
+const WORKERS_TEXT = 14;
 
 export function newProgressDisplay(stream: NodeJS.WriteStream, wanted: boolean): ProgressDisplay {
   const start = performance.now();
@@ -23,7 +25,7 @@ export function newProgressDisplay(stream: NodeJS.WriteStream, wanted: boolean):
     const now = performance.now() - start;
     if (!wanted || now < FIRST_MS) return;
     if (stream.isTTY) {
-      bar ??= newBar(stream);
+      bar ??= newBar(stream, progress.workers !== undefined);
       bar.setTotal(1);
       bar.update(fractionOf(progress) ?? 0, fieldsOf(progress, now));
     } else if (now - last >= LINE_MS) {
@@ -41,12 +43,12 @@ export function newProgressDisplay(stream: NodeJS.WriteStream, wanted: boolean):
   };
 }
 
-function newBar(stream: NodeJS.WriteStream): cliProgress.SingleBar {
+function newBar(stream: NodeJS.WriteStream, queued: boolean): cliProgress.SingleBar {
   const bar = new cliProgress.SingleBar(
     {
       stream,
-      format: '{bar} {percent} | {rows} | {rate} | {left}',
-      barsize: Math.max(10, Math.min(40, (stream.columns || 80) - TEXT)),
+      format: `{bar} {percent} | {rows} | {rate} | ${queued ? '{workers} | ' : ''}{left}`,
+      barsize: Math.max(10, Math.min(40, (stream.columns || 80) - TEXT - (queued ? WORKERS_TEXT : 0))),
       hideCursor: true,
       clearOnComplete: true,
       stopOnComplete: false,
@@ -55,7 +57,7 @@ function newBar(stream: NodeJS.WriteStream): cliProgress.SingleBar {
     },
     cliProgress.Presets.shades_classic,
   );
-  bar.start(1, 0, { percent: '', rows: '', rate: '', left: '' });
+  bar.start(1, 0, { percent: '', rows: '', rate: '', workers: '', left: '' });
   return bar;
 }
 
@@ -69,7 +71,7 @@ const number = new Intl.NumberFormat('en');
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
 
 function fieldsOf(progress: ScoreProgress, ms: number) {
-  const { rows, total, resumed } = progress;
+  const { rows, total, resumed, workers } = progress;
   const fraction = fractionOf(progress);
   const begun = total ? resumed / total : 0;
   const left =
@@ -81,13 +83,14 @@ function fieldsOf(progress: ScoreProgress, ms: number) {
         ? `${number.format(rows)} rows`
         : `${number.format(rows)} of ${number.format(total)} rows`,
     rate: `${compact.format((1000 * (rows - resumed)) / ms)} rows/s`,
+    workers: workers === undefined ? '' : `${number.format(workers)} ${workers === 1 ? 'worker' : 'workers'}`,
     left: left === undefined ? '' : `${duration(left)} left`,
   };
 }
 
 function lineOf(progress: ScoreProgress, ms: number): string {
-  const { percent, rows, rate, left } = fieldsOf(progress, ms);
-  return [rows, percent, rate, left].filter((part) => part !== '').join(', ');
+  const { percent, rows, rate, workers, left } = fieldsOf(progress, ms);
+  return [rows, percent, rate, workers, left].filter((part) => part !== '').join(', ');
 }
 
 /** `45 s`, `12 min`, `3 h 20 min`. */

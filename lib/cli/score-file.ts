@@ -85,6 +85,8 @@ export interface ScoreProgress {
   readonly resumed: number;
   readonly bytesRead: number;
   readonly bytesTotal: number | undefined;
+  /** How many processes of a queue are at it. */
+  readonly workers?: number | undefined;
 }
 
 export interface ScoreFileOptions extends ScoreJob {

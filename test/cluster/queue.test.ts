@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { Queue } from 'bullmq';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { formatNpyHeader } from '../../lib/cli/npy.js';
-import { QUEUE } from '../../lib/cli/queue/connection.js';
+import { PREFIX, QUEUE } from '../../lib/cli/queue/names.js';
 import { hasRedis, type RedisServer, startRedis } from './redis.js';
 import { killAll, start as startIn, until } from './started.js';
 
@@ -84,7 +84,7 @@ describe.skipIf(!hasRedis)('a queue', () => {
     folder = mkdtempSync(join(tmpdir(), 'simd-softmax-cluster-'));
     mkdirSync(join(folder, 'redis'));
     redis = await startRedis(join(folder, 'redis'));
-    queue = new Queue(QUEUE, { connection: { port: redis.port } });
+    queue = new Queue(QUEUE, { connection: { port: redis.port }, prefix: PREFIX });
     queue.on('error', () => {});
 
     mkdirSync(join(folder, 'in'));

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { type Job, Queue } from 'bullmq';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { formatNpyHeader } from '../../lib/cli/npy.js';
-import { QUEUE } from '../../lib/cli/queue/connection.js';
+import { PREFIX, QUEUE } from '../../lib/cli/queue/names.js';
 import { hasRedis, type RedisServer, startRedis } from './redis.js';
 import { killAll, type Started, start, until } from './started.js';
 
@@ -65,7 +65,7 @@ describe.skipIf(!hasRedis)('a queue that anybody can write to', () => {
     root = join(folder, 'root');
     for (const name of ['redis', 'root', 'root/sub', 'outside']) mkdirSync(join(folder, name));
     redis = await startRedis(join(folder, 'redis'));
-    queue = new Queue(QUEUE, { connection: { port: redis.port } });
+    queue = new Queue(QUEUE, { connection: { port: redis.port }, prefix: PREFIX });
     queue.on('error', () => {});
     put('in.npy', good);
     put('sub/in.npy', good);

@@ -9,12 +9,18 @@ export interface JobResult {
   readonly report: Report;
   /** Of the output. */
   readonly stamp: Stamp;
+  /** Read of the input, or of the parts. */
+  readonly bytes: number;
 }
 
 /** @throws Failure where it is not the result of a job. */
 export function parseResult(value: unknown): JobResult {
-  const { report, stamp } = parseRecord(value, 'the result of a job');
-  return { report: parseReport(parseRecord(report, 'the report of a job')), stamp: parseStamp(stamp) };
+  const { report, stamp, bytes } = parseRecord(value, 'the result of a job');
+  return {
+    report: parseReport(parseRecord(report, 'the report of a job')),
+    stamp: parseStamp(stamp),
+    bytes: Number(bytes),
+  };
 }
 
 function parseReport(given: Record<string, unknown>): Report {

@@ -1,21 +1,17 @@
 /** `score --queue`: hands the files to the workers, and waits for them. */
-import type { FlowJob, Job, JobsOptions, Queue } from 'bullmq';
+import type { Job, Queue } from 'bullmq';
 import { Failure } from '../failure.js';
 import type { FilePair } from '../inputs.js';
 import type { ScoreJob, ScoreProgress } from '../score-file.js';
 import type { Outcome } from '../summary.js';
-import { type Connection, connect, QUEUE } from './connection.js';
-import {
-  type Cutting,
-  type FileJob,
-  fileJob,
-  isSame,
-  type JobData,
-  type JobProgress,
-  stampOf,
-} from './jobs.js';
+import { isPassing } from './faults.js';
+import { add, reasonOf } from './flows.js';
+import { type Cutting, type FileJob, fileJob, isSame, type JobProgress, stampOf } from './jobs.js';
 import { removeParts } from './join.js';
+import { newOverallProgress } from './overall-progress.js';
 import { parseResult } from './results.js';
+import { connect, type Server } from './server.js';
+import { newWatch } from './watch.js';
 
 export interface SubmitOptions extends Cutting {
   readonly queue: string;
@@ -25,17 +21,6 @@ export interface SubmitOptions extends Cutting {
   /** What the user should know meanwhile, in a line. */
   onNotice(text: string): void;
 }
-
-const WEEK = 7 * 24 * 3600;
-
-/** A file whose data is at fault fails at once; what the disk or the network did is tried again. */
-const JOB_OPTIONS: JobsOptions = {
-  attempts: 5,
-  backoff: { type: 'exponential', delay: 1000 },
-  // Long enough to ask for the results on Monday.
-  removeOnComplete: { age: WEEK },
-  removeOnFail: { age: WEEK },
-};
 
 /** Events are told as they happen; this is for those that a lost connection swallowed. */
 const LOOK_AGAIN_MS = 3000;
@@ -55,33 +40,34 @@ export async function scoreByQueue(
       outcomes.set(pair, { input: pair.input, failure: error.message });
     }
   }
-  const connection = await connect(options.queue);
+  const server = await connect(options.queue, options.onNotice);
   try {
-    await finish(files, connection, options, (file, outcome) => outcomes.set(file.pair, outcome));
+    await finish(files, server, options, (file, outcome) => outcomes.set(file.pair, outcome));
   } finally {
-    connection.close();
+    await server.close();
   }
   return pairs.flatMap((pair) => outcomes.get(pair) ?? []);
 }
 
 async function finish(
   files: readonly FileJob[],
-  { bullmq, redis, name }: Connection,
+  server: Server,
   { signal, onProgress, onNotice }: SubmitOptions,
   onOutcome: (file: FileJob, outcome: Outcome) => void,
 ): Promise<void> {
-  const queue = new bullmq.Queue<JobData, unknown>(QUEUE, { connection: redis });
-  const flows = new bullmq.FlowProducer({ connection: redis });
-  const events = new bullmq.QueueEvents(QUEUE, { connection: redis });
+  const watch = newWatch(server, { tell: onNotice });
+  const queue = server.queue();
+  const flows = server.flows();
+  const events = server.events();
+  queue.on('error', watch.report);
+  flows.on('error', watch.report);
+  events.on('error', watch.report);
   const pending = new Map(files.map((file) => [file.id, file]));
   const fileOfPart = new Map(files.flatMap(({ id, parts }) => parts.map((part) => [part.id, id] as const)));
   const fileOf = (id: string) => fileOfPart.get(id) ?? id;
   const progress = newOverallProgress(files, onProgress);
-  const ignore = () => {}; // they connect again
-  queue.on('error', ignore);
-  flows.on('error', ignore);
-  events.on('error', ignore);
   let timer: NodeJS.Timeout | undefined;
+  let warned = false;
 
   async function settle(id: string): Promise<void> {
     const file = pending.get(id);
@@ -89,16 +75,14 @@ async function finish(
     // The state first: a job that is read before it is done has no result.
     const state = await queue.getJobState(id);
     const job = await queue.getJob(id);
-    if (!job) return await add(file);
+    if (!job) return await add(flows, file);
     if (state === 'completed') {
       await removeParts(file.parts);
-      // The paths as the user wrote them.
-      const report = { ...parseResult(job.returnvalue).report, ...file.pair };
       progress.done(file);
-      onOutcome(file, { input: file.pair.input, report });
+      onOutcome(file, outcomeOf(file, job));
       pending.delete(id);
     } else if (state === 'failed') {
-      const failure = (await failureOfParts(queue, file)) ?? job.failedReason;
+      const failure = await reasonOf(queue, file, job.failedReason);
       await job.removeUnprocessedChildren();
       // Parts that are at work would leave their output behind: each tells when it is done.
       const states = await Promise.all(file.parts.map((part) => queue.getJobState(part.id)));
@@ -109,43 +93,51 @@ async function finish(
     }
   }
 
-  async function add(file: FileJob): Promise<void> {
-    await flows.add(flowOf(file));
+  async function lookAt(ids: Iterable<string>): Promise<void> {
+    for (const id of ids) await watch.patiently(() => settle(id));
+  }
+
+  async function countWorkers(): Promise<void> {
+    const workers = await watch.patiently(() => queue.getWorkersCount());
+    progress.workers(workers);
+    if (workers > 0 || pending.size === 0 || warned) return;
+    warned = true;
+    onNotice(
+      `no worker of this version yet; on each machine: simd-softmax worker ${server.address.name} --root FOLDER`,
+    );
   }
 
   try {
-    await events.waitUntilReady();
-    for (const file of files) await forgetStale(queue, file);
-    for (const file of files) await add(file);
+    await watch.patiently(() => events.waitUntilReady());
+    for (const file of files) await watch.patiently(() => forgetStale(queue, file));
+    for (const file of files) await watch.patiently(() => add(flows, file));
     await new Promise<void>((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
       if (signal.aborted) reject(signal.reason);
       const look = (ids: Iterable<string>) =>
-        (async () => {
-          for (const id of ids) await settle(id);
-          if (pending.size === 0) resolve();
-        })().catch(reject);
+        lookAt(ids)
+          .then(() => {
+            if (pending.size === 0) resolve();
+          })
+          .catch(reject);
       events.on('completed', ({ jobId }) => {
         progress.partDone(jobId);
         look([fileOf(jobId)]);
       });
       events.on('failed', ({ jobId }) => look([fileOf(jobId)]));
       events.on('progress', ({ jobId, data }) => progress.at(jobId, data as unknown as JobProgress));
-      const again = () =>
-        look([...pending.keys()]).then(() => {
-          if (pending.size > 0) timer = setTimeout(again, LOOK_AGAIN_MS);
-        });
+      const again = async () => {
+        await look([...pending.keys()]);
+        if (pending.size === 0) return;
+        await countWorkers().catch(reject);
+        timer = setTimeout(again, LOOK_AGAIN_MS);
+      };
       again();
-      tellIfNobodyWorks(queue).catch(reject);
     });
   } finally {
     clearTimeout(timer);
+    watch.stop();
     await Promise.allSettled([queue.close(), flows.close(), events.close()]);
-  }
-
-  async function tellIfNobodyWorks(queue: Queue): Promise<void> {
-    if (pending.size === 0 || (await queue.getWorkersCount()) > 0) return;
-    onNotice(`no worker of this version yet; on each machine: simd-softmax worker --queue ${name}`);
   }
 }
 
@@ -153,7 +145,7 @@ async function finish(
  * A job of an earlier run that failed, or whose output is no longer there, is made anew; one that is still to do, or
  * done, is what this run waits for.
  */
-async function forgetStale(queue: Queue<JobData, unknown>, file: FileJob): Promise<void> {
+export async function forgetStale(queue: Queue<unknown, unknown>, file: FileJob): Promise<void> {
   const state = await queue.getJobState(file.id);
   const job = await queue.getJob(file.id);
   if (!job) return;
@@ -161,7 +153,8 @@ async function forgetStale(queue: Queue<JobData, unknown>, file: FileJob): Promi
   if (!stale) return;
   try {
     await job.remove({ removeChildren: true });
-  } catch {
+  } catch (error) {
+    if (isPassing(error)) throw error;
     // A part is still at work.
     throw new Failure(
       `Expected no job at work for ${file.pair.input} but received one; try again when it is done`,
@@ -169,75 +162,20 @@ async function forgetStale(queue: Queue<JobData, unknown>, file: FileJob): Promi
   }
 }
 
-async function isIntact({ job }: FileJob, { returnvalue }: Job<JobData, unknown>): Promise<boolean> {
+function outcomeOf({ pair }: FileJob, { returnvalue }: Job<unknown, unknown>): Outcome {
+  try {
+    // The paths as the user wrote them.
+    return { input: pair.input, report: { ...parseResult(returnvalue).report, ...pair } };
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return { input: pair.input, failure: error.message };
+  }
+}
+
+async function isIntact({ job }: FileJob, { returnvalue }: Job<unknown, unknown>): Promise<boolean> {
   try {
     return isSame(await stampOf(job.output), parseResult(returnvalue).stamp);
   } catch {
     return false;
   }
-}
-
-function flowOf({ id, job, stamp, step, parts }: FileJob): FlowJob {
-  const opts = { ...JOB_OPTIONS, jobId: id };
-  if (parts.length === 0) return { name: 'score', queueName: QUEUE, data: { job, stamp }, opts };
-  return {
-    name: 'join',
-    queueName: QUEUE,
-    data: { job, stamp, step },
-    opts,
-    children: parts.map((part) => ({
-      name: 'score',
-      queueName: QUEUE,
-      data: { job: part.job, stamp: part.stamp },
-      opts: { ...JOB_OPTIONS, jobId: part.id, failParentOnFailure: true },
-    })),
-  };
-}
-
-/** A file whose part failed only says so: the part knows why. */
-async function failureOfParts(
-  queue: Queue<JobData, unknown>,
-  { parts }: FileJob,
-): Promise<string | undefined> {
-  for (const { id } of parts) {
-    const job = await queue.getJob(id);
-    if (job && (await job.isFailed())) return job.failedReason;
-  }
-  return undefined;
-}
-
-/** Of all files together. */
-function newOverallProgress(files: readonly FileJob[], tell: (progress: ScoreProgress) => void) {
-  const rows = new Map<string, number>();
-  const bytes = new Map<string, number>();
-  const partRows = new Map(
-    files.flatMap(({ parts }) => parts.map(({ id, rows: [from, to] }) => [id, to - from] as const)),
-  );
-  const total = files.every((file) => file.rows !== undefined)
-    ? files.reduce((sum, file) => sum + (file.rows ?? 0), 0)
-    : undefined;
-  const bytesTotal = files.reduce((sum, { stamp }) => sum + stamp.size, 0);
-  const known = new Set([...files.map(({ id }) => id), ...partRows.keys()]);
-
-  function set(id: string, rowsDone: number, bytesDone: number) {
-    rows.set(id, rowsDone);
-    bytes.set(id, bytesDone);
-    const sum = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0);
-    tell({ rows: sum(rows.values()), total, resumed: 0, bytesRead: sum(bytes.values()), bytesTotal });
-  }
-
-  return {
-    at(id: string, progress: JobProgress) {
-      if (known.has(id)) set(id, progress.rows, progress.bytesRead);
-    },
-    partDone(id: string) {
-      const done = partRows.get(id);
-      if (done !== undefined) set(id, done, bytes.get(id) ?? 0);
-    },
-    done({ id, parts, rows: count, stamp }: FileJob) {
-      for (const part of parts) rows.delete(part.id);
-      for (const part of parts) bytes.delete(part.id);
-      set(id, count ?? rows.get(id) ?? 0, stamp.size);
-    },
-  };
 }

@@ -1,25 +1,19 @@
 /** The command `worker`: runs the jobs of a queue until it is told to stop. */
 import { hostname } from 'node:os';
-import type { Job, Worker } from 'bullmq';
-import { expected, Failure, printable } from '../failure.js';
-import { number, type Report } from '../report.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Failure, printable } from '../failure.js';
+import { number } from '../report.js';
 import { confineTo } from '../root.js';
-import { scoreFile } from '../score-file.js';
 import { lookOf, print } from '../streams.js';
 import { styler } from '../table.js';
-import { type Connection, connect, QUEUE } from './connection.js';
-import {
-  type JobData,
-  type JobProgress,
-  type Part,
-  parseJobData,
-  partsOf,
-  refuseChanged,
-  stampOf,
-} from './jobs.js';
-import { joinParts, removeParts } from './join.js';
-import { npyLayout } from './npy-layout.js';
-import { type JobResult, parseResult } from './results.js';
+import { parseJobData } from './jobs.js';
+import { newMetrics, serveMetrics } from './metrics.js';
+import { parseResult } from './results.js';
+import { newScorers, PassingFailure, type Scorers } from './scorers.js';
+import { type AnyJob, connect, type Server } from './server.js';
+import { untilStopped } from './stopping.js';
+import type { Results } from './tasks.js';
+import { newWatch } from './watch.js';
 
 export interface WorkerOptions {
   readonly queue: string;
@@ -31,70 +25,158 @@ export interface WorkerOptions {
   readonly rate?: number;
   /** How many seconds after its last sign of life a worker counts as lost, and its jobs are given to others. */
   readonly stalled: number;
+  /** Megabytes that the scoring of a job may have in memory. */
+  readonly memory: number;
+  /** Where to answer to Prometheus: a port, or host:port. */
+  readonly metrics?: string;
   readonly quiet?: boolean;
 }
 
-/** How often a job that lost its worker is given to another, before it counts as what ends workers. */
-const MOST_STALLS = 3;
-const PROGRESS_MS = 500;
+/** How often a job that lost its worker is given to another. With the next loss it counts as what ends workers. */
+const MOST_STALLS = 2;
+/** So long a server that is lost may hold up the end. */
+const CLOSE_MS = 2000;
 
 export async function work(options: WorkerOptions): Promise<void> {
-  const { queue, root, concurrency, rate, stalled, quiet } = options;
+  const { queue, root, quiet } = options;
+  const tell = (text: string): void => {
+    if (!quiet) print(process.stderr, `${text}\n`).catch(() => {});
+  };
   const folder = await confineTo(root);
-  const connection = await connect(queue);
-  const { bullmq, redis } = connection;
-  const giving = new AbortController();
-  const style = styler(lookOf(process.stderr).colour);
-  const tell = (text: string) => (quiet ? undefined : print(process.stderr, `${text}\n`).catch(() => {}));
+  const server = await connect(queue, tell);
+  const scorers = newScorers(folder, options.memory * 2 ** 20);
+  try {
+    await workOn(server, scorers, options, tell, () =>
+      tell(`waiting for jobs on ${server.address.name}, for files below ${printable(folder)}`),
+    );
+  } finally {
+    scorers.close();
+    await settled(server.close());
+    // A connection that BullMQ cannot close keeps nobody here.
+    setTimeout(() => process.exit(), CLOSE_MS).unref();
+  }
+}
 
-  const worker: Worker<JobData, JobResult> = new bullmq.Worker<JobData, JobResult>(
-    QUEUE,
-    (job, token) => run(job, token, connection, giving.signal),
+async function workOn(
+  server: Server,
+  scorers: Scorers,
+  { concurrency, rate, stalled, metrics: where }: WorkerOptions,
+  tell: (text: string) => void,
+  onReady: () => void,
+): Promise<void> {
+  const metrics = newMetrics();
+  const giving = new AbortController();
+  const worker = server.worker(
+    async (job, token) => {
+      metrics.begun();
+      try {
+        return await run(job, token, { server, scorers, signal: giving.signal });
+      } finally {
+        metrics.ended();
+      }
+    },
     {
-      connection: redis,
       autorun: false,
       name: `${hostname()}:${process.pid}`,
       concurrency,
-      lockDuration: stalled * 1000,
-      stalledInterval: stalled * 1000,
+      // A loss is seen when the lock has run out, at the second look.
+      lockDuration: Math.ceil(stalled * 500),
+      stalledInterval: Math.ceil(stalled * 500),
       maxStalledCount: MOST_STALLS,
+      runRetryDelay: 1000,
       ...(rate === undefined ? {} : { limiter: { max: rate, duration: 1000 } }),
     },
   );
-  worker.on('completed', (job, { report }) => {
-    const rows = `${number.format(report.rows)} rows`;
-    tell(`${nameOf(job)}: ${rows} in ${report.elapsed.toPrecision(3)} s`);
-    if (job.name === 'join') removeJoined(job).catch(() => {});
+  const watch = newWatch(server, {
+    tell,
+    // BullMQ would ask a server that is full again and again without a pause.
+    onLost: () => void worker.pause(true).catch(() => {}),
+    onFound: () => worker.resume(),
+  });
+  const style = styler(lookOf(process.stderr).colour);
+  worker.on('error', watch.report);
+  worker.on('stalled', (id) => tell(`a job lost its worker and is given to another: ${printable(id)}`));
+  worker.on('completed', (job, value) => {
+    const result = parseResult(value);
+    const { rows, elapsed } = result.report;
+    metrics.completed(result, job.name === 'join', ((job.processedOn ?? 0) - job.timestamp) / 1000);
+    tell(`${nameOf(job)}: ${number.format(rows)} rows in ${elapsed.toPrecision(3)} s`);
+    const { name, data } = job;
+    if (name === 'join') scorers.run({ kind: 'remove-parts', name, data }, {}).catch(() => {});
   });
   worker.on('failed', (job, error) => {
+    metrics.failed();
     if (job) tell(`${nameOf(job)}: ${style('bold', 'failed')}: ${printable(error.message)}`);
   });
-  worker.on('stalled', (id) => {
-    tell(`a job lost its worker and is given to another: ${printable(id)}`);
-  });
-  let lost = false;
-  worker.on('error', (error) => {
-    // Every attempt to connect again ends with an error: one line is enough.
-    if (redis.status === 'ready') tell(`${error.message}`);
-    else if (!lost) tell(`lost ${connection.name} (${error.message}); trying again`);
-    lost = redis.status !== 'ready';
-  });
-  redis.on('ready', () => {
-    if (lost) tell(`found ${connection.name} again`);
-    lost = false;
-  });
-  await worker.waitUntilReady();
-  const stopped = untilStopped({
-    finish: () => tell('no more jobs: ending what is begun (once more gives it back)'),
-    giveBack: () => giving.abort(new Error('given back')),
-    closed: () => worker.close(),
-  });
-  tell(`waiting for jobs on ${connection.name}, for files below ${printable(folder)}`);
-  await Promise.all([worker.run(), stopped]);
-  connection.close();
+
+  const counting = server.queue();
+  counting.on('error', watch.report);
+  const listening =
+    where === undefined
+      ? undefined
+      : await serveMetrics(where, metrics, {
+          counts: () => counting.getJobCounts('waiting', 'delayed', 'active', 'completed', 'failed'),
+          isHealthy: () => !watch.lost,
+          resident: () => scorers.resident,
+        });
+  try {
+    await worker.waitUntilReady();
+    const stopped = untilStopped({
+      finish: () => tell('no more jobs: ending what is begun (once more gives it back)'),
+      giveBack: () => giving.abort(new Error('given back')),
+      closed: () => (watch.lost ? settled(worker.close()) : worker.close()),
+    });
+    if (listening) tell(`metrics on ${listening.url}/metrics`);
+    onReady();
+    worker.run().catch(watch.report);
+    await stopped;
+  } finally {
+    watch.stop();
+    listening?.close();
+    await settled(Promise.allSettled([worker.close(true), counting.close()]));
+  }
 }
 
-function nameOf({ name, data, id }: Job<JobData>): string {
+/** What a lost server would hold up for ever. */
+async function settled(task: Promise<unknown>): Promise<void> {
+  await Promise.race([task.catch(() => {}), sleep(CLOSE_MS, undefined, { ref: false })]);
+}
+
+interface Running {
+  readonly server: Server;
+  readonly scorers: Scorers;
+  /** Gives the job back. */
+  readonly signal: AbortSignal;
+}
+
+async function run(job: AnyJob, token: string | undefined, { server, scorers, signal }: Running) {
+  const { name, data } = job;
+  try {
+    const results = name === 'join' ? await resultsOfParts(job) : {};
+    return await scorers.run(
+      { kind: 'run', name, data, results },
+      { signal, onProgress: (progress) => void job.updateProgress({ ...progress }).catch(() => {}) },
+    );
+  } catch (error) {
+    if (signal.aborted) {
+      await job.moveToWait(token);
+      throw new server.bullmq.WaitingError();
+    }
+    // The data will be the same next time.
+    if (error instanceof Failure && !(error instanceof PassingFailure)) {
+      throw new server.bullmq.UnrecoverableError(error.message);
+    }
+    throw error;
+  }
+}
+
+async function resultsOfParts(job: AnyJob): Promise<Results> {
+  const values = await job.getChildrenValues();
+  // Before the id stands how the server calls the queue.
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key.split(':').at(-1), value]));
+}
+
+function nameOf({ name, data, id }: AnyJob): string {
   try {
     const { job } = parseJobData(name, data);
     const part = job.rows ? ` rows ${job.rows.join(' to ')}` : name === 'join' ? ' joined' : '';
@@ -102,85 +184,4 @@ function nameOf({ name, data, id }: Job<JobData>): string {
   } catch {
     return printable(`job ${id}`);
   }
-}
-
-/** The first Ctrl-C finishes, the second gives back; SIGTERM, after which a kill may follow soon, gives back at once. */
-async function untilStopped(on: {
-  finish(): void;
-  giveBack(): void;
-  closed(): Promise<void>;
-}): Promise<void> {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  await new Promise<void>((resolve) => {
-    let received = 0;
-    function stop(signal: NodeJS.Signals) {
-      received = Math.max(received + 1, signal === 'SIGINT' ? 1 : 2);
-      if (received > 2) process.exit(130);
-      if (received === 1) on.finish();
-      else on.giveBack();
-      on.closed().then(resolve);
-    }
-    for (const signal of signals) process.on(signal, stop);
-  });
-}
-
-async function run(
-  job: Job<JobData, JobResult>,
-  token: string | undefined,
-  { bullmq }: Connection,
-  signal: AbortSignal,
-): Promise<JobResult> {
-  try {
-    const data = parseJobData(job.name, job.data);
-    const report = data.step === undefined ? await score(job, data, signal) : await join(job, data, signal);
-    return { report, stamp: await stampOf(data.job.output) };
-  } catch (error) {
-    if (signal.aborted) {
-      await job.moveToWait(token);
-      throw new bullmq.WaitingError();
-    }
-    // The disk and the network may be better next time; the data will not.
-    if (isFinal(error)) throw new bullmq.UnrecoverableError((error as Error).message);
-    throw error;
-  }
-}
-
-/** Whether another try would end in the same way: anything but what the system said. */
-function isFinal(error: unknown): boolean {
-  const cause = error instanceof Failure ? error.cause : error;
-  return !(cause instanceof Error && 'syscall' in cause);
-}
-
-async function score(job: Job<JobData, JobResult>, data: JobData, signal: AbortSignal): Promise<Report> {
-  await refuseChanged(data);
-  let told = performance.now();
-  return scoreFile({
-    ...data.job,
-    signal,
-    onProgress({ rows, bytesRead }) {
-      if (performance.now() - told < PROGRESS_MS) return;
-      told = performance.now();
-      const progress: JobProgress = { rows, bytesRead };
-      job.updateProgress({ ...progress }).catch(() => {});
-    },
-  });
-}
-
-async function join(job: Job<JobData, JobResult>, data: JobData, signal: AbortSignal): Promise<Report> {
-  const { input } = data.job;
-  const values = new Map(
-    Object.entries(await job.getChildrenValues()).map(([key, value]) => [key.split(':').at(-1), value]),
-  );
-  const reportOf = ({ id }: Part): Report => {
-    if (!values.has(id)) throw expected(`the result of ${id}`, input, 'none');
-    return parseResult(values.get(id)).report;
-  };
-  return joinParts(data, reportOf, signal);
-}
-
-/** What is joined is no longer needed when the job is known to be done. */
-async function removeJoined({ name, data }: Job<JobData>): Promise<void> {
-  const known = parseJobData(name, data);
-  const { layout } = await npyLayout(known.job.input, known.job.axis);
-  await removeParts(partsOf(known, layout.rows ?? 0));
 }

@@ -1,0 +1,78 @@
+/** PostgreSQL, by BullMQ's own backend. Its tables lie in a schema of ours, and are made by the first who comes. */
+import type { QueueOptions } from 'bullmq';
+import { needPeer } from '../peers.js';
+import type { Address } from './address.js';
+import { QUEUE, SCHEMA } from './names.js';
+import type { Backend } from './server.js';
+
+const CONNECT_MS = 10_000;
+/** Of each object of BullMQ, beside the one that listens. */
+const CONNECTIONS = 3;
+
+type Step = (name: string) => void;
+
+export async function connectPostgres({ url }: Address, step: Step): Promise<Backend> {
+  const { bullmq, pg } = await needPeer(['bullmq', 'pg'], '--queue', async () => ({
+    bullmq: await import('bullmq'),
+    pg: (await import('pg')).default,
+  }));
+  const where = {
+    connectionString: url.href,
+    connectionTimeoutMillis: CONNECT_MS,
+    keepAlive: true,
+    application_name: 'simd-softmax',
+  };
+  const pool = new pg.Pool({ ...where, max: 1 });
+  pool.on('error', () => {});
+  const connection = { ...where, max: CONNECTIONS, schema: SCHEMA, migrate: true };
+  // Its types tell the backends apart; what we call of its classes is the same.
+  const classes = bullmq.withBackend(bullmq.createPostgresBackend) as unknown as typeof bullmq;
+  const shared = { connection } as unknown as QueueOptions;
+
+  async function ping(): Promise<void> {
+    const { rows } = await pool.query('SHOW transaction_read_only');
+    if (rows[0].transaction_read_only === 'on')
+      throw Object.assign(new Error('read only'), { code: '25006' });
+  }
+
+  try {
+    await ping();
+    step('making its tables');
+    const first = new classes.Queue(QUEUE, shared);
+    first.on('error', () => {});
+    await first.waitUntilReady();
+    await first.close();
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+  return {
+    bullmq,
+    queue: () => new classes.Queue(QUEUE, shared),
+    flows: () => new classes.FlowProducer(shared),
+    events: () => new classes.QueueEvents(QUEUE, shared),
+    worker: (run, more) => new classes.Worker(QUEUE, run, { ...shared, ...more }),
+    ping,
+    async isOpen() {
+      let asked = false;
+      const anybody = new pg.Client({
+        host: url.searchParams.get('host') ?? url.hostname,
+        port: Number(url.port || 5432),
+        user: decodeURIComponent(url.username) || undefined,
+        database: decodeURIComponent(url.pathname.slice(1)) || undefined,
+        connectionTimeoutMillis: CONNECT_MS,
+        password: () => {
+          asked = true;
+          return '';
+        },
+      });
+      anybody.on('error', () => {});
+      await anybody.connect().catch(() => {
+        asked = true;
+      });
+      await anybody.end().catch(() => {});
+      return !asked;
+    },
+    close: () => pool.end(),
+  };
+}

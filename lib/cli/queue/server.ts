@@ -1,0 +1,51 @@
+/** The server that carries the jobs: BullMQ on top of Redis or PostgreSQL, which nothing else tells apart. */
+import type { FlowProducer, Job, Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
+import { type Address, parseAddress } from './address.js';
+import { refusal } from './faults.js';
+import { connectPostgres } from './postgres.js';
+import { connectRedis } from './redis.js';
+
+export type AnyJob = Job<unknown, unknown>;
+export type Processor = (job: AnyJob, token?: string) => Promise<unknown>;
+
+/** What Redis and PostgreSQL each bring. */
+export interface Backend {
+  readonly bullmq: typeof import('bullmq');
+  queue(): Queue<unknown, unknown>;
+  flows(): FlowProducer;
+  events(): QueueEvents;
+  worker(run: Processor, options: Omit<WorkerOptions, 'connection' | 'prefix'>): Worker<unknown, unknown>;
+  /** Whether it takes what is written now. */
+  ping(): Promise<void>;
+  /** Whether it lets anybody in. */
+  isOpen(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+export interface Server extends Omit<Backend, 'isOpen'> {
+  readonly address: Address;
+}
+
+/**
+ * @param tell what the user should know, in a line.
+ * @throws Failure that names the cause and the step; later on, a connection that is lost is taken up again.
+ */
+export async function connect(url: string, tell: (text: string) => void): Promise<Server> {
+  const address = parseAddress(url);
+  let now = 'connecting';
+  const step = (name: string) => {
+    now = name;
+  };
+  try {
+    const backend = await (address.kind === 'redis' ? connectRedis : connectPostgres)(address, step);
+    step('looking whether it asks for a password');
+    if (!address.isLocal && (await backend.isOpen().catch(() => false))) {
+      tell(
+        `warning: ${address.name} asks for no password: whoever reaches it can have workers read and write all files below their root; set a password, and let nobody else reach its port`,
+      );
+    }
+    return { ...backend, address };
+  } catch (error) {
+    throw refusal(error, now, address);
+  }
+}

@@ -1,0 +1,158 @@
+/** A server that cannot be used is told in one line, before anything waits for it. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { formatNpyHeader } from '../../lib/cli/npy.js';
+import { hasRedis, type RedisServer, startCluster, startRedis } from './redis.js';
+import { killAll, start, until } from './started.js';
+
+let folder: string;
+const servers: RedisServer[] = [];
+
+const SECRET = 'hunter2-é';
+
+async function server(name: string, ...more: string[]): Promise<RedisServer> {
+  mkdirSync(join(folder, name));
+  const started = await startRedis(join(folder, name), more);
+  servers.push(started);
+  return started;
+}
+
+/** For worker and submitter alike. */
+async function expectRefusal(url: string, cause: RegExp): Promise<void> {
+  for (const args of [
+    ['worker', url],
+    ['score', 'in.npy', '-o', 'out.npy', '--queue', url],
+    ['queue', url],
+  ]) {
+    const { code, stdout, stderr } = await start(args, folder).ended;
+    expect(stderr).toMatch(/^simd-softmax: Expected a (Redis|PostgreSQL) server for [^\n]+\n$/);
+    expect(stderr).toMatch(cause);
+    expect(stderr).not.toMatch(/waiting|please report| {4}at |hunter2|%C3/);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  }
+}
+
+describe.skipIf(!hasRedis)('a Redis that cannot be used', () => {
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'simd-softmax-faults-'));
+    writeFileSync(
+      join(folder, 'in.npy'),
+      Buffer.concat([formatNpyHeader("'<f4'", [1, 2]), Buffer.from(Float32Array.of(1, 2).buffer)]),
+    );
+  });
+  afterAll(async () => {
+    killAll();
+    for (const each of servers) await each.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('nothing listens', () =>
+    expectRefusal(`redis://me:${SECRET}@127.0.0.1:1/0`, /127\.0\.0\.1:1.* ECONNREFUSED .*when connecting/));
+
+  test('no such host', () => expectRefusal('redis://not-there.invalid', /ENOTFOUND.*when connecting/));
+
+  test('no such socket', () => expectRefusal(`unix://${folder}/none.sock`, /ENOENT.*when connecting/));
+
+  test('a password that is wrong, missing, right, or asked for by nobody', async () => {
+    const { port } = await server('password', '--requirepass', SECRET);
+    const secret = encodeURIComponent(SECRET);
+    await expectRefusal(`redis://:wrong@127.0.0.1:${port}`, /wrong user or password/);
+    await expectRefusal(`redis://nobody:${secret}@127.0.0.1:${port}`, /wrong user or password/);
+    await expectRefusal(`redis://127.0.0.1:${port}`, /asks for a password/);
+    const worker = start(['worker', `redis://:${secret}@127.0.0.1:${port}`], folder);
+    await until('the worker', () => worker.told.stderr.includes('waiting'));
+    expect(worker.told.stderr).not.toMatch(/hunter2|%C3|warning/);
+    worker.child.kill('SIGINT');
+    expect((await worker.ended).code).toBe(0);
+  });
+
+  test('a database that is not there', async () => {
+    const { port } = await server('database');
+    await expectRefusal(`redis://127.0.0.1:${port}/99`, /a database that is not there/);
+  });
+
+  test('a read-only replica', async () => {
+    const { port } = await server('primary');
+    const replica = await server('replica', '--replicaof', '127.0.0.1', String(port));
+    await expectRefusal(replica.url, /a read-only replica.*when writing/);
+  });
+
+  test('out of memory', async () => {
+    const full = await server('full', '--maxmemory', '1', '--maxmemory-policy', 'noeviction');
+    await expectRefusal(full.url, /out of memory.*when writing/);
+  });
+
+  test('a cluster that is down', async () => {
+    const down = await server('down', '--cluster-enabled', 'yes');
+    await expectRefusal(down.url, /CLUSTERDOWN/);
+  });
+
+  test('a server that anybody may use is told of, unless it is this machine', async () => {
+    const { port, url } = await server('open');
+    for (const [where, warned] of [
+      [`redis://0.0.0.0:${port}`, true],
+      [`redis://:needless@0.0.0.0:${port}`, true],
+      [url, false],
+      [`redis://localhost:${port}`, false],
+    ] as const) {
+      const worker = start(['worker', where], folder);
+      await until(
+        'the worker',
+        () => worker.told.stderr.includes('waiting') || worker.child.exitCode !== null,
+      );
+      const warning = /^warning: redis:\/\/0\.0\.0\.0:\d+ asks for no password: .* set a password/m;
+      expect(warning.test(worker.told.stderr), worker.told.stderr).toBe(warned);
+      worker.child.kill('SIGINT');
+      expect((await worker.ended).code).toBe(0);
+    }
+  });
+
+  test('lost and found in a run is told once each', async () => {
+    const restarted = await server('restarted');
+    const worker = start(['worker', restarted.url, '--stalled', '2'], folder);
+    await until('the worker', () => worker.told.stderr.includes('waiting'));
+    const submitted = start(
+      ['score', 'in.npy', 'in.npy', '-o', 'nowhere/', '--queue', restarted.url],
+      folder,
+    );
+    expect((await submitted.ended).code).toBe(0);
+    await restarted.restart(2500);
+    await until('the server again', () => worker.told.stderr.includes('again'));
+    const again = start(['score', 'in.npy', '-o', 'after.npy', '--queue', restarted.url], folder);
+    expect((await again.ended).code).toBe(0);
+    worker.child.kill('SIGINT');
+    const { code, stderr } = await worker.ended;
+    expect(code).toBe(0);
+    expect(stderr.match(/^lost redis:/gm)).toHaveLength(1);
+    expect(stderr.match(/^found redis:.* again$/gm)).toHaveLength(1);
+  });
+
+  test('Ctrl-C ends a worker whose server is gone', async () => {
+    const gone = await server('gone');
+    const worker = start(['worker', gone.url], folder);
+    await until('the worker', () => worker.told.stderr.includes('waiting'));
+    await gone.stop();
+    await until('the loss', () => worker.told.stderr.includes('lost'));
+    worker.child.kill('SIGINT');
+    expect(await worker.ended).toMatchObject({ code: 0, signal: null });
+  });
+
+  test('any node of a cluster', async () => {
+    mkdirSync(join(folder, 'cluster'));
+    const cluster = await startCluster(join(folder, 'cluster'));
+    servers.push(cluster);
+    const worker = start(['worker', cluster.url, '--stalled', '2'], folder);
+    const rows = Float32Array.from({ length: 3000 }, (_, i) => Math.sin(i));
+    const whole = Buffer.concat([formatNpyHeader("'<f4'", [1000, 3]), Buffer.from(rows.buffer)]);
+    writeFileSync(join(folder, 'rows.npy'), whole);
+    const submitted = start(
+      ['score', 'rows.npy', '-o', 'by-cluster.npy', '--part-rows', '100', '--queue', cluster.url],
+      folder,
+    );
+    expect(await submitted.ended).toMatchObject({ code: 0, stderr: '' });
+    worker.child.kill('SIGINT');
+    expect((await worker.ended).code).toBe(0);
+  });
+});
