@@ -170,6 +170,9 @@ async function scoreInto(
       return await scoreStatements(input, output, to, options, format);
     }
     return await scoreBatches({ output, options, resuming, format, to, input });
+  } catch (error) {
+    const { engineFailure } = await import('./engine/engine.js');
+    throw engineFailure(error, `a readable ${format} file`, input.name);
   } finally {
     await input.close();
   }

@@ -144,6 +144,7 @@ describe.skipIf(!hasRedis)('a Redis that cannot be used', () => {
     const cluster = await startCluster(join(folder, 'cluster'));
     servers.push(cluster);
     const worker = start(['worker', cluster.url, '--stalled', '2'], folder);
+    await until('the worker', () => worker.told.stderr.includes('waiting'));
     const rows = Float32Array.from({ length: 3000 }, (_, i) => Math.sin(i));
     const whole = Buffer.concat([formatNpyHeader("'<f4'", [1000, 3]), Buffer.from(rows.buffer)]);
     writeFileSync(join(folder, 'rows.npy'), whole);

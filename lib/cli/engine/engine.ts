@@ -133,7 +133,11 @@ export async function openEngine(threads?: number): Promise<Engine> {
 export function engineFailure(error: unknown, what: string, name: string): unknown {
   if (!(error instanceof EngineError)) return error;
   const [line] = error.message.split('\n');
-  const reason = line.replace(/^(\w+ )*Error: /, '').slice(0, 300);
+  // A worker opens files by their numbers.
+  const reason = line
+    .replace(/^(\w+ )*Error: /, '')
+    .replace(/\/proc\/self\/fd\/\d+/g, name)
+    .slice(0, 300);
   return expected(what, name, reason) satisfies Failure;
 }
 

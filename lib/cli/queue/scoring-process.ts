@@ -13,6 +13,7 @@ import { joinParts, removeParts } from './join.js';
 import { npyLayout } from './npy-layout.js';
 import { type JobResult, parseResult } from './results.js';
 import type { Answer, Request, Results, Task } from './tasks.js';
+import { refuseHoles } from './text-check.js';
 
 const PROGRESS_MS = 500;
 const RESIDENT_MS = 250;
@@ -91,7 +92,8 @@ async function runTask(task: Task, stopping: AbortController, tell: Tell): Promi
 
 async function score(data: JobData, stopping: AbortController, tell: Tell): Promise<Report> {
   await refuseChanged(data);
-  return scoreFile({
+  await refuseHoles(data.job);
+  const report = await scoreFile({
     ...data.job,
     signal: stopping.signal,
     onProgress({ rows, bytesRead }) {
@@ -101,6 +103,8 @@ async function score(data: JobData, stopping: AbortController, tell: Tell): Prom
       tell({ rows, bytesRead });
     },
   });
+  await refuseChanged(data);
+  return report;
 }
 
 async function join(data: JobData, results: Results, signal: AbortSignal): Promise<Report> {
