@@ -17,8 +17,14 @@ import {
   TOP_EXPONENT,
 } from './reduction.js';
 
-/** A longer row is worked on in blocks of this many classes, and its terms are computed twice. 2 MiB. */
+/** The longest row that is worked on as a whole; the terms of longer ones are computed twice. 2 MiB. */
 export const BLOCK = 2 ** 18;
+
+/**
+ * Longer rows are worked on in blocks of this many classes: a millisecond, between which an asynchronous call lets other
+ * events have their turn. (A multiple of 64, so that sums are grouped as they are in a row that is worked on as a whole.)
+ */
+export const LONG_ROW_BLOCK = 2 ** 16;
 
 /** The sum of `add`, to twice the precision of float64. */
 export interface Running {

@@ -1,34 +1,42 @@
 import type { CrossEntropyProblem } from '../problem.js';
-import { BLOCK, block } from './block.js';
+import { block } from './block.js';
 import { twoSum } from './doubleDouble.js';
 import { decodingTable } from './half.js';
 import { Normalizer } from './normalizer.js';
 import { store } from './rows.js';
-import { room } from './scratch.js';
+import { coefficientRoom } from './scratch.js';
 import { distance } from './softmax.js';
+import type { Steps } from './steps.js';
 
 /**
  * Each row's loss, Σ a_i·(-log p_i), and its gradient, (Σa·p_j - a_j)/T. The coefficients a are torch's: for a
  * class target y, (1-ε)·w_y at y and ε/K·w_i everywhere; for a distribution q, w_i·((1-ε)·q_i + ε/K); K is the
  * number of classes that take part. A class without weight costs nothing, however improbable: 0·∞ is 0 here.
  */
-export function crossEntropy(problem: CrossEntropyProblem, first: number, end: number): void {
+export function* crossEntropy(problem: CrossEntropyProblem, first: number, end: number): Steps {
   const { targets, ignoreIndex, out, gradient, type } = problem;
   const row = new Normalizer(problem);
   const coefficients = new Coefficients(problem, row);
   const { stride } = row.reader;
   for (let r = first; r < end; r++) {
     row.open(r);
+    while (row.openBlock()) yield;
+    coefficients.open();
+    while (coefficients.countBlock()) yield;
     const ignored = targets !== undefined && targets[r] === ignoreIndex;
     let weight = 0;
     if (ignored) out[r] = 0;
     else if (row.kind === 'ordinary' || row.kind === 'nothing') {
-      const { sum, distances } = coefficients.measure(r);
+      while (coefficients.measureBlock(r)) yield;
+      const { sum, distances } = coefficients;
       weight = sum;
-      out[r] = row.normalize() ? distances + sum * row.logSum() : distances;
+      const good = row.normalize();
+      while (row.sumBlock()) yield;
+      out[r] = good ? distances + sum * row.logSum() : distances;
     } else out[r] = NaN;
     if (!gradient) continue;
-    for (let from = 0; from < row.length; from += BLOCK) {
+    for (let from = 0; from < row.length; from += row.size) {
+      if (from > 0) yield;
       let count: number;
       if (ignored) count = row.blanks(from, 0, 0);
       else if (row.kind === 'ordinary') count = gradientOf(problem, row, coefficients, r, from, weight);
@@ -67,19 +75,41 @@ function gradientOf(
 /** The coefficients a of a row, block by block. */
 class Coefficients {
   private readonly block: Float64Array;
+  private classes = 0;
+  private counted = 0;
+  private measured = 0;
+  private weights = new Sum();
+  private products = new Sum();
 
   constructor(
     private readonly problem: CrossEntropyProblem,
     private readonly row: Normalizer,
   ) {
-    this.block = room('coefficients', Math.min(problem.length, BLOCK));
+    this.block = coefficientRoom(Math.min(problem.length, row.size));
+  }
+
+  open(): void {
+    this.classes = 0;
+    this.counted = 0;
+    this.measured = 0;
+    this.weights = new Sum();
+    this.products = new Sum();
+  }
+
+  /** Counts the classes of the next block that take part, where they share the smoothing; true while there is another. */
+  countBlock(): boolean {
+    const { length, size, reader } = this.row;
+    if (this.problem.labelSmoothing === 0 || this.counted >= length) return false;
+    this.classes += reader.participants(this.counted, Math.min(length - this.counted, size));
+    this.counted += size;
+    return this.counted < length;
   }
 
   fill(r: number, from: number, count: number): Float64Array {
     const { targets, targetProbabilities, labelSmoothing, weights, type } = this.problem;
     const { reader } = this.row;
     const a = this.block;
-    const even = labelSmoothing === 0 ? 0 : labelSmoothing / reader.classes();
+    const even = labelSmoothing === 0 ? 0 : labelSmoothing / this.classes;
     if (targetProbabilities) {
       const values = type === 'float16' || type === 'bfloat16' ? decodingTable(type) : undefined;
       const { base, stride } = reader;
@@ -97,23 +127,30 @@ class Coefficients {
     return a;
   }
 
-  /** Σ a_i and Σ a_i·(max - x_i)/T of the open row. */
-  measure(r: number): { sum: number; distances: number } {
-    const { row } = this;
+  /** Σ a_i of what has been measured of the open row, and Σ a_i·(max - x_i)/T. */
+  get sum(): number {
+    return this.weights.value;
+  }
+
+  get distances(): number {
+    return this.products.value;
+  }
+
+  /** Measures the next block of row `r`; true while there is another. */
+  measureBlock(r: number): boolean {
+    const { row, weights, products, measured: from } = this;
     const { temperature } = this.problem;
-    const sum = new Sum();
-    const distances = new Sum();
-    for (let from = 0; from < row.length; from += BLOCK) {
-      const count = row.logits(from);
-      const a = this.fill(r, from, count);
-      for (let i = 0; i < count; i++) {
-        if (a[i] === 0) continue;
-        sum.add(a[i]);
-        const x = block[i];
-        distances.add(a[i] * (x === -Infinity ? Infinity : distance(row.max, x, temperature)));
-      }
+    if (from >= row.length) return false;
+    const count = row.logits(from);
+    const a = this.fill(r, from, count);
+    for (let i = 0; i < count; i++) {
+      if (a[i] === 0) continue;
+      weights.add(a[i]);
+      const x = block[i];
+      products.add(a[i] * (x === -Infinity ? Infinity : distance(row.max, x, temperature)));
     }
-    return { sum: sum.value, distances: distances.value };
+    this.measured += count;
+    return this.measured < row.length;
   }
 }
 

@@ -1,8 +1,9 @@
 import type { SampleProblem } from '../problem.js';
 import type { Normalizer } from './normalizer.js';
-import { Nucleus } from './nucleus.js';
+import { keepNucleus, type Nucleus, takeNucleus } from './nucleus.js';
 import { Selection } from './selection.js';
-import { select } from './topK.js';
+import type { Steps } from './steps.js';
+import { selectBlock } from './topK.js';
 import type { Weigher } from './weights.js';
 
 /**
@@ -17,21 +18,37 @@ export class Filters {
   constructor(private readonly problem: SampleProblem) {
     const { keepTop, topP, length } = problem;
     if (keepTop > 0 && keepTop < length) this.selection = new Selection(keepTop);
-    if (topP < 1) this.nucleus = new Nucleus(length);
+    if (topP < 1) this.nucleus = takeNucleus(length);
   }
 
-  /** Cuts the open row, an ordinary one. */
-  cut(row: Normalizer, weigher: Weigher): void {
-    const { reader } = row;
-    const { topP, minPReach } = this.problem;
-    if (this.selection) {
-      select(this.selection, row);
-      const worst = this.selection.count - 1;
-      reader.cut(this.selection.logits[worst], this.selection.classes[worst]);
+  /** Whether there is a filter that takes steps of its own. */
+  get isLong(): boolean {
+    return this.selection !== undefined || this.nucleus !== undefined;
+  }
+
+  /** Cuts the open row, an ordinary one, by top-k and top-p. */
+  *cut(row: Normalizer, weigher: Weigher): Steps {
+    const { selection, nucleus } = this;
+    if (selection) {
+      selection.clear();
+      while (selectBlock(selection, row)) yield;
+      while (selection.sortSome()) yield;
+      const worst = selection.count - 1;
+      row.reader.cut(selection.logits[worst], selection.classes[worst]);
     }
     row.changed();
-    this.nucleus?.keep(row, weigher, topP);
-    if (row.max - minPReach > reader.least) reader.cut(row.max - minPReach);
+    if (nucleus) yield* nucleus.keep(row, weigher, this.problem.topP);
+  }
+
+  /** Cuts it by min-p. */
+  cutFar(row: Normalizer): void {
+    const least = row.max - this.problem.minPReach;
+    if (least > row.reader.least) row.reader.cut(least);
     row.changed();
+  }
+
+  /** Gives memory back. */
+  close(): void {
+    if (this.nucleus) keepNucleus(this.nucleus);
   }
 }

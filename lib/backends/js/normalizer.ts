@@ -1,8 +1,9 @@
 import type { Rows } from '../problem.js';
-import { add, addFours, BLOCK, block, exponentials, type Running } from './block.js';
+import { add, addFours, BLOCK, block, exponentials, LONG_ROW_BLOCK, type Running } from './block.js';
 import { type Origin, originOf, type Reduction, reduction } from './reduction.js';
 import { RowReader } from './rows.js';
 import { originOfNormalizer } from './shard.js';
+import { turns } from './steps.js';
 
 /**
  * What a row is. Only an 'ordinary' row, whose maximum is finite, has probabilities; in the others a class
@@ -32,7 +33,8 @@ export function totalOf(top: number, { high, low }: Running): number {
 
 /**
  * One row after another: its maximum, its terms e^(x/T) (over a common power of two) and their sum. A row is
- * worked on block by block; a row of one block is read once.
+ * worked on block by block; a row of one block is read once. What takes a whole row is taken a block at a time, by
+ * functions that return true while there is more: a step may end between two of them.
  */
 export class Normalizer {
   readonly reader: RowReader;
@@ -50,9 +52,16 @@ export class Normalizer {
   /** What the block holds: classes from `heldFrom` on, as logits or as terms. */
   private held: 'logits' | 'terms' | 'other' = 'other';
   private heldFrom = 0;
+  private heldTurn = 0;
+  /** Classes in a block. */
+  readonly size: number;
+  /** The first class that `openBlock`, or `sumBlock`, has yet to see. */
+  private unseen = 0;
+  private unsummed = 0;
 
   constructor(problem: Rows) {
     this.reader = new RowReader(problem);
+    this.size = problem.length > BLOCK ? LONG_ROW_BLOCK : BLOCK;
     this.by = reduction(problem.temperature);
   }
 
@@ -60,43 +69,59 @@ export class Normalizer {
     return this.reader.length;
   }
 
-  /** Reads row `row` as far as its maximum. */
+  /** Turns to row `row`; `openBlock` reads it. */
   open(row: number): void {
     this.reader.open(row);
     this.held = 'other';
     this.max = -Infinity;
     this.argmax = 0;
-    for (let from = 0; from < this.length; from += BLOCK) {
-      const count = Math.min(this.length - from, BLOCK);
+    this.kind = 'nothing';
+    this.unseen = 0;
+  }
+
+  /** Reads the next block of the row for its maximum; true while there is another to read. */
+  openBlock(): boolean {
+    const from = this.unseen;
+    const count = Math.min(this.length - from, this.size);
+    this.unseen += count;
+    if (count > 0) {
       const place = this.load(from, count);
       const largest = block[place];
-      if (largest <= this.max) continue;
-      this.max = largest;
-      this.argmax = from + place;
-      if (Number.isNaN(largest)) break;
+      if (Number.isNaN(largest)) this.unseen = this.length;
+      if (!(largest <= this.max)) {
+        this.max = largest;
+        this.argmax = from + place;
+      } else if (this.kind === 'nothing' && this.reader.participants(from, count) > 0)
+        this.kind = '-Infinity';
     }
+    if (this.unseen < this.length) return true;
     if (Number.isNaN(this.max)) this.kind = 'NaN';
     else if (this.max === Infinity) this.kind = '+Infinity';
     else if (this.max !== -Infinity) this.kind = 'ordinary';
-    else this.kind = this.reader.classes() > 0 ? '-Infinity' : 'nothing';
+    return false;
   }
 
   /** Fills the block with the logits of the classes from `from` on, and says how many. */
   logits(from: number): number {
-    const count = Math.min(this.length - from, BLOCK);
-    if (this.held !== 'logits' || this.heldFrom !== from) this.load(from, count);
+    const count = Math.min(this.length - from, this.size);
+    if (!this.holds('logits', from)) this.load(from, count);
     return count;
+  }
+
+  private holds(what: 'logits' | 'terms', from: number): boolean {
+    return this.held === what && this.heldFrom === from && this.heldTurn === turns.count;
   }
 
   private load(from: number, count: number): number {
     this.held = 'logits';
     this.heldFrom = from;
+    this.heldTurn = turns.count;
     return this.reader.load(from, count);
   }
 
   /** Fills the block with terms, once `normalize` has chosen where they are counted from. */
   terms(from: number): number {
-    if (this.held === 'terms' && this.heldFrom === from) return Math.min(this.length - from, BLOCK);
+    if (this.holds('terms', from)) return Math.min(this.length - from, this.size);
     const count = this.logits(from);
     exponentials(count, this.by, this.origin);
     this.held = 'terms';
@@ -104,31 +129,37 @@ export class Normalizer {
   }
 
   /**
-   * Chooses where terms are counted from and what `total` they are divided by: their sum, or e^normalizer for
-   * a row that is a shard of the one normalised. False where the classes that take part have no probability.
+   * Chooses where terms are counted from and what `total` they are divided by: their sum, which `sumBlock` adds up, or
+   * e^normalizer for a row that is a shard of the one normalised. False where the classes that take part have no
+   * probability.
    */
   normalize(normalizer?: number): boolean {
+    this.unsummed = Infinity;
     if (normalizer !== undefined) return this.normalizeBy(normalizer);
     if (this.kind !== 'ordinary') return false;
-    this.sum();
+    this.countFrom(originOf(this.max, this.by));
+    this.running.high = 0;
+    this.running.low = 0;
+    this.unsummed = 0;
     return true;
   }
 
-  private sum(): void {
-    const { running } = this;
+  /** Adds up the next block of terms, where their sum is wanted; true while there is another. */
+  sumBlock(): boolean {
+    const { running, unsummed: from } = this;
     const { valid } = this.reader;
-    this.countFrom(originOf(this.max, this.by));
-    running.high = 0;
-    running.low = 0;
-    for (let from = 0; from < valid; from += BLOCK) {
-      // Padding would be zeros, but with it the sum would be grouped otherwise than that of the row alone.
-      const count = Math.min(this.terms(from), valid - from);
-      const place = this.argmax - from;
-      if (place >= 0 && place < count) this.top = block[place];
-      addOthers(place, count, this.reader.isDouble, running);
-    }
+    if (from === Infinity) return false;
+    // Padding would be zeros, but with it the sum would be grouped otherwise than that of the row alone.
+    const count = Math.min(this.terms(from), valid - from);
+    const place = this.argmax - from;
+    if (place >= 0 && place < count) this.top = block[place];
+    addOthers(place, count, this.reader.isDouble, running);
+    this.unsummed += count;
+    if (this.unsummed < valid) return true;
+    this.unsummed = Infinity;
     this.rest = running.high + running.low;
     this.total = totalOf(this.top, running);
+    return false;
   }
 
   private normalizeBy(normalizer: number): boolean {
@@ -156,14 +187,9 @@ export class Normalizer {
     if (this.held === 'terms') this.held = 'other';
   }
 
-  /** Replaces any logits by their terms, with the same bits as in the row; the block is used for it. */
-  termsOf(logits: Float64Array, count: number): void {
-    for (let from = 0; from < count; from += BLOCK) {
-      const end = Math.min(from + BLOCK, count);
-      block.set(logits.subarray(from, end));
-      exponentials(end - from, this.by, this.origin);
-      logits.set(block.subarray(0, end - from), from);
-    }
+  /** Replaces the first `count` numbers of the block, any logits of the row, by their terms. */
+  termsOfBlock(count: number): void {
+    exponentials(count, this.by, this.origin);
     this.changed();
   }
 
@@ -174,7 +200,7 @@ export class Normalizer {
 
   /** Fills the block for classes of a row without probabilities. */
   blanks(from: number, participant: number, other: number): number {
-    const count = Math.min(this.length - from, BLOCK);
+    const count = Math.min(this.length - from, this.size);
     this.held = 'other';
     if (!this.reader.masked) block.fill(participant, 0, count);
     else for (let i = 0; i < count; i++) block[i] = this.reader.takesPart(from + i) ? participant : other;

@@ -1,7 +1,7 @@
-import { BLOCK, block } from './block.js';
+import { block, LONG_ROW_BLOCK } from './block.js';
 import { HIGH } from './half.js';
 import type { Normalizer } from './normalizer.js';
-import { room } from './scratch.js';
+import type { Steps } from './steps.js';
 import type { Weigher } from './weights.js';
 
 /**
@@ -15,14 +15,16 @@ export class Nucleus {
   private readonly logits: Float64Array;
   private readonly weights: Float64Array;
   private readonly classes: Uint32Array;
+  private readonly binSums = new Float64Array(BINS);
+  private readonly binCounts = new Uint32Array(BINS);
 
-  constructor(length: number) {
-    this.logits = room('candidates', length);
-    this.weights = room('candidate weights', length);
+  constructor(readonly length: number) {
+    this.logits = new Float64Array(length);
+    this.weights = new Float64Array(length);
     this.classes = new Uint32Array(length);
   }
 
-  keep(row: Normalizer, weigher: Weigher, topP: number): void {
+  *keep(row: Normalizer, weigher: Weigher, topP: number): Steps {
     const { logits, weights, classes } = this;
     const { reader } = row;
     let bound = 1;
@@ -30,7 +32,8 @@ export class Nucleus {
     const magic = 1.5 * bound;
     let count = 0;
     let total = 0;
-    for (let from = 0; from < reader.valid; from += BLOCK) {
+    for (let from = 0; from < reader.valid; from += row.size) {
+      if (from > 0) yield;
       const start = count;
       const length = row.logits(from);
       for (let i = 0; i < length; i++) {
@@ -46,9 +49,72 @@ export class Nucleus {
         total += weight;
       }
     }
-    const place = lastOf(logits, weights, count, topP * total);
+    const place = yield* this.lastOf(count, topP * total);
     reader.cut(logits[place], classes[place]);
     row.changed();
+  }
+
+  /**
+   * The place of the last of the fewest of the best whose weights add up to the target.
+   *
+   * A radix search for the cut instead of a sort. Each round bins, by the next bits of their logits, the
+   * candidates that share the bits found so far, adds up each bin, and goes down the bins from the largest
+   * logits, adding whole bins, to the one where the target is reached. What shares all 64 bits is equal, and is
+   * added in index order.
+   */
+  private *lastOf(count: number, target: number): Generator<undefined, number, undefined> {
+    const { logits, weights, binSums, binCounts } = this;
+    const words = new Int32Array(logits.buffer, logits.byteOffset, 2 * count);
+    let reached = 0;
+    let highMask = 0;
+    let highBits = 0;
+    let lowMask = 0;
+    let lowBits = 0;
+    for (const { low, shift } of DIGITS) {
+      binSums.fill(0);
+      binCounts.fill(0);
+      for (let i = 0; i < count; i++) {
+        if (i > 0 && i % LONG_ROW_BLOCK === 0) yield;
+        const high = words[2 * i + HIGH];
+        // Ordered as unsigned numbers: a negative number's bits are turned over, a positive one's sign is set.
+        const flip = high >> 31;
+        const orderedHigh = high ^ (flip | 0x80000000);
+        const orderedLow = words[2 * i + 1 - HIGH] ^ flip;
+        if ((orderedHigh & highMask) !== highBits || (orderedLow & lowMask) !== lowBits) continue;
+        const bin = ((low ? orderedLow : orderedHigh) >>> shift) & (BINS - 1) & (shift === 0 ? 0x3ff : 0x7ff);
+        binSums[bin] += weights[i];
+        binCounts[bin]++;
+      }
+      let boundary = -1;
+      for (let bin = BINS - 1; bin >= 0; bin--) {
+        if (binCounts[bin] === 0) continue;
+        if (boundary >= 0) reached += binSums[boundary];
+        boundary = bin;
+        if (reached + binSums[bin] >= target) break;
+      }
+      const mask = (shift === 0 ? 0x3ff : 0x7ff) << shift;
+      if (low) {
+        lowMask |= mask;
+        lowBits |= boundary << shift;
+      } else {
+        highMask |= mask;
+        highBits |= boundary << shift;
+      }
+      if (binCounts[boundary] === 1) break;
+    }
+    let last = 0;
+    for (let i = 0; i < count; i++) {
+      if (i > 0 && i % LONG_ROW_BLOCK === 0) yield;
+      const high = words[2 * i + HIGH];
+      const flip = high >> 31;
+      const orderedHigh = high ^ (flip | 0x80000000);
+      const orderedLow = words[2 * i + 1 - HIGH] ^ flip;
+      if ((orderedHigh & highMask) !== highBits || (orderedLow & lowMask) !== lowBits) continue;
+      reached += weights[i];
+      last = i;
+      if (reached >= target) break;
+    }
+    return last;
   }
 }
 
@@ -62,65 +128,16 @@ const DIGITS = [
   { low: true, shift: 0 },
 ] as const;
 const BINS = 2 ** 11;
-const binSums = new Float64Array(BINS);
-const binCounts = new Uint32Array(BINS);
 
-/**
- * The place of the last of the fewest of the best whose weights add up to the target.
- *
- * A radix search for the cut instead of a sort. Each round bins, by the next bits of their logits, the
- * candidates that share the bits found so far, adds up each bin, and goes down the bins from the largest
- * logits, adding whole bins, to the one where the target is reached. What shares all 64 bits is equal, and is
- * added in index order.
- */
-function lastOf(logits: Float64Array, weights: Float64Array, count: number, target: number): number {
-  const words = new Int32Array(logits.buffer, logits.byteOffset, 2 * count);
-  let reached = 0;
-  let highMask = 0;
-  let highBits = 0;
-  let lowMask = 0;
-  let lowBits = 0;
-  for (const { low, shift } of DIGITS) {
-    binSums.fill(0);
-    binCounts.fill(0);
-    for (let i = 0; i < count; i++) {
-      const high = words[2 * i + HIGH];
-      // Ordered as unsigned numbers: a negative number's bits are turned over, a positive one's sign is set.
-      const flip = high >> 31;
-      const orderedHigh = high ^ (flip | 0x80000000);
-      const orderedLow = words[2 * i + 1 - HIGH] ^ flip;
-      if ((orderedHigh & highMask) !== highBits || (orderedLow & lowMask) !== lowBits) continue;
-      const bin = ((low ? orderedLow : orderedHigh) >>> shift) & (BINS - 1) & (shift === 0 ? 0x3ff : 0x7ff);
-      binSums[bin] += weights[i];
-      binCounts[bin]++;
-    }
-    let boundary = -1;
-    for (let bin = BINS - 1; bin >= 0; bin--) {
-      if (binCounts[bin] === 0) continue;
-      if (boundary >= 0) reached += binSums[boundary];
-      boundary = bin;
-      if (reached + binSums[bin] >= target) break;
-    }
-    const mask = (shift === 0 ? 0x3ff : 0x7ff) << shift;
-    if (low) {
-      lowMask |= mask;
-      lowBits |= boundary << shift;
-    } else {
-      highMask |= mask;
-      highBits |= boundary << shift;
-    }
-    if (binCounts[boundary] === 1) break;
-  }
-  let last = 0;
-  for (let i = 0; i < count; i++) {
-    const high = words[2 * i + HIGH];
-    const flip = high >> 31;
-    const orderedHigh = high ^ (flip | 0x80000000);
-    const orderedLow = words[2 * i + 1 - HIGH] ^ flip;
-    if ((orderedHigh & highMask) !== highBits || (orderedLow & lowMask) !== lowBits) continue;
-    reached += weights[i];
-    last = i;
-    if (reached >= target) break;
-  }
-  return last;
+/** The memory of a call that is over, for the next one: a nucleus takes as much as its longest row, however long. */
+let spare: Nucleus | undefined;
+
+export function takeNucleus(length: number): Nucleus {
+  const nucleus = spare !== undefined && spare.length >= length ? spare : undefined;
+  if (nucleus !== undefined) spare = undefined;
+  return nucleus ?? new Nucleus(2 ** Math.ceil(Math.log2(Math.max(length, 64))));
+}
+
+export function keepNucleus(nucleus: Nucleus): void {
+  if (spare === undefined || spare.length < nucleus.length) spare = nucleus;
 }

@@ -95,12 +95,13 @@ export class RowReader {
     return where?.[whereShared ? position : this.base + position * this.stride] !== 0;
   }
 
-  /** How many classes take part. */
-  classes(): number {
-    if (!this.problem.where) return this.valid;
-    let count = 0;
-    for (let i = 0; i < this.valid; i++) if (this.takesPart(i)) count++;
-    return count;
+  /** How many of classes [from, from + count) take part. */
+  participants(from: number, count: number): number {
+    const end = Math.min(from + count, this.valid);
+    if (!this.problem.where) return Math.max(end - from, 0);
+    let participants = 0;
+    for (let i = from; i < end; i++) if (this.takesPart(i)) participants++;
+    return participants;
   }
 }
 

@@ -3,6 +3,7 @@ import { Filters } from './filters.js';
 import { Normalizer } from './normalizer.js';
 import { uniform } from './philox.js';
 import { distance } from './softmax.js';
+import type { Steps } from './steps.js';
 import { NO_CLASS } from './topK.js';
 import { Segments, Weigher } from './weights.js';
 
@@ -13,28 +14,58 @@ import { Segments, Weigher } from './weights.js';
  *
  * A row that has no probabilities (a NaN or +Infinity in it, or nothing above -Infinity) gives no class.
  */
-export function sample(problem: SampleProblem, first: number, end: number): void {
+export function* sample(problem: SampleProblem, first: number, end: number): Steps {
+  const filters = new Filters(problem);
+  try {
+    yield* draw(problem, first, end, filters);
+  } finally {
+    filters.close();
+  }
+}
+
+/** Draws between two steps, by the classes that they look at; and results that are all the same. */
+const stepClasses = 2 ** 17;
+const stepFill = 2 ** 20;
+
+function* draw(problem: SampleProblem, first: number, end: number, filters: Filters): Steps {
   const { out, count, seedLow, seedHigh, temperature, logProbabilities } = problem;
   const key = [seedLow, seedHigh] as const;
   const row = new Normalizer(problem);
   const weigher = new Weigher(temperature);
-  const filters = new Filters(problem);
   const segments = new Segments(row, weigher);
   for (let r = first; r < end; r++) {
     row.open(r);
+    while (row.openBlock()) yield;
     if (row.kind !== 'ordinary' || temperature === 0) {
       const good = row.kind === 'ordinary';
-      out.fill(good ? row.argmax : NO_CLASS, r * count, (r + 1) * count);
-      logProbabilities?.fill(good ? 0 : NaN, r * count, (r + 1) * count);
+      for (let at = r * count; at < (r + 1) * count; at += stepFill) {
+        if (at > r * count) yield;
+        const to = Math.min(at + stepFill, (r + 1) * count);
+        out.fill(good ? row.argmax : NO_CLASS, at, to);
+        logProbabilities?.fill(good ? 0 : NaN, at, to);
+      }
       continue;
     }
     weigher.open(row.max);
-    filters.cut(row, weigher);
-    const logTotal = logProbabilities && row.normalize() ? row.logSum() : 0;
+    if (filters.isLong) yield* filters.cut(row, weigher);
+    filters.cutFar(row);
+    let logTotal = 0;
+    if (logProbabilities) {
+      const good = row.normalize();
+      while (row.sumBlock()) yield;
+      if (good) logTotal = row.logSum();
+    }
     row.changed();
-    segments.addUp();
+    segments.open();
+    while (segments.addBlock()) yield;
     const { total } = segments;
+    let looked = 0;
     for (let draw = 0; draw < count; draw++) {
+      looked += segments.reach;
+      if (looked > stepClasses && draw > 0) {
+        looked = 0;
+        yield;
+      }
       const drawn = segments.find(uniform(r, draw, key) * total);
       out[r * count + draw] = drawn;
       if (!logProbabilities) continue;

@@ -1,3 +1,6 @@
+/** To put so many in their places takes a few milliseconds. */
+const mostSorted = 2 ** 14;
+
 /**
  * The k best of the logits offered: larger before smaller, NaN before all, and of equals the lower class. A
  * binary heap with the worst at its root, so that most logits cost one comparison with it.
@@ -6,6 +9,9 @@ export class Selection {
   readonly logits: Float64Array;
   readonly classes: Uint32Array;
   count = 0;
+  /** Classes below this one have been offered. */
+  offered = 0;
+  private unsorted = -1;
 
   constructor(private readonly k: number) {
     this.logits = new Float64Array(k);
@@ -14,6 +20,8 @@ export class Selection {
 
   clear(): void {
     this.count = 0;
+    this.offered = 0;
+    this.unsorted = -1;
   }
 
   /** A logit that is not greater than this, of a class after those offered, has no place; NaN: it may have. */
@@ -31,14 +39,18 @@ export class Selection {
     }
   }
 
-  /** Orders what was selected, best first; nothing more can be offered until `clear`. */
-  sort(): void {
-    for (let size = this.count - 1; size > 0; size--) {
+  /** Orders what was selected, best first, a part at a time: true while there is more to do. Nothing more can be offered then. */
+  sortSome(): boolean {
+    if (this.unsorted < 0) this.unsorted = this.count - 1;
+    const end = Math.max(0, this.unsorted - mostSorted);
+    for (let size = this.unsorted; size > end; size--) {
       const logit = this.logits[size];
       const index = this.classes[size];
       this.put(size, this.logits[0], this.classes[0]);
       this.sink(logit, index, size);
     }
+    this.unsorted = end;
+    return end > 0;
   }
 
   private put(at: number, logit: number, index: number): void {

@@ -4,8 +4,9 @@ import { twoSum } from './doubleDouble.js';
 import { addOthers, Normalizer, totalOf } from './normalizer.js';
 import { originOf, overTemperature, reduction } from './reduction.js';
 import { baseOf, load, store } from './rows.js';
+import type { Steps } from './steps.js';
 
-export function softmax(problem: SoftmaxProblem, first: number, end: number): void {
+export function* softmax(problem: SoftmaxProblem, first: number, end: number): Steps {
   const { out, outType, logNormalizer } = problem;
   const plain = isPlain(problem);
   let row: Normalizer | undefined;
@@ -14,8 +15,11 @@ export function softmax(problem: SoftmaxProblem, first: number, end: number): vo
     row ??= new Normalizer(problem);
     const { stride } = row.reader;
     row.open(r);
+    while (row.openBlock()) yield;
     const good = row.normalize(logNormalizer?.[logNormalizer.length === 1 ? 0 : r]);
-    for (let from = 0; from < row.length; from += BLOCK) {
+    while (row.sumBlock()) yield;
+    for (let from = 0; from < row.length; from += row.size) {
+      if (from > 0) yield;
       const at = row.reader.base + from * stride;
       if (good) store(row.total, row.terms(from), out, outType, at, stride);
       else store(1, row.blanks(from, NaN, 0), out, outType, at, stride);
@@ -50,15 +54,18 @@ function softmaxOfBlock(problem: SoftmaxProblem, r: number): boolean {
  * -((max - x)/T + ln Σ e^((x - max)/T)): neither part is negative, so nothing cancels, and the sum under the
  * logarithm leaves out its leading 1, so that a result near 0 keeps its bits.
  */
-export function logSoftmax(problem: LogSoftmaxProblem, first: number, end: number): void {
+export function* logSoftmax(problem: LogSoftmaxProblem, first: number, end: number): Steps {
   const { out, outType, temperature } = problem;
   const row = new Normalizer(problem);
   const { stride } = row.reader;
   for (let r = first; r < end; r++) {
     row.open(r);
+    while (row.openBlock()) yield;
     const good = row.normalize();
+    while (row.sumBlock()) yield;
     const logSum = good ? row.logSum() : 0;
-    for (let from = 0; from < row.length; from += BLOCK) {
+    for (let from = 0; from < row.length; from += row.size) {
+      if (from > 0) yield;
       const at = row.reader.base + from * stride;
       if (good) {
         const count = row.logits(from);
@@ -77,12 +84,15 @@ export function distance(max: number, x: number, temperature: number): number {
   return difference / temperature;
 }
 
-export function logSumExp(problem: LogSumExpProblem, first: number, end: number): void {
+export function* logSumExp(problem: LogSumExpProblem, first: number, end: number): Steps {
   const { out } = problem;
   const row = new Normalizer(problem);
   for (let r = first; r < end; r++) {
     row.open(r);
-    if (row.normalize()) out[r] = logSumOf(row);
+    while (row.openBlock()) yield;
+    const good = row.normalize();
+    while (row.sumBlock()) yield;
+    if (good) out[r] = logSumOf(row);
     else out[r] = row.kind === 'NaN' ? NaN : row.kind === '+Infinity' ? Infinity : -Infinity;
   }
 }

@@ -1,53 +1,66 @@
 import type { TopKProblem } from '../problem.js';
-import { BLOCK, block } from './block.js';
+import { block, LONG_ROW_BLOCK } from './block.js';
 import { Normalizer } from './normalizer.js';
 import { store } from './rows.js';
 import { Selection } from './selection.js';
+import type { Steps } from './steps.js';
 
 /** The class index where a row has fewer than k classes that take part; its probability is 0. */
 export const NO_CLASS = 0xffffffff;
 
 /** The k largest logits of each row, descending, and their probabilities: the bits that softmax gives them. */
-export function topK(problem: TopKProblem, first: number, end: number): void {
+export function* topK(problem: TopKProblem, first: number, end: number): Steps {
   const { k, inner, out, outType, indices, logNormalizer } = problem;
   const row = new Normalizer(problem);
   const selection = new Selection(k);
   for (let r = first; r < end; r++) {
     row.open(r);
-    select(selection, row);
+    while (row.openBlock()) yield;
+    selection.clear();
+    while (selectBlock(selection, row)) yield;
+    while (selection.sortSome()) yield;
     const good = row.normalize(logNormalizer?.[logNormalizer.length === 1 ? 0 : r]);
+    while (row.sumBlock()) yield;
     const { count, logits, classes } = selection;
-    if (good) row.termsOf(logits, count);
-    else logits.fill(NaN);
-    logits.fill(0, count);
     const outer = Math.floor(r / inner);
     const base = outer * k * inner + (r - outer * inner);
-    for (let place = 0; place < k; place++) {
-      indices[base + place * inner] = place < count ? classes[place] : NO_CLASS;
-    }
-    for (let from = 0; from < k; from += BLOCK) {
-      const part = logits.subarray(from, from + BLOCK);
-      block.set(part);
+    for (let from = 0; from < k; from += LONG_ROW_BLOCK) {
+      if (from > 0) yield;
+      const size = Math.min(k - from, LONG_ROW_BLOCK);
+      const found = Math.min(Math.max(count - from, 0), size);
+      for (let place = 0; place < size; place++)
+        indices[base + (from + place) * inner] = place < found ? classes[from + place] : NO_CLASS;
+      block.set(logits.subarray(from, from + found));
+      if (good) row.termsOfBlock(found);
+      else block.fill(NaN, 0, found);
+      block.fill(0, found, size);
       row.changed();
-      store(good ? row.total : 1, part.length, out, outType, base + from * inner, inner);
+      store(good ? row.total : 1, size, out, outType, base + from * inner, inner);
     }
   }
 }
 
-/** Leaves the selection sorted, with the largest logits of the open row that take part. */
-export function select(selection: Selection, row: Normalizer): void {
+/** To find a place for so many logits among many takes a few milliseconds. */
+const mostOffered = 2 ** 14;
+
+/** Offers the next logits of the open row that take part to the selection; true while there are more. */
+export function selectBlock(selection: Selection, row: Normalizer): boolean {
   const { reader } = row;
-  selection.clear();
-  for (let from = 0; from < row.length; from += BLOCK) {
-    const count = row.logits(from);
-    let least = selection.least;
-    for (let i = 0; i < count; i++) {
-      const x = block[i];
-      if (x <= least) continue;
-      if (x === -Infinity && !reader.takesPart(from + i)) continue;
-      selection.offer(x, from + i);
-      least = selection.least;
-    }
+  const start = selection.offered;
+  if (start >= row.length) return false;
+  const from = start - (start % row.size);
+  const count = row.logits(from);
+  let least = selection.least;
+  let left = mostOffered;
+  let i = start - from;
+  for (; i < count && left > 0; i++) {
+    const x = block[i];
+    if (x <= least) continue;
+    if (x === -Infinity && !reader.takesPart(from + i)) continue;
+    selection.offer(x, from + i);
+    least = selection.least;
+    left--;
   }
-  selection.sort();
+  selection.offered = from + i;
+  return selection.offered < row.length;
 }

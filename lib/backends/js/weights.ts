@@ -1,5 +1,6 @@
-import { BLOCK, block, sumOfLanes, weigh } from './block.js';
+import { block, sumOfLanes, weigh } from './block.js';
 import type { Normalizer } from './normalizer.js';
+import { turns } from './steps.js';
 
 /** What one row's logits are turned into weights by: 2^((x·down - max)·up·perTemperature), 1 for the maximum. */
 export class Weigher {
@@ -40,6 +41,8 @@ export class Segments {
   private count = 0;
   /** What the block holds: weights of the classes from here on. */
   private heldFrom = -1;
+  private heldTurn = 0;
+  private added = 0;
 
   constructor(
     private readonly row: Normalizer,
@@ -50,16 +53,23 @@ export class Segments {
     return this.sums[this.count - 1];
   }
 
-  /** Adds up what the cut leaves of the open row. */
-  addUp(): void {
-    const { lanes, sums } = this;
+  /** Turns to the open row, of which `addBlock` adds up what the cut leaves. */
+  open(): void {
     const { valid } = this.row.reader;
     this.heldFrom = -1;
     this.segment = GROUP;
     while (this.segment * SEGMENTS < valid) this.segment *= 2;
     this.count = Math.ceil(valid / this.segment);
-    let total = 0;
-    for (let s = 0; s < this.count; s++) {
+    this.added = 0;
+  }
+
+  /** Adds up the next segments, about a block of them; true while there are more. */
+  addBlock(): boolean {
+    const { lanes, sums } = this;
+    let s = this.added;
+    let total = s === 0 ? 0 : sums[s - 1];
+    const end = Math.min(this.count, s + Math.max(1, Math.floor(this.row.size / this.segment)));
+    for (; s < end; s++) {
       lanes.fill(0);
       this.forEachPart(s, (from, to) => {
         sumOfLanes(from, to, lanes);
@@ -69,6 +79,13 @@ export class Segments {
       total += a + e + (c + g) + (b + f + (d + h));
       sums[s] = total;
     }
+    this.added = end;
+    return end < this.count;
+  }
+
+  /** How many classes, about, one `find` looks at. */
+  get reach(): number {
+    return this.segment + (this.row.length > this.row.size ? this.row.size : 0);
   }
 
   /**
@@ -109,19 +126,20 @@ export class Segments {
   private forEachPart(s: number, visit: (from: number, to: number, offset: number) => boolean): void {
     const end = Math.min((s + 1) * this.segment, this.row.reader.valid);
     for (let at = s * this.segment; at < end; ) {
-      const offset = at - (at % BLOCK);
+      const offset = at - (at % this.row.size);
       this.load(offset);
-      const to = Math.min(end, offset + BLOCK);
+      const to = Math.min(end, offset + this.row.size);
       if (visit(at - offset, to - offset, offset)) return;
       at = to;
     }
   }
 
   private load(from: number): void {
-    if (this.heldFrom === from) return;
+    if (this.heldFrom === from && this.heldTurn === turns.count) return;
     const count = this.row.logits(from);
     this.weigher.weigh(count);
     this.row.changed();
     this.heldFrom = from;
+    this.heldTurn = turns.count;
   }
 }
