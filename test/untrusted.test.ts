@@ -1,5 +1,5 @@
 /** Arrays whose properties say other than the engine knows, and memory that goes while arguments are read. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import * as sync from '../lib/index.js';
 import * as promises from '../lib/promises.js';
 
@@ -175,5 +175,126 @@ describe('A prepared call copies its arrays', () => {
     const call = sync.prepare('softmax', { shape: [2], where: { data, dims: [2] } });
     data.fill(1);
     expect([...call.run()]).toEqual([1, 0]);
+  });
+});
+
+describe('Tensors that do not lie row-major from the start of their data', () => {
+  const data = Float64Array.of(1, 4, 2, 5, 3, 7);
+  const shape = [2, 3];
+
+  const refused: readonly [string, object][] = [
+    ['strides', { strides: [1, 2], offset: 0, order: 'column-major' }], // @stdlib/ndarray, vectorious
+    ['strides', { strides: Int32Array.of(1, 2) }],
+    ['strides', { strides: [-3, 1] }],
+    ['stride', { stride: [1, 2] }], // ndarray
+    ['offset', { strides: [3, 1], offset: 1 }],
+    ['offset', { offset: 1 }],
+    ['order', { order: 'column-major' }],
+    ['order', { order: 'F' }],
+    ['fortranOrder', { fortranOrder: true }],
+    ['fortran_order', { fortran_order: true }],
+  ];
+
+  test.each(refused)('are refused for their %s: %j', (name, more) => {
+    const tensor = { data, shape, ...more };
+    const message = (of: string) =>
+      expect.objectContaining({
+        name: 'RangeError',
+        code: 'ERR_SHAPE_MISMATCH',
+        message: expect.stringMatching(`^Expected .* data for ${of}\\.${name} but received `),
+      });
+    expect(() => softmax(tensor)).toThrow(message('x'));
+    expect(() => softmax(data, { shape, out: tensor })).toThrow(message('out'));
+    expect(() => crossEntropy(data, tensor, { shape })).toThrow(message('targets'));
+    const where = { data: new Uint8Array(6), shape, ...more };
+    expect(() => softmax(data, { shape, where })).toThrow(message('where'));
+    expect(() => prepare('softmax', { shape, where })).toThrow(message('where'));
+  });
+
+  test.each([
+    { strides: [3, 1], offset: 0, order: 'row-major' },
+    { stride: [3, 1], offset: 0 },
+    { strides: BigInt64Array.of(3n, 1n), order: 'C' },
+    { fortranOrder: false },
+  ])('but not those that do: %o', (more) => {
+    const expected = sync.softmax(data, { shape });
+    expect((softmax({ data, shape, ...more }) as { data: Float64Array }).data).toEqual(expected);
+  });
+
+  test('nor those of one row, in which the order means nothing', () => {
+    class Ndarray {
+      readonly data = Float64Array.of(1, 2, 3);
+      readonly shape = [1, 3];
+      readonly strides = [1, 1];
+      readonly offset = 0;
+      readonly order = 'column-major';
+    }
+    expect((softmax(new Ndarray()) as { data: Float64Array }).data).toEqual(
+      sync.softmax(Float64Array.of(1, 2, 3)),
+    );
+  });
+});
+
+test('A Buffer as a mask of a promise prints no deprecation warning', async () => {
+  const warnings: Error[] = [];
+  const listen = (warning: Error) => warnings.push(warning);
+  process.on('warning', listen);
+  try {
+    const x = new Float32Array(3e5);
+    for (const backend of backends) {
+      const call = promises.softmax(x, {
+        shape: [300, 1000],
+        where: Buffer.alloc(3e5, 1),
+        backend: backend as 'js',
+      });
+      expect((await call)[0]).toBe(Math.fround(1e-3));
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  } finally {
+    process.off('warning', listen);
+  }
+  expect(warnings).toEqual([]);
+});
+
+describe('An output on an immutable ArrayBuffer', () => {
+  /** Node 26 has them behind a flag; here, a getter that says so stands in for the engine's. */
+  test('is refused, and stays as it is', async () => {
+    const immutable = new WeakSet<object>();
+    const own = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'immutable');
+    Object.defineProperty(ArrayBuffer.prototype, 'immutable', {
+      configurable: true,
+      get(this: object) {
+        return immutable.has(this);
+      },
+    });
+    vi.resetModules();
+    try {
+      const fresh = (await import('../lib/index.js')) as unknown as Record<string, Call>;
+      const fixed = <A extends { buffer: object }>(array: A) => {
+        immutable.add(array.buffer);
+        return array;
+      };
+      const x = Float32Array.from(logits);
+      const out = fixed(Float32Array.from(logits));
+      const indices = fixed(new Uint32Array(1));
+      const logProbabilities = fixed(new Float64Array(1));
+      const refusal = expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
+      expect(() => fresh.softmax(x, { out })).toThrow(refusal);
+      expect(() => fresh.softmax(out, { out })).toThrow(refusal);
+      expect(() => fresh.softmax(x, { out, shape: [2, 2] })).toThrow(refusal);
+      expect(() => fresh.crossEntropy(x, [0], { gradient: out })).toThrow(refusal);
+      expect(() => fresh.topK(x, 1, { out: { probabilities: new Float32Array(1), indices } })).toThrow(
+        refusal,
+      );
+      expect(() => fresh.sample(x, { logProbabilities })).toThrow(refusal);
+      expect(() => fresh.sample(x, { out: indices })).toThrow(refusal);
+      expect([...out]).toEqual(logits);
+      expect([...(fresh.softmax(out) as Float32Array)]).toEqual(right);
+      expect([...(fresh.softmax(x, { out: new Float32Array(4) }) as Float32Array)]).toEqual(right);
+    } finally {
+      if (own) Object.defineProperty(ArrayBuffer.prototype, 'immutable', own);
+      else delete (ArrayBuffer.prototype as { immutable?: unknown }).immutable;
+      vi.resetModules();
+    }
   });
 });

@@ -48,11 +48,11 @@ export function decided(): Decision {
 /** Whether Node is running the script of `--build-snapshot`. */
 export function isBuildingSnapshot(): boolean {
   const { process } = globalThis as { process?: Partial<NodeJS.Process> };
-  return process?.getBuiltinModule?.('node:v8')?.startupSnapshot?.isBuildingSnapshot?.() === true;
+  return Boolean(process?.getBuiltinModule?.('node:v8')?.startupSnapshot?.isBuildingSnapshot?.()); // 1 or 0
 }
 
 function decide(): Decision {
-  const { addon, loadError } = isBuildingSnapshot() ? notYet : loadAddon();
+  const { addon, loadError } = isBuildingSnapshot() ? { addon: null, loadError: notYet() } : loadAddon();
   const here: Here = { supported: Object.freeze([...(addon?.isas ?? []), 'js']), loadError };
   const threadLimit = readThreads(environmentVariable('SIMD_SOFTMAX_THREADS'));
   const asked = isBuildingSnapshot() ? 'js' : environmentVariable('SIMD_SOFTMAX_BACKEND') || 'auto';
@@ -65,10 +65,10 @@ function decide(): Decision {
   return { backend, native, threadLimit, info: { kind: backend.kind, isa: backend.isa, threads, ...here } };
 }
 
-const notYet = {
-  addon: null,
-  loadError: new Error('A startup snapshot is being built, so pure TypeScript serves until it is restored.'),
-} as const;
+/** Made when it is asked for: Node 22 dies of an error that is alive when it writes the snapshot. */
+function notYet(): Error {
+  return new Error('A startup snapshot is being built, so pure TypeScript serves until it is restored.');
+}
 
 /**
  * The backend in use. To look at it decides it, as the first call does.

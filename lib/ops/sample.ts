@@ -4,6 +4,7 @@ import { rangeError, typeError } from '../arguments/errors.js';
 import { readInteger, readNumber, readOptions } from '../arguments/options.js';
 import { refuseOverlap, takeIndices, viewToWrite } from '../arguments/outputs.js';
 import { arrangeAgain, readRows } from '../arguments/rows.js';
+import { isBuildingSnapshot } from '../backends/backend.js';
 import type { SampleProblem } from '../backends/problem.js';
 import type { Plan } from './plan.js';
 
@@ -53,7 +54,10 @@ const random = new Uint32Array(512);
 let unused = 0;
 
 function randomKey(): readonly [number, number] {
-  if (unused === 0) unused = globalThis.crypto.getRandomValues(random).length;
+  if (unused === 0) {
+    globalThis.crypto.getRandomValues(random);
+    unused = isBuildingSnapshot() ? 2 : random.length; // or every process that restores it would use the same
+  }
   unused -= 2;
   return [random[unused], random[unused + 1]];
 }
