@@ -11,11 +11,12 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as arrow from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FORMATS, type Format } from '../lib/cli/formats.js';
+import { lock } from '../lib/cli/lock.js';
 import { formatNpyHeader, parseNpyHeader } from '../lib/cli/npy.js';
 import { type ScoreFileOptions, scoreFile } from '../lib/cli/score-file.js';
 import { logSumExp, softmax, topK } from '../lib/index.js';
@@ -306,6 +307,32 @@ describe('--resume', () => {
     await interrupt('anew.parquet');
     expect((await score('in.npy', 'anew.parquet', { resume: true, blockBytes: 1024 })).resumed).toBe(0);
     expect((await contentOf('anew.parquet', 'parquet')).rows).toHaveLength(ROWS);
+  });
+
+  test('a second run on the same output names the first; a lock whose process is gone is taken over', async () => {
+    const unlock = await lock(at('locked.npy.resume.lock'), at('locked.npy'));
+    await expect(score('in.npy', 'locked.npy', { resume: true })).rejects.toThrow(
+      new RegExp(`no other run with --resume of .*locked.npy but received process ${process.pid} `),
+    );
+    await unlock();
+    expect(existsSync(at('locked.npy.resume.lock'))).toBe(false);
+    // No system has a process of this number.
+    writeFileSync(
+      at('locked.npy.resume.lock'),
+      JSON.stringify({ pid: 2 ** 31 - 2, host: hostname(), since: '' }),
+    );
+    await score('in.npy', 'locked.npy', { resume: true });
+    writeFileSync(at('locked.npy.resume.lock'), 'half a lo');
+    await score('in.npy', 'locked.npy', { resume: true });
+    writeFileSync(
+      at('locked.npy.resume.lock'),
+      JSON.stringify({ pid: 1, host: 'elsewhere', since: 'yesterday' }),
+    );
+    await expect(score('in.npy', 'locked.npy', { resume: true })).rejects.toThrow(
+      'process 1 on elsewhere (since yesterday)',
+    );
+    rmSync(at('locked.npy.resume.lock'));
+    expect(readdirSync(folder).filter((name) => name.startsWith('locked.npy.'))).toEqual([]);
   });
 
   test.each([

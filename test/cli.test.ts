@@ -295,12 +295,16 @@ describe('-o', () => {
     expect(existsSync(join(folder, 'quiet.npy'))).toBe(true);
   });
 
-  test('a file may be scored onto itself', async () => {
-    put('self.npy', npy(logits(8), [2, 4]));
-    expect((await run(['score', 'self.npy', '-o', 'self.npy'])).code).toBe(0);
-    const expected = library.softmax(logits(8), { shape: [2, 4] });
-    const data = dataOf(readFileSync(join(folder, 'self.npy')), "'<f4'", [2, 4]);
-    expect(data.equals(Buffer.from(expected.buffer))).toBe(true);
+  test('a file is not scored onto itself, by whatever name', async () => {
+    const before = npy(logits(8), [2, 4]);
+    put('self.npy', before);
+    symlinkSync('self.npy', join(folder, 'self-link.npy'));
+    for (const output of ['self.npy', './self.npy', 'self-link.npy']) {
+      const { code, stderr } = await run(['score', 'self.npy', '-o', output]);
+      expect(code).toBe(2);
+      expect(stderr).toBe(`simd-softmax: Expected another file than is read for -o but received ${output}\n`);
+    }
+    expect(readFileSync(join(folder, 'self.npy')).equals(before)).toBe(true);
   });
 
   test.runIf(POSIX)(

@@ -2,6 +2,7 @@
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { expectedUsage, systemFailure } from './failure.js';
 import { splitMember } from './input.js';
+import { lock } from './lock.js';
 import type { Output, Temporary } from './output.js';
 import { targetOf } from './root.js';
 import type { ScoreJob } from './score-file.js';
@@ -29,6 +30,8 @@ export interface Resumption {
   /** To be called after each batch. */
   reached(milestone: Milestone, output: Output): Promise<void>;
   remove(): Promise<void>;
+  /** To be called at the end, whatever it was. */
+  unlock(): Promise<void>;
 }
 
 /** How much work an interruption may cost, after a SIGKILL or a power cut too. */
@@ -48,6 +51,9 @@ export async function resumption(options: ScoreJob, possible: boolean): Promise<
   });
   const part = `${target}.resume.part`;
   const journal = `${target}.resume.json`;
+  const unlock = await lock(`${target}.resume.lock`, output).catch((error) => {
+    throw systemFailure(error, 'a writable file', output);
+  });
   const since = possible ? await read() : undefined;
   let saved = { bytes: since?.bytes ?? 0, at: performance.now() };
 
@@ -79,6 +85,7 @@ export async function resumption(options: ScoreJob, possible: boolean): Promise<
     async remove() {
       await rm(journal, { force: true });
     },
+    unlock,
   };
 }
 

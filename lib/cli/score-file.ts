@@ -1,4 +1,5 @@
 /** One file, or a range of its rows, from logits to scores in constant memory. What `score` and the workers run. */
+import { stat } from 'node:fs/promises';
 import type { Layout, Reader, ScoredBatch, Writer } from './batch.js';
 import { newBlocks } from './blocks.js';
 import { readLabels, readTruth } from './classes.js';
@@ -114,16 +115,41 @@ export async function scoreFile(options: ScoreFileOptions): Promise<Report> {
   const to =
     options.output === undefined ? undefined : outputFormat(options.outputFormat, options.output, format);
   refuseUseless(options, format);
+  await refuseSame(options);
   const resuming = options.resume ? await resumption(options, to !== undefined && canResume(to)) : undefined;
-  const output = options.output === undefined ? undefined : await openOutput(options.output, resuming?.place);
+  if (resuming && to && !canResume(to)) {
+    options.onNotice?.(`${to} begins anew: only .npy and Arrow go on where a run stopped`);
+  }
   try {
-    const report = await scoreInto(output, options, resuming, format, to);
-    await output?.commit();
-    await resuming?.remove();
-    return { ...report, elapsed: (performance.now() - started) / 1000 };
-  } catch (error) {
-    await output?.discard(resuming !== undefined);
-    throw error;
+    const output =
+      options.output === undefined ? undefined : await openOutput(options.output, resuming?.place);
+    try {
+      const report = await scoreInto(output, options, resuming, format, to);
+      await output?.commit();
+      await resuming?.remove();
+      return { ...report, elapsed: (performance.now() - started) / 1000 };
+    } catch (error) {
+      await output?.discard(resuming !== undefined);
+      throw error;
+    }
+  } finally {
+    await resuming?.unlock();
+  }
+}
+
+/** An output that is also read would be gone when it is needed again. */
+async function refuseSame({ input, output, labels, truth }: ScoreJob): Promise<void> {
+  if (output === undefined || output === '-') return;
+  const idOf = async (path: string) => {
+    const found = await stat(path).catch(() => undefined);
+    return found?.isFile() ? `${found.dev}:${found.ino}` : undefined;
+  };
+  const target = await idOf(output);
+  if (target === undefined) return;
+  for (const path of [input, labels, truth]) {
+    if (path !== undefined && path !== '-' && (await idOf(path)) === target) {
+      throw expectedUsage('another file than is read', '-o', output);
+    }
   }
 }
 
@@ -171,8 +197,7 @@ async function scoreInto(
     }
     return await scoreBatches({ output, options, resuming, format, to, input });
   } catch (error) {
-    const { engineFailure } = await import('./engine/engine.js');
-    throw engineFailure(error, `a readable ${format} file`, input.name);
+    throw input.failure(error);
   } finally {
     await input.close();
   }

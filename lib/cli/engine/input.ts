@@ -13,7 +13,7 @@ import { type Bytes, openInput } from '../input.js';
 import { unlessAborted } from '../interruption.js';
 import { pathToRead } from '../root.js';
 import { type ScoreFileOptions, truthColumn } from '../score-file.js';
-import { type Engine, openEngine } from './engine.js';
+import { type Engine, engineFailure, openEngine } from './engine.js';
 import { cutsOf } from './pipe.js';
 import { newEngineReader } from './reader.js';
 import { type Choice, compressionOf, type Place, type Relation, relationOf } from './relation.js';
@@ -32,6 +32,8 @@ export interface EngineInput {
   /** The file, or one after the other the pieces of a pipe, each of which is gone when the next is asked for. */
   places(): AsyncGenerator<Place>;
   reader(options: ReadingOptions): Promise<Reader>;
+  /** What the engine said of the input, in a line of ours; any other error as it is. */
+  failure(error: unknown): unknown;
   close(): Promise<void>;
 }
 
@@ -161,6 +163,7 @@ export async function openEngineInput(
     get bytes() {
       return source?.position ?? bytes;
     },
+    failure: (error) => engineFailure(error, KINDS[format] ?? format, name),
     bytesRead: () => source?.position ?? Math.round(engine.progress() * bytes),
     async close() {
       engine.close();
@@ -171,6 +174,11 @@ export async function openEngineInput(
     },
   };
 }
+
+/** What messages call a format. */
+const KINDS: Readonly<Partial<Record<Format, string>>> = {
+  ...{ parquet: 'a Parquet file', csv: 'a CSV', tsv: 'a TSV', ndjson: 'NDJSON', json: 'JSON' },
+};
 
 function isArray(bytes: Uint8Array): boolean {
   return /^\ufeff?\s*\[\s*[[{\]]/.test(Buffer.from(bytes.subarray(0, 1 << 12)).toString());
