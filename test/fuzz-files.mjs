@@ -21,6 +21,7 @@ const { values: options } = parseArgs({
   },
 });
 const ROOT = join(import.meta.dirname, '..');
+const HARNESS = join(ROOT, 'build', 'fuzz-files.mjs');
 const SECONDS = 20;
 const MOST_MB = 1000;
 /** So many are scored by a process. */
@@ -59,8 +60,8 @@ await build({
   banner: { js: "import { createRequire as r_ } from 'node:module'; const require = r_(import.meta.url);" },
   alias: { '#addon': join(ROOT, 'lib/backends/native/addon.ts') },
   external: ['@duckdb/*', 'node-gyp-build'],
-  // Beside the library, whose addon and packages it finds from there.
-  outfile: join(ROOT, 'dist', 'fuzz-files.js'),
+  // In the project, whose packages it finds from there.
+  outfile: HARNESS,
   logLevel: 'error',
 });
 
@@ -98,7 +99,7 @@ stop();
 for (const [key, count] of [...counts].sort()) console.log(`${key}: ${count}`);
 console.log(`${cases} files, ${wrong.length} wrong${wrong.length > 0 ? `, in ${folder}` : ''}`);
 if (wrong.length === 0) rmSync(folder, { recursive: true, force: true });
-rmSync(join(ROOT, 'dist', 'fuzz-files.js'), { force: true });
+rmSync(HARNESS, { force: true });
 process.exitCode = wrong.length > 0 ? 1 : 0;
 
 function stop() {
@@ -110,7 +111,7 @@ function stop() {
 /** What became of a job. */
 function scored(job) {
   if (scoredByChild++ >= CASES) stop();
-  child ??= fork(join(ROOT, 'dist', 'fuzz-files.js'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  child ??= fork(HARNESS, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   const current = child;
   return new Promise((resolve) => {
     const done = (outcome) => {

@@ -14,6 +14,12 @@ export interface Content {
   readonly top: { readonly label: string; readonly score: string };
 }
 
+/** A column of the output. */
+export interface Named {
+  readonly sql: string;
+  readonly name: string;
+}
+
 /** Scores as text and JSON have them: the shortest digits that read back, and names where a number is none. */
 export interface Numbers {
   readonly type: 'float32' | 'float64';
@@ -25,9 +31,9 @@ export interface Numbers {
  * The columns of the scores that stand in column `p`.
  * @param format parquet, csv or ndjson; tsv as csv.
  */
-export function scoreColumns(content: Content, format: Format, numbers: Numbers): string[] {
+export function scoreColumns(content: Content, format: Format, numbers: Numbers): Named[] {
   const { width, name, labels, top } = content;
-  const as = (sql: string, column: string) => `${sql} AS ${identifier(column)}`;
+  const as = (sql: string, name: string): Named => ({ sql, name });
   if (format === 'csv' || format === 'tsv') {
     const one = (sql: string) => (numbers.nonfinite ? named(sql) : sql);
     if (content.content === 'one') return [as(one('p'), name)];
@@ -79,8 +85,13 @@ function labelled(sql: string, labels: readonly string[] | undefined, list: bool
 }
 
 /** A column beside the scores, as a format has it. */
-export function keptColumn(kept: Kept, format: Format): string {
-  return `${keptValue(kept, format)} AS ${identifier(kept.name)}`;
+export function keptColumn(kept: Kept, format: Format): Named {
+  return { sql: keptValue(kept, format), name: kept.name };
+}
+
+/** Columns as the list of a SELECT. */
+export function selected(columns: readonly Named[]): string {
+  return columns.map(({ sql, name }) => `${sql} AS ${identifier(name)}`).join(', ');
 }
 
 function keptValue({ sql, type }: Kept, format: Format): string {
@@ -105,14 +116,20 @@ function keptValue({ sql, type }: Kept, format: Format): string {
     : sql;
 }
 
+export interface Copying {
+  /** Lines that are text already. */
+  readonly bare: boolean;
+  readonly rowBytes: number;
+  readonly metadata?: ReadonlyMap<string, string> | undefined;
+  /** The names of the columns of a CSV, where they are to be written. */
+  readonly header?: readonly string[] | undefined;
+  readonly compression?: 'gzip' | 'zstd' | undefined;
+}
+
 /** How the engine writes a format. */
 export function copyOptions(
   format: Format,
-  bare: boolean,
-  rowBytes: number,
-  metadata: ReadonlyMap<string, string> | undefined,
-  header = true,
-  compression?: 'gzip' | 'zstd',
+  { bare, rowBytes, metadata, header, compression }: Copying,
 ): string {
   const packed = compression ? `, COMPRESSION ${compression}` : '';
   if (format === 'parquet') {
@@ -122,7 +139,15 @@ export function copyOptions(
   }
   if (bare) return `FORMAT csv, HEADER false, DELIMITER e'\\x01', QUOTE '', ESCAPE ''${packed}`;
   if (format === 'ndjson') return `FORMAT json, ARRAY false${packed}`;
-  return `FORMAT csv, HEADER ${header}, DELIMITER ${format === 'tsv' ? `e'\\t'` : `','`}, QUOTE '"', ESCAPE '"'${packed}`;
+  const delimiter = format === 'tsv' ? '\t' : ',';
+  // The engine would rename columns of one name, and has none without.
+  const line = header?.map((name) => quoted(name, delimiter)).join(delimiter);
+  const prefix = line === undefined ? '' : `, PREFIX ${literal(`${line}\n`)}, SUFFIX e'\\n'`;
+  return `FORMAT csv, HEADER false, DELIMITER ${literal(delimiter)}, QUOTE '"', ESCAPE '"'${prefix}${packed}`;
+}
+
+function quoted(cell: string, delimiter: string): string {
+  return cell.includes(delimiter) || /["\n\r]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
 
 /** A group of rows is what a thread holds in memory, and readers take it whole. */

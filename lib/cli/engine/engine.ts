@@ -132,18 +132,21 @@ export async function openEngine(threads?: number): Promise<Engine> {
 /** What the engine says of a file, in one line of ours. */
 export function engineFailure(error: unknown, what: string, name: string): unknown {
   if (!(error instanceof EngineError)) return error;
-  const [line] = error.message.split('\n');
-  // A worker opens files by their numbers.
-  const reason = line
-    .replace(/^(\w+ )*Error: /, '')
+  const [whole] = error.message.split(/\n\s*\n|\nPossible /);
+  const lines = whole.split('\n').filter((line) => !/^(Original Line|Try |Column .* is being|\s)/.test(line));
+  const reason = lines
+    .join(' ')
+    // A worker opens files by their numbers.
     .replace(/\/proc\/self\/fd\/\d+/g, name)
-    .slice(0, 300);
+    .replace(/^(\w+ )*Error: /, '')
+    .slice(0, 300)
+    .trim();
   return expected(what, name, reason) satisfies Failure;
 }
 
-/** A name as SQL has it. */
+/** A name as SQL has it. SQL has none without letters: it is what pandas calls such a column. */
 export function identifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
+  return `"${name === '' ? 'Unnamed: 0' : name.replaceAll('"', '""')}"`;
 }
 
 export function literal(text: string): string {

@@ -1,9 +1,10 @@
 /** One statement from a text or Parquet file to another: the engine reads and writes, the package scores between. */
+import { stat, truncate } from 'node:fs/promises';
 import { expected } from '../failure.js';
 import type { Format } from '../formats.js';
 import type { Operation } from '../scoring.js';
 import type { Count } from '../tally.js';
-import { bareLine, type Content, copyOptions, keptColumn, scoreColumns } from './content.js';
+import { bareLine, type Content, copyOptions, keptColumn, scoreColumns, selected } from './content.js';
 import { type Engine, engineFailure, literal } from './engine.js';
 import type { Relation } from './relation.js';
 import { registerScoreRows, type Seen } from './scoring-function.js';
@@ -82,18 +83,15 @@ export async function runStatement(engine: Engine, statement: Statement): Promis
     const numbers = { type: relation.type, nonfinite };
     const bare = format === 'ndjson' && relation.bare && content.content !== 'top';
     const columns = bare
-      ? [bareLine(content, numbers)]
+      ? [{ sql: bareLine(content, numbers), name: 'line' }]
       : [...kept.map((column) => keptColumn(column, format)), ...scoreColumns(content, format, numbers)];
-    const options = copyOptions(
-      format,
-      bare,
-      statement.rowBytes,
-      statement.metadata,
-      statement.header,
-      statement.compression,
-    );
+    const options = copyOptions(format, {
+      ...{ bare, rowBytes: statement.rowBytes, metadata: statement.metadata },
+      header: statement.header ? columns.map(({ name }) => name) : undefined,
+      compression: statement.compression,
+    });
     const where = errors === 'skip' ? ' WHERE p IS NOT NULL' : '';
-    const sql = `COPY (SELECT ${columns.join(', ')} FROM (${inner})${where}) TO ${literal(statement.to)} (${options}, USE_TMP_FILE false)`;
+    const sql = `COPY (SELECT ${selected(columns)} FROM (${inner})${where}) TO ${literal(statement.to)} (${options}, USE_TMP_FILE false)`;
     try {
       const rows = await engine.run(sql, signal);
       // Text has words for what is no number; without any, the engine is quicker.
@@ -101,12 +99,19 @@ export async function runStatement(engine: Engine, statement: Statement): Promis
         nonfinite = true;
         continue;
       }
+      if (rows === 0 && statement.header) await endAfterHeader(statement);
       return { seen, rows, ...(await positionsOf(engine, statement, seen)) };
     } catch (error) {
       if (signal?.aborted) throw error;
       throw (await reasonOf(engine, statement, seen)) ?? engineFailure(error, describe(relation), name);
     }
   }
+}
+
+/** The engine ends the header of a CSV, and then the rows that there are none of. */
+async function endAfterHeader({ format, to, compression }: Statement): Promise<void> {
+  if ((format !== 'csv' && format !== 'tsv') || compression) return;
+  await truncate(to, (await stat(to)).size - 1);
 }
 
 export function describe({ from }: Relation): string {

@@ -13,7 +13,7 @@ import { labelled } from '../columns.js';
 import type { Format, WriterOptions } from '../formats.js';
 import type { Output } from '../output.js';
 import { NO_CLASS } from '../scoring.js';
-import { bareLine, type Content, copyOptions, keptColumn, scoreColumns } from './content.js';
+import { bareLine, type Content, copyOptions, keptColumn, scoreColumns, selected } from './content.js';
 import { type Chunk, type Engine, engineFailure, literal, openEngine, pathLiteral } from './engine.js';
 import { writeLists, writeNulls, writeNumbers } from './vectors.js';
 
@@ -133,15 +133,15 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
     const open_ = await open();
     const numbers = { type, nonfinite: format !== 'parquet' && hasNonfinite(current) } as const;
     const columns = bare
-      ? [bareLine(content, numbers)]
+      ? [{ sql: bareLine(content, numbers), name: 'line' }]
       : [...kept.map((column) => keptColumn(column, format)), ...scoreColumns(content, format, numbers)];
-    const list = from === source ? columns.join(', ') : '*';
+    const list = from === source ? selected(columns) : '*';
     const rows =
       content.content === 'top'
         ? `(SELECT *, {'class': "class", 'score': score} AS p FROM ${source}())`
         : `${source}()`;
     const relation = from === source ? rows : from;
-    const how = `${copyOptions(format, bare, rowBytes, undefined, header)}, USE_TMP_FILE false`;
+    const how = `${copyOptions(format, { bare, rowBytes, header: header ? columns.map(({ name }) => name) : undefined })}, USE_TMP_FILE false`;
     try {
       await open_.run(`COPY (SELECT ${list} FROM ${relation}) TO ${literal(to)} (${how})`);
     } catch (error) {

@@ -1,0 +1,691 @@
+/** Text and Parquet: what other tools write comes out right, or is refused by name. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { formatNpyHeader } from '../lib/cli/npy.js';
+import { type ScoreFileOptions, scoreFile } from '../lib/cli/score-file.js';
+import { logSoftmax, softmax, topK } from '../lib/index.js';
+import { newDuckDB } from './duckdb-files.js';
+
+const CLI = join(import.meta.dirname, '..', 'dist', 'cli.js');
+const CASES = join(import.meta.dirname, 'cases');
+const duckdb = newDuckDB();
+
+let folder: string;
+const at = (name: string) => join(folder, name);
+const put = (name: string, content: string | Uint8Array) => {
+  writeFileSync(at(name), content);
+  return name;
+};
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'simd-softmax-engine-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const notices: string[] = [];
+const score = (input: string, output: string | undefined, options: Partial<ScoreFileOptions> = {}) => {
+  notices.length = 0;
+  return scoreFile({
+    input: at(input),
+    output: output === undefined ? undefined : at(output),
+    onNotice: (text) => notices.push(text),
+    ...options,
+  });
+};
+const text = (name: string) => readFileSync(at(name), 'utf8');
+const lines = (name: string) => text(name).trimEnd().split('\n');
+const objects = (name: string) => lines(name).map((line) => JSON.parse(line));
+
+/** The rows of every case. */
+const A = [1.5, 0.5, 2];
+const B = [0.2, 2.2, 1];
+const P = (row: number[]) => softmax(Float64Array.from(row));
+const p = (row: number[]) => Array.from(P(row));
+const p32 = (row: number[]) => Array.from(softmax(Float32Array.from(row)));
+
+describe('CSV', () => {
+  /** Scores a text to a text. */
+  async function scored(csv: string, options: Partial<ScoreFileOptions> = {}): Promise<string[][]> {
+    put('in.csv', csv);
+    await score('in.csv', 'out.csv', options);
+    return lines('out.csv').map((line) => line.split(','));
+  }
+  const numbers = (row: string[]) => row.map(Number);
+
+  test('an id among the numbers is kept, and said', async () => {
+    const [header, first] = await scored('id,cat,dog\n101,1.5,0.5\n102,0.2,2.2\n');
+    expect(header).toEqual(['id', 'cat', 'dog']);
+    expect(numbers(first)).toEqual([101, ...p([1.5, 0.5])]);
+    expect(notices).toEqual(['logits: columns cat, dog; kept: id']);
+  });
+
+  test('the unnamed index of pandas is kept, and its header of numbers is one', async () => {
+    const rows = await scored(',0,1,2\n0,1.5,0.5,2\n7,0.2,2.2,1\n');
+    expect(rows[0]).toEqual(['', '0', '1', '2']);
+    expect(rows.slice(1).map(numbers)).toEqual([
+      [0, ...p(A)],
+      [7, ...p(B)],
+    ]);
+  });
+
+  test('a header of numbers from 0 is no row', async () => {
+    const rows = await scored('0,1,2\n1.5,0.5,2\n0.2,2.2,1\n');
+    expect(rows).toHaveLength(3);
+    expect(rows.slice(1).map(numbers)).toEqual([p(A), p(B)]);
+    expect(notices[0]).toContain('header: 0,1,2');
+  });
+
+  test('--header settles what is doubtful', async () => {
+    await expect(scored('2019,2020\n1.5,0.5\n0.2,2.2\n')).rejects.toThrow(
+      /^Expected --header yes or no for .*in.csv but received a first line of whole numbers/,
+    );
+    expect(await scored('2019,2020\n1.5,0.5\n', { header: true })).toHaveLength(2);
+    expect(await scored('2019,2020\n1.5,0.5\n', { header: false })).toHaveLength(3);
+    expect((await scored('0,1\n1.5,0.5\n', { header: false }))[0]).toEqual(['class_0', 'class_1']);
+  });
+
+  test('whole numbers that count up are logits only when it is said', async () => {
+    const csv = 'a,b,c\n1,1.5,0.5\n2,0.2,2.2\n3,0.1,0.7\n';
+    await expect(scored(csv)).rejects.toThrow('Expected --keep a or --column for');
+    expect(numbers((await scored(csv, { keep: ['a'] }))[1])).toEqual([1, ...p([1.5, 0.5])]);
+    expect(numbers((await scored(csv, { column: 'a,b,c' }))[1])).toEqual(p([1, 1.5, 0.5]));
+  });
+
+  test('semicolons, decimal commas, tabs, quotes, a byte order mark, CRLF', async () => {
+    expect(numbers((await scored('cat;dog\n1,5;0,5\n'))[1])).toEqual(p([1.5, 0.5]));
+    expect(notices[0]).toBe('delimiter: ;; decimal commas; logits: columns cat, dog; kept: none');
+    expect(numbers((await scored('cat\tdog\n1.5\t0.5\n'))[1])).toEqual(p([1.5, 0.5]));
+    expect(numbers((await scored('\ufeffcat,dog\r\n1.5,0.5\r\n'))[1])).toEqual(p([1.5, 0.5]));
+    expect(numbers((await scored('cat|dog\n1.5|0.5\n', { delimiter: '|' }))[1])).toEqual(p([1.5, 0.5]));
+    put('in.csv', 'name,cat,dog\n"a, ""b""\nc",1.5,0.5\n');
+    await score('in.csv', 'out.csv');
+    expect(text('out.csv')).toContain('"a, ""b""\nc",0.731058578630004');
+  });
+
+  test('fractions after twenty thousand rows of whole numbers are not rounded', async () => {
+    const rows = 25_000;
+    put('late.csv', `a,b\n${'1,2\n'.repeat(rows)}1.5,2.25\n-inf,0.5\n`);
+    await score('late.csv', 'late-out.csv', { column: 'a,b' });
+    const out = lines('late-out.csv');
+    expect(out).toHaveLength(rows + 3);
+    expect(numbers(out[rows + 1].split(','))).toEqual(p([1.5, 2.25]));
+    expect(numbers(out[rows + 2].split(','))).toEqual([0, 1]);
+  });
+
+  test('no rows', async () => {
+    expect(await scored('a,b\n')).toEqual([['a', 'b']]);
+    expect(text('out.csv')).toBe('a,b\n');
+  });
+
+  test('what travels keeps its digits', async () => {
+    put('digits.csv', 'id,code,cat,dog\n12345678901234567890123,007,1.5,0.5\n2,1.50,0.2,2.2\n');
+    await score('digits.csv', 'digits-out.csv', { keep: ['id', 'code'] });
+    expect(lines('digits-out.csv')[1]).toMatch(/^12345678901234567890123,007,/);
+    expect(lines('digits-out.csv')[2]).toMatch(/^2,1\.50,/);
+  });
+
+  test('it has types of its own where the output has', async () => {
+    put(
+      'typed.csv',
+      'id,code,day,price,cat,dog\n1,007,2024-01-01,1.50,1.5,0.5\n2,8,2024-02-01,2.25,0.2,2.2\n',
+    );
+    await score('typed.csv', 'typed.parquet', { keep: ['id', 'code', 'day', 'price'] });
+    const types = await duckdb.arrays(`SELECT column_type FROM (DESCRIBE FROM '${at('typed.parquet')}')`);
+    expect(types.flat()).toEqual(['BIGINT', 'VARCHAR', 'DATE', 'DOUBLE', 'DOUBLE[]']);
+    // Over the whole file: the last row decides.
+    put('typed.csv', `id,cat,dog\n${'1,1.5,0.5\n'.repeat(30_000)}x,1.5,0.5\n`);
+    await score('typed.csv', 'typed.parquet', { keep: ['id'] });
+    const [[type]] = await duckdb.arrays(`SELECT column_type FROM (DESCRIBE FROM '${at('typed.parquet')}')`);
+    expect(type).toBe('VARCHAR');
+  });
+
+  test.each([
+    [
+      'a,b\n1,2\n1,x\n',
+      /numbers for row 1 of .* but received "x" in column b, which --keep b would set aside/,
+    ],
+    ['a,b\n1,2\n1,\n', /numbers for row 1 of .* but received none in column b/],
+    ['a,b\n1,2\n1\n', /numbers for row 1 of .* but received none in column b/],
+    ['a,b\n1,2\n1,2,3\n', /2 columns for row 1 of .* but received more/],
+    ['a;b\n1,5;2\n1.5;2\n', /numbers for row 0 of .*"1,5" in column a/],
+    [`a,b\n${'1,2\n'.repeat(30_000)}1,x\n`, /numbers for row 30000 of .*"x" in column b/],
+    ['a,b\n1,2\n\xe9\xff,2\n', /Expected a CSV for .* but received .*(utf-8|unicode)/i],
+  ])('the row and the column of what is wrong: %j', async (csv, message) => {
+    put('in.csv', Buffer.from(csv, 'latin1'));
+    await expect(score('in.csv', 'out-wrong.csv', { column: 'a,b' })).rejects.toThrow(
+      message.source.includes('keep') ? /numbers for row 1 of .* but received "x" in column b/ : message,
+    );
+    expect(existsSync(at('out-wrong.csv'))).toBe(false);
+  });
+
+  test('--errors nan and skip keep every other row beside its id', async () => {
+    const csv = 'id,a,b\n0,1,2\n1,1\n2,x,2\n3,1,2,3\n4,,2\n5,"nan",2\n6,3,4\n';
+    put('bad.csv', csv);
+    const nan = await score('bad.csv', 'nan.csv', { keep: ['id'], errors: 'nan' });
+    expect(nan).toMatchObject({ rows: 7, bad: { count: 4, first: [1, 2, 3, 4] }, nan: { count: 5 } });
+    expect(lines('nan.csv').map((line) => line.split(',')[0])).toEqual(['id', ...'0123456']);
+    expect(lines('nan.csv')[2]).toBe('1,NaN,NaN');
+    const skip = await score('bad.csv', 'skip.csv', { keep: ['id'], errors: 'skip' });
+    expect(skip).toMatchObject({ rows: 2, bad: { count: 5, first: [1, 2, 3, 4, 5] }, nan: { count: 0 } });
+    expect(lines('skip.csv').map((line) => line.split(',')[0])).toEqual(['id', '0', '6']);
+  });
+});
+
+describe('NDJSON and JSON', () => {
+  test('a field that first appears in the last row is there, whatever is written', async () => {
+    const rows = `${'{"id":1,"logits":[1,2]}\n'.repeat(25_000)}{"extra":"late","logits":[1,2],"id":2}\n`;
+    put('late.ndjson', rows);
+    await score('late.ndjson', 'late-out.csv', { topK: 1 });
+    expect(lines('late-out.csv')[0]).toBe('id,extra,class_1,score_1');
+    expect(lines('late-out.csv')[1]).toMatch(/^1,,1,/);
+    expect(lines('late-out.csv').at(-1)).toMatch(/^2,late,1,/);
+    await score('late.ndjson', 'late-out.parquet');
+    expect(
+      await duckdb.arrays(`SELECT extra, count(*) FROM '${at('late-out.parquet')}' GROUP BY 1 ORDER BY 2`),
+    ).toEqual([
+      ['late', '1'],
+      ['', '25000'],
+    ]);
+    await score('late.ndjson', 'late-out.arrow');
+    await score('late.ndjson', 'late-out.ndjson');
+    expect(objects('late-out.ndjson').at(-1)).toMatchObject({ extra: 'late', id: 2 });
+  });
+
+  test('digits, text and nesting stay as they are', async () => {
+    put(
+      'digits.ndjson',
+      '{"meta":{"id":12345678901234567},"n":98765432109876543210,"s":"\\u00e9\\n\\"","list":[1,[2]],"logits":[2,1.5]}\n',
+    );
+    await score('digits.ndjson', 'digits-out.ndjson');
+    expect(text('digits-out.ndjson')).toMatch(
+      /^\{"meta":\{"id":12345678901234567\},"n":98765432109876543210,"s":"é\\n\\"","list":\[1,\[2\]\],"probabilities":/,
+    );
+    await score('digits.ndjson', 'digits.parquet');
+    expect(await duckdb.arrays(`SELECT n::VARCHAR, meta::VARCHAR, s FROM '${at('digits.parquet')}'`)).toEqual(
+      [['98765432109876543210', '{"id":12345678901234567}', 'é\n"']],
+    );
+  });
+
+  test('NaN and the infinities, bare or as strings', async () => {
+    put(
+      'names.ndjson',
+      '{"l":[NaN,1]}\n{"l":["-Infinity",1.5]}\n{"l":[-Infinity,1.5]}\n{"l":[Infinity,1]}\n{"l":["NaN",1]}\n',
+    );
+    const report = await score('names.ndjson', 'names-out.ndjson');
+    expect(report.nan).toEqual({ count: 3, first: [0, 3, 4] });
+    expect(objects('names-out.ndjson').map(({ probabilities }) => probabilities)).toEqual([
+      ['NaN', 'NaN'],
+      [0, 1],
+      [0, 1],
+      ['NaN', 'NaN'],
+      ['NaN', 'NaN'],
+    ]);
+    await score('names.ndjson', 'names-log.ndjson', { op: 'log-softmax' });
+    expect(objects('names-log.ndjson')[1].log_probabilities).toEqual(['-Infinity', 0]);
+  });
+
+  test('fractions after whole numbers, a thousand fields, names in other letters', async () => {
+    put('whole.ndjson', `${'[1,2]\n'.repeat(25_000)}[0.5,2.5]\n`);
+    await score('whole.ndjson', 'whole-out.ndjson');
+    expect(objects('whole-out.ndjson').at(-1)).toEqual(p([0.5, 2.5]));
+    const wide = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`k${i}`, i % 2 ? `t${i}` : i]));
+    put('wide.ndjson', `${JSON.stringify({ ...wide, logits: A })}\n`);
+    await score('wide.ndjson', 'wide-out.ndjson');
+    expect(objects('wide-out.ndjson')).toEqual([{ ...wide, probabilities: p(A) }]);
+    put('case.ndjson', '{"Id":1,"id":2,"logits":[1,2]}\n');
+    await expect(score('case.ndjson', 'case-out.ndjson')).rejects.toThrow(
+      'fields that differ in more than case',
+    );
+  });
+
+  test('an array of objects, or of arrays, in lines or not', async () => {
+    for (const content of [
+      JSON.stringify([
+        { id: 1, logits: A },
+        { id: 2, logits: B },
+      ]),
+      JSON.stringify(
+        [
+          { id: 1, logits: A },
+          { id: 2, logits: B },
+        ],
+        null,
+        2,
+      ),
+    ]) {
+      put('array.json', content);
+      await score('array.json', 'array.ndjson');
+      expect(objects('array.ndjson')).toEqual([
+        { id: 1, probabilities: p(A) },
+        { id: 2, probabilities: p(B) },
+      ]);
+    }
+    put('array.json', JSON.stringify([A, B]));
+    await score('array.json', 'array.ndjson');
+    expect(objects('array.ndjson')).toEqual([p(A), p(B)]);
+    await expect(score('array.json', 'out.json')).rejects.toThrow('Expected .ndjson for a JSON output');
+  });
+
+  test.each([
+    ['{"l":[1,2]}\n{"l":[1,"x"]}\n', 'an array of numbers for row 1 of % but received [1,"x"] in column l'],
+    ['{"l":[1,2]}\n{"l":null}\n', 'an array of numbers for row 1 of % but received no field l, or no JSON,'],
+    ['{"l":[1,2]}\n{"m":1}\n', 'an array of numbers for row 1 of % but received no field l, or no JSON,'],
+    ['{"l":[1,2]}\nnonsense\n', 'an array of numbers for row 1 of % but received no field l, or no JSON,'],
+    ['{"l":[1,2]}\n{"l":[1,null]}\n', 'an array of numbers for row 1 of % but received [1,null] in column l'],
+    ['[1,2]\n[1,"x"]\n', 'an array of numbers for row 1 of % but received [1,"x"]'],
+  ])('the row of what is wrong: %j', async (content, message) => {
+    put('wrong.ndjson', content);
+    await expect(score('wrong.ndjson', 'wrong-out.ndjson')).rejects.toMatchObject({
+      message: `Expected ${message.replace('%', at('wrong.ndjson'))} (--errors skip or nan goes on)`.replace(
+        ', (',
+        ', (',
+      ),
+      exitCode: 1,
+    });
+  });
+});
+
+describe('Parquet', () => {
+  const useCase = (name: string) => copyFileSync(join(CASES, name), at(name));
+
+  test('lists of FLOAT16', async () => {
+    useCase('float16.parquet');
+    await score('float16.parquet', 'float16.ndjson');
+    expect(
+      objects('float16.ndjson').map((row) => row.probabilities.map((x: number) => x.toFixed(5))),
+    ).toEqual([
+      ['0.33150', '0.12195', '0.54655'],
+      ['0.09426', '0.69596', '0.20978'],
+    ]);
+  });
+
+  test('decimals of 38 digits, exactly', async () => {
+    useCase('decimal-ids.parquet');
+    for (const to of ['ndjson', 'csv']) {
+      await score('decimal-ids.parquet', `decimals.${to}`, { topK: 1 });
+      expect(text(`decimals.${to}`)).toMatch(/12345678901234567\b[\s\S]*98765432109876543210\b/);
+    }
+    await score('decimal-ids.parquet', 'decimals.parquet');
+    expect(await duckdb.arrays(`SELECT typeof(id), id::VARCHAR FROM '${at('decimals.parquet')}'`)).toEqual([
+      ['DECIMAL(38,0)', '12345678901234567'],
+      ['DECIMAL(38,0)', '98765432109876543210'],
+    ]);
+  });
+
+  test('lists of lists are refused by name', async () => {
+    useCase('lists-of-lists.parquet');
+    await expect(score('lists-of-lists.parquet', 'lists.ndjson')).rejects.toThrow(
+      /lists of floats for column logits of .* but received lists of lists \(FLOAT\[\]\[\]\)/,
+    );
+  });
+
+  test("the index of pandas survives; Hugging Face's features follow the columns; the old Arrow schema goes", async () => {
+    useCase('pandas-index.parquet');
+    await score('pandas-index.parquet', 'pandas-out.parquet');
+    const pairs = await duckdb.arrays(
+      `SELECT decode(key), decode(value) FROM parquet_kv_metadata('${at('pandas-out.parquet')}')`,
+    );
+    const metadata = new Map(pairs.map(([key, value]) => [key, value] as const));
+    expect([...metadata.keys()]).toEqual(['pandas']);
+    const pandas = JSON.parse(metadata.get('pandas') ?? '');
+    expect(pandas.index_columns).toEqual([{ kind: 'range', name: null, start: 4, stop: 8, step: 1 }]);
+    expect(pandas.columns).toEqual([]);
+
+    const value = { dtype: 'float32', _type: 'Value' };
+    const features = { id: { dtype: 'int64', _type: 'Value' }, logits: { feature: value, _type: 'List' } };
+    const info = JSON.stringify({ info: { features } });
+    await duckdb.run(
+      `COPY (SELECT 1::BIGINT AS id, [1, 2]::FLOAT[] AS logits) TO '${at('hf.parquet')}' (KV_METADATA {huggingface: '${info}', other: 'it''s'})`,
+    );
+    await score('hf.parquet', 'hf-out.parquet');
+    const kept = new Map(
+      (
+        await duckdb.arrays(
+          `SELECT decode(key), decode(value) FROM parquet_kv_metadata('${at('hf-out.parquet')}')`,
+        )
+      ).map(([key, value]) => [key, value] as const),
+    );
+    expect(kept.get('other')).toBe("it's");
+    expect(JSON.parse(kept.get('huggingface') ?? '').info.features).toEqual({
+      id: features.id,
+      probabilities: features.logits,
+    });
+  });
+
+  test('a column per class, which has to be said', async () => {
+    await duckdb.run(
+      `COPY (SELECT 7 AS id, 1.5::FLOAT AS cat, 0.5::FLOAT AS dog, 2::FLOAT AS horse) TO '${at('columns.parquet')}'`,
+    );
+    await expect(score('columns.parquet', 'columns.ndjson')).rejects.toThrow(
+      /--column or --keep for a column per class, for .* but received id INTEGER, cat FLOAT/,
+    );
+    for (const options of [{ keep: ['id'] }, { column: 'cat,dog,horse' }]) {
+      await score('columns.parquet', 'columns.csv', options);
+      expect(lines('columns.csv')[0]).toBe('id,cat,dog,horse');
+      expect(
+        lines('columns.csv')[1]
+          .split(',')
+          .map((x) => Math.fround(Number(x))),
+      ).toEqual([7, ...p32(A)]);
+    }
+  });
+
+  test('NULL rows, NULL elements, rows that share their list, slices and gaps: each row its own', async () => {
+    await duckdb.run(
+      `COPY (SELECT i AS id, CASE i % 5 WHEN 0 THEN NULL WHEN 1 THEN [1.5, 0.5, 2] WHEN 2 THEN [0.2, 2.2, 1] WHEN 3 THEN [1, NULL, 3] ELSE [i, 1, 0] END::FLOAT[] AS logits FROM range(10000) t(i)) TO '${at('nulls.parquet')}'`,
+    );
+    const report = await score('nulls.parquet', 'nulls-out.parquet', { errors: 'skip' });
+    expect(report).toMatchObject({
+      rows: 6000,
+      bad: { count: 4000, first: [0, 3, 5, 8, 10] },
+      nan: { count: 0 },
+    });
+    const rows = await duckdb.rows(`FROM '${at('nulls-out.parquet')}'`);
+    for (const { id, probabilities } of rows) {
+      const i = Number(id);
+      expect(probabilities, `row ${i}`).toEqual(p32(i % 5 === 1 ? A : i % 5 === 2 ? B : [i, 1, 0]));
+    }
+    const kept = await score('nulls.parquet', 'nulls-nan.parquet', {
+      errors: 'nan',
+      labels: at(put('abc.txt', 'a\nb\nc')),
+    });
+    expect(kept).toMatchObject({ rows: 10_000, bad: { count: 4000 }, nan: { count: 4000 } });
+    await expect(score('nulls.parquet', 'nulls-fail.parquet')).rejects.toThrow(
+      /^Expected logits for row 0 of .* but received none in column logits/,
+    );
+  });
+
+  test('a fixed size and a NULL row, --errors skip: the other rows with their own ids', async () => {
+    await duckdb.run(
+      `COPY (SELECT i AS id, [i, 0.5]::FLOAT[2] AS logits FROM range(4) t(i) WHERE i <> 1 UNION ALL SELECT 1, NULL ORDER BY 1) TO '${at('fixed.parquet')}'`,
+    );
+    await score('fixed.parquet', 'fixed.ndjson', { errors: 'skip' });
+    expect(
+      objects('fixed.ndjson').map(({ id, probabilities }) => [id, probabilities.map(Math.fround)]),
+    ).toEqual([0, 2, 3].map((i) => [i, p32([i, 0.5])]));
+  });
+
+  test('a dictionary: every row is counted, and once', async () => {
+    await duckdb.run(
+      `COPY (SELECT i AS id, (i % 2) AS truth, [i % 2, 0.5]::DOUBLE[] AS logits FROM range(100000) t(i)) TO '${at('dictionary.parquet')}'`,
+    );
+    const report = await score('dictionary.parquet', 'dictionary-out.parquet', { truth: 'column:truth' });
+    expect(report).toMatchObject({ rows: 100_000, shape: [100_000], nan: { count: 0 } });
+    expect(report.accuracy).toEqual({ correct: 0, rows: 100_000 });
+  });
+
+  test('a file that was replaced a moment ago is read as it is', async () => {
+    for (const value of [1, 2]) {
+      await duckdb.run(`COPY (SELECT [${value}, 0]::FLOAT[] AS logits) TO '${at('replaced.parquet')}'`);
+      await score('replaced.parquet', 'replaced.ndjson');
+      expect(objects('replaced.ndjson')[0].probabilities.map(Math.fround)).toEqual(p32([value, 0]));
+    }
+  });
+
+  test('row groups are sized by the width of rows', async () => {
+    await duckdb.run(
+      `COPY (SELECT i AS id, list_transform(range(1000), lambda k: (i + k) % 7)::FLOAT[] AS logits FROM range(20000) t(i)) TO '${at('wide.parquet')}'`,
+    );
+    await score('wide.parquet', 'wide-out.parquet');
+    const [[groups]] = await duckdb.arrays(
+      `SELECT count(DISTINCT row_group_id) FROM parquet_metadata('${at('wide-out.parquet')}')`,
+    );
+    expect(Number(groups)).toBe(3);
+  });
+
+  test('names that look like patterns, a column called as the scores are', async () => {
+    await duckdb.run(
+      `COPY (SELECT 1 AS probabilities, [1, 2]::FLOAT[] AS logits) TO '${at('plain.parquet')}'`,
+    );
+    copyFileSync(at('plain.parquet'), at("a[1]*'b.parquet"));
+    await score("a[1]*'b.parquet", "c[1]*'d.ndjson");
+    expect(objects("c[1]*'d.ndjson")[0]).toEqual({
+      probabilities: 1,
+      predicted_probabilities: expect.any(Array),
+    });
+  });
+
+  test('a folder of folders called name=value is one table', async () => {
+    for (const [day, i] of [
+      ['2024-01-01', 1],
+      ['2024-01-02', 2],
+    ] as const) {
+      mkdirSync(at(`hive/day=${day}`), { recursive: true });
+      await duckdb.run(
+        `COPY (SELECT ${i} AS id, [${i}, 0]::FLOAT[] AS logits) TO '${at(`hive/day=${day}/part.parquet`)}'`,
+      );
+    }
+    await score('hive', 'hive.ndjson');
+    expect(objects('hive.ndjson').map(({ id, day }) => [id, day])).toEqual([
+      [1, '2024-01-01'],
+      [2, '2024-01-02'],
+    ]);
+    // A file in such a folder by itself has its own columns alone.
+    await score('hive/day=2024-01-01/part.parquet', 'part.ndjson');
+    expect(Object.keys(objects('part.ndjson')[0])).toEqual(['id', 'probabilities']);
+  });
+});
+
+describe('what a name says', () => {
+  test('.json, .pq, .tsv, .csv.gz, .ndjson.zst are read by what they are', async () => {
+    put('in.tsv', 'cat\tdog\n1.5\t0.5\n');
+    put('in.csv.gz', gzipSync('cat,dog\n1.5,0.5\n'));
+    await duckdb.run(
+      `COPY (SELECT [1.5, 0.5]::DOUBLE[] AS logits) TO '${at('in.ndjson.zst')}' (FORMAT json, COMPRESSION zstd)`,
+    );
+    await duckdb.run(`COPY (SELECT [1.5, 0.5]::DOUBLE[] AS logits) TO '${at('in.pq')}' (FORMAT parquet)`);
+    await duckdb.run(
+      `COPY (SELECT 1.5 AS cat, 0.5 AS dog) TO '${at('in.csv.zst')}' (FORMAT csv, COMPRESSION zstd)`,
+    );
+    for (const name of ['in.tsv', 'in.csv.gz', 'in.ndjson.zst', 'in.pq', 'in.csv.zst']) {
+      await score(name, 'named.parquet', { op: 'logsumexp' });
+      expect(await duckdb.rows(`FROM '${at('named.parquet')}'`), name).toEqual([
+        { logsumexp: Math.log(Math.exp(1.5) + Math.exp(0.5)) },
+      ]);
+    }
+  });
+
+  test('and compressed text is written', async () => {
+    put('in.csv', 'cat,dog\n1.5,0.5\n');
+    for (const name of ['packed.csv.gz', 'packed.csv.zst']) {
+      await score('in.csv', name);
+      expect(await duckdb.rows(`FROM read_csv('${at(name)}')`)).toEqual([
+        { cat: p([1.5, 0.5])[0], dog: p([1.5, 0.5])[1] },
+      ]);
+    }
+  });
+
+  test('a file without a known name is told by its first bytes, or --format is asked for', async () => {
+    await duckdb.run(`COPY (SELECT [1.5, 0.5]::DOUBLE[] AS logits) TO '${at('unnamed')}' (FORMAT parquet)`);
+    expect((await score('unnamed', undefined)).rows).toBe(1);
+    put('in.xyz', 'cat,dog\n1.5,0.5\n');
+    await expect(score('in.xyz', undefined)).rejects.toThrow(
+      /^Expected --format for .*in\.xyz but received the unknown extension \.xyz$/,
+    );
+    expect((await score('in.xyz', undefined, { format: 'csv' })).rows).toBe(1);
+    await expect(score('in.csv', 'out.xlsx')).rejects.toThrow('the unknown extension .xlsx');
+  });
+});
+
+describe('--truth column:NAME', () => {
+  test('numbers, or names of the classes', async () => {
+    put('truth.csv', 'label,cat,dog\n0,1.5,0.5\n0,0.2,2.2\n1,0.1,0.3\n');
+    expect((await score('truth.csv', 'truth-out.csv', { truth: 'column:label' })).accuracy).toEqual({
+      correct: 2,
+      rows: 3,
+    });
+    put('truth.csv', 'is,cat,dog\ncat,1.5,0.5\ncat,0.2,2.2\ndog,0.1,0.3\n');
+    for (const output of ['truth-out.csv', undefined, 'truth-out.npy']) {
+      const { accuracy } = await score('truth.csv', output, { truth: 'column:is' });
+      expect(accuracy).toEqual({ correct: 2, rows: 3 });
+    }
+    put('truth.ndjson', '{"y":1,"l":[1,2]}\n{"y":0,"l":[1,2]}\n');
+    expect((await score('truth.ndjson', 'truth-out.ndjson', { truth: 'column:y' })).accuracy?.correct).toBe(
+      1,
+    );
+  });
+
+  test('a .npy beside a text, and rows that do not fit', async () => {
+    const npy = (values: number[]) =>
+      Buffer.concat([formatNpyHeader("'|u1'", [values.length]), Uint8Array.from(values)]);
+    put('truth.csv', 'cat,dog\n1.5,0.5\n0.2,2.2\n0.1,0.3\n');
+    put('truth.npy', npy([0, 0, 1]));
+    const { accuracy } = await score('truth.csv', 'truth-out.csv', { truth: at('truth.npy') });
+    expect(accuracy).toEqual({ correct: 2, rows: 3 });
+    put('truth.npy', npy([0, 0]));
+    await expect(score('truth.csv', 'truth-out2.csv', { truth: at('truth.npy') })).rejects.toThrow(
+      'Expected 3 class numbers',
+    );
+    expect(existsSync(at('truth-out2.csv'))).toBe(false);
+  });
+
+  test('what is no class is named with its row', async () => {
+    put('truth.ndjson', '{"y":1,"l":[1,2]}\n{"y":2,"l":[1,2]}\n');
+    for (const output of ['truth-out.ndjson', undefined]) {
+      await expect(
+        score('truth.ndjson', output, { truth: 'column:y', labels: at(put('ab.txt', 'a\nb')) }),
+      ).rejects.toThrow(/^Expected class numbers for column y.* but received 2 at row 1/);
+    }
+    await expect(score('truth.ndjson', 'truth-out.ndjson', { truth: 'column:z' })).rejects.toThrow(
+      'Expected a column z for --truth but received y',
+    );
+  });
+});
+
+describe('printing beside writing', () => {
+  test('--rows with -o shows the first rows, of a pipe too', async () => {
+    put('shown.csv', 'cat,dog\n1.5,0.5\n0.2,2.2\n0.1,0.3\n');
+    const report = await score('shown.csv', 'shown-out.csv', { shown: 2 });
+    expect(report.ranked?.map(({ row, best }) => [row, best[0].label])).toEqual([
+      [0, 'cat'],
+      [1, 'dog'],
+    ]);
+    const { stdout } = spawnSync(
+      process.execPath,
+      [CLI, 'score', '-', '--format', 'csv', '-o', at('x.csv'), '--rows', '2', '--json'],
+      {
+        input: text('shown.csv'),
+      },
+    );
+    expect(JSON.parse(stdout.toString()).results.map(({ row }: { row: number }) => row)).toEqual([0, 1]);
+  });
+});
+
+describe.runIf(process.platform !== 'win32')('pipes and signals', () => {
+  function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
+    return spawn(process.execPath, [CLI, 'score', ...args], { cwd: folder, env: { ...process.env, ...env } });
+  }
+  const peakOf = ({ pid }: ChildProcess) =>
+    Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmHWM:\s*(\d+)/)?.[1]) / 1024;
+
+  test.each(['csv', 'ndjson'] as const)(
+    'a pipe of %s goes on as it comes, with the rows of a file',
+    async (format) => {
+      const row = (i: number) =>
+        format === 'csv' ? `"a\n${i}",${i % 7}.5,0.25\n` : `{"id":${i},"logits":[${i % 7}.5,0.25]}\n`;
+      const rows = 500_000;
+      const content =
+        (format === 'csv' ? 'id,cat,dog\n' : '') + Array.from({ length: rows }, (_, i) => row(i)).join('');
+      put(`piped.${format}`, content);
+      const keep = format === 'csv' ? { keep: ['id'] } : {};
+      await score(`piped.${format}`, `whole.${format}`, keep);
+      const child = start([
+        '-',
+        '--format',
+        format,
+        '-o',
+        '-',
+        '-q',
+        ...(format === 'csv' ? ['--keep', 'id'] : []),
+      ]);
+      const chunks: Buffer[] = [];
+      child.stdout!.on('data', (chunk) => chunks.push(chunk));
+      // Half of it, and then a wait: what could be scored is there.
+      child.stdin!.write(content.slice(0, content.length * 0.9));
+      while (chunks.length === 0) await sleep(20);
+      child.stdin!.end(content.slice(content.length * 0.9));
+      await once(child, 'close');
+      expect(Buffer.concat(chunks).equals(readFileSync(at(`whole.${format}`)))).toBe(true);
+    },
+  );
+
+  test('the row of what is wrong in a pipe is that of the whole', async () => {
+    const child = start(['-', '--format', 'csv', '-o', '-', '-q']);
+    let stderr = '';
+    child.stderr!.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    child.stdout!.resume();
+    child.stdin!.on('error', () => {});
+    child.stdin!.end(`cat,dog\n${'1.5,0.25\n'.repeat(1_200_000)}1.5,x\n`);
+    const [code] = await once(child, 'close');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^simd-softmax: Expected numbers for row 1200000 of stdin but received "x" in column dog/,
+    );
+  });
+
+  test('a field that comes late in a pipe is an error where the header is written', async () => {
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [CLI, 'score', '-', '--format', 'ndjson', '-o', '-', '--output-format', 'csv', '-q', '--top-k', '1'],
+      {
+        input: `${'{"logits":[1.5,0.25],"id":1}\n'.repeat(400_000)}{"logits":[1,2],"late":1}\n`,
+        maxBuffer: 1 << 28,
+      },
+    );
+    expect(status).toBe(1);
+    expect(stderr.toString()).toBe(
+      'simd-softmax: Expected a file instead of a pipe for stdin but received a field late that first comes late\n',
+    );
+  });
+
+  test('SIGINT ends a statement at once, leaves nothing, and says how to go on', async () => {
+    mkdirSync(at('interrupted'));
+    mkdirSync(at('spills'));
+    await duckdb.run(
+      `COPY (SELECT i AS id, list_transform(range(200), lambda k: (i + k) % 7)::FLOAT[] AS logits FROM range(300000) t(i)) TO '${at('long.parquet')}' (ROW_GROUP_SIZE 8192)`,
+    );
+    const child = start(['long.parquet', '-o', at('interrupted/out.ndjson'), '-q'], { TMPDIR: at('spills') });
+    while (readdirSync(at('interrupted')).length === 0) await sleep(10);
+    await sleep(500);
+    expect(peakOf(child)).toBeLessThan(1000);
+    child.kill('SIGINT');
+    const [code, signal] = await once(child, 'close');
+    expect([code, signal]).toEqual([null, 'SIGINT']);
+    expect(readdirSync(at('interrupted'))).toEqual([]);
+    expect(readdirSync(at('spills'))).toEqual([]);
+  });
+});
+
+test('an output that the engine writes begins anew with --resume, and says so', async () => {
+  put('anew.csv', 'cat,dog\n1.5,0.5\n');
+  expect((await score('anew.csv', 'anew.parquet', { resume: true })).rows).toBe(1);
+  expect(notices).toContain('parquet begins anew: only .npy and Arrow go on where a run stopped');
+});
+
+test('logarithms, and the best of them', async () => {
+  put('log.ndjson', `${JSON.stringify({ l: A })}\n`);
+  await score('log.ndjson', 'log-out.ndjson', { op: 'log-softmax' });
+  expect(objects('log-out.ndjson')[0].log_probabilities).toEqual(
+    Array.from(logSoftmax(Float64Array.from(A))),
+  );
+  await score('log.ndjson', 'log-out.ndjson', { op: 'log-softmax', topK: 2, temperature: 2 });
+  const best = topK(Float64Array.from(A), 2, { temperature: 2 });
+  expect(objects('log-out.ndjson')[0].class).toEqual(Array.from(best.indices));
+  expect(objects('log-out.ndjson')[0].score[0]).toBe(logSoftmax(Float64Array.from(A), { temperature: 2 })[2]);
+});
