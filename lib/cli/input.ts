@@ -1,6 +1,8 @@
+import { readSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { expectedUsage, systemFailure } from './failure.js';
 import { openToRead } from './root.js';
+import { takeTurns } from './turns.js';
 
 /** Bytes that are read from front to back, in pieces of the size that a format asks for. */
 export interface Bytes {
@@ -88,8 +90,10 @@ export class ByteSource implements Bytes {
   }
 }
 
-/** So much is read together with what goes before it, for the small pieces that follow a large one. */
+/** Small pieces are read together, so much at a time. */
 const AHEAD = 1 << 12;
+/** Read on this thread, mostly from the page cache, a piece takes less time than to ask another thread for it. */
+const PIECE = 1 << 18;
 
 /** Bytes of a file, read straight into the memory where they are wanted. */
 class FileBytes implements Bytes {
@@ -109,8 +113,9 @@ class FileBytes implements Bytes {
   async fill(target: Uint8Array): Promise<number> {
     let filled = 0;
     while (filled < target.length) {
-      const rest = target.subarray(filled, filled + 2 ** 30);
-      const read = await (rest.length < AHEAD ? this.#readSmall(rest) : this.#read(rest));
+      await takeTurns();
+      const rest = target.subarray(filled, filled + PIECE);
+      const read = rest.length < AHEAD ? this.#readSmall(rest) : this.#read(rest);
       if (read === 0) break;
       filled += read;
       this.position += read;
@@ -129,7 +134,7 @@ class FileBytes implements Bytes {
   }
 
   async ended(): Promise<boolean> {
-    return (await this.#readSmall(new Uint8Array(1))) === 0;
+    return this.#readSmall(new Uint8Array(1)) === 0;
   }
 
   close(): Promise<void> {
@@ -137,27 +142,28 @@ class FileBytes implements Bytes {
   }
 
   /** A piece that may have been read with an earlier one. */
-  async #readSmall(target: Uint8Array): Promise<number> {
+  #readSmall(target: Uint8Array): number {
     const passed = this.position - this.#aheadAt;
-    if (passed < 0 || passed >= this.#ahead.length) await this.#read(new Uint8Array(0));
+    if (passed < 0 || passed >= this.#ahead.length) this.#ahead = this.#aheadOf(this.position);
     const from = this.position - this.#aheadAt;
     const piece = this.#ahead.subarray(from, from + target.length);
     target.set(piece);
     return piece.length;
   }
 
-  /** Fills the target, if it can, and `#ahead` with what follows. */
-  async #read(target: Uint8Array): Promise<number> {
-    const ahead = new Uint8Array(AHEAD);
+  /** As much of the target as one call reads. */
+  #read(target: Uint8Array): number {
     try {
-      const { bytesRead } = await this.file.readv([target, ahead], this.position);
-      const read = Math.min(bytesRead, target.length);
-      this.#ahead = ahead.subarray(0, bytesRead - read);
-      this.#aheadAt = this.position + read;
-      return read;
+      return readSync(this.file.fd, target, 0, target.length, this.position);
     } catch (error) {
       throw systemFailure(error, 'a readable file', this.name);
     }
+  }
+
+  #aheadOf(position: number): Uint8Array<ArrayBuffer> {
+    const ahead = new Uint8Array(AHEAD);
+    this.#aheadAt = position;
+    return ahead.subarray(0, this.#read(ahead));
   }
 }
 

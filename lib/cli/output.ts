@@ -1,20 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { fstatSync, rmSync, writeSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
-import { setImmediate } from 'node:timers/promises';
-import { type DirectWriter, openDirect } from './direct-writer.js';
 import { expectedUsage, systemFailure } from './failure.js';
 import { targetOf } from './root.js';
 import { write } from './streams.js';
-
-/**
- * Of so many bytes the disk is told at a time. It writes them while the next are scored, so that little is left to wait
- * for at the end.
- */
-const FLUSH_BYTES = 1 << 25;
-
-/** A result up to here stays in the page cache for whoever reads it next. */
-const CACHED_BYTES = 1 << 28;
+import { takeTurns } from './turns.js';
 
 /** Where a result goes. Nothing stands under its final name until `commit`. */
 export interface Output {
@@ -97,12 +87,6 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   );
   if (given) await file.truncate(given.from);
   let position = given?.from ?? 0;
-  let flushed = position;
-  let flushing: Promise<void> | undefined;
-  /** Null where there can be none. */
-  let direct: DirectWriter | null | undefined;
-  /** What the disk said to it: the system tells it once. */
-  let failure: unknown;
 
   /** Returns where they end. */
   async function put(pieces: readonly Uint8Array[], at: number): Promise<number> {
@@ -118,39 +102,8 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
     }
   }
 
-  /** False where there is no way past the page cache, with nothing written. */
-  async function passCache(pieces: readonly Uint8Array[]): Promise<boolean> {
-    try {
-      if (direct === undefined) direct = (await openDirect(temporary, file, position)) ?? null;
-      if (!direct) return false;
-      for (const piece of pieces) {
-        await direct.write(piece);
-        position += piece.length;
-      }
-      return true;
-    } catch (error) {
-      throw systemFailure(error, 'a writable file', path);
-    }
-  }
-
-  function flush(): void {
-    if (flushing || position - flushed < FLUSH_BYTES) return;
-    flushed = position;
-    flushing = file
-      .datasync()
-      .catch((error) => {
-        failure = error;
-      })
-      .finally(() => {
-        flushing = undefined;
-      });
-  }
-
   async function sync(): Promise<void> {
     try {
-      await direct?.drain();
-      await flushing;
-      if (failure) throw failure;
       await file.datasync();
     } catch (error) {
       throw systemFailure(error, 'a writable file', path);
@@ -160,10 +113,7 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
   return {
     path: temporary,
     async write(...pieces) {
-      if (failure) throw systemFailure(failure, 'a writable file', path);
-      if (position >= CACHED_BYTES && (await passCache(pieces))) return;
       position = await put(pieces, position);
-      flush();
     },
     get position() {
       return position;
@@ -173,9 +123,8 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
     },
     sync,
     async commit() {
-      await sync();
       try {
-        await direct?.close();
+        // As with cp, the system brings it to the disk when it likes: to wait for that takes longer than all the rest.
         await file.close();
         await rename(temporary, target);
       } catch (error) {
@@ -184,7 +133,6 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
       await release();
     },
     async discard(keep = false) {
-      await direct?.close().catch(() => {});
       await file.close().catch(() => {});
       if (!keep) await rm(temporary, { force: true });
       await release();
@@ -224,22 +172,14 @@ function openSpecial(
  */
 const WRITE_BYTES = 1 << 17;
 
-/** For longer than this nobody else has to wait for a disk. */
-const TURN_MS = 20;
-
 /**
  * Writes to a regular file on this thread: the bytes go no further than the page cache, which takes less time than to ask
  * another thread for it.
  * @param start default: where the file stands.
  */
 async function writeToFile(fd: number, piece: Uint8Array, start?: number): Promise<void> {
-  let turn = Number.NEGATIVE_INFINITY;
   for (let at = 0; at < piece.length; ) {
-    // Others first, who may have work for other threads.
-    if (performance.now() - turn > TURN_MS) {
-      await setImmediate();
-      turn = performance.now();
-    }
+    await takeTurns();
     // One write may take less than it is given.
     const length = Math.min(piece.length - at, WRITE_BYTES);
     at += writeSync(fd, piece, at, length, start === undefined ? null : start + at);

@@ -20,14 +20,32 @@ export interface Scorer {
   readonly seconds: number;
 }
 
+/** Logits up to here are scored at once: to hand them to other threads and back takes longer. */
+const AT_ONCE_BYTES = 1 << 18;
+
+type Library = typeof import('../promises.js');
+
+/** To ask for a module takes time, even for one that is there. */
+const libraries: { atOnce?: Library; threads?: Library } = {};
+
+async function libraryFor(bytes: number): Promise<Library> {
+  if (bytes > AT_ONCE_BYTES) {
+    libraries.threads ??= await import('../promises.js');
+    return libraries.threads;
+  }
+  // The same names; whoever awaits does not mind.
+  libraries.atOnce ??= (await import('../index.js')) as unknown as Library;
+  return libraries.atOnce;
+}
+
 /** Results that do not fit in the place of the logits go to blocks of their own, one per batch in flight. */
 export function newScorer({ op, temperature, topK, threads }: Scoring, layout: Layout): Scorer {
   const outputs = newBlocks(Number.POSITIVE_INFINITY, 'the scores');
   let seconds = 0;
 
   async function score(batch: Batch): Promise<ScoredBatch> {
-    const { softmax, logSoftmax, logSumExp, topK: best } = await import('../promises.js');
     const { logits, offsets, rows } = batch;
+    const { softmax, logSoftmax, logSumExp, topK: best } = await libraryFor(logits.byteLength);
     const half = logits instanceof Uint16Array;
     const call = {
       temperature,
