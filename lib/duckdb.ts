@@ -57,7 +57,7 @@ export async function register(connection: DuckDBConnection): Promise<void> {
         const names = declared.arguments.slice(0, count);
         const added = new DuckDBScalarFunction();
         added.setName(declared.name);
-        for (const parameter of [LIST(floats[type]), ...names.map((name) => types[ARGUMENTS[name]])]) {
+        for (const parameter of [LIST(floats[type]), ...names.map((name) => types[ARGUMENTS[name].type])]) {
           added.addParameter(parameter);
         }
         added.setReturnType(resultOf(declared, type));

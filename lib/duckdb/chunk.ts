@@ -57,7 +57,7 @@ export function solveChunk(
   const columns = names.map((name, i): Column => {
     const vector = duckdb.data_chunk_get_vector(input, i + 1);
     missing = eitherNull(missing, nullsOf(duckdb, vector, rows));
-    const isFloat = ARGUMENTS[name] === 'DOUBLE';
+    const isFloat = ARGUMENTS[name].type === 'DOUBLE';
     const values = isFloat ? floatsOf(duckdb, vector, rows, 'float64') : integersOf(duckdb, vector, rows);
     return { name, values };
   });
@@ -108,6 +108,13 @@ function writeLikeliest(
   const indices = new Uint32Array(offsets[x.rows]);
   pieces.forEach(({ numbers }, i) => {
     const { width } = solved[i];
+    const start = numbers.length > 0 ? offsets[numbers[0]] : 0;
+    // Mostly no row is shorter than k, and all of them lie as they are to.
+    if (offsets[numbers[numbers.length - 1] + 1] - start === numbers.length * width) {
+      probabilities.set(solved[i].probabilities, start);
+      indices.set(solved[i].indices, start);
+      return;
+    }
     numbers.forEach((row, at) => {
       const end = at * width + counts[row];
       probabilities.set(solved[i].probabilities.subarray(at * width, end), offsets[row]);
@@ -133,8 +140,9 @@ function piecesOf(
     starts[++i] = offsets[row + 1];
   }
   const pieces: Piece[] = [];
+  const common = columns.filter(({ name }) => !ARGUMENTS[name].each);
   const same = (a: number, b: number) =>
-    columns.every(({ values }) => values[numbers[a]] === values[numbers[b]]);
+    common.every(({ values }) => values[numbers[a]] === values[numbers[b]]);
   for (let from = 0, to = 1; from < present; from = to++) {
     while (to < present && same(from, to)) to++;
     const start = starts[from];
@@ -144,7 +152,12 @@ function piecesOf(
         width === undefined
           ? { offsets: starts.subarray(from, to + 1).map((at) => at - start) }
           : { shape: [to - from, width] },
-      given: Object.fromEntries(columns.map(({ name, values }) => [name, values[numbers[from]]])),
+      given: Object.fromEntries(
+        columns.map(({ name, values }) => {
+          const own = () => Array.from(numbers.subarray(from, to), (row) => values[row]);
+          return [name, ARGUMENTS[name].each ? own() : values[numbers[from]]];
+        }),
+      ),
       numbers: numbers.subarray(from, to),
     });
   }

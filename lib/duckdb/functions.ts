@@ -9,14 +9,21 @@ export type Rows =
 
 /** The arguments beside the logits, by name. */
 export const ARGUMENTS = {
-  temperature: 'DOUBLE',
-  k: 'HUGEINT',
-  class: 'HUGEINT',
-  seed: 'HUGEINT',
+  temperature: { type: 'DOUBLE', each: false },
+  k: { type: 'HUGEINT', each: false },
+  // Of these, every row mostly has its own.
+  class: { type: 'HUGEINT', each: true },
+  seed: { type: 'HUGEINT', each: true },
 } as const;
 export type ArgumentName = keyof typeof ARGUMENTS;
-/** Of some rows that have the same ones. */
-export type Arguments = Readonly<Partial<Record<ArgumentName, number | bigint>>>;
+
+/** Of some rows: what they have in common, and what each has. */
+export interface Arguments {
+  readonly temperature?: number;
+  readonly k?: bigint;
+  readonly class?: readonly bigint[];
+  readonly seed?: readonly bigint[];
+}
 
 /** Results of some rows, one behind the other. */
 export interface Likeliest {
@@ -66,7 +73,7 @@ export const FUNCTIONS: readonly SqlFunction[] = [
       const picked = x instanceof Float64Array ? new Float64Array(count) : new Float32Array(count);
       for (let row = 0; row < count; row++) {
         const [start, end] = placeOf(rows, row);
-        const at = Number(given.class);
+        const at = Number(given.class?.[row]);
         if (at < 0 || at >= end - start) {
           const what = end > start ? `a class from 0 to ${end - start - 1}` : 'a row with classes';
           throw new RangeError(`Expected ${what} for log_prob but received ${at}`);
@@ -94,14 +101,14 @@ export const FUNCTIONS: readonly SqlFunction[] = [
       if (seed === undefined) return sample(x, { ...rows, temperature });
       // A draw depends on its row and its seed alone, not on the rows that happen to be beside it.
       return Uint32Array.from({ length: rowsOf(rows) }, (_, row) => {
-        return sample(x.subarray(...placeOf(rows, row)), { temperature, seed })[0];
+        return sample(x.subarray(...placeOf(rows, row)), { temperature, seed: seed[row] })[0];
       });
     },
   },
 ];
 
 function temperatureOf({ temperature = 1 }: Arguments): number {
-  return Number(temperature);
+  return temperature;
 }
 
 export function rowsOf(rows: Rows): number {
