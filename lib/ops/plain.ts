@@ -103,8 +103,34 @@ export const solvePlain = (() => {
     if (out.length !== results) return false;
     if (x.length !== count) return false;
     if (countOf(x) !== count || countOf(out) !== results) return false;
-    if (mayBeImmutable && isImmutable(out)) return false;
     return (mayBeSame && offsetOf(out) === offsetOf(x)) || bufferOf(out) !== bufferOf(x);
+  }
+
+  /** A function of its own: with more code in solvePlain, V8 compiles less of what it calls into it. */
+  function solveProblem(
+    op: 'softmax' | 'logSoftmax' | 'logSumExp',
+    type: 'float32' | 'float64',
+    x: Floats,
+    count: number,
+    out: Floats,
+    rows: number,
+    temperature: number,
+    threads: number,
+  ): Floats | undefined {
+    if (isImmutable(out)) return undefined;
+    problem.op = op;
+    problem.x = x;
+    problem.type = type;
+    problem.outer = rows;
+    problem.length = count / rows;
+    problem.temperature = temperature;
+    problem.threads = threads;
+    problem.out = out;
+    problem.outType = type;
+    backend.run(problem);
+    problem.x = none;
+    problem.out = none;
+    return out;
   }
 
   return function solvePlain(
@@ -156,29 +182,16 @@ export const solvePlain = (() => {
     if (threads < 0) return undefined;
     const results = op === 'logSumExp' ? rows : count;
     if (out === undefined || out === x) {
-      if (countOf(x as Floats) !== count || (mayBeImmutable && out === x && isImmutable(x as Floats)))
-        return undefined;
+      if (countOf(x as Floats) !== count) return undefined;
       if (out === undefined) out = type === 'float32' ? new Float32Array(results) : new Float64Array(results);
       else if (op === 'logSumExp') return undefined;
     } else if (floatType(out) !== type) return undefined;
     else if (!isApart(out as Floats, x as Floats, count, results, op !== 'logSumExp')) return undefined;
 
-    if (count <= most && runSmall !== undefined) {
+    if (count <= most && runSmall !== undefined && !mayBeImmutable) {
       runSmall(op, type, x as Floats, count, out as Floats, rows, temperature);
       return out as Floats;
     }
-    problem.op = op;
-    problem.x = x as Floats;
-    problem.type = type;
-    problem.outer = rows;
-    problem.length = count / rows;
-    problem.temperature = temperature;
-    problem.threads = threads;
-    problem.out = out as Floats;
-    problem.outType = type;
-    backend.run(problem);
-    problem.x = none;
-    problem.out = none;
-    return out as Floats;
+    return solveProblem(op, type, x as Floats, count, out as Floats, rows, temperature, threads);
   };
 })();
