@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { BuildOptions, PluginBuild } from 'esbuild';
 import { defineConfig } from 'tsup';
 
 /** What the command line bundles, so that the package keeps a single dependency; the licences travel along. */
@@ -12,6 +14,12 @@ const licences = [
   ['fdir', 'fdir/LICENSE'],
   ['picomatch', 'picomatch/LICENSE'],
 ].map(([names, path]) => `${names}\n\n${readFileSync(`node_modules/${path}`, 'utf8')}`);
+
+function esbuildOptions(options: BuildOptions, { format }: { readonly format: string }): void {
+  // In CommonJS a file has no URL.
+  if (format === 'cjs')
+    options.define = { 'import.meta.url': 'undefined', 'import.meta.filename': '__filename' };
+}
 
 export default defineConfig([
   {
@@ -27,22 +35,37 @@ export default defineConfig([
     format: ['esm', 'cjs'],
     // tsup sets baseUrl, which TypeScript 6 calls deprecated.
     dts: {
-      entry: ['lib/index.ts', 'lib/promises.ts', 'lib/duckdb.ts'],
+      entry: ['lib/index.ts', 'lib/promises.ts', 'lib/duckdb.ts', 'lib/wasm.ts'],
       compilerOptions: { ignoreDeprecations: '6.0' },
       // For [Symbol.dispose], which few projects have among their `lib`.
       banner: '/// <reference lib="esnext.disposable" />',
     },
     target: 'node20',
-    esbuildOptions(options, { format }) {
-      // In CommonJS a file has no URL.
-      if (format === 'cjs')
-        options.define = { 'import.meta.url': 'undefined', 'import.meta.filename': '__filename' };
-    },
+    esbuildOptions,
     external: ['#addon'],
     splitting: true,
-    clean: ['!cli.js'],
+    clean: ['!cli.js', '!wasm.js', '!wasm.cjs', '!wasm-workerd.js', '!*.wasm'],
     silent: true,
   },
+  // `simd-softmax/wasm` shares no state with the rest: importing it switches nothing there.
+  ...(['fetched', 'imported'] as const).map((modules) => ({
+    entry: { [modules === 'fetched' ? 'wasm' : 'wasm-workerd']: 'lib/wasm.ts' },
+    format: (modules === 'fetched' ? ['esm', 'cjs'] : ['esm']) as ('esm' | 'cjs')[],
+    target: 'node20',
+    esbuildOptions,
+    external: [/\.wasm$/],
+    splitting: false,
+    silent: true,
+    esbuildPlugins: [
+      {
+        name: 'modules',
+        setup(build: PluginBuild) {
+          const path = fileURLToPath(new URL(`./lib/backends/wasm/${modules}.ts`, import.meta.url));
+          build.onResolve({ filter: /^#addon$|wasm\/fetched\.js$/ }, () => ({ path }));
+        },
+      },
+    ],
+  })),
   {
     entry: ['lib/cli.ts'],
     format: ['esm'],

@@ -1,9 +1,18 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { wasmIsas } from './lib/backends/wasm/probe.js';
 
-/** The contract suite runs once for each of these: every ISA of the addon that this machine supports, and js. */
-const backends = [...nativeIsas(), 'js'];
+/** The contract suite runs once for each: every ISA of the addon that this machine supports, WebAssembly, and js. */
+const backends = [...nativeIsas(), ...wasmModules(), 'js'];
+
+function wasmModules(): readonly string[] {
+  const built = existsSync(fileURLToPath(new URL('./dist/simd-softmax.wasm', import.meta.url)));
+  if (!built)
+    console.warn('\n*** NO WEBASSEMBLY (npm run build:wasm), so the contract is not tested on it\n');
+  return built ? wasmIsas() : [];
+}
 
 function nativeIsas(): readonly string[] {
   try {

@@ -67,10 +67,7 @@ constexpr Array arrays_of_ops[] = {
    Extent::extent,                                      \
    required,                                            \
    #name " is shorter than the problem"},
-    ARRAY(logNormalizer, float64, normalizers, false) ARRAY(indices, uint32, results, true)
-        ARRAY(logProbabilities, logProbabilitiesType, results, false) ARRAY(targets, int32, rows, false)
-            ARRAY(targetProbabilities, type, elements, false) ARRAY(weights, float64, classes, false)
-                ARRAY(gradient, type, elements, false)
+    ARRAYS(ARRAY)
 #undef ARRAY
 };
 

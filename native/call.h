@@ -6,34 +6,7 @@
 #include <vector>
 
 #include "kernels/kernels.h"
-
-// The numbers of the header, a double each: those of every call, then those that some operations take, each beside the
-// member of Problem that it fills. The addon exports them in this order, and no other file knows it.
-#define NUMBERS(ROWS, OPS)                        \
-  ROWS(kernels)                                   \
-  ROWS(op)                                        \
-  ROWS(threads)                                   \
-  ROWS(handle)                                    \
-  ROWS(type)                                      \
-  ROWS(outer)                                     \
-  ROWS(length)                                    \
-  ROWS(inner)                                     \
-  ROWS(elements)                                  \
-  ROWS(temperature)                               \
-  ROWS(whereShared)                               \
-  OPS(outType, outType)                           \
-  OPS(logNormalizerShared, logNormalizerShared)   \
-  OPS(k, k)                                       \
-  OPS(count, count)                               \
-  OPS(keepTop, keepTop)                           \
-  OPS(topP, topP)                                 \
-  OPS(minPReach, minPReach)                       \
-  OPS(seedLow, seed[0])                           \
-  OPS(seedHigh, seed[1])                          \
-  OPS(logProbabilitiesType, logProbabilitiesType) \
-  OPS(ignoreIndex, ignoreIndex)                   \
-  OPS(labelSmoothing, labelSmoothing)             \
-  OPS(gradientScale, gradientScale)
+#include "layout.h"
 
 #define PLACE(name, ...) name,
 namespace number {

@@ -18,6 +18,7 @@ struct Problem {
   size_t outer, length, inner;
   size_t elements;  // of x
   double temperature;
+  size_t firstRow;  // the number of row 0, for draws: where a problem is part of another one
 
   const void* x;
   void* out;

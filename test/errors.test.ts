@@ -322,9 +322,14 @@ const options: Wrong[] = [
     { backend: 'gpu' },
     'RangeError',
     range,
-    'Expected one of auto, native, js for backend but received "gpu"',
+    'Expected one of auto, native, wasm, js for backend but received "gpu"',
   ),
-  option({ backend: 1 }, 'TypeError', type, 'Expected one of auto, native, js for backend but received 1'),
+  option(
+    { backend: 1 },
+    'TypeError',
+    type,
+    'Expected one of auto, native, wasm, js for backend but received 1',
+  ),
   option(
     { dtype: 'float8' },
     'RangeError',
@@ -1102,9 +1107,15 @@ describe('environment', () => {
     vi.resetModules();
   });
 
-  async function load(variables: { [name: string]: string }, loaded: object): Promise<typeof sync> {
+  const noModules = { isas: [] as string[], isPending: false, open: (_: string): unknown => undefined };
+
+  async function load(
+    variables: { [name: string]: string },
+    loaded: object,
+    modules = noModules,
+  ): Promise<typeof sync> {
     vi.resetModules();
-    vi.doMock('#addon', () => ({ loadAddon: () => loaded }));
+    vi.doMock('#addon', () => ({ loadAddon: () => loaded, wasmHere: () => modules }));
     for (const name of ['SIMD_SOFTMAX_BACKEND', 'SIMD_SOFTMAX_THREADS'])
       vi.stubEnv(name, variables[name] ?? '');
     return import('../lib/index.js');
@@ -1134,12 +1145,63 @@ describe('environment', () => {
     expect(() => softmax(new Float32Array(1))).toThrow(thrown);
   });
 
+  describe('without the addon, with WebAssembly', () => {
+    const isas = ['wasm-relaxed', 'wasm'];
+    const opened: string[] = [];
+    const modules = {
+      isas,
+      isPending: false,
+      open(isa: string) {
+        opened.push(isa);
+        return { kind: 'wasm', isa, run() {}, async runAsync() {} };
+      },
+    };
+
+    test('the best module serves', async () => {
+      const { backend } = await load({}, missing, modules);
+      expect(backend).toMatchObject({ kind: 'wasm', isa: 'wasm-relaxed', threads: 1, loadError });
+      expect(backend.supported).toEqual([...isas, 'js']);
+    });
+
+    test.each(isas)('%s can be forced', async (isa) => {
+      const { backend } = await load({ SIMD_SOFTMAX_BACKEND: isa }, missing, modules);
+      expect(backend).toMatchObject({ kind: 'wasm', isa });
+    });
+
+    test('nothing is compiled where js is forced, until a call asks for it', async () => {
+      opened.length = 0;
+      const { backend, softmax } = await load({ SIMD_SOFTMAX_BACKEND: 'js' }, missing, modules);
+      expect(backend.kind).toBe('js');
+      expect(opened).toEqual([]);
+      softmax([0, 0], { backend: 'wasm' });
+      expect(opened).toEqual(['wasm-relaxed']);
+    });
+
+    test('until modules arrive, js serves and nothing is decided', async () => {
+      const coming = { ...modules, isas: [] as string[], isPending: true };
+      const { backend, softmax } = await load({}, missing, coming);
+      expect(softmax(Float32Array.of(0, 0))).toEqual(Float32Array.of(0.5, 0.5));
+      expect(backend.kind).toBe('js');
+      Object.assign(coming, { isas, isPending: false });
+      expect(backend.kind).toBe('wasm');
+    });
+
+    test('a module that cannot be opened leaves js', async () => {
+      const { backend } = await load({}, missing, { ...modules, open: () => undefined as never });
+      expect(backend.kind).toBe('js');
+    });
+  });
+
   test('js can always be forced', async () => {
     expect((await load({ SIMD_SOFTMAX_BACKEND: 'js' }, missing)).backend.kind).toBe('js');
   });
 
   test.each([
-    ['SIMD_SOFTMAX_BACKEND', 'sse9', 'Expected one of auto, native, avx512, avx2, neon, portable, js for'],
+    [
+      'SIMD_SOFTMAX_BACKEND',
+      'sse9',
+      'Expected one of auto, native, avx512, avx2, neon, portable, wasm-relaxed, wasm, js for',
+    ],
     [
       'SIMD_SOFTMAX_THREADS',
       '0',

@@ -1,5 +1,5 @@
 /** Which backend solves a problem: decided once, by the first call or look; a call may ask for another by name. */
-import { loadAddon, nativeBackend } from '#addon';
+import { loadAddon, nativeBackend, wasmHere } from '#addon';
 import { rangeError, typeError } from '../arguments/errors.js';
 import { environmentVariable } from './environment.js';
 import { jsBackend } from './js/index.js';
@@ -7,9 +7,9 @@ import type { Backend } from './problem.js';
 
 /** What serves calls that name no backend, and what else there is on this machine. */
 export interface BackendInfo {
-  /** Native kernels, or the pure-TypeScript path. */
-  readonly kind: 'native' | 'js';
-  /** The kernel table in use: `'avx512'`, `'avx2'`, `'neon'`, `'portable'`, or `'js'`. */
+  /** Native kernels, the same in WebAssembly, or the pure-TypeScript path. */
+  readonly kind: 'native' | 'wasm' | 'js';
+  /** The kernel table in use: `'avx512'`, `'avx2'`, `'neon'`, `'portable'`, `'wasm-relaxed'`, `'wasm'`, or `'js'`. */
   readonly isa: string;
   /** The names that `SIMD_SOFTMAX_BACKEND` can force on this machine, best first, `'js'` last. */
   readonly supported: readonly string[];
@@ -24,13 +24,18 @@ export interface Decision {
   /** Serves the calls that name no backend. */
   readonly backend: Backend;
   readonly native: Backend | undefined;
+  /** Loads the module, the first time. */
+  readonly wasm: () => Backend;
   readonly info: BackendInfo;
+  /** False while nothing is decided for good: another call asks again. */
+  readonly isFinal: boolean;
   /** Upper bound on threads from the environment; 0 means none. */
   readonly threadLimit: number;
 }
 
 /** Every name there is: those that this machine lacks are errors of another kind than misspellings. */
 const isas = ['avx512', 'avx2', 'neon', 'portable'];
+const wasmIsas = ['wasm-relaxed', 'wasm'];
 
 let decision: Decision | undefined;
 
@@ -41,7 +46,7 @@ let decision: Decision | undefined;
 export function decided(): Decision {
   if (decision !== undefined) return decision;
   const made = decide();
-  if (!isBuildingSnapshot()) decision = made;
+  if (made.isFinal) decision = made;
   return made;
 }
 
@@ -52,17 +57,25 @@ export function isBuildingSnapshot(): boolean {
 }
 
 function decide(): Decision {
-  const { addon, loadError } = isBuildingSnapshot() ? { addon: null, loadError: notYet() } : loadAddon();
-  const here: Here = { supported: Object.freeze([...(addon?.isas ?? []), 'js']), loadError };
+  const isSnapshot = isBuildingSnapshot();
+  const { addon, loadError } = isSnapshot ? { addon: null, loadError: notYet() } : loadAddon();
+  const modules = isSnapshot ? undefined : wasmHere();
+  const supported = Object.freeze([...(addon?.isas ?? []), ...(modules?.isas ?? []), 'js']);
+  const here: Here = { supported, loadError };
   const threadLimit = readThreads(environmentVariable('SIMD_SOFTMAX_THREADS'));
-  const asked = isBuildingSnapshot() ? 'js' : environmentVariable('SIMD_SOFTMAX_BACKEND') || 'auto';
-  const forced = readName(asked, 'SIMD_SOFTMAX_BACKEND', ['auto', 'native', ...isas, 'js'], here);
+  const asked = isSnapshot ? 'js' : environmentVariable('SIMD_SOFTMAX_BACKEND') || 'auto';
+  const names = ['auto', 'native', ...isas, ...wasmIsas, 'js'];
+  const forced = readName(asked, 'SIMD_SOFTMAX_BACKEND', names, here);
   const native =
     addon === null ? undefined : nativeBackend(addon, isas.includes(forced) ? forced : addon.isas[0]);
-  const backend = forced === 'js' || native === undefined ? jsBackend : native;
-  const available = backend.kind === 'js' || addon === null ? 1 : addon.threads;
+  const module = wasmIsas.includes(forced) ? forced : modules?.isas[0];
+  const wasm = () => (module === undefined ? undefined : modules?.open(module)) ?? jsBackend;
+  const backend = forced === 'js' ? jsBackend : wasmIsas.includes(forced) ? wasm() : (native ?? wasm());
+  const available = backend.kind === 'native' && addon !== null ? addon.threads : 1;
   const threads = threadLimit === 0 ? available : Math.min(threadLimit, available);
-  return { backend, native, threadLimit, info: { kind: backend.kind, isa: backend.isa, threads, ...here } };
+  const info = { kind: backend.kind, isa: backend.isa, threads, ...here };
+  const isFinal = !isSnapshot && modules?.isPending !== true;
+  return { backend, native, wasm, threadLimit, info, isFinal };
 }
 
 /** Made when it is asked for: Node 22 dies of an error that is alive when it writes the snapshot. */
@@ -106,11 +119,12 @@ export const backend: BackendInfo = Object.freeze(
 
 /** The backend that the option `backend` asks for. */
 export function chooseBackend(asked: unknown): Backend {
-  const { backend, native, info } = decided();
+  const { backend, native, wasm, info } = decided();
   if (asked === undefined) return backend;
-  if (typeof asked !== 'string') throw typeError('one of auto, native, js', 'backend', asked);
-  const name = readName(asked, 'backend', ['auto', 'native', 'js'], info);
+  if (typeof asked !== 'string') throw typeError('one of auto, native, wasm, js', 'backend', asked);
+  const name = readName(asked, 'backend', ['auto', 'native', 'wasm', 'js'], info);
   if (name === 'auto') return backend;
+  if (name === 'wasm') return wasm();
   return name === 'js' ? jsBackend : (native ?? jsBackend);
 }
 

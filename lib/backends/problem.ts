@@ -122,7 +122,7 @@ export interface CrossEntropyProblem extends Rows {
  * A backend solves problems. Nothing above it knows which one it talks to.
  */
 export interface Backend {
-  readonly kind: 'native' | 'js';
+  readonly kind: 'native' | 'wasm' | 'js';
   readonly isa: string;
   /** Solves the problem before it returns. */
   run(problem: Problem): void;

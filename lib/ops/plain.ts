@@ -13,7 +13,7 @@ import {
   lengthOf,
   bufferOf as memoryOf,
 } from '../arguments/elements.js';
-import { decided, isBuildingSnapshot } from '../backends/backend.js';
+import { decided } from '../backends/backend.js';
 import { type Backend, type ElementType, smallElements } from '../backends/problem.js';
 
 type Floats = Float32Array | Float64Array;
@@ -37,11 +37,11 @@ export const solvePlain = (() => {
 
   /** The backend of all calls, as far as it is known (backend.ts). */
   function decide(): void {
-    const { backend: decision, threadLimit } = decided();
+    const { backend: decision, threadLimit, isFinal } = decided();
     backend = decision;
     runSmall = decision.runSmall;
     limit = threadLimit;
-    isDecided = !isBuildingSnapshot();
+    isDecided = isFinal;
   }
 
   /** The problem of every plain call: one is over before the next begins, and a new one would cost 20 ns. */

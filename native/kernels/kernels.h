@@ -30,4 +30,4 @@ struct Kernels {
 
 constexpr size_t span_length = 1 << 18;
 
-extern const Kernels kernels_avx512, kernels_avx2, kernels_neon, kernels_portable;
+extern const Kernels kernels_avx512, kernels_avx2, kernels_neon, kernels_portable, kernels_wasm;

@@ -1,9 +1,12 @@
 /** Runs the contract suite, and the smoke of every operation, in this page, and shows what came out. */
-import { backend, classify } from 'simd-softmax';
+import * as api from 'simd-softmax';
+import * as promises from 'simd-softmax/promises';
 import { smoke } from '../package/smoke.mjs';
+import { digest } from './digest.mjs';
+import { ready } from './ready.mjs';
 import { tests } from './vitest.ts';
 
-const load = import.meta.glob('../contract/*.test.ts');
+const load = import.meta.glob(['../contract/*.test.ts', '!../contract/bits.test.ts']);
 const element = (id) => document.getElementById(id);
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 
@@ -15,6 +18,10 @@ globalThis.Buffer = {
   }),
 };
 
+await ready;
+const { backend, classify } = api;
+// The tests that ask for the backend by its name (run.mjs).
+globalThis.isa = backend.isa;
 const [dog] = classify([3.2, 1.3, 0.2, 0.8], { labels: ['dog', 'cat', 'horse', 'cheetah'] });
 element('example').textContent =
   `The logits 3.2, 1.3, 0.2, 0.8 make it a ${dog.label}, with probability ${dog.score.toFixed(3)} (backend ${backend.isa}).`;
@@ -36,4 +43,5 @@ for (const { name, body } of tests) {
 }
 element('result').textContent = `${passed} passed, ${failures.length} failed`;
 element('failures').textContent = failures.join('\n\n');
-document.body.dataset.report = JSON.stringify({ ...first, passed, failures });
+const digests = await digest(api, promises);
+document.body.dataset.report = JSON.stringify({ ...first, passed, failures, digests });

@@ -1,16 +1,17 @@
 /**
- * `npm run test:browser`: the packed package, bundled by Vite, in a headless Chromium: the page runs the contract suite
- * on the pure-TypeScript path. Needs Chromium (apt-get install chromium, or its path in CHROMIUM).
+ * `npm run test:browser`: the packed package, bundled by Vite, in a headless Chromium, and in Firefox where it is
+ * installed: a page runs the contract suite in pure TypeScript, another one in WebAssembly, which has the bits of Node.
+ * Needs Chromium (apt-get install chromium, or its path in CHROMIUM); draws nothing from outside.
  */
 import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import * as esbuild from 'esbuild';
-import { chromium } from 'playwright-core';
+import { chromium, firefox } from 'playwright-core';
 import { build } from 'vite';
 import { skip } from '../../native/test/tools.mjs';
-import { expectEqual, finish, install, pack, proof, root } from '../package/packed.mjs';
+import { expectEqual, finish, install, node, pack, proof, root } from '../package/packed.mjs';
 
 const folder = install(pack().path, 'browser', process.env.PATH);
 
@@ -39,6 +40,17 @@ await proof('everything is under 20 kB gzipped', () => {
   if (size >= 20_000) throw new Error(kilobytes(all));
   return kilobytes(all);
 });
+const wasmEntry = await bundle("export * from 'simd-softmax/wasm';");
+await proof('with WebAssembly, what one browser loads is under 450 kB gzipped', () => {
+  const dist = join(folder, 'node_modules/simd-softmax/dist');
+  const sizes = ['simd-softmax.relaxed.wasm', 'simd-softmax.wasm'].map(
+    (name) => gzipSync(readFileSync(join(dist, name)), { level: 9 }).length,
+  );
+  const code = gzipSync(wasmEntry, { level: 9 }).length;
+  const most = Math.max(...sizes) + code;
+  if (most >= 450_000) throw new Error(`${most} bytes`);
+  return `${[code, ...sizes].map((size) => (size / 1000).toFixed(0)).join(' kB of code and ')} kB`;
+});
 for (const op of ['softmax', 'topK', 'sample', 'crossEntropy']) {
   await proof(`${op} alone is smaller`, async () => {
     const alone = await bundle(`export { ${op} } from 'simd-softmax';`);
@@ -47,15 +59,36 @@ for (const op of ['softmax', 'topK', 'sample', 'crossEntropy']) {
   });
 }
 
-const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/google-chrome'].find(
-  (path) => path && existsSync(path),
-);
-if (executablePath === undefined) {
-  skip('the page', 'apt-get install chromium');
-} else await showPage();
+const browsers = [
+  [chromium, ['CHROMIUM', '/usr/bin/chromium', '/usr/bin/google-chrome'], 'chromium'],
+  [firefox, ['FIREFOX', '/usr/bin/firefox-esr', '/usr/bin/firefox'], 'firefox-esr'],
+].map(([type, [variable, ...paths], name]) => ({
+  type,
+  name,
+  executablePath: [process.env[variable], ...paths].find((path) => path && existsSync(path)),
+}));
+
+const pages = {
+  js: await buildPage('js', []),
+  wasm: await buildPage('wasm', [
+    { find: /^.*\/lib\/index\.js$|^simd-softmax$/, replacement: 'simd-softmax/wasm' },
+    {
+      find: /^.*\/lib\/promises\.js$|^simd-softmax\/promises$/,
+      replacement: join(folder, 'test/browser/wasm-promises.mjs'),
+    },
+    { find: './ready.mjs', replacement: 'simd-softmax/wasm' },
+  ]),
+};
+for (const { type, name, executablePath } of browsers) {
+  if (executablePath === undefined) {
+    if (name === 'chromium') skip('the pages', `apt-get install ${name}`);
+    else console.warn(`  *** SKIPPED ${name}: it is not installed ***`);
+  } else for (const backend of Object.keys(pages)) await showPage(type, executablePath, backend);
+}
 finish();
 
-async function showPage() {
+/** The folder of a page whose tests run on a backend. */
+async function buildPage(backend, alias) {
   for (const part of [
     'browser',
     'conformance',
@@ -69,17 +102,20 @@ async function showPage() {
   }
   // The tests name the sources; here they mean the package.
   const the = (name) => join(root, 'node_modules', name);
+  const outDir = join(folder, `page-${backend}`);
   await build({
     root: join(folder, 'test/browser'),
+    base: './',
     configFile: false,
     logLevel: 'error',
     define: {
-      'process.env.SIMD_SOFTMAX_BACKEND': '"js"',
+      'process.env.SIMD_SOFTMAX_BACKEND': backend === 'js' ? '"js"' : 'globalThis.isa',
       'process.env.SIMD_SOFTMAX_TEST_SEED': '"1"',
       'process.env.SIMD_SOFTMAX_TEST_BUDGET': JSON.stringify(process.env.SIMD_SOFTMAX_TEST_BUDGET ?? '0.2'),
     },
     resolve: {
       alias: [
+        ...alias,
         { find: /^.*\/lib\/index\.js$/, replacement: 'simd-softmax' },
         { find: /^.*\/lib\/promises\.js$/, replacement: 'simd-softmax/promises' },
         { find: /^vitest$/, replacement: join(folder, 'test/browser/vitest.ts') },
@@ -89,43 +125,73 @@ async function showPage() {
         })),
       ],
     },
-    build: { outDir: join(folder, 'page'), target: 'es2022' },
+    build: { outDir, target: 'es2022', assetsInlineLimit: 0 },
   });
-  const types = { '.html': 'text/html', '.js': 'text/javascript' };
+  return outDir;
+}
+
+/** What Node computes: natively, or in the module of that name. */
+function digestsOfNode(isa) {
+  const code = `import * as api from 'simd-softmax'; import * as promises from 'simd-softmax/promises';
+    import { digest } from './test/browser/digest.mjs';
+    console.log(JSON.stringify([api.backend.isa, await digest(api, promises)]));`;
+  const env = { ...process.env, SIMD_SOFTMAX_BACKEND: isa === 'wasm-relaxed' ? 'native' : isa };
+  return JSON.parse(node(['--input-type=module', '-e', code], { cwd: folder, env }));
+}
+
+async function showPage(type, executablePath, backend) {
+  const kinds = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
   const server = createServer((request, response) => {
-    const path = join(folder, 'page', request.url === '/' ? 'index.html' : request.url);
+    const path = join(pages[backend], request.url === '/' ? 'index.html' : request.url);
     if (!existsSync(path)) return response.writeHead(404).end();
     // Isolated, so that SharedArrayBuffer is there.
     const isolated = {
       'Cross-Origin-Opener-Policy': 'same-origin',
       'Cross-Origin-Embedder-Policy': 'require-corp',
     };
-    response.writeHead(200, { 'Content-Type': types[extname(path)] ?? 'text/plain', ...isolated });
+    response.writeHead(200, { 'Content-Type': kinds[extname(path)] ?? 'text/plain', ...isolated });
     response.end(readFileSync(path));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const browser = await chromium.launch({
+  const origin = `http://127.0.0.1:${server.address().port}/`;
+  const browser = await type.launch({
     executablePath,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+    args: type === chromium ? ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] : [],
   });
+  const named = `${type.name()} ${browser.version()}`;
+  const outside = [];
+  let report;
   try {
-    await proof(`the contract suite in Chromium ${browser.version()}`, async () => {
+    await proof(`the contract suite in ${named}, ${backend}`, async () => {
       const page = await browser.newPage();
       const complaints = [];
       page.on('pageerror', (error) => complaints.push(error.stack));
-      await page.goto(`http://127.0.0.1:${server.address().port}/`);
+      page.on('request', (request) => {
+        if (!request.url().startsWith(origin) && !request.url().startsWith('data:'))
+          outside.push(request.url());
+      });
+      await page.goto(origin);
       await page
         .waitForFunction(() => document.body.dataset.report, null, { timeout: 600_000 })
         .catch((error) => {
           throw new Error([error.message, ...complaints].join('\n'));
         });
       if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
-      const report = JSON.parse(await page.evaluate(() => document.body.dataset.report));
+      report = JSON.parse(await page.evaluate(() => document.body.dataset.report));
       if (report.failures.length > 0) throw new Error(report.failures.slice(0, 20).join('\n'));
       expectEqual(complaints.join('\n'), '', 'errors of the page');
-      expectEqual(report.backend.isa, 'js', 'backend.isa');
-      return `${report.passed} cases`;
+      expectEqual(report.backend.kind, backend, 'backend.kind');
+      return `${report.passed} cases on ${report.backend.isa}`;
     });
+    await proof(`${named}, ${backend}: nothing was drawn from outside`, () =>
+      expectEqual(outside.join(' '), '', 'requests'),
+    );
+    if (backend === 'wasm' && report !== undefined)
+      await proof(`${named}: the bits of ${report.backend.isa} are those of Node`, () => {
+        const [isa, digests] = digestsOfNode(report.backend.isa);
+        expectEqual(JSON.stringify(report.digests, null, 1), JSON.stringify(digests, null, 1), 'hashes');
+        return `${Object.keys(digests).length} shapes, on ${isa} there`;
+      });
   } finally {
     await browser.close();
     server.close();

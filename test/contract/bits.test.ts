@@ -1,6 +1,6 @@
 /**
  * The record of bits: a hash over shapes for every operation, type, kind of rows and set of options, by every route. The
- * ISAs that fuse share one record, `portable` and `js` have their own. `vitest run -u` accepts new bits.
+ * ISAs that fuse share one record, `portable` and `wasm` another, and `js` has its own. `vitest run -u` accepts new bits.
  */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
@@ -92,8 +92,17 @@ function callOf(kind: string, shape: readonly number[], own: Options, x: (count:
   return { ...rest, rows, own, x: x(count) };
 }
 
+/** Who shares a record. */
+const groups: { readonly [isa: string]: string } = {
+  avx512: 'fused',
+  avx2: 'fused',
+  neon: 'fused',
+  'wasm-relaxed': 'fused',
+  wasm: 'portable',
+};
+
 describe(`The bits are those of the record, on ${backendName}`, () => {
-  const group = ['avx512', 'avx2', 'neon'].includes(backendName) ? 'fused' : backendName;
+  const group = groups[backendName] ?? backendName;
   for (const [op, { variants }] of Object.entries(operations)) {
     it(op, async () => {
       const lines: string[] = [];

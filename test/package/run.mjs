@@ -42,9 +42,9 @@ function copyOf(name) {
   return copy;
 }
 
-/** Without an addon everything still works, and loadError says why not. */
+/** Without an addon everything still works, in WebAssembly, and loadError says why not. */
 function expectFallback(at, why, flags = []) {
-  const { backend } = expectSmoke(node([...flags, 'smoke.mjs'], { cwd: at, env: bare }), 'js');
+  const { backend } = expectSmoke(node([...flags, 'smoke.mjs'], { cwd: at, env: bare }), 'wasm');
   if (!why.test(backend.loadError))
     throw new Error(`Expected ${why} for loadError but received ${backend.loadError}`);
   return backend.loadError.split('\n')[0];
@@ -59,6 +59,8 @@ await proof('the tarball holds what it should, and is under 3 MB (1 MB per binar
     'native/build.mjs',
     'dist/index.js',
     'dist/index.d.cts',
+    'dist/simd-softmax.wasm',
+    'dist/simd-softmax.relaxed.wasm',
   ]) {
     if (!paths.includes(wanted)) throw new Error(`${wanted} is missing`);
   }
@@ -221,22 +223,22 @@ await proof('Vite for browsers: pure TypeScript, nothing of Node or of the nativ
   expectEqual(inside(['vite/browser.js']).trim(), 'js 0.775', 'output');
 });
 
-await proof('without a prebuilt binary: pure TypeScript, and why', () => {
+await proof('without a prebuilt binary: WebAssembly, and why', () => {
   const copy = copyOf('no-prebuild');
   rmSync(join(copy, 'node_modules/simd-softmax/prebuilds'), { recursive: true });
   return expectFallback(copy, /there is no prebuilds/);
 });
-await proof('with a prebuilt binary cut short: pure TypeScript, and why', () => {
+await proof('with a prebuilt binary cut short: WebAssembly, and why', () => {
   const copy = copyOf('cut-short');
   for (const path of prebuilds(copy)) writeFileSync(path, readFileSync(path).subarray(0, 5000));
   return expectFallback(copy, /file too short|cannot|invalid|not a valid/i);
 });
-await proof('with something else in place of the binary: pure TypeScript, and why', () => {
+await proof('with something else in place of the binary: WebAssembly, and why', () => {
   const copy = copyOf('corrupt');
   for (const path of prebuilds(copy)) writeFileSync(path, 'nothing that a loader knows\n'.repeat(1000));
   return expectFallback(copy, /invalid ELF header|not a valid|mach-o/i);
 });
-await proof('with a binary built from other sources: pure TypeScript, and why', () => {
+await proof('with a binary built from other sources: WebAssembly, and why', () => {
   const copy = copyOf('other-sources');
   const dist = join(copy, 'node_modules/simd-softmax/dist');
   for (const name of readdirSync(dist)) {
@@ -245,7 +247,7 @@ await proof('with a binary built from other sources: pure TypeScript, and why', 
   }
   return expectFallback(copy, /built from other sources/);
 });
-await proof('node --no-addons: pure TypeScript, and why', () =>
+await proof('node --no-addons: WebAssembly, and why', () =>
   expectFallback(folder, /addon/i, ['--no-addons']),
 );
 await proof('a backend asked for that is not there is an error', () => {

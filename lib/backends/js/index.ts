@@ -10,7 +10,8 @@ import { logSoftmax, logSumExp, softmax } from './softmax.js';
 import { atOnce, inTurns, type Steps } from './steps.js';
 import { topK } from './topK.js';
 
-function solve(problem: Problem, first: number, end: number): Steps {
+/** Rows [first, end) of a problem, step by step. */
+export function solve(problem: Problem, first: number, end: number): Steps {
   if (problem.op === 'softmax') return softmax(problem, first, end);
   if (problem.op === 'logSoftmax') return logSoftmax(problem, first, end);
   if (problem.op === 'logSumExp') return logSumExp(problem, first, end);

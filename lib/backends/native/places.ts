@@ -45,11 +45,7 @@ export function binaryName(libc: CLibrary): string {
 export function findPlaces(fs: Fs, path: Path): Places {
   const libc = cLibrary(fs);
   const libcs: readonly CLibrary[] = libc === undefined ? ['glibc', 'musl'] : [libc];
-  const file = ownFile();
-  // A program that came by standard input or `--eval` has a name like `[stdin]`, in the working directory.
-  const known = file !== undefined && path.isAbsolute(file) && !/^\[[\w ]*\]$/.test(path.basename(file));
-  const folder = known ? path.dirname(file) : undefined;
-  const { root, installed, others } = findPackages(fs, path, folder);
+  const { folder, root, installed, others, isText } = lookAround(fs, path);
   const binaries: string[] = [];
   for (const at of root === undefined ? installed : [root]) {
     binaries.push(path.join(at, 'build', 'Release', 'simd_softmax.node'));
@@ -57,11 +53,26 @@ export function findPlaces(fs: Fs, path: Path): Places {
   }
   if (root === undefined) {
     // What webpack has copied, then what somebody has put beside a bundle.
-    if (known || file === undefined) binaries.push(...libcs.flatMap(shipped));
+    if (!isText) binaries.push(...libcs.flatMap(shipped));
     if (folder !== undefined)
       binaries.push(...libcs.map((each) => path.join(folder, `${binaryName(each)}.node`)));
   }
   return { libc, folder, root, binaries, others };
+}
+
+/** What is known of this module's place. */
+export interface Surroundings extends Pick<Places, 'folder' | 'root' | 'others'> {
+  /** Packages of this name and version that a bundle has in reach, best first. */
+  readonly installed: readonly string[];
+  /** True for a program without a file: from standard input, say. Its name is `[stdin]`, in the working directory. */
+  readonly isText: boolean;
+}
+
+export function lookAround(fs: Fs, path: Path): Surroundings {
+  const file = ownFile();
+  const known = file !== undefined && path.isAbsolute(file) && !/^\[[\w ]*\]$/.test(path.basename(file));
+  const folder = known ? path.dirname(file) : undefined;
+  return { folder, isText: file !== undefined && !known, ...findPackages(fs, path, folder) };
 }
 
 /** As in prebuilds/: 'linux-x64', for one. */

@@ -107,7 +107,7 @@ struct SampleSolver {
             Segments& segments) const {
     const double log_total = p.logProbabilities ? log_of_total(row, max, cut) : 0;
     for (size_t i = 0; i < p.count && !(i > 0 && is_set(row.cancelled)); i++) {
-      const double share = uniform(r, uint32_t(i), p.seed);
+      const double share = uniform(uint64_t(p.firstRow) + r, uint32_t(i), p.seed);
       Drawn drawn = find<moved>(row, weigher, cut, segments, share);
       if (!drawn.sure) {
         segments.add_up<moved>(row, weigher, cut);

@@ -1,0 +1,42 @@
+// What a call is made of: its numbers and its arrays, each named once. Macros, so that the addon (call.cc) and the
+// WebAssembly module (wasm.cc), which has no C++ library, each make of them what they need.
+#pragma once
+
+// The numbers of the header, a double each: those of every call, then those that some operations take, each beside the
+// member of Problem that it fills. The addon exports them in this order, and no other file knows it.
+#define NUMBERS(ROWS, OPS)                        \
+  ROWS(kernels)                                   \
+  ROWS(op)                                        \
+  ROWS(threads)                                   \
+  ROWS(handle)                                    \
+  ROWS(type)                                      \
+  ROWS(outer)                                     \
+  ROWS(length)                                    \
+  ROWS(inner)                                     \
+  ROWS(elements)                                  \
+  ROWS(temperature)                               \
+  ROWS(whereShared)                               \
+  OPS(outType, outType)                           \
+  OPS(logNormalizerShared, logNormalizerShared)   \
+  OPS(k, k)                                       \
+  OPS(count, count)                               \
+  OPS(keepTop, keepTop)                           \
+  OPS(topP, topP)                                 \
+  OPS(minPReach, minPReach)                       \
+  OPS(seedLow, seed[0])                           \
+  OPS(seedHigh, seed[1])                          \
+  OPS(logProbabilitiesType, logProbabilitiesType) \
+  OPS(ignoreIndex, ignoreIndex)                   \
+  OPS(labelSmoothing, labelSmoothing)             \
+  OPS(gradientScale, gradientScale)
+
+// The arrays that operations take besides their rows and `out`: the member of Problem, what its elements are, how many
+// there are (see operations.h), and whether it has to be there.
+#define ARRAYS(ARRAY)                                           \
+  ARRAY(logNormalizer, float64, normalizers, false)             \
+  ARRAY(indices, uint32, results, true)                         \
+  ARRAY(logProbabilities, logProbabilitiesType, results, false) \
+  ARRAY(targets, int32, rows, false)                            \
+  ARRAY(targetProbabilities, type, elements, false)             \
+  ARRAY(weights, float64, classes, false)                       \
+  ARRAY(gradient, type, elements, false)
