@@ -97,7 +97,7 @@ export class Parts {
     const fitting = Math.max(1, Math.floor((inner > 1 ? 4 * partBytes : partBytes) / this.rowBytes));
     for (let first = 0; first < rows; ) {
       let end = Math.min(rows, first + fitting);
-      if (offsets !== undefined) {
+      if (offsets !== undefined && this.rowBytes <= longestBytes) {
         // Ragged rows are shorter than the longest.
         const elements = Math.max(1, fitting * this.problem.length);
         while (end < rows && offsets[end + 1] - offsets[first] <= elements && end - first < elements) end++;
