@@ -130,7 +130,7 @@ EXPORT(emit)()->void { kernels_wasm.emit(problem, 0, 0, whole); }
 // Whether multiply-adds are rounded once here, asked with 1 + 2^-12 and 1 + 2^-27: their squares less 1 lose 2^-24 and
 // 2^-54 where the product is rounded first. For runtimes that compile no bytes, and so cannot be asked by a smaller
 // module (lib/backends/wasm/probe.ts).
-EXPORT(fuses)(float a, double b) -> int32_t {
+EXPORT(fuses)(float a, double b)->int32_t {
 #ifdef __wasm_relaxed_simd__
   const f32r floats = fma(splat_register(a), splat_register(a), splat_register(-1.0f));
   const f64r doubles = fma(splat_register(b), splat_register(b), splat_register(-1.0));
