@@ -6,7 +6,15 @@
  * one of them ends it.
  */
 import { fork } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -81,7 +89,16 @@ while (performance.now() < end) {
   writeFileSync(input, bytes);
   const output = OUTPUTS[random(OUTPUTS.length)];
   const errors = [undefined, 'skip', 'nan', 'fail'][random(4)];
-  const job = { input, output: output && at(join('work', output)), errors, shown: output ? 0 : 3 };
+  const several = /(stored|deflated)\.npz$|tensors\.safetensors$/.test(input);
+  const member = several ? ['#logits', '#columns', '#half', '#brain'][random(4)] : '';
+  const dtype = input.includes('bfloat16') ? 'bfloat16' : undefined;
+  const job = {
+    input: input + member,
+    dtype,
+    output: output && at(join('work', output)),
+    errors,
+    shown: output ? 0 : 3,
+  };
   const { answer, mb } = await scored(job);
   cases++;
   const kind = answer === 'scored' || answer === 'refused' ? answer : 'wrong';
@@ -140,7 +157,7 @@ function damaged(bytes) {
         copy[place] = random(256);
         break;
       case 2:
-        copy.fill([0, 0xff, 0x7f, 0x80][random(4)], place, place + 1 + random(16));
+        copy.fill([0, 0xff, 0x7f, 0x80][random(4)], place, Math.min(copy.length, place + 1 + random(16)));
         break;
       case 3:
         // Directories stand at the end.
@@ -187,6 +204,14 @@ async function validFiles() {
     const { answer } = await scored({ input: at('snappy.parquet'), output: at(name), op: 'log-softmax' });
     if (answer !== 'scored') throw new Error(answer);
     written.push(at(name));
+  }
+  // What other tools wrote: Arrow of every type, arrays in every form.
+  for (const cases of ['cases', 'polars']) {
+    for (const name of readdirSync(join(ROOT, 'test', cases))) {
+      if (!/\.(arrows?|npy|npz|safetensors)$/.test(name)) continue;
+      copyFileSync(join(ROOT, 'test', cases, name), at(name));
+      written.push(at(name));
+    }
   }
   return written;
 }
