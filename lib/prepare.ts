@@ -191,7 +191,8 @@ const preparations: { readonly [op in (typeof ops)[number]]: (request: Request) 
     const offsets = options.offsets as ArrayLike<number | bigint> | undefined;
     for (let row = 0; row < rows; row++) {
       const isEmpty = offsets === undefined ? input.length === 0 : offsets[row] === offsets[row + 1];
-      if (isEmpty) targets[row] = Number(options.ignoreIndex ?? -100);
+      const { ignoreIndex = -100 } = options;
+      if (isEmpty && typeof ignoreIndex === 'number') targets[row] = ignoreIndex;
     }
     const gradient = readFlag(options.gradient, 'gradient') ? newShared(type, input.length) : undefined;
     const plan = planCrossEntropy(input, targets, {

@@ -1,5 +1,6 @@
 // `node native/test/aborts.mjs [classes]`: how long an abort takes to be honoured within one huge row, for every
-// operation, in milliseconds. A promise: 50.
+// operation, in milliseconds, and in brackets how long the process computed from then on, which other processes do not
+// change. A promise: 50.
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
@@ -38,7 +39,7 @@ const calls = {
 
 console.log(`${backend.isa}, ${backend.threads} threads, one row of ${classes} classes`);
 console.log('worst of the aborts after 20, 60, 150, 400 and 1000 ms, in ms; - where the call had ended');
-let worst = 0;
+let worst = [0, 0];
 for (const [name, call] of Object.entries(calls)) {
   const times = [];
   for (const after of [20, 60, 150, 400, 1000]) {
@@ -48,12 +49,17 @@ for (const [name, call] of Object.entries(calls)) {
       () => true,
     );
     await new Promise((resolve) => setTimeout(resolve, after));
-    const start = performance.now();
+    const [start, before] = [performance.now(), process.cpuUsage()];
     controller.abort();
     const wasAborted = await promise;
-    times.push(wasAborted ? performance.now() - start : -1);
+    const { user, system } = process.cpuUsage(before);
+    times.push(wasAborted ? [performance.now() - start, (user + system) / 1000] : [-1, -1]);
   }
-  worst = Math.max(worst, ...times);
-  console.log(`${name.padEnd(32)} ${times.map((ms) => (ms < 0 ? '-' : ms.toFixed(1)).padStart(8)).join('')}`);
+  for (const time of times) worst = worst.map((most, which) => Math.max(most, time[which]));
+  console.log(`${name.padEnd(32)} ${times.map(shown).join('')}`);
 }
-console.log(`worst ${worst.toFixed(1)} ms`);
+console.log(`worst ${shown(worst)}`);
+
+function shown([ms, computed]) {
+  return (ms < 0 ? '-' : `${ms.toFixed(1)} (${computed.toFixed(1)})`).padStart(16);
+}

@@ -6,15 +6,12 @@ const classes = 6_000_000;
 const x = new Float32Array(new SharedArrayBuffer(classes * 4));
 for (let i = 0; i < classes; i++) x[i] = ((Math.imul(i, 0x9e3779b1) >>> 8) / 2 ** 24) * 20 - 10;
 const half = classes / 2;
-const targets = new Float32Array(new SharedArrayBuffer(classes * 4)).fill(1 / classes);
 const draws = 2000;
 
 const calls: { readonly [name: string]: (signal: AbortSignal | undefined) => Promise<unknown> } = {
   'topK of a half': (signal) => promises.topK(x, half, { signal }),
   'sample, many draws': (signal) => promises.sample(x, { count: draws, seed: 1, signal }),
   'sample, filtered': (signal) => promises.sample(x, { topK: half, topP: 0.9, seed: 1, signal }),
-  'crossEntropy of distributions': (signal) =>
-    promises.crossEntropy(x, targets, { gradient: new Float32Array(classes), signal }),
 };
 
 /** How many turns the event loop takes until the promise settles. */

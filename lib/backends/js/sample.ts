@@ -2,7 +2,7 @@ import type { SampleProblem } from '../problem.js';
 import { Filters } from './filters.js';
 import { Normalizer } from './normalizer.js';
 import { uniform } from './philox.js';
-import { distance } from './softmax.js';
+import { distance, vanishing } from './softmax.js';
 import type { Steps } from './steps.js';
 import { NO_CLASS } from './topK.js';
 import { Segments, Weigher } from './weights.js';
@@ -30,6 +30,7 @@ const stepFill = 2 ** 20;
 function* draw(problem: SampleProblem, first: number, end: number, filters: Filters): Steps {
   const { out, count, seedLow, seedHigh, temperature, logProbabilities } = problem;
   const key = [seedLow, seedHigh] as const;
+  const logType = logProbabilities && (logProbabilities instanceof Float64Array ? 'float64' : 'float32');
   const row = new Normalizer(problem);
   const weigher = new Weigher(temperature);
   const segments = new Segments(row, weigher);
@@ -50,10 +51,10 @@ function* draw(problem: SampleProblem, first: number, end: number, filters: Filt
     if (filters.isLong) yield* filters.cut(row, weigher);
     filters.cutFar(row);
     let logTotal = 0;
-    if (logProbabilities) {
+    if (logType) {
       const good = row.normalize();
       while (row.sumBlock()) yield;
-      if (good) logTotal = row.logSum();
+      if (good) logTotal = vanishing(row.logSum(), logType);
     }
     row.changed();
     segments.open();

@@ -1,4 +1,4 @@
-import type { LogSoftmaxProblem, LogSumExpProblem, SoftmaxProblem } from '../problem.js';
+import type { ElementType, LogSoftmaxProblem, LogSumExpProblem, SoftmaxProblem } from '../problem.js';
 import { BLOCK, block, exponentials } from './block.js';
 import { twoSum } from './doubleDouble.js';
 import { addOthers, Normalizer, totalOf } from './normalizer.js';
@@ -55,7 +55,7 @@ function softmaxOfBlock(problem: SoftmaxProblem, r: number): boolean {
  * logarithm leaves out its leading 1, so that a result near 0 keeps its bits.
  */
 export function* logSoftmax(problem: LogSoftmaxProblem, first: number, end: number): Steps {
-  const { out, outType, temperature } = problem;
+  const { out, type, outType, temperature } = problem;
   const row = new Normalizer(problem);
   const { stride } = row.reader;
   for (let r = first; r < end; r++) {
@@ -63,7 +63,7 @@ export function* logSoftmax(problem: LogSoftmaxProblem, first: number, end: numb
     while (row.openBlock()) yield;
     const good = row.normalize();
     while (row.sumBlock()) yield;
-    const logSum = good ? row.logSum() : 0;
+    const logSum = good ? vanishing(row.logSum(), type) : 0;
     for (let from = 0; from < row.length; from += row.size) {
       if (from > 0) yield;
       const at = row.reader.base + from * stride;
@@ -75,6 +75,11 @@ export function* logSoftmax(problem: LogSoftmaxProblem, first: number, end: numb
       } else store(1, row.blanks(from, NaN, -Infinity), out, outType, at, stride);
     }
   }
+}
+
+/** The log of a probability that float32 rounds to 1 is 0 there, and not -0. */
+export function vanishing(logSum: number, type: ElementType): number {
+  return type !== 'float64' && logSum <= 2 ** -151 ? 0 : logSum;
 }
 
 /** (max - x)/T, finite wherever the quotient is. */

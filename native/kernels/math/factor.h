@@ -15,7 +15,7 @@ template <class T>
 struct Shard {
   Shift<T> shift;
   Factor<T> factor;
-  bool sound;  // false for a normalizer so far below the logits that it cannot be theirs: results beyond 2^50
+  bool sound;  // false for a normalizer so far below the logits that it cannot be theirs: results beyond 2^40
 };
 
 template <class T>

@@ -232,15 +232,22 @@ struct CrossEntropySolver {
       coefficients.fill(at, n, a);
       const double* logits = row.fetch(at, n, x);
       T* y = gradient.place(at, buffer);
-      for (size_t i = 0; i < n; i += lanes) {
-        const size_t count = n - i < lanes ? n - i : lanes;
-        const F64 logit = load_first<F64>(logits + i, count, logits[i]), share = load_first<F64>(a + i, count, 0);
+      const auto gradient_of = [&](F64 logit, F64 share) INLINE_LAMBDA {
         const F64 t = scaled(exp.term(logit).value(), hi, lo), largest = count_if_equal(logit, max, none);
         const F64 others = add(zero_if_equal(logit, max, sub(one, t)), mul(largest, rest));
         const F64 difference = sub(mul(sub(whole, share), t), mul(share, others));
+        return div(mul(scale, difference), temperature);
+      };
+      size_t i = 0;
+      for (; i + lanes <= n; i += lanes) store_eight(y + i, gradient_of(load<F64>(logits + i), load<F64>(a + i)));
+      if (i < n) {
         alignas(64) T value[lanes];
-        store_eight(value, div(mul(scale, difference), temperature));
-        for (size_t j = 0; j < count; j++) y[i + j] = row.masked_out(at + i + j) ? T(0) : value[j];
+        store_eight(value,
+                    gradient_of(load_first<F64>(logits + i, n - i, logits[i]), load_first<F64>(a + i, n - i, 0)));
+        for (size_t j = 0; i + j < n; j++) y[i + j] = value[j];
+      }
+      if (row.mask) {
+        for (size_t i = 0; i < n; i++) y[i] = row.masked_out(at + i) ? T(0) : y[i];
       }
       gradient.flush(at, n, y);
     }

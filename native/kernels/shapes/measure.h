@@ -84,7 +84,7 @@ struct Measurer {
   Measure stretch(const Source& row, size_t from, size_t to, const double* whole, T* terms, double* tops) const {
     Measure m;
     Next<V> next;
-    for (size_t at = from; at < to; at += segment_length) {
+    for (size_t at = from; at < to && !(at > from && is_set(row.cancelled)); at += segment_length) {
       const size_t end = to - at < segment_length ? to : at + segment_length;
       T* const stored = terms ? terms + (at - from) : nullptr;
       Measure part;

@@ -257,7 +257,7 @@ struct RowSolver {
     const Wide<double> inverse = reciprocal<V>(Wide<double>{m.top_term, m.top_term_lo});
     const double hi = inverse.hi * fraction, lo = muladd(inverse.lo, fraction, fms(inverse.hi, fraction, hi));
     const Shift<T> own = shift_for<V>(T(m.max), scale);
-    return {shift_at<V>(own.top - n, own.origin, scale), factor_of<T>({hi, lo}), n <= 50};
+    return {shift_at<V>(own.top - n, own.origin, scale), factor_of<T>({hi, lo}), n <= 40};
   }
 };
 
