@@ -235,27 +235,6 @@ describe('Tensors that do not lie row-major from the start of their data', () =>
   });
 });
 
-test('A Buffer as a mask of a promise prints no deprecation warning', async () => {
-  const warnings: Error[] = [];
-  const listen = (warning: Error) => warnings.push(warning);
-  process.on('warning', listen);
-  try {
-    const x = new Float32Array(3e5);
-    for (const backend of backends) {
-      const call = promises.softmax(x, {
-        shape: [300, 1000],
-        where: Buffer.alloc(3e5, 1),
-        backend: backend as 'js',
-      });
-      expect((await call)[0]).toBe(Math.fround(1e-3));
-    }
-    await new Promise((resolve) => setImmediate(resolve));
-  } finally {
-    process.off('warning', listen);
-  }
-  expect(warnings).toEqual([]);
-});
-
 describe('An output on an immutable ArrayBuffer', () => {
   /** Node 26 has them behind a flag; here, a getter that says so stands in for the engine's. */
   test('is refused, and stays as it is', async () => {

@@ -15,11 +15,15 @@ export class Nucleus {
   private readonly logits: Float64Array;
   private readonly weights: Float64Array;
   private readonly classes: Uint32Array;
+  /** The logits' bits. */
+  private readonly words: Int32Array;
+  private readonly found = { reached: 0, highMask: 0, highBits: 0, lowMask: 0, lowBits: 0 };
   private readonly binSums = new Float64Array(BINS);
   private readonly binCounts = new Uint32Array(BINS);
 
   constructor(readonly length: number) {
     this.logits = new Float64Array(length);
+    this.words = new Int32Array(this.logits.buffer);
     this.weights = new Float64Array(length);
     this.classes = new Uint32Array(length);
   }
@@ -63,48 +67,65 @@ export class Nucleus {
    * added in index order.
    */
   private *lastOf(count: number, target: number): Generator<undefined, number, undefined> {
-    const { logits, weights, binSums, binCounts } = this;
-    const words = new Int32Array(logits.buffer, logits.byteOffset, 2 * count);
-    let reached = 0;
-    let highMask = 0;
-    let highBits = 0;
-    let lowMask = 0;
-    let lowBits = 0;
+    const { binSums, binCounts, found } = this;
+    found.reached = 0;
+    found.highMask = found.highBits = found.lowMask = found.lowBits = 0;
     for (const { low, shift } of DIGITS) {
       binSums.fill(0);
       binCounts.fill(0);
-      for (let i = 0; i < count; i++) {
-        if (i > 0 && i % LONG_ROW_BLOCK === 0) yield;
-        const high = words[2 * i + HIGH];
-        // Ordered as unsigned numbers: a negative number's bits are turned over, a positive one's sign is set.
-        const flip = high >> 31;
-        const orderedHigh = high ^ (flip | 0x80000000);
-        const orderedLow = words[2 * i + 1 - HIGH] ^ flip;
-        if ((orderedHigh & highMask) !== highBits || (orderedLow & lowMask) !== lowBits) continue;
-        const bin = ((low ? orderedLow : orderedHigh) >>> shift) & (BINS - 1) & (shift === 0 ? 0x3ff : 0x7ff);
-        binSums[bin] += weights[i];
-        binCounts[bin]++;
+      for (let from = 0; from < count; from += LONG_ROW_BLOCK) {
+        if (from > 0) yield;
+        this.addToBins(from, Math.min(from + LONG_ROW_BLOCK, count), low, shift);
       }
       let boundary = -1;
       for (let bin = BINS - 1; bin >= 0; bin--) {
         if (binCounts[bin] === 0) continue;
-        if (boundary >= 0) reached += binSums[boundary];
+        if (boundary >= 0) found.reached += binSums[boundary];
         boundary = bin;
-        if (reached + binSums[bin] >= target) break;
+        if (found.reached + binSums[bin] >= target) break;
       }
       const mask = (shift === 0 ? 0x3ff : 0x7ff) << shift;
       if (low) {
-        lowMask |= mask;
-        lowBits |= boundary << shift;
+        found.lowMask |= mask;
+        found.lowBits |= boundary << shift;
       } else {
-        highMask |= mask;
-        highBits |= boundary << shift;
+        found.highMask |= mask;
+        found.highBits |= boundary << shift;
       }
       if (binCounts[boundary] === 1) break;
     }
     let last = 0;
-    for (let i = 0; i < count; i++) {
-      if (i > 0 && i % LONG_ROW_BLOCK === 0) yield;
+    for (let from = 0; from < count && (from === 0 || found.reached < target); from += LONG_ROW_BLOCK) {
+      if (from > 0) yield;
+      last = this.addEqual(from, Math.min(from + LONG_ROW_BLOCK, count), target, last);
+    }
+    return last;
+  }
+
+  /** Adds the weights of candidates [from, end) that share the bits found so far to the bins of their next digit. */
+  private addToBins(from: number, end: number, low: boolean, shift: number): void {
+    const { words, weights, binSums, binCounts } = this;
+    const { highMask, highBits, lowMask, lowBits } = this.found;
+    for (let i = from; i < end; i++) {
+      const high = words[2 * i + HIGH];
+      // Ordered as unsigned numbers: a negative number's bits are turned over, a positive one's sign is set.
+      const flip = high >> 31;
+      const orderedHigh = high ^ (flip | 0x80000000);
+      const orderedLow = words[2 * i + 1 - HIGH] ^ flip;
+      if ((orderedHigh & highMask) !== highBits || (orderedLow & lowMask) !== lowBits) continue;
+      const bin = ((low ? orderedLow : orderedHigh) >>> shift) & (BINS - 1) & (shift === 0 ? 0x3ff : 0x7ff);
+      binSums[bin] += weights[i];
+      binCounts[bin]++;
+    }
+  }
+
+  /** Adds up those of candidates [from, end) that have all the bits found, up to the target; the place of the last. */
+  private addEqual(from: number, end: number, target: number, before: number): number {
+    const { words, weights, found } = this;
+    const { highMask, highBits, lowMask, lowBits } = found;
+    let { reached } = found;
+    let last = before;
+    for (let i = from; i < end; i++) {
       const high = words[2 * i + HIGH];
       const flip = high >> 31;
       const orderedHigh = high ^ (flip | 0x80000000);
@@ -114,6 +135,7 @@ export class Nucleus {
       last = i;
       if (reached >= target) break;
     }
+    found.reached = reached;
     return last;
   }
 }

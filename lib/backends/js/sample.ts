@@ -28,8 +28,7 @@ const stepClasses = 2 ** 17;
 const stepFill = 2 ** 20;
 
 function* draw(problem: SampleProblem, first: number, end: number, filters: Filters): Steps {
-  const { out, count, seedLow, seedHigh, temperature, logProbabilities } = problem;
-  const key = [seedLow, seedHigh] as const;
+  const { out, count, temperature, logProbabilities } = problem;
   const logType = logProbabilities && (logProbabilities instanceof Float64Array ? 'float64' : 'float32');
   const row = new Normalizer(problem);
   const weigher = new Weigher(temperature);
@@ -59,19 +58,32 @@ function* draw(problem: SampleProblem, first: number, end: number, filters: Filt
     row.changed();
     segments.open();
     while (segments.addBlock()) yield;
-    const { total } = segments;
-    let looked = 0;
-    for (let draw = 0; draw < count; draw++) {
-      looked += segments.reach;
-      if (looked > stepClasses && draw > 0) {
-        looked = 0;
-        yield;
-      }
-      const drawn = segments.find(uniform(r, draw, key) * total);
-      out[r * count + draw] = drawn;
-      if (!logProbabilities) continue;
-      logProbabilities[r * count + draw] =
-        0 - (distance(row.max, row.reader.logit(drawn), temperature) + logTotal);
+    for (let draw = 0; draw < count; ) {
+      if (draw > 0) yield;
+      draw = drawSome(problem, row, segments, r, draw, logTotal);
     }
   }
+}
+
+/** Draws from the open row, from draw `first` on, until a step should end; the draw to go on with. */
+function drawSome(
+  problem: SampleProblem,
+  row: Normalizer,
+  segments: Segments,
+  r: number,
+  first: number,
+  logTotal: number,
+): number {
+  const { out, count, seedLow, seedHigh, temperature, logProbabilities } = problem;
+  const key = [seedLow, seedHigh] as const;
+  const { total, reach } = segments;
+  const end = Math.min(count, first + Math.max(1, Math.floor(stepClasses / reach)));
+  for (let draw = first; draw < end; draw++) {
+    const drawn = segments.find(uniform(r, draw, key) * total);
+    out[r * count + draw] = drawn;
+    if (!logProbabilities) continue;
+    logProbabilities[r * count + draw] =
+      0 - (distance(row.max, row.reader.logit(drawn), temperature) + logTotal);
+  }
+  return end;
 }

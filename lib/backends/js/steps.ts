@@ -21,9 +21,15 @@ const turnMilliseconds = 2;
 /** Counts the times that other calls may have used the scratch memory. */
 export const turns = { count: 0 };
 
+/** Rows are solved so many at a time: V8 would not replace the code of a generator that runs by better code (sample: 2.5 times). */
+const sliceRows = 256;
+
 export function atOnce(problem: Problem, solve: Solve): void {
-  const steps = solve(problem, 0, problem.outer * problem.inner);
-  while (steps.next().done !== true);
+  const rows = problem.outer * problem.inner;
+  for (let first = 0; first < rows; first += sliceRows) {
+    const steps = solve(problem, first, Math.min(first + sliceRows, rows));
+    while (steps.next().done !== true);
+  }
 }
 
 export async function inTurns(
