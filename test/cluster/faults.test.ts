@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatNpyHeader } from '../../lib/cli/npy.js';
+import { hasPostgres, type PostgresServer, startPostgres } from './postgres.js';
 import { hasRedis, type RedisServer, startCluster, startRedis } from './redis.js';
 import { killAll, start, until } from './started.js';
 
 let folder: string;
 const servers: RedisServer[] = [];
 
+const good = Buffer.concat([formatNpyHeader("'<f4'", [1, 2]), Buffer.from(Float32Array.of(1, 2).buffer)]);
 const SECRET = 'hunter2-é';
 
 async function server(name: string, ...more: string[]): Promise<RedisServer> {
@@ -37,10 +39,7 @@ async function expectRefusal(url: string, cause: RegExp): Promise<void> {
 describe.skipIf(!hasRedis)('a Redis that cannot be used', () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'simd-softmax-faults-'));
-    writeFileSync(
-      join(folder, 'in.npy'),
-      Buffer.concat([formatNpyHeader("'<f4'", [1, 2]), Buffer.from(Float32Array.of(1, 2).buffer)]),
-    );
+    writeFileSync(join(folder, 'in.npy'), good);
   });
   afterAll(async () => {
     killAll();
@@ -155,5 +154,56 @@ describe.skipIf(!hasRedis)('a Redis that cannot be used', () => {
     expect(await submitted.ended).toMatchObject({ code: 0, stderr: '' });
     worker.child.kill('SIGINT');
     expect((await worker.ended).code).toBe(0);
+  });
+});
+
+describe.skipIf(!hasPostgres)('a PostgreSQL that cannot be used', () => {
+  let postgres: PostgresServer;
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'simd-softmax-faults-'));
+    writeFileSync(join(folder, 'in.npy'), good);
+    postgres = await startPostgres(SECRET);
+  });
+  afterAll(async () => {
+    killAll();
+    await postgres?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('nothing listens', () =>
+    expectRefusal('postgres://me:hunter2@127.0.0.1:1/db', /127\.0\.0\.1:1.* ECONNREFUSED .*when connecting/));
+
+  test('a wrong password, none, a database that is not there', async () => {
+    await expectRefusal(postgres.urlOf('postgres', 'wrong'), /wrong user or password.*when connecting/);
+    await expectRefusal(`postgres://scorer@127.0.0.1:${postgres.port}/postgres`, /password.*when connecting/);
+    await expectRefusal(postgres.urlOf('nowhere'), /a database that is not there.*when connecting/);
+  });
+
+  test('a server that takes nothing, or whose user may not write', async () => {
+    await postgres.query('CREATE DATABASE frozen');
+    await postgres.query('ALTER DATABASE frozen SET default_transaction_read_only = on');
+    await expectRefusal(postgres.urlOf('frozen'), /a read-only replica/);
+    await postgres.query("CREATE ROLE guest LOGIN PASSWORD 'hunter2'");
+    await expectRefusal(
+      `postgres://guest:hunter2@127.0.0.1:${postgres.port}/postgres`,
+      /the user may not do that.*when making its tables/,
+    );
+  });
+
+  test('lost and found in a run is told once each, and the jobs go on', async () => {
+    const worker = start(['worker', postgres.url, '--stalled', '2'], folder);
+    await until('the worker', () => worker.told.stderr.includes('waiting'));
+    const before = start(['score', 'in.npy', '-o', 'before.npy', '--queue', postgres.url], folder);
+    expect((await before.ended).code).toBe(0);
+    await postgres.restart(2500);
+    await until('the server again', () => worker.told.stderr.includes('again'));
+    const after = start(['score', 'in.npy', '-o', 'after.npy', '--queue', postgres.url], folder);
+    expect((await after.ended).code).toBe(0);
+    worker.child.kill('SIGINT');
+    const { code, stderr } = await worker.ended;
+    expect(code).toBe(0);
+    expect(stderr.match(/^lost postgres:/gm)).toHaveLength(1);
+    expect(stderr.match(/^found postgres:.* again$/gm)).toHaveLength(1);
+    expect(stderr).not.toMatch(/hunter2|%C3/);
   });
 });

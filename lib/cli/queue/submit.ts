@@ -4,13 +4,13 @@ import { Failure } from '../failure.js';
 import type { FilePair } from '../inputs.js';
 import type { ScoreJob, ScoreProgress } from '../score-file.js';
 import type { Outcome } from '../summary.js';
-import { isPassing } from './faults.js';
+import { isPassing, refusal } from './faults.js';
 import { add, reasonOf } from './flows.js';
 import { type Cutting, type FileJob, fileJob, isSame, type JobProgress, stampOf } from './jobs.js';
 import { removeParts } from './join.js';
 import { newOverallProgress } from './overall-progress.js';
 import { parseResult } from './results.js';
-import { connect, type Server } from './server.js';
+import { connect, promptly, type Server } from './server.js';
 import { newWatch } from './watch.js';
 
 export interface SubmitOptions extends Cutting {
@@ -108,7 +108,9 @@ async function finish(
   }
 
   try {
-    await watch.patiently(() => events.waitUntilReady());
+    await promptly(events.waitUntilReady()).catch((error) => {
+      throw refusal(error, 'waiting for its first word', server.address);
+    });
     for (const file of files) await watch.patiently(() => forgetStale(queue, file));
     for (const file of files) await watch.patiently(() => add(flows, file));
     await new Promise<void>((resolve, reject) => {

@@ -6,11 +6,12 @@ import { number } from '../report.js';
 import { confineTo } from '../root.js';
 import { lookOf, print } from '../streams.js';
 import { styler } from '../table.js';
+import { refusal } from './faults.js';
 import { parseJobData } from './jobs.js';
 import { newMetrics, serveMetrics } from './metrics.js';
 import { parseResult } from './results.js';
 import { newScorers, PassingFailure, type Scorers } from './scorers.js';
-import { type AnyJob, connect, type Server } from './server.js';
+import { type AnyJob, connect, promptly, type Server } from './server.js';
 import { untilStopped } from './stopping.js';
 import type { Results } from './tasks.js';
 import { newWatch } from './watch.js';
@@ -120,7 +121,9 @@ async function workOn(
           resident: () => scorers.resident,
         });
   try {
-    await worker.waitUntilReady();
+    await promptly(worker.waitUntilReady()).catch((error) => {
+      throw refusal(error, 'asking for jobs', server.address);
+    });
     const stopped = untilStopped({
       finish: () => tell('no more jobs: ending what is begun (once more gives it back)'),
       giveBack: () => giving.abort(new Error('given back')),
