@@ -2,6 +2,7 @@
 import type { QueueOptions } from 'bullmq';
 import { needPeer } from '../peers.js';
 import type { Address } from './address.js';
+import { isPassing } from './faults.js';
 import { QUEUE, SCHEMA } from './names.js';
 import type { Backend } from './server.js';
 
@@ -35,6 +36,19 @@ export async function connectPostgres({ url }: Address, step: Step): Promise<Bac
       throw Object.assign(new Error('read only'), { code: '25006' });
   }
 
+  /**
+   * BullMQ 6.7 has moments in which a client of pg has no listener for errors: a connection that is cut then would end the
+   * process. What it carried fails too, and is told there.
+   */
+  function guard(error: Error): void {
+    if (isPassing(error)) return;
+    process.off('uncaughtException', guard);
+    setImmediate(() => {
+      throw error;
+    });
+  }
+
+  process.on('uncaughtException', guard);
   try {
     await ping();
     step('making its tables');
@@ -43,6 +57,7 @@ export async function connectPostgres({ url }: Address, step: Step): Promise<Bac
     await first.waitUntilReady();
     await first.close();
   } catch (error) {
+    process.off('uncaughtException', guard);
     await pool.end();
     throw error;
   }
@@ -73,6 +88,9 @@ export async function connectPostgres({ url }: Address, step: Step): Promise<Bac
       await anybody.end().catch(() => {});
       return !asked;
     },
-    close: () => pool.end(),
+    async close() {
+      await pool.end();
+      process.off('uncaughtException', guard);
+    },
   };
 }

@@ -67,12 +67,15 @@ async function workOn(
 ): Promise<void> {
   const metrics = newMetrics();
   const giving = new AbortController();
+  let running = 0;
   const worker = server.worker(
     async (job, token) => {
+      running++;
       metrics.begun();
       try {
         return await run(job, token, { server, scorers, signal: giving.signal });
       } finally {
+        running--;
         metrics.ended();
       }
     },
@@ -120,6 +123,18 @@ async function workOn(
           isHealthy: () => !watch.lost,
           resident: () => scorers.resident,
         });
+  /** What runs is waited for; a server that is lost, even meanwhile, is not. */
+  async function closed(): Promise<void> {
+    let done = false;
+    const closing = worker.close().then(
+      () => (done = true),
+      () => (done = true),
+    );
+    while (!done && !(watch.lost && running === 0)) {
+      await Promise.race([closing, sleep(CLOSE_MS, undefined, { ref: false })]);
+    }
+  }
+
   try {
     await promptly(worker.waitUntilReady()).catch((error) => {
       throw refusal(error, 'asking for jobs', server.address);
@@ -127,7 +142,7 @@ async function workOn(
     const stopped = untilStopped({
       finish: () => tell('no more jobs: ending what is begun (once more gives it back)'),
       giveBack: () => giving.abort(new Error('given back')),
-      closed: () => (watch.lost ? settled(worker.close()) : worker.close()),
+      closed,
     });
     if (listening) tell(`metrics on ${listening.url}/metrics`);
     onReady();

@@ -1,0 +1,130 @@
+/**
+ * `npm run test:load -- throughput` and `npm run test:load -- soak [seconds]`, on a Redis of its own: what the queue costs
+ * beside a single `score`, and whether the memory of workers stays flat. Timings: two cores should be free.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const CLI = join(import.meta.dirname, '../../dist/cli.js');
+const [task = 'throughput', seconds = '600'] = process.argv.slice(2);
+const folder = mkdtempSync(join(tmpdir(), 'simd-softmax-load-'));
+const children = new Set();
+
+function start(command, args, options = {}) {
+  const child = spawn(command, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'], ...options });
+  children.add(child);
+  let told = '';
+  child.stderr.on('data', (chunk) => {
+    told += chunk;
+  });
+  const ended = once(child, 'close').then(([code]) => ({ code, told }));
+  return { child, ended, told: () => told };
+}
+
+async function run(...args) {
+  const begun = performance.now();
+  const { code, told } = await start(process.execPath, [CLI, ...args]).ended;
+  if (code !== 0) throw new Error(`${args.join(' ')}: ${told}`);
+  return (performance.now() - begun) / 1000;
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function startWorkers(count, url) {
+  const workers = Array.from({ length: count }, () => start(process.execPath, [CLI, 'worker', url]));
+  for (const worker of workers) while (!worker.told().includes('waiting')) await sleep(50);
+  return workers;
+}
+
+/** Rows of 250 classes: 1000 bytes each. */
+function makeFiles(name, files, megabytes) {
+  mkdirSync(join(folder, name));
+  const rows = megabytes * 1000;
+  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${rows}, 250), }`.padEnd(117).concat('\n');
+  const header = Buffer.concat([Buffer.from('\x93NUMPY\x01\0v\0', 'latin1'), Buffer.from(text)]);
+  for (let i = 0; i < files; i++) {
+    const logits = Float32Array.from({ length: rows * 250 }, (_, at) => ((at * 7919 + i) % 2000) / 100 - 10);
+    writeFileSync(join(folder, name, `${i}.npy`), Buffer.concat([header, Buffer.from(logits.buffer)]));
+  }
+}
+
+async function throughput(url) {
+  const sets = [
+    ['small', 1000, 1],
+    ['large', Number(process.env.LARGE_FILES ?? 20), 50],
+  ];
+  for (const [name, files, megabytes] of sets) {
+    makeFiles(name, files, megabytes);
+    const input = `${name}/*.npy`;
+    const single = await run('score', input, '-o', `${name}-single/`, '-q');
+    rmSync(join(folder, `${name}-single`), { recursive: true });
+    await startWorkers(2, url);
+    const queued = await run('score', input, '-o', `${name}-queued/`, '-q', '--queue', url);
+    rmSync(join(folder, `${name}-queued`), { recursive: true });
+    rmSync(join(folder, name), { recursive: true });
+    console.log(
+      `${files} files of ${megabytes} MB: score ${single.toFixed(1)} s, two workers ${queued.toFixed(1)} s ` +
+        `(${(single / queued).toFixed(2)} times; ${((1000 * (queued - single)) / files).toFixed(1)} ms per job more)`,
+    );
+    await stopWorkers();
+  }
+}
+
+async function soak(url, duration) {
+  makeFiles('in', 50, 1);
+  const [worker] = await startWorkers(1, url);
+  const { pid } = worker.child;
+  const residents = [];
+  const scoring = readFileSync.bind(null, `/proc/${pid}/task/${pid}/children`, 'utf8');
+  const resident = (id) =>
+    Number(readFileSync(`/proc/${id}/status`, 'utf8').match(/VmRSS:\s*(\d+)/)[1]) / 1024;
+  const end = performance.now() + 1000 * duration;
+  for (let round = 0; performance.now() < end; round++) {
+    // Its outputs are gone each time, so that the same jobs are done anew.
+    rmSync(join(folder, 'out'), { recursive: true, force: true });
+    await run('score', 'in/*.npy', '-o', 'out/', '-q', '--queue', url);
+    const own = [pid, ...scoring().trim().split(' ')].map(resident);
+    residents.push(own.reduce((sum, one) => sum + one, 0));
+    if (round % 10 === 0)
+      console.log(`round ${round}: ${own.map((one) => `${one.toFixed(0)} MB`).join(' + ')}`);
+  }
+  // The first rounds fill caches.
+  const third = Math.floor(residents.length / 3);
+  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const [before, after] = [mean(residents.slice(third, 2 * third)), mean(residents.slice(2 * third))];
+  console.log(`${residents.length * 50} jobs; memory ${before.toFixed(0)} MB, then ${after.toFixed(0)} MB`);
+  if (!(after < before * 1.1)) throw new Error('the memory of a worker grows');
+  await stopWorkers();
+}
+
+async function stopWorkers() {
+  const workers = [...children].filter(
+    ({ spawnargs, exitCode }) => spawnargs.includes('worker') && exitCode === null,
+  );
+  for (const child of workers) child.kill('SIGINT');
+  for (const child of workers) if (child.exitCode === null) await once(child, 'close');
+}
+
+const port = await freePort();
+const url = `redis://127.0.0.1:${port}`;
+start('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder]);
+try {
+  await sleep(500);
+  if (task === 'soak') await soak(url, Number(seconds));
+  else await throughput(url);
+} finally {
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+}
