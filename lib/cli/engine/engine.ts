@@ -67,6 +67,8 @@ export async function openEngine(threads?: number): Promise<Engine> {
   process.on('exit', removeSpill);
   await bindings.query(connection, 'SET enable_progress_bar = true');
   await bindings.query(connection, 'SET enable_progress_bar_print = false');
+  // Times with a zone are written the same everywhere.
+  await bindings.query(connection, "SET TimeZone = 'UTC'");
 
   async function interruptible<Result>(start: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
     signal?.throwIfAborted();

@@ -29,7 +29,9 @@ export function newEngineReader(engine: Engine, options: EngineReaderOptions): R
     classes,
     ...{ axis: 1, inner: 1 },
     rows: range ? range[1] - range[0] : relation.rows,
-    fields: relation.kept.map(({ name }, i): Field => ({ name, type: ways[i].type })),
+    fields: relation.kept.map(
+      ({ name, type }, i): Field => ({ name, type: ways[i].type, sql: EXACT.test(type) ? type : undefined }),
+    ),
     column: relation.column,
     labels: relation.names,
   };
@@ -159,6 +161,8 @@ const TIME: Way = {
   ...numbers('date', 'BIGINT', 8, (view, at) => new Date(Number(view.getBigInt64(at, true)))),
   cast: (sql) => `epoch_ms(${sql}::TIMESTAMP)`,
 };
+/** What a text keeps whole, and a JavaScript value does not. */
+const EXACT = /^(DECIMAL\(.*\)|TIMESTAMP|TIMESTAMP WITH TIME ZONE|TIMESTAMP_NS)$/;
 const TEXT: Way = {
   type: 'string',
   cast: (sql) => `${sql}::VARCHAR`,
@@ -172,8 +176,7 @@ const WAYS: Readonly<Record<string, Way>> = {
   FLOAT: numbers('float32', 'FLOAT', 4, (view, at) => view.getFloat32(at, true)),
   DOUBLE: numbers('float64', 'DOUBLE', 8, (view, at) => view.getFloat64(at, true)),
   BOOLEAN: numbers('boolean', 'BOOLEAN', 1, (view, at) => view.getUint8(at) === 1),
-  ...{ TIMESTAMP: TIME, TIMESTAMP_S: TIME, TIMESTAMP_MS: TIME, TIMESTAMP_NS: TIME },
-  'TIMESTAMP WITH TIME ZONE': TIME,
+  ...{ TIMESTAMP_S: TIME, TIMESTAMP_MS: TIME },
   JSON: TEXT,
 };
 

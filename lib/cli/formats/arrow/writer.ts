@@ -28,6 +28,7 @@ import type { WriterOptions } from '../../formats.js';
 import type { Output } from '../../output.js';
 import { NO_CLASS } from '../../scoring.js';
 import { type Dictionary, dictionaryIds, encodeSchema, NativeColumn, NativeField } from './columns.js';
+import { exactNode, exactOf } from './exact.js';
 import { encodeBatch, encodeFooter, frame, MAGIC, messagesOf, type Place } from './messages.js';
 import { ALIGNMENT, bodyOf, type Node, nodesOf } from './nodes.js';
 
@@ -48,8 +49,8 @@ export function newArrowWriter(output: Output, options: WriterOptions, isFile: b
     return isRagged ? list(item) : fixedSizeList(item, width);
   };
   const names = labelled(layout.fields, labels);
-  const kept = layout.fields.map(({ name, type, native }) =>
-    native instanceof NativeField ? native.field : field(name, typeFor(type), true),
+  const kept = layout.fields.map(({ name, type, sql, native }) =>
+    native instanceof NativeField ? native.field : field(name, exactOf(sql)?.type ?? typeFor(type), true),
   );
   const label = labels ? utf8() : uint32();
   const added: ArrowField[] =
@@ -78,10 +79,18 @@ export function newArrowWriter(output: Output, options: WriterOptions, isFile: b
     const { rows, scores, indices, offsets, columns } = batch;
     const others = columns.map(({ native, get }, i): Node => {
       if (native instanceof NativeColumn) return native.node;
-      const { name, type } = layout.fields[i];
+      const { name, type, sql } = layout.fields[i];
+      const numberOf = (row: number) => batch.numbers?.[row] ?? batch.first + row;
+      const exact = exactOf(sql);
+      if (exact) {
+        const texts = Array.from({ length: rows }, (_, row) => get(row) as string | null);
+        return exactNode(exact, texts, (text, row) =>
+          expected(`a ${sql}`, `${name} of row ${numberOf(row)}`, text),
+        );
+      }
       const cells = Array.from({ length: rows }, (_, row) =>
         castCell(get(row), type, (what, received) =>
-          expected(what, `${name} of row ${batch.numbers?.[row] ?? batch.first + row}`, received),
+          expected(what, `${name} of row ${numberOf(row)}`, received),
         ),
       );
       return nodeOf(cells, kept[i].type);
