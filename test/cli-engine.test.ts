@@ -672,6 +672,44 @@ describe.runIf(process.platform !== 'win32')('pipes and signals', () => {
   });
 });
 
+describe('Polars reads what is written, with the same values and types', () => {
+  const kept =
+    "SELECT i::BIGINT AS id, 'text ' || i AS name, DATE '2024-02-29' + i::INTEGER AS day, i % 2 = 0 AS flag, i / 8 AS x, [i, 0.5, 2]::FLOAT[] AS logits FROM range(300) t(i)";
+  const expected = Array.from({ length: 300 }, (_, i) => p32([i, 0.5, 2]));
+
+  test.each(['parquet', 'ndjson', 'arrow'] as const)('%s', async (format) => {
+    const { default: polars } = await import('nodejs-polars');
+    await duckdb.run(`COPY (${kept}) TO '${at('polars-in.parquet')}'`);
+    await score('polars-in.parquet', `polars.${format}`);
+    const bytes = readFileSync(at(`polars.${format}`));
+    const frame =
+      format === 'parquet'
+        ? polars.readParquet(bytes)
+        : format === 'arrow'
+          ? polars.readIPC(bytes)
+          : polars.readJSON(bytes, { format: 'lines' });
+    expect(frame.columns).toEqual(['id', 'name', 'day', 'flag', 'x', 'probabilities']);
+    const rows = frame.toRecords();
+    expect(rows.map(({ id }) => Number(id))).toEqual(Array.from({ length: 300 }, (_, i) => i));
+    expect(rows.map(({ probabilities }) => (probabilities as unknown as number[]).map(Math.fround))).toEqual(
+      expected,
+    );
+    expect(rows[7]).toMatchObject({ name: 'text 7', flag: false, x: 7 / 8 });
+  });
+
+  test('csv', async () => {
+    const { default: polars } = await import('nodejs-polars');
+    put('polars-in.csv', 'id,"a, b",dog\n1,1.5,0.5\n2,0.2,2.2\n');
+    await score('polars-in.csv', 'polars.csv', { keep: ['id'] });
+    const frame = polars.readCSV(at('polars.csv'));
+    expect(frame.columns).toEqual(['id', 'a, b', 'dog']);
+    expect(frame.rows()).toEqual([
+      [1, ...p([1.5, 0.5])],
+      [2, ...p([0.2, 2.2])],
+    ]);
+  });
+});
+
 test('an output that the engine writes begins anew with --resume, and says so', async () => {
   put('anew.csv', 'cat,dog\n1.5,0.5\n');
   expect((await score('anew.csv', 'anew.parquet', { resume: true })).rows).toBe(1);

@@ -1,4 +1,9 @@
+import { constants } from 'node:os';
+
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** So long a task may clean up before the process ends without it: an engine may be deep in a damaged file. */
+const PATIENCE_MS = 900;
 
 /**
  * Runs a task that the first Ctrl-C, or its kin, aborts, so that it can clean up; then the process dies of that very
@@ -12,6 +17,8 @@ export async function untilInterrupted<Result>(
   const interrupt = (signal: NodeJS.Signals) => {
     if (received) die(signal);
     received = signal;
+    // What stands under a temporary name is removed at the exit.
+    setTimeout(() => process.exit(128 + constants.signals[signal]), PATIENCE_MS).unref();
     controller.abort();
   };
   const release = () => {

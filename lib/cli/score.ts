@@ -1,5 +1,6 @@
 /** The command `score`. */
 import { EXIT, expectedUsage, Failure, printable } from './failure.js';
+import { canResume, formatByName } from './formats.js';
 import { expandInputs, type FilePair, isFolder, pairsInto } from './inputs.js';
 import { untilInterrupted } from './interruption.js';
 import { refuseContradictions } from './job.js';
@@ -49,23 +50,40 @@ async function scoreOne(input: string, options: ScoreOptions): Promise<void> {
   const { rows, json, quiet, queue, partRows, ...job } = options;
   const display = newProgressDisplay(process.stderr, !quiet && job.output !== undefined);
   try {
-    const report = await untilInterrupted((signal) =>
-      scoreFile({
-        ...job,
-        input,
-        shown: rows ?? (job.output === undefined ? 10 : 0),
-        signal,
-        onProgress: display.update,
-        onNotice: (text) => {
-          if (!quiet) process.stderr.write(`${printable(text)}\n`);
-        },
-      }),
-    );
+    const report = await untilInterrupted(async (signal) => {
+      try {
+        return await scoreFile({
+          ...job,
+          input,
+          shown: rows ?? (job.output === undefined ? 10 : 0),
+          signal,
+          onProgress: display.update,
+          onNotice: (text) => {
+            if (!quiet) process.stderr.write(`${printable(text)}\n`);
+          },
+        });
+      } catch (error) {
+        display.end();
+        const hint = signal.aborted && !quiet ? howToGoOn(input, job) : undefined;
+        if (hint) process.stderr.write(`${hint}\n`);
+        throw error;
+      }
+    });
     display.end();
     if (!quiet) await printReport(report, options);
   } finally {
     display.end();
   }
+}
+
+/** What an interrupted run leaves, for whoever wants to go on. */
+function howToGoOn(input: string, { output, outputFormat, resume }: ScoreOptions): string | undefined {
+  const format = outputFormat ?? formatByName(output ?? '');
+  if (input === '-' || output === undefined || output === '-' || !format || !canResume(format))
+    return undefined;
+  return resume
+    ? 'interrupted; the same command goes on from here'
+    : 'interrupted; with --resume the same command could have gone on';
 }
 
 /** One that cannot be scored does not keep the others from it. */
