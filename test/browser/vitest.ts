@@ -1,7 +1,8 @@
 /** As much of vitest as the contract suite uses, for a page: tests are collected here, and page.mjs runs them. */
-import { chai, JestChaiExpect } from '@vitest/expect';
+import { chai, JestAsymmetricMatchers, JestChaiExpect } from '@vitest/expect';
 
 chai.use(JestChaiExpect);
+chai.use(JestAsymmetricMatchers);
 export const { expect } = chai;
 
 type Body = () => unknown;

@@ -77,8 +77,9 @@ INLINE void for_each_group(const Source& row, size_t from, size_t to, const Cut<
       const T* logits = x + i;
       if (filters) {
         if (Selection<V>::above(logits, n, threshold) == 0) continue;
-        const size_t ties = cut.last + size_t(1) > at + i ? cut.last + size_t(1) - (at + i) : 0;
-        const size_t even = ties < n ? ties : n;  // up to here, logits equal to the least stay
+        const uint64_t past = cut.last + uint64_t(1),
+                       ties = past > at + i ? past - (at + i) : 0;  // size_t may have 32 bits
+        const size_t even = ties < n ? ties : n;                    // up to here, logits equal to the least stay
         for (size_t j = 0; j < even; j++) group[j] = logits[j] >= cut.least ? logits[j] : T(-infinity);
         for (size_t j = even; j < n; j++) group[j] = logits[j] > cut.least ? logits[j] : T(-infinity);
         logits = group;
