@@ -4,12 +4,11 @@
 
 namespace {
 
-// A block is about 10 to 20 microseconds of work at 0.3 to 0.6 ns per element: short beside the whole, so that the
-// last thread leaves no long tail and other jobs have their turn soon, and long beside taking it (0.02 microseconds).
+// A block is 10 to 20 microseconds of work. That is short beside the whole: the last thread leaves no long tail, and other
+// jobs have their turn soon. And it is long beside taking a block.
 constexpr size_t block_elements = 1 << 15;
 
-// Waking a thread takes 5 to 50 microseconds (futex wake and scheduling, measured on virtual machines), so a call
-// is shared only from about 100 microseconds of work on; below, one thread finishes sooner.
+// Waking a thread takes 5 to 50 microseconds, so a call is shared from about 100 microseconds of work on.
 constexpr size_t worth_sharing = 1 << 18;
 
 constexpr size_t line = 64;  // bytes
@@ -45,8 +44,7 @@ void Batch::cut_rows(size_t elements, size_t limit) {
   }
   constexpr size_t group = 16;  // rows that kernels solve side by side
   size_t rows = block_elements / std::max<size_t>(p.length, 1);
-  // Columns side by side share lines and pages: 1024 of 1000 classes took 0.92 ns per element on two threads by 32, 0.64
-  // by 128, for up to 80 microseconds then.
+  // Columns side by side share lines and pages: more of them to a block, for up to 80 microseconds.
   if (p.inner > 1) rows = std::max(rows, std::min({4 * rows, size_t(128), p.rows() / (4 * limit)}));
   rows_per_slab = p.inner > 1 ? p.inner : p.outer;
   rows_per_block = p.inner > 1 || rows > group ? std::max(rows / group * group, group) : std::max<size_t>(rows, 1);

@@ -7,7 +7,6 @@ namespace {
 
 enum class Shape {
   row,          // row after row, of any length, layout and type
-  few_blocks,   // the same for rows of a few blocks, with nothing set up
   few_classes,  // a row per lane, the number of classes known to the compiler
   lanes,        // a row per lane, in panels or columns
   blocks,       // a group of rows, each along its blocks
@@ -38,6 +37,10 @@ constexpr size_t column_classes = 4096;  // longest row along another axis that 
 constexpr size_t grouped_classes =
     2048;  // longest row solved in groups along its blocks: a group of float32 rows and
            // their terms stay within the second cache
+
+// Sets of groups, from memory, that go through each step together in panels of so many columns: or what is fetched for the
+// next ones leaves the first cache before they come.
+constexpr size_t sets_from_memory(size_t width) { return width <= 28 ? 2 : 1; }
 
 // Most classes that the compiler knows: more take longer than in panels.
 template <class V>
@@ -78,7 +81,8 @@ INLINE bool fills_blocks(const Problem& p) {
   return padding <= (blocks == 2 ? 2 : n / 4);
 }
 
-// So few rows of a few blocks that setting anything up would take longer than they do.
+// So few rows of a few blocks that setting anything up would take longer than they do, even looking for their shape: this
+// is asked first.
 template <class V>
 INLINE bool is_alone(const Problem& p, size_t rows) {
   if (rows > V::lanes * 3 / 8 || p.op != Op::softmax || p.length > few_blocks * V::lanes) return false;
@@ -87,8 +91,6 @@ INLINE bool is_alone(const Problem& p, size_t rows) {
 
 template <class V>
 INLINE Shape shape_of(const Problem& p, size_t rows) {
-  if (is_alone<V>(p, rows)) return Shape::few_blocks;
-  if (p.op != Op::softmax && p.op != Op::logSoftmax && p.op != Op::logSumExp) return Shape::row;
   const bool group = rows > V::lanes / 8 || p.inner > 1;  // fewer are done before a group is set up
   if (group && fits_known_classes<V>(p)) return Shape::few_classes;
   const bool along = p.op == Op::softmax && fits_blocks<V>(p) && fills_blocks<V>(p);

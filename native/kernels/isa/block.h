@@ -1,6 +1,6 @@
 // A block is 64 bytes of lanes, 16 floats or 8 doubles, on every ISA: one AVX-512 register, two AVX2, four of
 // 16 bytes. The kernels are written over blocks, so that lane i of a row is added to the same partial sum, in
-// the same order, everywhere; that is what makes the bits equal across ISAs. Each simd_*.h defines the
+// the same order, everywhere; that is what makes the bits equal across ISAs. Each isa/*.h defines the
 // register vocabulary (f32r, f64r and the functions on them); this header lifts it to blocks.
 //
 // Only intrinsics headers may be included by kernel units, and everything lives in an anonymous namespace: an
@@ -9,8 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Unless nothing is to be optimised: sanitizers would make functions of gigabytes.
+#ifdef __OPTIMIZE__
 #define INLINE inline __attribute__((always_inline))
 #define INLINE_LAMBDA __attribute__((always_inline))
+#else
+#define INLINE inline
+#define INLINE_LAMBDA
+#endif
 
 namespace {
 
@@ -242,7 +248,7 @@ INLINE void split_exponent(F64 u, F64& k, F64& m) {
 }
 
 // What is done once per row is written for D = F64 (a row per lane) and for D = double, with the same roundings;
-// each simd_*.h gives the scalar fma.
+// each isa/*.h gives the scalar fma.
 INLINE double add(double a, double b) { return a + b; }
 INLINE double sub(double a, double b) { return a - b; }
 INLINE double mul(double a, double b) { return a * b; }

@@ -43,7 +43,7 @@ constexpr double log_f64[7] = {6.666666666666735130e-01, 3.999999999940941908e-0
                                1.479819860511658591e-01};
 constexpr double ln2_hi = 6.93147180369123816490e-01, ln2_lo = 1.90821492927058770002e-10;
 
-// Bit patterns of doubles that split_exponent in simd_*.h works with.
+// Bit patterns of doubles that split_exponent in isa/*.h works with.
 constexpr int64_t one_bits = 0x3ff0000000000000, half_root_bits = 0x3fe6a09e00000000;
 constexpr int64_t mantissa_bits = 0x000fffffffffffff, two52_bits = 0x4330000000000000;
 constexpr double two52_plus_bias = 0x1p52 + 1023;

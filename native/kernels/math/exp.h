@@ -23,13 +23,12 @@ constexpr double power_of_two(int k) {
 template <class V>
 struct ExpTraits;
 
-// `steps`: r is in units of 1/steps. `offset`: terms are stored 2^offset too large and `unit` = 2^-lift takes
-// that out of the result, so that nothing but a subnormal result is ever subnormal. (Intel takes 45 ns for one
-// operation that rounds in the subnormal range, but none for one that vanishes altogether.) `vanish`: a term
-// 2^-vanish below 2^n_max gives a probability that rounds to 0; lower logits, -Inf too, count as that low. Where
-// terms are only summed, for a logarithm, they may be smaller, and 2^33 of 2^-log_vanish must still count as nothing.
-// `bias`: where sums of terms start (sum.h), above the largest term; its last bit should be small. `short_bias`: has
-// room for the terms of a short row above its last bit.
+// `steps`: r is in units of 1/steps. `offset`: terms are stored 2^offset too large and `unit` = 2^-lift takes that
+// out of the result, so that nothing but a subnormal result is ever subnormal: on Intel an operation that rounds in the subnormal range is slow. `vanish`: a term 2^-vanish below
+// 2^n_max gives a probability that rounds to 0; lower logits, -Inf too, count as that low. Where terms are only
+// summed, for a logarithm, they may be smaller, and 2^33 of 2^-log_vanish must still count as nothing. `bias`:
+// where sums of terms start (sum.h), above the largest term; its last bit should be small. `short_bias`: has room
+// for the terms of a short row above its last bit.
 template <>
 struct ExpTraits<F32> {
   static constexpr double steps = 8, offset = 76, vanish = 163.96, log_vanish = 183.96;
@@ -132,8 +131,8 @@ struct Shift {
 };
 
 template <class V>
-Shift<typename V::Scalar> shift_at(double top, typename V::Scalar origin, const Scale<V>& s,
-                                   double vanish = ExpTraits<V>::vanish) {
+INLINE Shift<typename V::Scalar> shift_at(double top, typename V::Scalar origin, const Scale<V>& s,
+                                          double vanish = ExpTraits<V>::vanish) {
   using T = typename V::Scalar;
   using E = ExpTraits<V>;
   return {T(E::magic + E::steps * (E::offset - top)), T((top - vanish) * s.c_inverse), origin, top,
@@ -147,8 +146,8 @@ INLINE D round_to_integer(D x) {
 
 // The shift for a row (or a piece of one) whose finite maximum is `max`.
 template <class V>
-Shift<typename V::Scalar> shift_for(typename V::Scalar max, const Scale<V>& s,
-                                    double vanish = ExpTraits<V>::vanish) {
+INLINE Shift<typename V::Scalar> shift_for(typename V::Scalar max, const Scale<V>& s,
+                                           double vanish = ExpTraits<V>::vanish) {
   using T = typename V::Scalar;
   // As LaneShift has it: a row under another shift could come out with another last bit.
   const double top = s.extreme ? double(max) * double(s.down) * double(s.up) * s.c : double(max * T(s.c));

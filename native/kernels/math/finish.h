@@ -75,7 +75,7 @@ INLINE D log_sum_exp(D max, D log_sum, const Scale<F64>& scale) {
 }
 
 // The rows, as bits, whose max / T and logarithm may cancel: float32 terms have too few digits for them (see
-// RowSolver::logSumExp, which decides). Strictly less, but for a last bit.
+// LogSumExp::value, which decides). Strictly less, but for a last bit.
 INLINE uint32_t cancelling(F64 log_sum, F64 value) {
   const F64 least = mul(log_sum, splat<F64>(1 - 0x1p-50));
   return ~mask_greater(absolute(value), least) & ((1u << F64::lanes) - 1);

@@ -12,7 +12,7 @@ template <class V>
 struct CrossEntropySolver {
   using T = typename V::Scalar;
   const Problem& p;
-  const RowSolver<V> rows;
+  const Rows<V> rows;
 
   explicit CrossEntropySolver(const Problem& p) : p(p), rows(p) {}
 
@@ -53,8 +53,8 @@ struct CrossEntropySolver {
     }
     T* terms = stores(row, gradient) ? gradient.place<T>(0, nullptr) : nullptr;
     double tops[stored_length / segment_length];
-    const Measure m = rows.measurer.row(row, terms, tops);
-    if (!RowSolver<V>::finite(m)) {
+    const Measure m = rows.template measurer<Sums::below>().row(row, terms, tops);
+    if (!Rows<V>::finite(m)) {
       if (p.gradient) rows.settle(row, gradient, 0, row.length, m, 0);
       return !row.nothing_left() ? __builtin_nan("") : weight == 0 ? 0 : weight * __builtin_inf();
     }
@@ -162,8 +162,8 @@ struct CrossEntropySolver {
   }
 
   double distribution(const Source& row, const Sink& gradient, const Coefficients& coefficients) const {
-    const Measure m = rows.measurer.row(row, nullptr, nullptr);
-    const bool finite = RowSolver<V>::finite(m);
+    const Measure m = rows.template measurer<Sums::below>().row(row, nullptr, nullptr);
+    const bool finite = Rows<V>::finite(m);
     if (p.gradient && !finite) rows.settle(row, gradient, 0, row.length, m, 0);
     if (!finite && !row.nothing_left()) return __builtin_nan("");
 
@@ -207,7 +207,7 @@ struct CrossEntropySolver {
   // The measure in double precision, for float32 rows too: of a difference of p and a its terms leave too few digits.
   Measure wide(const Source& row, const Measure& m) const {
     if (sizeof(T) == 8) return m;
-    return Measurer<F64>{rows.scale64, rows.scale64, true}.row(row, nullptr, nullptr);
+    return Measurer<F64, Sums::below>{rows.scale64, rows.scale64}.row(row, nullptr, nullptr);
   }
 
   void write(const Source& row, const Sink& gradient, const Coefficients& coefficients, const Measure& m,

@@ -187,7 +187,7 @@ struct SampleSolver {
     alignas(64) S buffer[chunk_length];
     const Scale<W> scale = scale_of<W>(p.temperature);
     const Scale<F64> scale64 = scale_of<F64>(p.temperature);
-    const Measurer<W> measurer{scale, scale64, true};
+    const Measurer<W, Sums::below> measurer{scale, scale64};
     const Measure m = measurer.under(S(max), &max, row.length, row.length, [&](auto&& sum) {
       for (size_t at = 0; row.goes_on(at); at += chunk_length) {
         const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
@@ -198,7 +198,7 @@ struct SampleSolver {
         sum(cut.filters() ? buffer : x, n, static_cast<S*>(nullptr));
       }
     });
-    const double log = RowSolver<W>::log_of_measure(m);
+    const double log = Rows<W>::log_of_measure(m);
     return sizeof(S) == 4 && log < 0x1p-151 ? 0 : log;  // as in cross_entropy.h
   }
 

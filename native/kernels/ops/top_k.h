@@ -7,6 +7,7 @@
 #pragma once
 #include "radix.h"
 #include "../shapes/rows.h"
+#include "../units.h"
 #include "select.h"
 
 namespace {
@@ -15,7 +16,7 @@ template <class V>
 struct TopKSolver {
   using T = typename V::Scalar;
   const Problem& p;
-  const RowSolver<V> rows;
+  const Rows<V> rows;
 
   explicit TopKSolver(const Problem& p) : p(p), rows(p) {}
 
@@ -33,10 +34,10 @@ struct TopKSolver {
     Measure m;
     size_t count;
     if (p.k > most_selected) {
-      m = rows.measurer.row(row, nullptr, nullptr);
+      m = p.logNormalizer ? measured<Sums::below>(r, row) : measured<Sums::all>(r, row);
       count = select_many<T>(row, p.k, classes);
     } else {
-      m = measure(row, selection);
+      m = p.logNormalizer ? measure<Sums::below>(r, row, selection) : measure<Sums::all>(r, row, selection);
       count = select(row, m, selection);
       for (size_t i = 0; i < count; i++) classes[i] = class_of(selection.key[i]);
     }
@@ -53,12 +54,19 @@ struct TopKSolver {
     }
   }
 
+  template <Sums sums>
+  Measure measured(size_t r, const Source& row) const {
+    if constexpr (sums == Sums::below) return UNITS_OF_TABLE(KERNELS)::measure_row_below(p, r);
+    return rows.template measurer<sums>().row(row, nullptr, nullptr);
+  }
+
   // Measures the row, in the order of softmax, and leaves those of its logits that are finite in the selection.
-  Measure measure(const Source& row, Selection<V>& selection) const {
+  template <Sums sums>
+  Measure measure(size_t r, const Source& row, Selection<V>& selection) const {
     alignas(64) T buffer[segment_length];
     selection.clear();
     if (row.length <= segment_length) {
-      return segment(row.fetch(0, row.length, buffer), row.length, 0, row.length, selection);
+      return segment<sums>(row.fetch(0, row.length, buffer), row.length, 0, row.length, selection);
     }
     Measure m;
     for (size_t span = 0; row.goes_on(span); span += span_length) {
@@ -66,30 +74,31 @@ struct TopKSolver {
       Measure part;
       for (size_t at = span; at < end; at += segment_length) {
         const size_t n = end - at < segment_length ? end - at : segment_length;
-        part = combine(part, segment(row.fetch(at, n, buffer), n, at, row.length, selection));
+        part = combine(part, segment<sums>(row.fetch(at, n, buffer), n, at, row.length, selection));
       }
       m = combine(m, part);
     }
     const bool again = m.reshape && m.max < __builtin_inf();
-    return again ? rows.measurer.row(row, nullptr, nullptr) : m;
+    return again ? measured<sums>(r, row) : m;
   }
 
   // The threshold is worked out before the sum, in whose shade its latencies are.
+  template <Sums sums>
   INLINE Measure segment(const T* x, size_t n, size_t at, size_t classes, Selection<V>& selection) const {
     const V maxima = lane_maxima<V>(x, n);
     const T own = reduce_max(maxima);
     const bool more = own > selection.least;
     const T threshold = more ? selection.bound(maxima) : 0;
-    const Measure m = rows.measurer.under(own, nullptr, n, classes,
-                                          [&](auto&& sum) INLINE_LAMBDA { sum(x, n, static_cast<T*>(nullptr)); });
+    const Measure m = rows.template measurer<sums>().under(
+        own, nullptr, n, classes, [&](auto&& sum) INLINE_LAMBDA { sum(x, n, static_cast<T*>(nullptr)); });
     if (more) selection.filter(x, n, at, threshold, maxima);
     return m;
   }
 
   // Adds what the filter leaves out; returns how many were selected.
   size_t select(const Source& row, const Measure& m, Selection<V>& selection) const {
-    if (RowSolver<V>::finite(m) && selection.count == selection.k) return selection.count;
-    const bool all = !RowSolver<V>::finite(m);
+    if (Rows<V>::finite(m) && selection.count == selection.k) return selection.count;
+    const bool all = !Rows<V>::finite(m);
     if (all) selection.clear();
     for (size_t i = 0; i < row.length; i++) {
       if (i > 0 && i % chunk_length == 0 && is_set(row.cancelled)) break;

@@ -1,27 +1,27 @@
-// Softmax of rows of few classes, V::lanes rows at a time: a row per lane as in lanes.h, with the number of classes
-// known to the compiler, so that nothing leaves the registers between the logits and the results.
+// Rows of few classes, V::lanes rows at a time, a row per lane as in lanes.h. The compiler knows the number of classes: a
+// step has no loop over them.
 #pragma once
-#include "lanes.h"
+#include "columns.h"
 
 namespace {
 
-template <class V>
-struct FewClassSolver {
+template <class V, class Op>
+struct FewClasses {
   using T = typename V::Scalar;
   static constexpr size_t L = V::lanes, P = panel_columns<V>;
-  // Up to here each class is a partial sum of its own (see TermSum), and more would take longer than LaneSolver does.
+  // Up to here each class is a partial sum of its own (see TermSum). Panels are faster with more.
   static constexpr size_t most_classes = known_classes<V>;
   const Problem& p;
-  const RowSolver<V> rows;
-  // Of 11 to 13 classes, the hardware fetches as well or better. (AVX-512, a million rows of 12: 0.45 ns, and 0.47 fetched.)
+  const Op op;
+  // With 11 to 13 classes, the hardware fetches as well or better.
   const bool fetches;
 
-  explicit FewClassSolver(const Problem& p)
-      : p(p), rows(p), fetches(is_large(p) && (p.length <= 10 || (p.length >= 14 && is_huge(p)))) {}
+  explicit FewClasses(const Problem& p)
+      : p(p), op(p), fetches(is_large(p) && (p.length <= 10 || (p.length >= 14 && is_huge(p)))) {}
 
   void solve(size_t begin, size_t end) const {
     if (p.length == 1) return solve_ones(begin, end);
-    if (rows.scale.extreme) return LaneSolver<V>(p).solve(begin, end);
+    if (op.scale.extreme) return solve_in_lanes<V>(op, begin, end);
     solve_groups<most_classes>(begin, end);
   }
 
@@ -32,17 +32,14 @@ struct FewClassSolver {
     for (size_t i = begin; i < end; i++) y[i] = x[i] - x[i] == 0 ? T(1) : T(__builtin_nan(""));
   }
 
-  // Groups that go through each step together: the latencies of one hide behind the others. (Of a row alone in its lane
-  // the steps wait for each other some 150 cycles, in which two classes keep the ports busy for 30, ten for 140. AVX-512, 4
-  // classes: 0.48 ns by fours, 0.455 by eights; but a million rows of 8, which come from memory, 0.49 and 0.68.)
+  // Groups that go through each step together: the latencies of one hide behind the others. Few classes keep the ports
+  // busy for a fifth of the time that the steps of a row wait for each other.
   static constexpr size_t together(size_t classes) { return classes > 8 ? 4 : 8; }
-  // From memory fewer, or what is fetched for the next ones leaves the first cache before they come. (AVX-512, a million
-  // rows of 16: 0.77 ns by fours, not fetched, 0.63 fetched, 0.47 by twos.)
+  // Fewer from memory: else what is fetched for the next groups leaves the first cache before they come.
   static constexpr size_t fetched_together(size_t classes) { return classes > 10 ? 2 : classes > 4 ? 4 : 8; }
 
-  // Rows of p.length <= N classes. Unless that would change logits, a group takes rows of the one before, so that all are
-  // whole, and where rows fill registers start where lines of the cache do. (100 rows of 4: 0.79 ns, and 0.54 so; a million,
-  // 16 bytes past a line, 0.46 and 0.43.)
+  // Rows of p.length <= N classes. Unless that would change logits, a group takes rows of the one before, so that
+  // all are whole, and where rows fill registers start where lines of the cache do.
   template <size_t N>
   __attribute__((noinline)) void solve_groups(size_t begin, size_t end) const {
     if constexpr (N > 2) {
@@ -62,7 +59,7 @@ struct FewClassSolver {
       for (size_t g = 0; !solved && g < groups; g++) {
         const size_t row = row_of_group(begin, g, last);
         if (groups > 1 && solve_together<N>(x, y, row, 1, row)) continue;
-        for (size_t r = row; r < row + L; r++) rows.solve(r);
+        for (size_t r = row; r < row + L; r++) op.solve(r);
       }
       begin += count;
       if (is_packed<N> && overlaps && begin < end) begin -= rows_past_line<N>(y + begin * N);
@@ -90,7 +87,7 @@ struct FewClassSolver {
       copy_blocks(copy, static_cast<const T*>(p.x) + begin * N, count * N);
       if (solve_together<N>(copy, copy, 0, 1, 0)) return copy_blocks(y, copy, count * N);
     }
-    for (size_t r = begin; r < end; r++) rows.solve(r);
+    for (size_t r = begin; r < end; r++) op.solve(r);
   }
 
   static INLINE void copy_blocks(T* to, const T* from, size_t count) {
@@ -104,8 +101,8 @@ struct FewClassSolver {
     using E = ExpTraits<V>;
     constexpr size_t most = together(N);
     const auto start = [row, last](size_t g) INLINE_LAMBDA { return row_of_group(row, g, last) * N; };
-    // Of every class the logits, then what they reduce to, then its terms in `r`: three arrays would lie where stores to one
-    // delay loads of another, for some stacks (10 classes: 0.478 ns and more for one in ten, not 0.445; see ShortRowSolver).
+    // `t` holds the logits of every class, then what they reduce to; `r` the reduced logits, then the terms. With three
+    // arrays, stores to one delay loads of another on some stacks.
     alignas(64) T t[most][N][L], r[most][N][L];
     V hi[most], lo[most], sum[most], rest[most], least[most];
     LaneShift<V> shift[most];
@@ -118,12 +115,12 @@ struct FewClassSolver {
       store(t[g][0], v[0]);
 #pragma GCC unroll 16
       for (size_t i = 1; i < N; i++) store(t[g][i], v[i]), max = max_number(v[i], max);
-      shift[g] = LaneShift<V>(max, rows.scale, E::vanish);
+      shift[g] = LaneShift<V>(max, op.scale, E::vanish);
       sound = sound && shift[g].reducible;
     }
     if (!sound) return false;
     for (size_t g = 0; g < groups; g++) {
-      const Exp<V, false> exp(rows.scale, shift[g].magic, shift[g].lower);
+      const Exp<V, false> exp(op.scale, shift[g].magic, shift[g].lower);
       if (fetches) fetch<true>(y + start(g), L * N);
 #pragma GCC unroll 16
       for (size_t i = 0; i < N; i++) reduce_block(exp, t[g][i], t[g][i], r[g][i]);
@@ -158,16 +155,15 @@ struct FewClassSolver {
     return true;
   }
 
-  // See make_one in rows.h. A term is not alone beside one that changes what the sum leaves of it: that is at most half of
-  // the bias's last bit, of which no rounding hides more than 2^-digits. (Two classes, logits uniform in ±10, three
-  // million rows: 0.84 ns by the sums of all, which are not as fine, and 0.50 so.)
+  // See make_one in normalize.h. A term is not alone beside one that changes what the sum leaves of it: that is at most
+  // half of the bias's last bit, of which no rounding hides more than 2^-digits.
   template <size_t N>
   INLINE void polish(T* y, const LaneShift<V>& shift, V least, V sum, V rest) const {
     constexpr int digits = sizeof(T) == 4 ? 24 : 53;
     static_assert(most_classes <= exact_terms<V>, "the bias is that of short rows");
     constexpr double noticed = ExpTraits<V>::short_bias * power_of_two(-2 * digits + 1);
     if (all_less(splat<V>(T(noticed)), least)) return;
-    uint32_t alone = alone_in_sum(sum, rest, shift, rows.scale, bias_for<V>(N));
+    uint32_t alone = alone_in_sum(sum, rest, shift, op.scale, bias_for<V>(N));
     for (; alone; alone &= alone - 1) make_one(y + row_of_lane<N>(__builtin_ctz(alone)) * N, N, 1);
   }
 

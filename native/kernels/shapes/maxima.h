@@ -23,10 +23,9 @@ INLINE V lane_maxima(const typename V::Scalar* x, size_t n) {
   return max_number(max_number(a, b), max_number(c, d));
 }
 
-// How many of n elements come before the first from which on no register crosses a line, where that is worth while.
-// V8 has its arrays begin 16 bytes past a line, and every other register of AVX2 would, every one of AVX-512. (1000
-// classes with AVX2: 0.485 ns and so 0.454, of doubles 1.27 and 1.20; a row of 16384 0.463 and 0.428. With AVX-512, whose
-// head and tail are longer: 0.333 and 0.308, of doubles 0.85 and 0.82; 512 classes 0.340 and 0.335; 400, no difference.)
+// How many of n elements come before the first from which on no register crosses a line, where that is worth
+// while. V8 has its arrays begin 16 bytes past a line, and every other register of AVX2 would, every one of
+// AVX-512.
 template <class V>
 INLINE size_t until_aligned(const typename V::Scalar* p, size_t n) {
   constexpr size_t least = V::registers == 1 ? 32 : 16;

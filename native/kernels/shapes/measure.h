@@ -43,16 +43,16 @@ INLINE Factor<typename V::Scalar> factor_of(const Measure& m) {
   return {first_lane(hi), first_lane(lo)};
 }
 
-template <class V>
+template <class V, Sums sums>
 struct Measurer {
   using T = typename V::Scalar;
   const Scale<V>& scale;
   const Scale<F64>& scale64;
-  bool log;
 
   // Elements [from, to), at most a segment, not contiguous or not of the kernel's type, under the shift for `whole` (the
   // row's maximum) if given, else under one of their own. Terms are stored in `terms` (of element `from` on) if not null.
-  Measure segment(const Source& row, size_t from, size_t to, const double* whole, T* terms) const {
+  __attribute__((noinline)) Measure segment(const Source& row, size_t from, size_t to, const double* whole,
+                                            T* terms) const {
     alignas(64) T buffer[chunk_length];
     T max = T(-infinity);
     for (size_t i = from; i < to; i += chunk_length) {
@@ -72,7 +72,7 @@ struct Measurer {
   INLINE Measure plain(const T* x, size_t n, const double* whole, size_t classes, T* terms) const {
     return plain(x, n, max_of<V>(x, n), whole, classes, terms, nullptr);
   }
-  // Of which the maximum is known; `next`, if given, may be peeked at.
+  // Of which the maximum is known; `next`, if it exists, may be peeked at.
   INLINE Measure plain(const T* x, size_t n, T own, const double* whole, size_t classes, T* terms,
                        Next<V>* next) const {
     return under(
@@ -92,7 +92,8 @@ struct Measurer {
         const T* x = row.fetch<T>(at, end - at, nullptr);
         const T own = next.found ? reduce_max(next.max) : max_of<V>(x, end - at);
         next.x = x + segment_length, next.found = false;
-        part = plain(x, end - at, own, whole, row.length, stored, to - end >= segment_length ? &next : nullptr);
+        next.exists = to - end >= segment_length;
+        part = plain(x, end - at, own, whole, row.length, stored, &next);
       } else {
         part = segment(row, at, end, whole, stored);
       }
@@ -124,7 +125,7 @@ struct Measurer {
       return m;
     }
     using E = ExpTraits<V>;
-    const Shift<T> shift = shift_for<V>(T(m.max), scale, log ? E::log_vanish : E::vanish);
+    const Shift<T> shift = shift_for<V>(T(m.max), scale, sums == Sums::below ? E::log_vanish : E::vanish);
     m.top = shift.top;
     m.reshape = m.max == __builtin_inf() || (shift.origin != 0 && !whole && n != classes);
     if (m.reshape) return m;
@@ -133,7 +134,7 @@ struct Measurer {
     } else {
       sum(m, Exp<V, false>(scale, shift), classes, chunks, next);
     }
-    if (log) {
+    if constexpr (sums == Sums::below) {
       const double moved = shift.origin != 0 ? 0 : m.max * scale64.down * scale64.up;
       const Wide<double> top = term_of_max<V>(moved, m.top, scale64);
       m.top_term = top.hi, m.top_term_lo = top.lo;
@@ -155,26 +156,32 @@ struct Measurer {
   // Writes the sums of m under an exponential for its shift.
   template <bool moved, class Chunks>
   INLINE void sum(Measure& m, const Exp<V, moved>& exp, size_t classes, Chunks& chunks, Next<V>* next) const {
-    constexpr bool peeking = peeks<V> && !moved;
-    const T bias = bias_for<V>(classes);
-    TermSum<V> sum(bias);
-    RestSum<V> rest;
-    V count = splat<V>(0);
-    const V max = splat<V>(T(m.max));
-    chunks([&](const T* x, size_t n, T* terms) INLINE_LAMBDA {
-      if (log) {
-        terms ? sum_below<V, moved, true>(x, n, exp, n, max, rest, count, terms)
-              : sum_below<V, moved, false>(x, n, exp, n, max, rest, count);
-      } else if (peeking && next) {
-        terms ? sum_stretch<V, moved, true, peeking>(x, n, exp, terms, sum, next)
-              : sum_stretch<V, moved, false, peeking>(x, n, exp, terms, sum, next);
-      } else {
-        terms ? sum_stretch<V, moved, true>(x, n, exp, terms, sum)
-              : sum_stretch<V, moved, false>(x, n, exp, terms, sum);
-      }
-    });
-    log ? rest.total(m.sum, m.sum_lo) : sum.total(splat<V>(bias), m.sum, m.sum_lo);
-    if (log) m.count = count_of(count);
+    if constexpr (sums == Sums::below) {
+      RestSum<V> rest;
+      V count = splat<V>(0);
+      const V max = splat<V>(T(m.max));
+      chunks([&](const T* x, size_t n, T* terms) INLINE_LAMBDA {
+        if (terms) return sum_below_apart<V, moved, true>(x, n, exp, max, rest, count, terms);
+        if (moved || !next) return sum_below_apart<V, moved, false>(x, n, exp, max, rest, count, terms);
+        sum_below<V, moved, false>(x, n, exp, n, max, rest, count);
+      });
+      rest.total(m.sum, m.sum_lo);
+      m.count = count_of(count);
+    } else {
+      constexpr bool peeking = peeks<V> && !moved;
+      const T bias = bias_for<V>(classes);
+      TermSum<V> sum(bias);
+      chunks([&](const T* x, size_t n, T* terms) INLINE_LAMBDA {
+        if (peeking && next && next->exists) {
+          terms ? sum_stretch<V, moved, true, peeking>(x, n, exp, terms, sum, next)
+                : sum_stretch<V, moved, false, peeking>(x, n, exp, terms, sum, next);
+        } else {
+          terms ? sum_stretch<V, moved, true>(x, n, exp, terms, sum)
+                : sum_stretch<V, moved, false>(x, n, exp, terms, sum);
+        }
+      });
+      sum.total(splat<V>(bias), m.sum, m.sum_lo);
+    }
   }
 };
 

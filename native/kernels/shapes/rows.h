@@ -1,4 +1,4 @@
-// A row at a time: softmax, logSoftmax and logSumExp over rows of any length, layout and element type.
+// A row at a time, of any length, layout and element type: what ops do with a row once it is measured.
 #pragma once
 #include "few_blocks.h"
 #include "measure.h"
@@ -7,61 +7,18 @@
 namespace {
 
 template <class V>
-struct RowSolver {
+struct Rows {
   using T = typename V::Scalar;
   const Problem& p;
   const Scale<V> scale;
   const Scale<F64> scale64;
-  const Measurer<V> measurer;
 
-  explicit RowSolver(const Problem& p)
-      : p(p),
-        scale(scale_of<V>(p.temperature)),
-        scale64(scale_of<F64>(p.temperature)),
-        measurer{scale, scale64, !(p.op == Op::softmax || p.op == Op::topK) || p.logNormalizer} {}
+  explicit Rows(const Problem& p)
+      : p(p), scale(scale_of<V>(p.temperature)), scale64(scale_of<F64>(p.temperature)) {}
 
-  void solve(size_t r) const {
-    const Source row = source_of(p, r);
-    switch (p.op) {
-      case Op::softmax: return softmax(row, sink_of(p, p.out, p.outType, r, row), r);
-      case Op::logSoftmax: return logSoftmax(row, sink_of(p, p.out, p.outType, r, row));
-      default: {
-        alignas(64) T buffer[segment_length];
-        const Source near = row.length <= segment_length ? row.fetched(buffer) : row;
-        return putLogSumExp(near, measurer.row(near, nullptr, nullptr), r);
-      }
-    }
-  }
-
-  void softmax(const Source& row, const Sink& out, size_t r) const {
-    out.fill(row.length, full_length(p, row), 0);
-    if (p.logNormalizer) return softmaxUnder(row, out, p.logNormalizer[p.logNormalizerShared ? 0 : r]);
-    if (row.length <= segment_length) {
-      alignas(64) T buffer[segment_length];
-      T* y = out.place(0, buffer);
-      return softmaxOf(row.fetch_all(y), row, y, out);
-    }
-    // Terms wait in the output for the sum, unless the row is too long; then they are worked out twice, as they are in
-    // place, where a second look at the logits may be needed.
-    const bool overwrites = row.data == out.data && row.length > segment_length;
-    const bool stored = out.direct<T>() && row.length <= stored_length && !overwrites;
-    T* terms = stored ? out.place<T>(0, nullptr) : nullptr;
-    double tops[stored_length / segment_length];
-    const Measure m = measurer.row(row, terms, tops);
-    if (!settle(row, out, 0, row.length, m, 0)) return;
-    finish(row, out, m, terms, tops, factor_of<V>(m));
-    polish(row.length, out, 0, row.length, m);
-  }
-
-  // A row of up to a segment, its logits at x; y may be x, and is the output or a buffer before it.
-  void softmaxOf(const T* x, const Source& row, T* y, const Sink& out) const {
-    if (!softmax_of_few<V>(scale, x, row.length, y)) {
-      const Measure m = measurer.plain(x, row.length, nullptr, row.length, y);
-      if (!finite(m)) return (void)settle(row, out, 0, row.length, m, 0);
-      normalize<V>(y, row.length, 1, factor_of<V>(m));
-      if (is_single<V>(scale, m.sum, m.sum_lo, m.max, row.length)) make_one(y, row.length, 1);
-    }
-    out.flush(0, row.length, y);
+  template <Sums sums>
+  Measurer<V, sums> measurer() const {
+    return {scale, scale64};
   }
 
   // Elements [from, to) of a row, written as probabilities.
@@ -90,46 +47,8 @@ struct RowSolver {
     }
   }
 
-  void logSoftmax(const Source& row, const Sink& out) const {
-    constexpr double nothing = -__builtin_inf();
-    out.fill(row.length, full_length(p, row), nothing);
-    alignas(64) T buffer[segment_length];
-    const Source near = row.length <= segment_length ? row.fetched(buffer) : row;
-    const Measure m = measurer.row(near, nullptr, nullptr);
-    if (settle(row, out, 0, row.length, m, nothing)) emitLogs(near, out, 0, row.length, m);
-  }
-
-  void putLogSumExp(const Source& row, const Measure& m, size_t r) const {
-    Sink{static_cast<char*>(p.out), p.outType, 1}.put(r, logSumExp(row, m));
-  }
-
-  double logSumExp(const Source& row, const Measure& m) const {
-    if (__builtin_fabs(m.max) == __builtin_inf()) return has_nan(row) ? __builtin_nan("") : m.max;
-    const double log_sum = log_of_measure(m), value = log_sum_exp(m.max, log_sum, scale64);
-    // Where max / T and the logarithm cancel, float32 terms have too few digits.
-    if (sizeof(T) == 4 && __builtin_fabs(value) < log_sum) {
-      const Measure precise = Measurer<F64>{scale64, scale64, true}.row(row, nullptr, nullptr);
-      return log_sum_exp(precise.max, log_of_measure(precise), scale64);
-    }
-    return value == value ? value : __builtin_nan("");
-  }
-
   static double log_of_measure(const Measure& m) {
     return log_of_sum(Wide<double>{m.sum, m.sum_lo}, m.count, Wide<double>{m.top_term, m.top_term_lo});
-  }
-
-  // Elements [from, from + span) of a row that was measured as `m`; for logSumExp, its one value.
-  void emit(size_t r, size_t from, const Measure& m) const {
-    const Source row = source_of(p, r);
-    if (p.op == Op::logSumExp) return putLogSumExp(row, m, r);
-    const Sink out = sink_of(p, p.out, p.outType, r, row);
-    const size_t to = row.length - from < span_length ? row.length : from + span_length;
-    const bool log = p.op == Op::logSoftmax;
-    if (!settle(row, out, from, to, m, log ? -__builtin_inf() : 0)) return;
-    if (log) return emitLogs(row, out, from, to, m);
-    const Factor<T> factor = factor_of<V>(m);
-    emitTerms(row, out, from, to, shift_for<V>(T(m.max), scale), factor);
-    polish(row.length, out, from, to, m);
   }
 
   // Writes elements of rows that have no sum (nothing left, NaN, infinities) and says so by false.
@@ -160,7 +79,7 @@ struct RowSolver {
     }
   }
 
-  static void logs(const float* x, float* y, size_t n, const LogProbability<float>& log_of) {
+  static INLINE void logs(const float* x, float* y, size_t n, const LogProbability<float>& log_of) {
     size_t i = 0;
     for (; i + F64::lanes <= n; i += F64::lanes) store_narrowed(y + i, log_of(load_widened(x + i)));
     if (i < n) {
@@ -170,24 +89,13 @@ struct RowSolver {
       store_first(y + i, load<F32>(lane), n - i);
     }
   }
-  static void logs(const double* x, double* y, size_t n, const LogProbability<double>& log_of) {
+  static INLINE void logs(const double* x, double* y, size_t n, const LogProbability<double>& log_of) {
     size_t i = 0;
     for (; i + F64::lanes <= n; i += F64::lanes) store(y + i, log_of(load<F64>(x + i)));
     if (i < n) store_first(y + i, log_of(load_first<F64>(x + i, n - i, 0)), n - i);
   }
 
   static INLINE bool finite(const Measure& m) { return __builtin_fabs(m.max) < __builtin_inf() && m.sum == m.sum; }
-
- private:
-  bool has_nan(const Source& row) const {
-    alignas(64) T buffer[chunk_length];
-    bool nan = false;
-    for (size_t at = 0; row.goes_on(at); at += chunk_length) {
-      const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
-      nan |= ::has_nan<V>(row.fetch(at, n, buffer), n);
-    }
-    return nan;
-  }
 
   template <bool moved>
   void emitTerms(const Source& row, const Sink& out, size_t from, size_t to, const Exp<V, moved>& exp,
@@ -210,7 +118,6 @@ struct RowSolver {
     if (streams) stream_fence();
   }
 
-  // (Fetched a segment before: 0.27 ns of a row of 33 million's, and 0.23 so; AVX2 0.35 and 0.29.)
   template <bool moved, bool streams>
   __attribute__((noinline)) static void emitChunk(const T* x, T* y, size_t n, const Exp<V, moved>& exponential,
                                                   Factor<T> factor) {
@@ -224,22 +131,6 @@ struct RowSolver {
       store_first(y + i, scaled(exp.term(load_first<V>(x + i, n - i, T(-infinity))).value(), hi, lo), n - i);
   }
 
-  // softmax of a shard of the classes: exp(x / T - N) = term / term of max * exp(max / T - N). The whole part of
-  // the last exponent goes into the shift, so that nothing is rounded in the subnormal range but the result.
-  void softmaxUnder(const Source& row, const Sink& out, double normalizer) const {
-    const Measure m = measurer.row(row, nullptr, nullptr);
-    const bool empty = m.max == -__builtin_inf() && m.sum == m.sum && __builtin_fabs(normalizer) < __builtin_inf();
-    if (empty) return out.fill(0, row.length, 0);
-    Measure checked = m;
-    if (!(__builtin_fabs(normalizer) < __builtin_inf())) checked.sum = __builtin_nan("");
-    if (!settle(row, out, 0, row.length, checked, 0)) return;
-    const Shard<T> shard = shard_of(m, normalizer);
-    checked.sum = __builtin_nan("");
-    if (!shard.sound) return (void)settle(row, out, 0, row.length, checked, 0);
-    emitTerms(row, out, 0, row.length, shard.shift, shard.factor);
-  }
-
- public:
   // Of a shard whose measure is finite, under a finite normalizer.
   Shard<T> shard_of(const Measure& m, double normalizer) const {
     // max / T - N as an unevaluated sum: it goes into an exponent, where its absolute error counts.

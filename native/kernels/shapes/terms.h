@@ -6,24 +6,20 @@
 
 namespace {
 
-// So many blocks are reduced before the first is worked out: a term takes 50 cycles from load to sum, of doubles 80, and
-// Zen 4 has registers for too few operations to find other blocks' beyond it. (With AVX2, cycles a block one by one and
-// so: 16 and 13, of doubles 27 and 23.) Where a block has four registers, they overlap by themselves.
+// Blocks that are reduced before the first term is worked out. A term takes 50 cycles from load to sum (doubles 80), and
+// the CPU cannot look far enough ahead to find the next blocks' work. Where a block has four registers, it can.
 template <class V>
 constexpr size_t together = V::registers > 2                  ? 2
                             : V::registers == 1               ? 8
                             : sizeof(typename V::Scalar) == 8 ? 4
                                                               : 6;
 
-// How many elements before they are read they are fetched, from memory or the second cache; and into the second cache
-// before that, so that the first has no more to wait for than it has room for.
+// How many elements ahead memory is fetched: into the first cache, and before that into the second.
 constexpr size_t fetch_distance = 512, far_distance = 4096;
 
 // Hands take(i, term) the blocks of x, with the index of their first element; returns the index of what is left.
 //
-// What lies `ahead` elements further on, and is read or measured next, comes near meanwhile, and what lies `far` ahead into
-// the second cache, if not 0. (A row of 33 million: 0.88 ns a class against 1.10; 4096 rows of 1000 doubles: 1.6 against
-// 2.1.)
+// Meanwhile memory is fetched: `ahead` elements further on into the first cache, and `far`, if not 0, into the second.
 template <class V, bool moved, class Take>
 INLINE size_t each_term(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exp, size_t ahead, size_t far,
                         Take take) {
@@ -85,10 +81,8 @@ INLINE void add_head(const typename V::Scalar* x, size_t n, const Exp<V, moved>&
   copy_few(terms, term + V::per_register - n, n);
 }
 
-// Whether sum_terms finds the maxima of what is measured next. It has the loads to spare, and where a block is one
-// register, registers too; and what was fetched need not come from the second cache twice. (AVX-512 on Zen 4: 1000
-// classes 0.298 ns, their maxima in a loop of their own after each row 0.282, so 0.268. AVX2 gains 1 %, and beyond the
-// caches loses 8.)
+// Whether sum_terms also finds the maxima of what is measured next. Its loads are idle, and where a block is one register
+// it has registers to spare. So memory comes near once, not twice.
 template <class V>
 constexpr bool peeks = V::registers == 1;
 
@@ -97,7 +91,7 @@ template <class V>
 struct Next {
   const typename V::Scalar* x = nullptr;
   V max;
-  bool found = false;
+  bool exists = false, found = false;
 };
 
 // Sums for softmax: the terms, stored in `terms` where that is not null. See each_term for `ahead` and `far`.
@@ -136,11 +130,8 @@ INLINE void sum_terms(const typename V::Scalar* x, size_t n, const Exp<V, moved>
   if constexpr (peeking) next->max = max, next->found = true;
 }
 
-// As a function of its own, for what is long enough not to mind: gcc keeps its constants in registers then. (In line, where
-// rows follow each other, 128 classes take 0.345 instead of 0.385 ns with AVX-512, 300 0.397 instead of 0.432 with AVX2.)
-// Whoever peeks reads at two places, of which the one ahead comes from memory too late but by way of the second cache. (33
-// million classes: 0.33 ns and so 0.25; AVX2, which does not peek, 0.30 and 0.35. Where terms are stored, a million classes
-// 0.49 and 0.54.)
+// The same as a function of its own, for long stretches: gcc then keeps its constants in registers. Who peeks reads at two
+// places; the one further on comes in time only by way of the second cache.
 template <class V, bool moved, bool stored, bool peeking = false>
 __attribute__((noinline)) void sum_stretch(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exp,
                                            typename V::Scalar* terms, TermSum<V>& total, Next<V>* next = nullptr) {
@@ -148,7 +139,7 @@ __attribute__((noinline)) void sum_stretch(const typename V::Scalar* x, size_t n
                                        peeking && !stored ? n + far_distance : 0);
 }
 
-// A call costs AVX2 a seventh of the loop's speed; the portable kernels take less room with one.
+// In line for speed; the portable kernels are smaller with a call.
 #ifndef SUMS_INLINE
 #define SUMS_INLINE INLINE
 #endif
@@ -203,6 +194,13 @@ SUMS_INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, m
     rest.add_term(settle(v, exp.term(v), n - i, true));
   }
   total = rest, equal = count;
+}
+
+// The same as a function of its own: for what is rare, or comes through a buffer.
+template <class V, bool moved, bool stored>
+__attribute__((noinline)) void sum_below_apart(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exp,
+                                               V max, RestSum<V>& total, V& equal, typename V::Scalar* terms) {
+  sum_below<V, moved, stored>(x, n, exp, n, max, total, equal, terms);
 }
 
 template <class V>

@@ -1,23 +1,54 @@
-// A group of short rows at a time: each step is done for all of them before the next, since the steps of one row wait for
-// each other (some 200 cycles from the maximum to the reciprocal) and those of several do not. What is once per row is
-// done in the lanes of a block, a row per lane as in lanes.h; what is once per logit stays along the row.
+// A group of short rows at a time, each along its blocks. Each step is done for all rows before the next step: the steps of
+// one row wait for each other, those of several rows do not. What is done once per logit stays along the row. What is done
+// once per row goes into lanes:
+//
+//   row 0:  block 0  block 1  block 2   folded to 16 bytes   m m m m
+//   row 1:  block 0  block 1  block 2   folded               m m m m   transposed: the maximum, the sum or the
+//   ...                                                                factor of every row, a row per lane
 #pragma once
 #include "lanes.h"
 
 namespace {
 
+// Up to eight rows, each summed along its blocks for its logarithm. The same for every op.
 template <class V>
-struct ShortRowSolver {
+struct RowsBelow {
+  using T = typename V::Scalar;
+  static constexpr size_t most = F64::lanes;
+  alignas(64) double max[most] = {}, top[most], sum[most], sum_lo[most], equal[most];
+
+  // False where a row needs more care (NaN, infinities, huge logits).
+  __attribute__((noinline)) bool measure(const T* x, size_t count, size_t n, const Scale<V>& scale) {
+    using E = ExpTraits<V>;
+    alignas(64) double z[most];
+    for (size_t k = 0; k < most; k++) sum[k] = 1, sum_lo[k] = 0, equal[k] = 1;
+    for (size_t k = 0; k < count; k++) max[k] = double(max_of<V>(x + k * n, n));
+    for (size_t k = 0; k < most; k++) z[k] = double(T(max[k]) * T(scale.c));  // see shift_for
+    if (!all_less(absolute(load<F64>(z)), splat<F64>(E::reducible))) return false;
+    store(top, round_to_integer(load<F64>(z)));
+    for (size_t k = 0; k < count; k++) {
+      const Exp<V, false> exp(scale, shift_at<V>(top[k], 0, scale, E::log_vanish));
+      RestSum<V> terms;
+      V tops = splat<V>(0);
+      sum_below(x + k * n, n, exp, most * n, splat<V>(T(max[k])), terms, tops);
+      equal[k] = count_of(tops);
+      terms.total(sum[k], sum_lo[k]);
+    }
+    return all_less(load<F64>(sum), splat<F64>(__builtin_inf()));
+  }
+};
+
+template <class V, class Op>
+struct AlongBlocks {
   using T = typename V::Scalar;
   static constexpr size_t L = V::lanes;
   static constexpr size_t half_group = F64::lanes;
-  // Longest row all of whose terms are reduced before the first is worked out; each_term does as much for others. (128
-  // classes with AVX-512: 0.365 ns by each_term, 0.336 so; from memory 0.57 and 0.48.)
+  // Longest row whose logits are all reduced before the first term is worked out. Longer rows leave that to each_term.
   static constexpr size_t most_reduced = 8 * L;
   static constexpr size_t most_waiting = V::registers == 1 ? 4 : 8;  // blocks of a row that wait for it in memory
   static constexpr size_t whole_group_bytes = 1024;  // longest row of which a block's worth of rows make a group
   const Problem& p;
-  const RowSolver<V> rows;
+  const Op op;
   // Classes; those in whole blocks, and left of them; with the lanes that pad them.
   struct Width {
     size_t n, whole, tail, padded;
@@ -26,28 +57,31 @@ struct ShortRowSolver {
   const size_t n;
   const bool fetches;
 
-  explicit ShortRowSolver(const Problem& p)
+  explicit AlongBlocks(const Problem& p)
       : p(p),
-        rows(p),
+        op(p),
         width{p.length, p.length / L * L, p.length % L, (p.length + L - 1) / L * L},
         n(p.length),
         fetches(is_large(p)) {}
 
   void solve(size_t begin, size_t end) const {
-    const bool log = p.op != Op::softmax;
+    constexpr bool log = Op::sums == Sums::below;
     const size_t group = log || n * sizeof(T) > whole_group_bytes ? half_group : L;
     alignas(64) char memory[sizeof(Group) + page_bytes];
     Group& g = *reinterpret_cast<Group*>(memory + group_place(begin, memory));
     g.peek = {};
     for (; begin < end; begin += group) {
       const size_t count = end - begin < group ? end - begin : group, left = end - begin - count;
-      const bool together = count > 1 && !rows.scale.extreme;
-      // (Short rows are not fetched long enough before: of 64 classes in 16 MB, 0.52 ns with peeking, 0.46 without; within
-      // the second cache 0.40 and 0.42.)
+      const bool together = count > 1 && !op.scale.extreme;
+      // Short rows from memory would be peeked at before they have come.
       const bool peeking = peeks<V> && (n > most_reduced || !is_huge(p));
       g.peek.rows = !peeking ? 0 : left < count ? left : count;
-      if (together && (log ? solve_logs(begin, count) : solve_group(g, begin, count))) continue;
-      for (size_t r = begin; r < begin + count; r++) rows.solve(r);
+      if constexpr (log) {
+        if (together && solve_logs(begin, count)) continue;
+      } else {
+        if (together && solve_group(g, begin, count)) continue;
+      }
+      for (size_t r = begin; r < begin + count; r++) op.solve(r);
     }
   }
 
@@ -77,10 +111,8 @@ struct ShortRowSolver {
     Peek peek;
   };
 
-  // Where in `memory` the group lies: a quarter of a page past the first of the rows, as pages go. AMD's cores take a load
-  // for one of what was just stored at the same place of another page, and it waits: were logits reduced to where the next
-  // come from, 32 classes would take 0.51 ns, not 0.45. (Where the stack happens to lie: 0.47 to 0.53. Were terms to start
-  // where the reduced logits do: 0.49 and 0.50 for one stack in eight, by its physical pages.)
+  // Where in `memory` the group lies: a quarter of a page past the first of the rows, as pages go. AMD's cores
+  // take a load for one of what was just stored at the same place of another page, and it waits.
   size_t group_place(size_t first, const char* memory) const {
     const uintptr_t logits =
         reinterpret_cast<uintptr_t>(static_cast<const T*>(p.x) + first * n) / block_bytes * block_bytes;
@@ -91,7 +123,7 @@ struct ShortRowSolver {
   bool solve_group(Group& g, size_t row, size_t count) const {
     g.x = static_cast<const T*>(p.x) + row * n, g.y = static_cast<T*>(p.out) + row * n;
     g.count = count, g.bias = bias_for<V>(n);
-    const LaneShift<V> shift(max_of_rows(g), rows.scale, ExpTraits<V>::vanish);
+    const LaneShift<V> shift(max_of_rows(g), op.scale, ExpTraits<V>::vanish);
     if (!shift.reducible) return false;
     store(g.magic, shift.magic), store(g.lower, shift.lower);
 
@@ -102,15 +134,14 @@ struct ShortRowSolver {
     store(g.hi, hi), store(g.lo, lo);
     few ? by_blocks([&](auto blocks) { scale_few<blocks()>(g); }) : scale_many(g);
 
-    uint32_t alone = alone_in_sum(taken, rest, shift, rows.scale, g.bias) & ((1u << count) - 1);
+    uint32_t alone = alone_in_sum(taken, rest, shift, op.scale, g.bias) & ((1u << count) - 1);
     for (; alone; alone &= alone - 1) make_one(g.y + size_t(__builtin_ctz(alone)) * n, n, 1);
     if (!all_less(taken, splat<V>(T(infinity)))) spread_nan(g, taken);
     return true;
   }
 
-  // A step is compiled for each number of blocks that add_few takes: a loop for each row would cost a tenth. (0 stands for
-  // any number.) Each is a function of its own, since gcc keeps every constant of a function in a register from its start,
-  // or else in memory. (In one, 128 classes take 0.52 ns with AVX2, not 0.47, and 60 with AVX-512 0.46, not 0.44.)
+  // A step is compiled for each number of blocks that add_few takes: a loop for each row would cost a tenth. 0 stands for
+  // any number. Each is a function of its own: gcc keeps a constant in a register through a whole function, or in memory.
   template <size_t count>
   struct Blocks {
     constexpr size_t operator()() const { return count; }
@@ -129,8 +160,8 @@ struct ShortRowSolver {
     }
   }
 
-  // Hands out the first class of each block up to `end`, and of each whole block. (What a step needs of this and of its
-  // group it copies first: after every store the compiler reads it again else, for 6 % of the time of 32 classes.)
+  // Hands out the first class of each block up to `end`, and of each whole block. A step first copies what it needs of
+  // this and of its group: else it is read again after every store.
   template <size_t blocks, class Take>
   static INLINE void each_block(size_t end, Take take) {
     if (blocks == 0) {
@@ -214,7 +245,7 @@ struct ShortRowSolver {
   }
 
   Exp<V, false> exp_of(const Group& g, size_t k) const {
-    return {rows.scale, splat<V>(g.magic[k]), splat<V>(g.lower[k])};
+    return {op.scale, splat<V>(g.magic[k]), splat<V>(g.lower[k])};
   }
 
   INLINE void add_many(Group& g) const {
@@ -237,8 +268,7 @@ struct ShortRowSolver {
     }
     g.peek.found = g.peek.rows > 0;
   }
-  // As add_few does it, since each_term is slow with the blocks that its groups leave. (256 classes with AVX2: 0.52 ns
-  // so, 0.46 by chunks; 200: 0.55 and 0.52; 1000: no difference.)
+  // As add_few does it: each_term is slow with the blocks that its groups leave over.
   INLINE TermSum<V> add_chunks(const T* x, T* y, const Exp<V, false>& exp, TermSum<V> sum) const {
     alignas(64) T t[most_reduced];
     const size_t whole = width.whole, tail = width.tail;
@@ -257,8 +287,7 @@ struct ShortRowSolver {
     for (size_t k = 0; k < g.count; k++) normalize<V>(g.y + k * n, n, 1, {g.hi[k], g.lo[k]});
   }
 
-  // Whether the first cache holds another group beside what one of rows of so many blocks needs there. (Rows of 100 classes
-  // in 40 MB: 0.61 ns, and 0.52 with the next group in the second; AVX2, 128: 0.61 and 0.48.)
+  // Whether the first cache holds another group beside what one of rows of so many blocks needs there.
   static constexpr bool fits(size_t blocks) { return blocks <= 5; }
 
   // What is left of a row after whole blocks. Lanes without a class are 0 from here on; see softmax_blocks.
@@ -299,8 +328,7 @@ struct ShortRowSolver {
       put(g, k, sum);
     }
   }
-  // The same row by row, whose reduced logits wait in registers. (With AVX-512, 127 classes: 0.373 ns, and 0.345 so; 64:
-  // 0.399 and 0.407.)
+  // The same row by row, whose reduced logits wait in registers.
   template <size_t blocks>
   INLINE void add_in_registers(Group& g) const {
     const Width row = width;
@@ -350,49 +378,13 @@ struct ShortRowSolver {
     }
   }
 
-  // The same for the logarithms: of up to half_group rows.
-  __attribute__((noinline)) bool solve_logs(size_t row, size_t count) const {
-    using E = ExpTraits<V>;
-    const T* x = static_cast<const T*>(p.x) + row * n;
-    T* y = static_cast<T*>(p.out) + row * n;
-    constexpr size_t group = half_group;
-    alignas(64) double max[group] = {}, z[group], top[group], sum[group], sum_lo[group], counts[group];
-    for (size_t k = 0; k < group; k++) sum[k] = 1, sum_lo[k] = 0, counts[k] = 1;
-    for (size_t k = 0; k < count; k++) max[k] = double(max_of<V>(x + k * n, n));
-    for (size_t k = 0; k < group; k++) z[k] = double(T(max[k]) * T(rows.scale.c));  // see shift_for
-    const F64 tops = round_to_integer(load<F64>(z));
-    if (!all_less(absolute(load<F64>(z)), splat<F64>(E::reducible))) return false;
-    store(top, tops);
-
-    for (size_t k = 0; k < count; k++) {
-      const Exp<V, false> exp(rows.scale, shift_at<V>(top[k], 0, rows.scale, E::log_vanish));
-      RestSum<V> terms;
-      V equal = splat<V>(0);
-      sum_below(x + k * n, n, exp, half_group * n, splat<V>(T(max[k])), terms, equal);
-      counts[k] = count_of(equal);
-      terms.total(sum[k], sum_lo[k]);
-    }
-
-    const Wide<F64> sums = {load<F64>(sum), load<F64>(sum_lo)};
-    if (!all_less(sums.hi, splat<F64>(__builtin_inf()))) return false;
-    const F64 maxima = load<F64>(max);
-    const F64 log_sum = log_of_sum(sums, load<F64>(counts), term_of_max<V>(maxima, tops, rows.scale64));
-    alignas(64) double value[group];
-    if (p.op == Op::logSumExp) {
-      const F64 result = log_sum_exp(maxima, log_sum, rows.scale64);
-      store(value, result);
-      for (size_t k = 0; k < count; k++) static_cast<T*>(p.out)[row + k] = T(value[k]);
-      const uint32_t again = sizeof(T) == 4 ? cancelling(log_sum, result) : 0;
-      for (size_t k = 0; k < count; k++) {
-        if (again >> k & 1) rows.solve(row + k);
-      }
-      return true;
-    }
-    store(value, log_sum);
-    for (size_t k = 0; k < count; k++) {
-      const LogProbability<T> log_of(splat<F64>(max[k]), splat<F64>(value[k]), p.temperature, rows.scale64);
-      RowSolver<V>::logs(x + k * n, y + k * n, n, log_of);
-    }
+  // The same for logarithms, of up to half_group rows: each is summed along its blocks, and the op ends all in lanes.
+  bool solve_logs(size_t row, size_t count) const {
+    RowsBelow<V> rows;
+    if (!rows.measure(static_cast<const T*>(p.x) + row * n, count, n, op.scale)) return false;
+    const Wide<F64> top_term = term_of_max<V>(load<F64>(rows.max), load<F64>(rows.top), op.scale64);
+    const Wide<F64> sum = {load<F64>(rows.sum), load<F64>(rows.sum_lo)};
+    op.write_rows(row, count, load<F64>(rows.max), log_of_sum(sum, load<F64>(rows.equal), top_term));
     return true;
   }
 };

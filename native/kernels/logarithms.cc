@@ -1,0 +1,50 @@
+// The unit of logSoftmax, logSumExp and crossEntropy.
+#include SIMD_HEADER
+#include "ops/cross_entropy.h"
+#include "ops/logarithms.h"
+#include "shapes/solve.h"
+#include "units.h"
+
+namespace {
+
+template <class V>
+void solve(const Problem& p, size_t begin, size_t end) {
+  p.op == Op::logSumExp ? solve_in_shapes<V, LogSumExp<V>>(p, begin, end)
+                        : solve_in_shapes<V, LogSoftmax<V>>(p, begin, end);
+}
+
+template <class V>
+void emit(const Problem& p, size_t row, size_t from, const Measure& whole) {
+  p.op == Op::logSumExp ? LogSumExp<V>(p).emit(row, from, whole) : LogSoftmax<V>(p).emit(row, from, whole);
+}
+
+}  // namespace
+
+namespace UNITS_OF_TABLE(KERNELS) {
+
+  void solve_logarithm(const Problem& p, size_t begin, size_t end) {
+    p.type == Type::float64 ? solve<F64>(p, begin, end) : solve<F32>(p, begin, end);
+  }
+
+  void solve_loss(const Problem& p, size_t begin, size_t end) {
+    p.type == Type::float64 ? CrossEntropySolver<F64>(p).solve(begin, end)
+                            : CrossEntropySolver<F32>(p).solve(begin, end);
+  }
+
+  Measure measure_row_below(const Problem& p, size_t r) {
+    const Source row = source_of(p, r);
+    return p.type == Type::float64 ? LogSoftmax<F64>(p).measurer<Sums::below>().row(row, nullptr, nullptr)
+                                   : LogSoftmax<F32>(p).measurer<Sums::below>().row(row, nullptr, nullptr);
+  }
+
+  Measure measure_logarithm(const Problem& p, size_t row, size_t span, const double* max) {
+    return p.type == Type::float64 ? measure_span<LogSoftmax<F64>>(p, row, span, max)
+                                   : measure_span<LogSoftmax<F32>>(p, row, span, max);
+  }
+
+  void emit_logarithm(const Problem& p, size_t row, size_t span, const Measure& whole) {
+    const size_t from = span * span_length;
+    p.type == Type::float64 ? emit<F64>(p, row, from, whole) : emit<F32>(p, row, from, whole);
+  }
+
+}  // namespace )

@@ -1,0 +1,178 @@
+// logSoftmax and logSumExp: logarithms of probabilities, and of the sum of all exponentials.
+#pragma once
+#include "../shapes/rows.h"
+
+namespace {
+
+// What both make of the sums of rows: log(sum / term of the maximum).
+template <class V>
+struct Logarithms : Rows<V> {
+  using typename Rows<V>::T;
+  using Rows<V>::p, Rows<V>::scale64;
+  explicit Logarithms(const Problem& p) : Rows<V>(p) {}
+
+  static constexpr Sums sums = Sums::below;
+  static constexpr size_t W = V::lanes / F64::lanes;
+  struct Ends {
+    F64 log_sum[W], max[W];
+  };
+
+  // False where a sum is NaN.
+  template <class Group>
+  INLINE bool end(Group& g, Ends& e) const {
+    bool solvable = true;
+    F64 count[W], top[W];
+    widen(g.count_of_max, count);
+    widen(g.max, e.max);
+    widen(g.shift.top, top);
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) {
+      solvable = solvable && all_less(g.sum[w].hi, splat<F64>(__builtin_inf()));
+      e.log_sum[w] = log_of_sum(g.sum[w], count[w], term_of_max<V>(e.max[w], top[w], scale64));
+    }
+    return solvable;
+  }
+};
+
+template <class V>
+struct LogSoftmax : Logarithms<V> {
+  using typename Rows<V>::T;
+  using Rows<V>::p, Rows<V>::scale64, Rows<V>::settle, Rows<V>::emitLogs, Logarithms<V>::W;
+  explicit LogSoftmax(const Problem& p) : Logarithms<V>(p) {}
+
+  static constexpr bool writes_classes = true;
+  static constexpr double nothing = -__builtin_inf();
+  using Ends = typename Logarithms<V>::Ends;
+
+  template <class Group>
+  INLINE void end(Group& g) const {
+    g.solvable = Logarithms<V>::end(g, g.ends) && g.solvable;
+  }
+  // In place of the logits.
+  template <class Group>
+  INLINE void write(const Group& g) const {
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) {
+      const LogProbability<T> log_of(g.ends.max[w], g.ends.log_sum[w], p.temperature, scale64);
+      T* x = g.x + w * F64::lanes;
+      for (size_t c = 0; c < p.length; c++, x += g.step) Rows<V>::logs(x, x, F64::lanes, log_of);
+    }
+  }
+  template <class Group>
+  void after(const Group&) const {}
+
+  // Rows along their blocks.
+  void write_rows(size_t row, size_t count, F64 maxima, F64 log_sums) const {
+    const size_t n = p.length;
+    const T* x = static_cast<const T*>(p.x) + row * n;
+    T* y = static_cast<T*>(p.out) + row * n;
+    alignas(64) double max[F64::lanes], log_sum[F64::lanes];
+    store(max, maxima), store(log_sum, log_sums);
+    for (size_t k = 0; k < count; k++) {
+      const LogProbability<T> log_of(splat<F64>(max[k]), splat<F64>(log_sum[k]), p.temperature, scale64);
+      Rows<V>::logs(x + k * n, y + k * n, n, log_of);
+    }
+  }
+
+  void solve(size_t r) const {
+    const Source row = source_of(p, r);
+    const Sink out = sink_of(p, p.out, p.outType, r, row);
+    out.fill(row.length, full_length(p, row), nothing);
+    alignas(64) T buffer[segment_length];
+    const Source near = row.length <= segment_length ? row.fetched(buffer) : row;
+    const Measure m = this->template measurer<Sums::below>().row(near, nullptr, nullptr);
+    if (settle(row, out, 0, row.length, m, nothing)) emitLogs(near, out, 0, row.length, m);
+  }
+
+  void emit(size_t r, size_t from, const Measure& m) const {
+    const Source row = source_of(p, r);
+    const Sink out = sink_of(p, p.out, p.outType, r, row);
+    const size_t to = row.length - from < span_length ? row.length : from + span_length;
+    if (settle(row, out, from, to, m, nothing)) emitLogs(row, out, from, to, m);
+  }
+};
+
+template <class V>
+struct LogSumExp : Logarithms<V> {
+  using typename Rows<V>::T;
+  using Rows<V>::p, Rows<V>::scale64, Rows<V>::log_of_measure, Logarithms<V>::W;
+  explicit LogSumExp(const Problem& p) : Logarithms<V>(p) {}
+
+  static constexpr bool writes_classes = false;
+  struct Ends : Logarithms<V>::Ends {
+    uint32_t
+        again;  // rows, as bits, where max / T and the logarithm may cancel: float32 terms have too few digits
+  };
+
+  template <class Group>
+  INLINE void end(Group& g) const {
+    Ends& e = g.ends;
+    g.solvable = Logarithms<V>::end(g, e) && g.solvable;
+    e.again = 0;
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) {
+      const F64 value = log_sum_exp(e.max[w], e.log_sum[w], scale64);
+      if (sizeof(T) == 4) e.again |= cancelling(e.log_sum[w], value) << (w * F64::lanes);
+      e.log_sum[w] = value;
+    }
+  }
+  template <class Group>
+  INLINE void write(const Group& g) const {
+    alignas(64) T value[V::lanes];
+    store(value, narrow(g.ends.log_sum, V()));
+    g.put(Sink{static_cast<char*>(p.out), p.outType, 1}, value);
+  }
+  template <class Group>
+  INLINE void after(const Group& g) const {
+    uint32_t again = g.ends.again & ((1u << g.count) - 1);
+    for (; again; again &= again - 1) solve(g.row + size_t(__builtin_ctz(again)) * g.apart);
+  }
+
+  // Rows along their blocks.
+  void write_rows(size_t row, size_t count, F64 maxima, F64 log_sums) const {
+    alignas(64) double value[F64::lanes];
+    const F64 result = log_sum_exp(maxima, log_sums, scale64);
+    store(value, result);
+    for (size_t k = 0; k < count; k++) static_cast<T*>(p.out)[row + k] = T(value[k]);
+    const uint32_t again = sizeof(T) == 4 ? cancelling(log_sums, result) : 0;
+    for (size_t k = 0; k < count; k++) {
+      if (again >> k & 1) solve(row + k);
+    }
+  }
+
+  void solve(size_t r) const {
+    alignas(64) T buffer[segment_length];
+    const Source row = source_of(p, r), near = row.length <= segment_length ? row.fetched(buffer) : row;
+    put(near, this->template measurer<Sums::below>().row(near, nullptr, nullptr), r);
+  }
+
+  void emit(size_t r, size_t, const Measure& m) const { put(source_of(p, r), m, r); }
+
+ private:
+  void put(const Source& row, const Measure& m, size_t r) const {
+    Sink{static_cast<char*>(p.out), p.outType, 1}.put(r, value(row, m));
+  }
+
+  double value(const Source& row, const Measure& m) const {
+    if (__builtin_fabs(m.max) == __builtin_inf()) return has_nan(row) ? __builtin_nan("") : m.max;
+    const double log_sum = log_of_measure(m), value = log_sum_exp(m.max, log_sum, scale64);
+    // Where max / T and the logarithm cancel, float32 terms have too few digits.
+    if (sizeof(T) == 4 && __builtin_fabs(value) < log_sum) {
+      const Measure precise = Measurer<F64, Sums::below>{scale64, scale64}.row(row, nullptr, nullptr);
+      return log_sum_exp(precise.max, log_of_measure(precise), scale64);
+    }
+    return value == value ? value : __builtin_nan("");
+  }
+
+  bool has_nan(const Source& row) const {
+    alignas(64) T buffer[chunk_length];
+    bool nan = false;
+    for (size_t at = 0; row.goes_on(at); at += chunk_length) {
+      const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
+      nan |= ::has_nan<V>(row.fetch(at, n, buffer), n);
+    }
+    return nan;
+  }
+};
+
+}  // namespace

@@ -1,0 +1,135 @@
+// Sums of V::lanes rows in the order that TermSum and RestSum have for each: class i goes to partial sum i % lanes, and a
+// tree adds up those. So the bits are those of a row scored alone. Each partial sum is itself a block, a row per lane:
+//
+//            lane  0      1      2    ...            class 0   class 1   class 2  ...  class 16
+//   row            a      b      c                   a0 b0 c0  a1 b1 c1  a2 b2 c2      a16 b16 c16
+//   class 0        a0     b0     c0       partial        \________|_________|__________ sum 0, with class 16
+//   class 1        a1     b1     c1       sums                    sum 1      |
+//   class 2        a2     b2     c2                                         sum 2
+#pragma once
+#include "../choose.h"
+#include "../math/factor.h"
+#include "terms.h"
+
+namespace {
+
+template <class V>
+constexpr size_t wides = V::lanes / F64::lanes;  // blocks of doubles to a block of V
+
+// The sums of the rows in the lanes of V, rounded, and the factors that divide by them.
+template <class V>
+INLINE void factor_of(const Wide<F64>* sum, V& taken, V& rest, V& hi, V& lo) {
+  F64 whole[wides<V>], left[wides<V>];
+#pragma GCC unroll 4
+  for (size_t w = 0; w < wides<V>; w++) whole[w] = sum[w].hi, left[w] = sum[w].lo;
+  taken = narrow(whole, V()), rest = narrow(left, V());
+  factor(sum, hi, lo);
+}
+
+// Adds up `live` partial sums as reduce_add adds up lanes: i and i + half, from half the lanes down.
+template <size_t lanes, class V>
+INLINE V tree(V* partial, size_t live) {
+  for (size_t half = lanes / 2; half > 0; half /= 2) {
+    for (size_t i = 0; i + half < live; i++) partial[i] = add(partial[i], partial[i + half]);
+    if (live > half) live = half;
+  }
+  return partial[0];
+}
+
+// The same of N partial sums, each as leaf(i) gives it, which is asked in turn: what waits stays in registers.
+template <size_t lanes, size_t N, size_t i = 0, size_t half = 1, class Leaf>
+INLINE auto tree_of(Leaf&& leaf) {
+  if constexpr (half == lanes) {
+    return leaf(i);
+  } else {
+    const auto sum = tree_of<lanes, N, i, half * 2>(leaf);
+    if constexpr (i + half < N) {
+      return add(sum, tree_of<lanes, N, i + half, half * 2>(leaf));
+    } else {
+      return sum;
+    }
+  }
+}
+
+// The same of V::lanes of them, four at a time: compiled once for the four, and what else waits is a quarter of each tree.
+template <class V, class Leaf>
+INLINE auto tree_by_fours(Leaf&& leaf) {
+  constexpr size_t L = V::lanes;
+  decltype(leaf(0)) quarter[4];
+#pragma GCC unroll 1
+  for (size_t j = 0; j < 4; j++) {
+    quarter[j] = tree_of<L / 4, L / 4>([&](size_t i) INLINE_LAMBDA { return leaf(4 * i + j); });
+  }
+  return add(add(quarter[0], quarter[2]), add(quarter[1], quarter[3]));
+}
+
+// The same of `live` of them: by way of memory unless that is `at_once`, they are as many as lanes, and there are
+// registers for a block to wait in.
+template <class V, bool at_once = true, class Leaf>
+INLINE auto tree_of_lanes(Leaf&& leaf, size_t live = V::lanes) {
+  if constexpr (at_once && V::registers <= 2) {
+    if (live == V::lanes) return tree_by_fours<V>(leaf);
+  }
+  decltype(leaf(0)) partial[V::lanes];
+  for (size_t i = 0; i < live; i++) partial[i] = leaf(i);
+  return tree<V::lanes>(partial, live);
+}
+
+// A partial sum, or several added up: what it took of the terms, as doubles, and what that left.
+template <class V>
+struct PartialSum {
+  F64 taken[wides<V>];
+  V rest;
+};
+template <class V>
+INLINE PartialSum<V> partial_sum(const TermSum<V>& sum, typename V::Scalar bias) {
+  PartialSum<V> partial;
+  widen(sum.taken(bias), partial.taken);
+  partial.rest = sum.rest;
+  return partial;
+}
+template <class V>
+INLINE PartialSum<V> add(const PartialSum<V>& a, const PartialSum<V>& b) {
+  PartialSum<V> sum;
+#pragma GCC unroll 4
+  for (size_t w = 0; w < wides<V>; w++) sum.taken[w] = add(a.taken[w], b.taken[w]);
+  sum.rest = add(a.rest, b.rest);
+  return sum;
+}
+
+// The same for logarithms: of floats the sums of rows 0 to 7 and 8 to 15, of doubles the sum and its error.
+struct PartialRest {
+  F64 part[2];
+};
+INLINE PartialRest add(const PartialRest& a, const PartialRest& b) {
+  return {add(a.part[0], b.part[0]), add(a.part[1], b.part[1])};
+}
+INLINE PartialRest partial_rest(RestSum<F32> s) {
+  s.end_run();
+  return {s.lo, s.hi};
+}
+INLINE PartialRest partial_rest(const RestSum<F64>& s) { return {s.sum, s.error}; }
+// Of one term, from its registers.
+INLINE PartialRest partial_rest(Term<F32> e) {
+  F64 t[2], more[2];
+  widen(e.t, t), widen(mul(mul(e.t, e.r), e.q), more);
+  return {add(t[0], more[0]), add(t[1], more[1])};
+}
+INLINE PartialRest partial_rest(Term<F64> e) { return {e.value(), splat<F64>(0)}; }
+
+// The rows, as bits, whose sum is the term of their maximum and nothing else; see is_single.
+template <class V>
+INLINE uint32_t alone_in_sum(V sum, V rest, const LaneShift<V>& shift, const Scale<V>& scale,
+                             typename V::Scalar bias) {
+  using T = typename V::Scalar;
+  const Term<V> largest = Exp<V, false>(scale, shift.magic, shift.lower).term(shift.max);
+  // A term alone is the sum, but for the roundings of both, between which one last bit lies at most.
+  constexpr double last_bit = sizeof(T) == 4 ? 0x1p-23 : 0x1p-52;
+  if (all_less(mul(largest.value(), splat<V>(T(1 + last_bit))), add(sum, rest))) return 0;
+  TermSum<V> one(bias);
+  one.add_first(largest);
+  const V off = absolute(sub(sum, one.taken(bias))), off_rest = absolute(sub(rest, one.rest));
+  return ~mask_greater(add(off, off_rest), splat<V>(0)) & ((1u << V::lanes) - 1);
+}
+
+}  // namespace

@@ -1,0 +1,26 @@
+// What the units of an ISA give to its table and to each other. A unit is a family of ops over all shapes, compiled by
+// itself, so that units compile side by side. KERNELS is the name of the table; its units live in a namespace of that name.
+#pragma once
+#include "kernels.h"
+
+#define UNITS_OF(table) table##_units
+#define UNITS_OF_TABLE(table) UNITS_OF(table)
+
+namespace UNITS_OF_TABLE(KERNELS) {
+
+  // Rows [begin, end) of a problem.
+  void solve_softmax(const Problem&, size_t begin, size_t end);
+  void solve_logarithm(const Problem&, size_t begin, size_t end);  // logSoftmax, logSumExp
+  void solve_loss(const Problem&, size_t begin, size_t end);       // crossEntropy
+  void solve_selection(const Problem&, size_t begin, size_t end);  // topK, sample
+
+  // A row of any op, measured for logarithms.
+  Measure measure_row_below(const Problem&, size_t row);
+
+  // A span of one row: see Kernels.
+  Measure measure_softmax(const Problem&, size_t row, size_t span, const double* max);
+  Measure measure_logarithm(const Problem&, size_t row, size_t span, const double* max);
+  void emit_softmax(const Problem&, size_t row, size_t span, const Measure& whole);
+  void emit_logarithm(const Problem&, size_t row, size_t span, const Measure& whole);
+
+}  // namespace )
