@@ -104,7 +104,9 @@ function isaObjects(target, prefix) {
     const own = new RegExp(`\\bkernels_${isa}$|\\b_ZN\\d+kernels_${isa}_units`);
     const objects = `${folder}/kernels_${isa}.dir/native/kernels`;
     for (const object of readdirSync(objects)) {
-      const symbols = run(`${prefix}nm`, ['--defined-only', '--extern-only', `${objects}/${object}`]).split('\n');
+      const symbols = run(`${prefix}nm`, ['--defined-only', '--extern-only', `${objects}/${object}`]).split(
+        '\n',
+      );
       const strays = symbols.filter((line) => line !== '' && !own.test(line));
       if (strays.length > 0) throw new Error(`${object} of ${isa} defines ${strays.join(', ')}`);
     }
