@@ -4,7 +4,7 @@
 #include "shapes/measure.h"
 #include "units.h"
 
-using namespace UNITS_OF_TABLE(KERNELS);
+using namespace UNITS;
 
 namespace {
 

@@ -20,31 +20,31 @@ void emit(const Problem& p, size_t row, size_t from, const Measure& whole) {
 
 }  // namespace
 
-namespace UNITS_OF_TABLE(KERNELS) {
+namespace UNITS {
 
-  void solve_logarithm(const Problem& p, size_t begin, size_t end) {
-    p.type == Type::float64 ? solve<F64>(p, begin, end) : solve<F32>(p, begin, end);
-  }
+void solve_logarithm(const Problem& p, size_t begin, size_t end) {
+  p.type == Type::float64 ? solve<F64>(p, begin, end) : solve<F32>(p, begin, end);
+}
 
-  void solve_loss(const Problem& p, size_t begin, size_t end) {
-    p.type == Type::float64 ? CrossEntropySolver<F64>(p).solve(begin, end)
-                            : CrossEntropySolver<F32>(p).solve(begin, end);
-  }
+void solve_loss(const Problem& p, size_t begin, size_t end) {
+  p.type == Type::float64 ? CrossEntropySolver<F64>(p).solve(begin, end)
+                          : CrossEntropySolver<F32>(p).solve(begin, end);
+}
 
-  Measure measure_row_below(const Problem& p, size_t r) {
-    const Source row = source_of(p, r);
-    return p.type == Type::float64 ? LogSoftmax<F64>(p).measurer<Sums::below>().row(row, nullptr, nullptr)
-                                   : LogSoftmax<F32>(p).measurer<Sums::below>().row(row, nullptr, nullptr);
-  }
+Measure measure_row_below(const Problem& p, size_t r) {
+  const Source row = source_of(p, r);
+  return p.type == Type::float64 ? LogSoftmax<F64>(p).measurer<Sums::below>().row(row, nullptr, nullptr)
+                                 : LogSoftmax<F32>(p).measurer<Sums::below>().row(row, nullptr, nullptr);
+}
 
-  Measure measure_logarithm(const Problem& p, size_t row, size_t span, const double* max) {
-    return p.type == Type::float64 ? measure_span<LogSoftmax<F64>>(p, row, span, max)
-                                   : measure_span<LogSoftmax<F32>>(p, row, span, max);
-  }
+Measure measure_logarithm(const Problem& p, size_t row, size_t span, const double* max) {
+  return p.type == Type::float64 ? measure_span<LogSoftmax<F64>>(p, row, span, max)
+                                 : measure_span<LogSoftmax<F32>>(p, row, span, max);
+}
 
-  void emit_logarithm(const Problem& p, size_t row, size_t span, const Measure& whole) {
-    const size_t from = span * span_length;
-    p.type == Type::float64 ? emit<F64>(p, row, from, whole) : emit<F32>(p, row, from, whole);
-  }
+void emit_logarithm(const Problem& p, size_t row, size_t span, const Measure& whole) {
+  const size_t from = span * span_length;
+  p.type == Type::float64 ? emit<F64>(p, row, from, whole) : emit<F32>(p, row, from, whole);
+}
 
-}  // namespace )
+}  // namespace UNITS

@@ -13,6 +13,6 @@ void solve(const Problem& p, size_t begin, size_t end) {
 
 }  // namespace
 
-void UNITS_OF_TABLE(KERNELS)::solve_selection(const Problem& p, size_t begin, size_t end) {
+void UNITS::solve_selection(const Problem& p, size_t begin, size_t end) {
   p.type == Type::float64 ? solve<F64>(p, begin, end) : solve<F32>(p, begin, end);
 }

@@ -5,22 +5,23 @@
 
 #define UNITS_OF(table) table##_units
 #define UNITS_OF_TABLE(table) UNITS_OF(table)
+#define UNITS UNITS_OF_TABLE(KERNELS)
 
-namespace UNITS_OF_TABLE(KERNELS) {
+namespace UNITS {
 
-  // Rows [begin, end) of a problem.
-  void solve_softmax(const Problem&, size_t begin, size_t end);
-  void solve_logarithm(const Problem&, size_t begin, size_t end);  // logSoftmax, logSumExp
-  void solve_loss(const Problem&, size_t begin, size_t end);       // crossEntropy
-  void solve_selection(const Problem&, size_t begin, size_t end);  // topK, sample
+// Rows [begin, end) of a problem.
+void solve_softmax(const Problem&, size_t begin, size_t end);
+void solve_logarithm(const Problem&, size_t begin, size_t end);  // logSoftmax, logSumExp
+void solve_loss(const Problem&, size_t begin, size_t end);       // crossEntropy
+void solve_selection(const Problem&, size_t begin, size_t end);  // topK, sample
 
-  // A row of any op, measured for logarithms.
-  Measure measure_row_below(const Problem&, size_t row);
+// A row of any op, measured for logarithms.
+Measure measure_row_below(const Problem&, size_t row);
 
-  // A span of one row: see Kernels.
-  Measure measure_softmax(const Problem&, size_t row, size_t span, const double* max);
-  Measure measure_logarithm(const Problem&, size_t row, size_t span, const double* max);
-  void emit_softmax(const Problem&, size_t row, size_t span, const Measure& whole);
-  void emit_logarithm(const Problem&, size_t row, size_t span, const Measure& whole);
+// A span of one row: see Kernels.
+Measure measure_softmax(const Problem&, size_t row, size_t span, const double* max);
+Measure measure_logarithm(const Problem&, size_t row, size_t span, const double* max);
+void emit_softmax(const Problem&, size_t row, size_t span, const Measure& whole);
+void emit_logarithm(const Problem&, size_t row, size_t span, const Measure& whole);
 
-}  // namespace )
+}  // namespace UNITS

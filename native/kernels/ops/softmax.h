@@ -82,7 +82,7 @@ struct Softmax : Rows<V> {
   // Of a shard of the classes: exp(x / T - N) = term / term of max * exp(max / T - N). The whole part of the last exponent
   // goes into the shift, so that nothing is rounded in the subnormal range but the result.
   void shard(size_t r, const Source& row, const Sink& out, double normalizer) const {
-    const Measure m = UNITS_OF_TABLE(KERNELS)::measure_row_below(p, r);
+    const Measure m = UNITS::measure_row_below(p, r);
     const bool empty = m.max == -__builtin_inf() && m.sum == m.sum && __builtin_fabs(normalizer) < __builtin_inf();
     if (empty) return out.fill(0, row.length, 0);
     Measure checked = m;

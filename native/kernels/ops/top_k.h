@@ -56,7 +56,7 @@ struct TopKSolver {
 
   template <Sums sums>
   Measure measured(size_t r, const Source& row) const {
-    if constexpr (sums == Sums::below) return UNITS_OF_TABLE(KERNELS)::measure_row_below(p, r);
+    if constexpr (sums == Sums::below) return UNITS::measure_row_below(p, r);
     return rows.template measurer<sums>().row(row, nullptr, nullptr);
   }
 
