@@ -12,7 +12,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const modules = { 'simd-softmax.relaxed.wasm': ['-mrelaxed-simd'], 'simd-softmax.wasm': [] };
 const out = (name) => join(root, 'dist', name);
 
-const sources = ['native/wasm.cc', 'native/kernels/kernels.cc'];
+const units = readdirSync(join(root, 'native/kernels')).filter((name) => name.endsWith('.cc'));
+const sources = ['native/wasm.cc', ...units.map((name) => `native/kernels/${name}`)];
 const read = readdirSync(join(root, 'native'), { recursive: true, encoding: 'utf8' })
   .filter((path) => /\.h$/.test(path) || path === 'build-wasm.mjs')
   .map((path) => join('native', path));
