@@ -4,13 +4,9 @@
  * @module simd-softmax
  */
 
-import { planCrossEntropy } from './ops/crossEntropy.js';
-import { planLogSumExp } from './ops/logSumExp.js';
-import { solvePlain } from './ops/plain.js';
-import { solve } from './ops/plan.js';
-import { planSample } from './ops/sample.js';
-import { planLogSoftmax, planSoftmax } from './ops/softmax.js';
-import { planClassify, planTopK } from './ops/topK.js';
+import { solvePlain } from './calls/plain.js';
+import { plan, solve } from './calls/plan.js';
+import { operations } from './ops/all.js';
 import type {
   ClassifyOptions,
   CrossEntropyOptions,
@@ -61,7 +57,8 @@ export function softmax<X extends Logits, Out extends Output = never, Type exten
   x: X,
   options?: SoftmaxOptions<Out, Type>,
 ): LikeX<X, Out, Type> {
-  return (solvePlain('softmax', x, options) ?? solve(planSoftmax(x, options))) as LikeX<X, Out, Type>;
+  return (solvePlain('softmax', x, options) ??
+    solve(plan(operations.softmax, x, undefined, options))) as LikeX<X, Out, Type>;
 }
 
 /**
@@ -84,7 +81,8 @@ export function logSoftmax<X extends Logits, Out extends Output = never, Type ex
   x: X,
   options?: LogSoftmaxOptions<Out, Type>,
 ): LikeX<X, Out, Type> {
-  return (solvePlain('logSoftmax', x, options) ?? solve(planLogSoftmax(x, options))) as LikeX<X, Out, Type>;
+  return (solvePlain('logSoftmax', x, options) ??
+    solve(plan(operations.logSoftmax, x, undefined, options))) as LikeX<X, Out, Type>;
 }
 
 /**
@@ -107,7 +105,8 @@ export function logSumExp<X extends Logits, Out extends Losses = never>(
   x: X,
   options?: LogSumExpOptions<Out>,
 ): [Out] extends [never] ? ReducedForm<X> : NoInfer<Out> {
-  return (solvePlain('logSumExp', x, options) ?? solve(planLogSumExp(x, options))) as [Out] extends [never]
+  return (solvePlain('logSumExp', x, options) ??
+    solve(plan(operations.logSumExp, x, undefined, options))) as [Out] extends [never]
     ? ReducedForm<X>
     : NoInfer<Out>;
 }
@@ -136,7 +135,7 @@ export function topK<X extends Logits, Out extends TopKResult = never, Type exte
   k: number,
   options?: TopKOptions<Out, Type>,
 ): [Out] extends [never] ? TopKResult<LikeX<X, never, Type>, IndexForm<X>> : NoInfer<Out> {
-  return solve(planTopK(x, k, options)) as [Out] extends [never]
+  return solve(plan(operations.topK, x, k, options)) as [Out] extends [never]
     ? TopKResult<LikeX<X, never, Type>, IndexForm<X>>
     : NoInfer<Out>;
 }
@@ -157,7 +156,7 @@ export function topK<X extends Logits, Out extends TopKResult = never, Type exte
  * ```
  */
 export function classify<X extends Logits>(x: X, options: ClassifyOptions): Labels<X> {
-  return solve(planClassify(x, options)) as Labels<X>;
+  return solve(plan(operations.classify, x, undefined, options)) as Labels<X>;
 }
 
 /**
@@ -183,7 +182,9 @@ export function sample<X extends Logits>(
   x: X,
   options?: SampleOptions,
 ): X extends readonly unknown[] ? number[] : Uint32Array {
-  return solve(planSample(x, options)) as X extends readonly unknown[] ? number[] : Uint32Array;
+  return solve(plan(operations.sample, x, undefined, options)) as X extends readonly unknown[]
+    ? number[]
+    : Uint32Array;
 }
 
 /**
@@ -211,5 +212,7 @@ export function crossEntropy<X extends Logits, How extends Reduction = 'mean'>(
   targets: Targets,
   options?: CrossEntropyOptions<How>,
 ): How extends 'none' ? ReducedForm<X> : number {
-  return solve(planCrossEntropy(x, targets, options)) as How extends 'none' ? ReducedForm<X> : number;
+  return solve(plan(operations.crossEntropy, x, targets, options)) as How extends 'none'
+    ? ReducedForm<X>
+    : number;
 }

@@ -1,18 +1,14 @@
 /** Prepared calls: validated once, over memory that is theirs and that other threads may work on in place. */
-import { most } from './arguments/counts.js';
-import { allocate, arrayKind, copyOf, reducedType } from './arguments/elements.js';
+import { allocate, arrayKind, copyOf } from './arguments/elements.js';
 import { rangeError, shapeError, typeError, words } from './arguments/errors.js';
-import { foldAxes, product } from './arguments/layout.js';
+import { product } from './arguments/layout.js';
 import { readType } from './arguments/logits.js';
 import { type Options, readInteger, readWord } from './arguments/options.js';
 import { tensorParts } from './arguments/tensors.js';
 import type { ElementType } from './backends/problem.js';
-import { planCrossEntropy } from './ops/crossEntropy.js';
-import { planLogSumExp } from './ops/logSumExp.js';
-import type { Plan } from './ops/plan.js';
-import { planSample } from './ops/sample.js';
-import { planLogSoftmax, planSoftmax } from './ops/softmax.js';
-import { planTopK } from './ops/topK.js';
+import { type LastingPlan, planLasting } from './calls/plan.js';
+import { operations } from './ops/all.js';
+import type { Declared } from './ops/operation.js';
 import type {
   CrossEntropyOptions,
   Reduction,
@@ -124,7 +120,7 @@ export function prepare<Type extends ElementType = 'float32', How extends Reduct
   How extends 'none' ? (Type extends 'float64' ? Float64Array : Float32Array) : number
 >;
 export function prepare(op: unknown, options: unknown): unknown {
-  const name = readWord(op, 'op', ops);
+  const operation = declared[readWord(op, 'op', names)];
   if (typeof options !== 'object' || options === null) throw typeError('an object', 'options', options);
   const { shape, dtype, ...given } = snapshot(options as Options);
   if (given.out !== undefined)
@@ -139,86 +135,23 @@ export function prepare(op: unknown, options: unknown): unknown {
   if (given.offsets !== undefined && dims.length !== 1)
     throw shapeError('one dimension beside offsets', 'shape', shape);
   const input = newShared(type, product(dims));
-  const rowOptions =
+  const asked: Options =
     given.offsets === undefined ? { ...given, shape: dims, dtype: type } : { ...given, dtype: type };
-  const kept =
-    given.offsets === undefined ? product(foldAxes(dims, given.axis).kept) : lengthOf(given.offsets) - 1;
-  return preparations[name]({ input, type, rows: Math.max(0, kept), dims, options: rowOptions });
+  const { argument } = operation;
+  if (argument === undefined || operation.live !== undefined)
+    return prepared(operation, input, planLasting(operation, input, undefined, asked, newShared));
+  const { [argument]: value, ...rest } = asked;
+  return prepared(operation, input, planLasting(operation, input, value, rest, newShared));
 }
 
-const ops = ['softmax', 'logSoftmax', 'logSumExp', 'topK', 'sample', 'crossEntropy'] as const;
+const declared: { readonly [name: string]: Declared } = operations;
+/** Not those that give what another finds in another form. */
+const names = Object.keys(declared).filter((name) => declared[name].op.name === name);
 
-interface Request {
-  readonly input: Shared;
-  readonly type: ElementType;
-  readonly rows: number;
-  readonly dims: readonly number[];
-  readonly options: Options;
-}
-
-type Shared = Float32Array | Float64Array | Uint16Array;
-
-const preparations: { readonly [op in (typeof ops)[number]]: (request: Request) => object } = {
-  softmax: (request) => preparedLike(planSoftmax, request),
-  logSoftmax: (request) => preparedLike(planLogSoftmax, request),
-  logSumExp({ input, type, rows, options }) {
-    const output = newShared(reducedType(type), rows);
-    return prepared(planLogSumExp(input, { ...options, out: output }), { input, output });
-  },
-  topK({ input, type, rows, options: { k, ...options } }) {
-    const outType = readType(options.outType, 'outType') ?? type;
-    const count = rows * readInteger(k, 'k', 0, most);
-    const probabilities = newShared(outType, count);
-    const indices = new Uint32Array(newMemory(count * 4));
-    const plan = planTopK(input, k, { ...options, out: { probabilities, indices } });
-    return prepared(plan, { input, output: probabilities, indices });
-  },
-  sample({ input, rows, options }) {
-    const { count = 1 } = options;
-    const draws = rows * readInteger(count, 'count', 1, most);
-    const output = new Uint32Array(newMemory(draws * 4));
-    const logProbabilities = readFlag(options.logProbabilities, 'logProbabilities')
-      ? new Float64Array(newMemory(draws * 8))
-      : undefined;
-    const plan = planSample(input, { ...options, out: output, logProbabilities });
-    return prepared(plan, { input, output, logProbabilities });
-  },
-  crossEntropy({ input, type, rows, options }) {
-    const isEach = options.reduction === 'none';
-    const output = newShared(reducedType(type), isEach ? rows : 1);
-    const targets = new Int32Array(newMemory(rows * 4));
-    // Rows without classes have no class 0: their targets are ignored from the start.
-    const offsets = options.offsets as ArrayLike<number | bigint> | undefined;
-    for (let row = 0; row < rows; row++) {
-      const isEmpty = offsets === undefined ? input.length === 0 : offsets[row] === offsets[row + 1];
-      const { ignoreIndex = -100 } = options;
-      if (isEmpty && typeof ignoreIndex === 'number') targets[row] = ignoreIndex;
-    }
-    const gradient = readFlag(options.gradient, 'gradient') ? newShared(type, input.length) : undefined;
-    const plan = planCrossEntropy(input, targets, {
-      ...options,
-      gradient,
-      ...(isEach ? { out: output } : {}),
-    });
-    const finish = () => {
-      const result = plan.finish();
-      if (!isEach) output[0] = result as number;
-      return result;
-    };
-    return prepared({ ...plan, finish }, { input, output, targets, gradient });
-  },
-};
-
-function preparedLike(plan: (x: unknown, options: unknown) => Plan<unknown>, request: Request): object {
-  const { input, type, options } = request;
-  const output = newShared(readType(options.outType, 'outType') ?? type, input.length);
-  return prepared(plan(input, { ...options, out: output }), { input, output });
-}
-
-/** The call itself, around a plan whose memory never changes. */
-function prepared(plan: Plan<unknown>, memory: object): object {
-  const { backend, again } = plan;
-  const bound = again === undefined ? backend.bind?.(plan.problem) : undefined;
+/** The call itself, over memory that never changes. */
+function prepared(operation: Declared, input: object, plan: LastingPlan): object {
+  const { backend } = plan;
+  const bound = plan.isConstant ? backend.bind?.(plan.problem) : undefined;
   let isRunning = false;
   let isDisposed = false;
   const refuse = () => {
@@ -226,17 +159,12 @@ function prepared(plan: Plan<unknown>, memory: object): object {
       throw typeError('a call that is not disposed', 'run', words('one that is'), 'ERR_DISPOSED');
     throw rangeError('a call that is at rest', 'run', words('one that is running'), 'ERR_BUSY');
   };
-  const solve =
-    bound !== undefined ? () => bound.run() : () => backend.run(again === undefined ? plan.problem : again());
-  const solveAsync = (signal: AbortSignal | undefined) =>
-    bound !== undefined
-      ? bound.runAsync(signal)
-      : backend.runAsync(again === undefined ? plan.problem : again(), signal);
   return {
-    ...memory,
+    ...memoryOf(operation, input, plan),
     run() {
       if (isRunning || isDisposed) refuse();
-      solve();
+      if (bound === undefined) backend.run(plan.again());
+      else bound.run();
       return plan.finish();
     },
     async runAsync(signal?: AbortSignal) {
@@ -244,7 +172,7 @@ function prepared(plan: Plan<unknown>, memory: object): object {
       signal?.throwIfAborted();
       isRunning = true;
       try {
-        await solveAsync(signal);
+        await (bound === undefined ? backend.runAsync(plan.again(), signal) : bound.runAsync(signal));
       } finally {
         isRunning = false;
         if (isDisposed) bound?.release();
@@ -257,6 +185,17 @@ function prepared(plan: Plan<unknown>, memory: object): object {
       if (!isRunning) bound?.release();
     },
   };
+}
+
+/** What the caller writes and reads: `input`, `output`, and everything else by its own name. */
+function memoryOf({ op, argument, live }: Declared, input: object, plan: LastingPlan): object {
+  const memory: { [name: string]: unknown } = { input };
+  for (const name of op.writes) memory[name === 'out' ? 'output' : name] = undefined;
+  for (const written of plan.outputs) {
+    if (written) memory[written.write.array === 'out' ? 'output' : written.write.array] = written.data;
+  }
+  if (live !== undefined && argument !== undefined) memory[argument] = plan.live;
+  return memory;
 }
 
 /** Arrays among the options are copied: they must not change, nor be detached, between two runs. */
@@ -284,18 +223,19 @@ function readDims(shape: unknown): readonly number[] {
   return shape.map((dim, i) => readInteger(dim, `shape[${i}]`, 0));
 }
 
-function readFlag(value: unknown, name: string): boolean {
-  if (value !== undefined && typeof value !== 'boolean') throw typeError('true or false', name, value);
-  return value === true;
-}
-
-function lengthOf(list: unknown): number {
-  return (list as { length?: number } | null)?.length ?? 0;
-}
-
-function newShared(type: ElementType, count: number): Shared {
-  if (type === 'float64') return new Float64Array(newMemory(count * 8));
-  return type === 'float32' ? new Float32Array(newMemory(count * 4)) : new Uint16Array(newMemory(count * 2));
+function newShared(type: ElementType | 'uint32' | 'int32', count: number) {
+  switch (type) {
+    case 'float64':
+      return new Float64Array(newMemory(count * 8));
+    case 'float32':
+      return new Float32Array(newMemory(count * 4));
+    case 'uint32':
+      return new Uint32Array(newMemory(count * 4));
+    case 'int32':
+      return new Int32Array(newMemory(count * 4));
+    default:
+      return new Uint16Array(newMemory(count * 2));
+  }
 }
 
 /** Shared memory can neither be detached nor shrunk, so other threads may work on it in place. */

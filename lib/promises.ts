@@ -8,12 +8,8 @@
  */
 
 import { readAbortable } from './arguments/options.js';
-import { planCrossEntropy } from './ops/crossEntropy.js';
-import { planLogSumExp } from './ops/logSumExp.js';
-import { solveAsync } from './ops/plan.js';
-import { planSample } from './ops/sample.js';
-import { planLogSoftmax, planSoftmax } from './ops/softmax.js';
-import { planClassify, planTopK } from './ops/topK.js';
+import { plan, solveAsync } from './calls/plan.js';
+import { operations } from './ops/all.js';
 import type {
   Abortable,
   ClassifyOptions,
@@ -57,7 +53,7 @@ export async function softmax<X extends Logits, Out extends Output = never, Type
   options?: SoftmaxOptions<Out, Type> & Abortable,
 ): Promise<LikeX<X, Out, Type>> {
   const { signal, rest } = readAbortable(options);
-  return solveAsync(planSoftmax(x, rest), signal) as Promise<LikeX<X, Out, Type>>;
+  return solveAsync(plan(operations.softmax, x, undefined, rest), signal) as Promise<LikeX<X, Out, Type>>;
 }
 
 /**
@@ -76,7 +72,7 @@ export async function logSoftmax<
   Type extends ElementType = never,
 >(x: X, options?: LogSoftmaxOptions<Out, Type> & Abortable): Promise<LikeX<X, Out, Type>> {
   const { signal, rest } = readAbortable(options);
-  return solveAsync(planLogSoftmax(x, rest), signal) as Promise<LikeX<X, Out, Type>>;
+  return solveAsync(plan(operations.logSoftmax, x, undefined, rest), signal) as Promise<LikeX<X, Out, Type>>;
 }
 
 /**
@@ -94,7 +90,7 @@ export async function logSumExp<X extends Logits, Out extends Losses = never>(
   options?: LogSumExpOptions<Out> & Abortable,
 ): Promise<[Out] extends [never] ? ReducedForm<X> : NoInfer<Out>> {
   const { signal, rest } = readAbortable(options);
-  return solveAsync(planLogSumExp(x, rest), signal) as Promise<
+  return solveAsync(plan(operations.logSumExp, x, undefined, rest), signal) as Promise<
     [Out] extends [never] ? ReducedForm<X> : NoInfer<Out>
   >;
 }
@@ -119,7 +115,7 @@ export async function topK<
   options?: TopKOptions<Out, Type> & Abortable,
 ): Promise<[Out] extends [never] ? TopKResult<LikeX<X, never, Type>, IndexForm<X>> : NoInfer<Out>> {
   const { signal, rest } = readAbortable(options);
-  return solveAsync(planTopK(x, k, rest), signal) as Promise<
+  return solveAsync(plan(operations.topK, x, k, rest), signal) as Promise<
     [Out] extends [never] ? TopKResult<LikeX<X, never, Type>, IndexForm<X>> : NoInfer<Out>
   >;
 }
@@ -140,7 +136,7 @@ export async function classify<X extends Logits>(
   options: ClassifyOptions & Abortable,
 ): Promise<Labels<X>> {
   const { signal, rest } = readAbortable(options);
-  return solveAsync(planClassify(x, rest), signal) as Promise<Labels<X>>;
+  return solveAsync(plan(operations.classify, x, undefined, rest), signal) as Promise<Labels<X>>;
 }
 
 /**
@@ -158,7 +154,7 @@ export async function sample<X extends Logits>(
   options?: SampleOptions & Abortable,
 ): Promise<X extends readonly unknown[] ? number[] : Uint32Array> {
   const { signal, rest } = readAbortable(options);
-  return solveAsync(planSample(x, rest), signal) as Promise<
+  return solveAsync(plan(operations.sample, x, undefined, rest), signal) as Promise<
     X extends readonly unknown[] ? number[] : Uint32Array
   >;
 }
@@ -180,7 +176,7 @@ export async function crossEntropy<X extends Logits, How extends Reduction = 'me
   options?: CrossEntropyOptions<How> & Abortable,
 ): Promise<How extends 'none' ? ReducedForm<X> : number> {
   const { signal, rest } = readAbortable(options);
-  return solveAsync(planCrossEntropy(x, targets, rest), signal) as Promise<
+  return solveAsync(plan(operations.crossEntropy, x, targets, rest), signal) as Promise<
     How extends 'none' ? ReducedForm<X> : number
   >;
 }

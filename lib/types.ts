@@ -1,13 +1,13 @@
 /** The types of the public API: what goes in, what comes out, and the options with their words. */
 import type { Float16ArrayLike } from './arguments/elements.js';
 import type { ElementType } from './backends/problem.js';
-import type { Label } from './ops/topK.js';
+import type { Label } from './ops/classify.js';
 
 export type { Float16ArrayLike } from './arguments/elements.js';
 export type { ErrorCode, SimdSoftmaxError } from './arguments/errors.js';
 export type { BackendInfo } from './backends/backend.js';
 export type { ElementType } from './backends/problem.js';
-export type { Label } from './ops/topK.js';
+export type { Label } from './ops/classify.js';
 
 /**
  * Any tensor whose `data` is a contiguous row-major typed array in the CPU's memory: those of onnxruntime and

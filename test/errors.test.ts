@@ -1012,7 +1012,7 @@ describe('prepare', () => {
       { shape: [4] },
       'TypeError',
       type,
-      'Expected an integer from 0 to 4294967295 for k but received undefined',
+      'Expected an integer from 1 to 4 for k but received undefined',
     ],
     [
       'topK',

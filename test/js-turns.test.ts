@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { LONG_ROW_BLOCK } from '../lib/backends/js/block.js';
 import { jsBackend } from '../lib/backends/js/index.js';
-import type { SoftmaxProblem } from '../lib/backends/problem.js';
+import type { SoftmaxProblem } from '../lib/backends/js/softmax.js';
 import * as sync from '../lib/index.js';
+import { softmax } from '../lib/ops/softmax.js';
 import * as promises from '../lib/promises.js';
 
 type Call = (...args: readonly unknown[]) => unknown;
@@ -10,7 +11,14 @@ type Call = (...args: readonly unknown[]) => unknown;
 function problem(rows: number, length: number): SoftmaxProblem {
   const x = new Float32Array(rows * length).map((_, i) => Math.sin(i));
   const shape = { outer: rows, length, inner: 1, temperature: 1, threads: 0 };
-  return { op: 'softmax', x, type: 'float32', out: new Float32Array(x.length), outType: 'float32', ...shape };
+  return {
+    op: softmax.op,
+    x,
+    type: 'float32',
+    out: new Float32Array(x.length),
+    outType: 'float32',
+    ...shape,
+  };
 }
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));

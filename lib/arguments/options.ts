@@ -1,7 +1,8 @@
 /** The words that options may be, and how single values are read. */
 import { rangeError, typeError, words } from './errors.js';
 
-const anyRows = [
+/** Options of every function. */
+export const rowOptions: readonly string[] = [
   'shape',
   'axis',
   'temperature',
@@ -12,19 +13,12 @@ const anyRows = [
   'backend',
   'dtype',
 ];
-const anyTopK = [...anyRows, 'outType', 'logNormalizer'];
 
-const known = {
-  softmax: [...anyRows, 'out', 'outType', 'logNormalizer'],
-  logSoftmax: [...anyRows, 'out', 'outType'],
-  logSumExp: [...anyRows, 'out'],
-  topK: [...anyTopK, 'out'],
-  classify: [...anyRows, 'logNormalizer', 'labels', 'k'],
-  sample: [...anyRows, 'out', 'seed', 'topK', 'topP', 'minP', 'count', 'logProbabilities'],
-  crossEntropy: [...anyRows, 'out', 'reduction', 'ignoreIndex', 'labelSmoothing', 'weights', 'gradient'],
-} as const satisfies { readonly [name: string]: readonly string[] };
-
-export type OptionsOf = keyof typeof known;
+/** A function and the names of its options. */
+export interface Optioned {
+  readonly name: string;
+  readonly options: readonly string[];
+}
 
 /** Options as the caller gave them: known names, values not yet looked at. */
 export interface Options {
@@ -32,7 +26,7 @@ export interface Options {
 }
 
 /** Copies the options of one function, reading each once; a name it does not know is an error. */
-export function readOptions(options: unknown, of: OptionsOf): Options {
+export function readOptions(options: unknown, of: Optioned): Options {
   if (options === undefined) return {};
   if (
     typeof options !== 'object' ||
@@ -49,14 +43,14 @@ export function readOptions(options: unknown, of: OptionsOf): Options {
   return read;
 }
 
-function refuseUnknown(name: string, of: OptionsOf): void {
-  const names: readonly string[] = known[of];
+function refuseUnknown(name: string, of: Optioned): void {
+  const names = of.options;
   if (names.includes(name)) return;
   const meant = names.find((other) => isMisspelled(name, other));
   const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`;
   throw typeError(
     `one of ${[...names].sort().join(', ')}`,
-    `the options of ${of}`,
+    `the options of ${of.name}`,
     words(`${JSON.stringify(name)}${hint}`),
     'ERR_UNKNOWN_OPTION',
   );
@@ -108,6 +102,12 @@ export function readTemperature(value: unknown, zero: boolean): number {
   if (!(zero ? value >= 0 : value > 0) || value === Number.POSITIVE_INFINITY)
     throw rangeError(expected, 'temperature', value);
   return value;
+}
+
+/** True or false; false where it is absent. */
+export function readFlag(value: unknown, name: string): boolean {
+  if (value !== undefined && typeof value !== 'boolean') throw typeError('true or false', name, value);
+  return value === true;
 }
 
 /** One of a few words. */

@@ -1,19 +1,10 @@
 /** Where results are written: memory of the caller's, checked, or new. */
 
 import type { Data, ElementType } from '../backends/problem.js';
-import { arrayKind, isImmutable, isSameMemory, newData, newIndices, overlaps, viewOf } from './elements.js';
+import { arrayKind, isImmutable, isSameMemory, overlaps, viewOf } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
 import { product } from './layout.js';
-import { type Form, handBack } from './logits.js';
 import { tensorParts } from './tensors.js';
-
-export interface Output<Memory extends Data | Uint32Array = Data> {
-  readonly data: Memory;
-  /** The same, where it is the caller's: only that can overlap anything. */
-  readonly given: Memory | undefined;
-  /** The result in the caller's form; to be asked for after `data` is written. */
-  result(): unknown;
-}
 
 const kinds: { readonly [type in ElementType | 'uint32']: readonly string[] } = {
   float32: ['Float32Array'],
@@ -22,37 +13,6 @@ const kinds: { readonly [type in ElementType | 'uint32']: readonly string[] } = 
   bfloat16: ['Uint16Array'],
   uint32: ['Uint32Array'],
 };
-
-/** Takes the caller's `out`, or makes one of the dimensions `dims`. */
-export function takeOutput(
-  out: unknown,
-  name: string,
-  type: ElementType,
-  dims: readonly number[],
-  form: Form,
-): Output {
-  if (out !== undefined) {
-    const data = readOutput(out, name, type, dims) as Data;
-    return { data, given: data, result: () => out };
-  }
-  const data = newData(type, product(dims));
-  return { data, given: undefined, result: () => handBack(form, data, type, dims) };
-}
-
-/** Class indices: the caller's `out`, or a new one. */
-export function takeIndices(
-  out: unknown,
-  name: string,
-  dims: readonly number[],
-  form: Form,
-): Output<Uint32Array> {
-  if (out !== undefined) {
-    const data = readOutput(out, name, 'uint32', dims) as Uint32Array;
-    return { data, given: data, result: () => out };
-  }
-  const data = newIndices(product(dims));
-  return { data, given: undefined, result: () => handBack(form, data, 'uint32', dims) };
-}
 
 /** An output of the caller's: a typed array, or a tensor of the same dimensions. */
 export function readOutput(
@@ -66,12 +26,26 @@ export function readOutput(
     throw shapeError(`[${dims.join(', ')}]`, `${name}.${parts.key}`, parts.dims);
   const array = parts ? parts.data : out;
   const at = parts ? `${name}.data` : name;
-  const count = product(dims);
-  return viewToWrite(array, kinds[type], count, at);
+  return viewToWrite(array, kinds[type], product(dims), at);
+}
+
+/** A typed array of one of these types; no tensor. */
+export function readPlainOutput(
+  out: unknown,
+  name: string,
+  types: readonly ElementType[],
+  count: number,
+): Data {
+  return viewToWrite(
+    out,
+    types.flatMap((type) => kinds[type]),
+    count,
+    name,
+  );
 }
 
 /** An array of the caller's of one of these kinds and `count` elements, as a view of ours to write to. */
-export function viewToWrite<V extends Data | Uint32Array>(
+function viewToWrite<V extends Data | Uint32Array>(
   array: unknown,
   allowed: readonly string[],
   count: number,
@@ -86,23 +60,20 @@ export function viewToWrite<V extends Data | Uint32Array>(
   return view;
 }
 
-/** Refuses an output that shares memory with anything else that the call reads or writes. */
+/** Refuses an output that shares memory with something else that the call reads or writes. */
 export function refuseOverlap(
   out: ArrayBufferView | undefined,
   name: string,
-  others: { readonly [name: string]: unknown },
+  other: string,
+  view: unknown,
 ): void {
-  if (out === undefined) return;
-  for (const other in others) {
-    const view = others[other];
-    if (ArrayBuffer.isView(view) && overlaps(out, view))
-      throw rangeError(`memory apart from ${other}`, name, words('a view that overlaps it'), 'ERR_OVERLAP');
-  }
+  if (out !== undefined && ArrayBuffer.isView(view) && overlaps(out, view))
+    throw rangeError(`memory apart from ${other}`, name, words('a view that overlaps it'), 'ERR_OVERLAP');
 }
 
 /** As `refuseOverlap`, but `out` may be `x` itself, element for element. */
-export function refusePartialOverlap(out: Data | undefined, name: string, x: Data): void {
-  if (out !== undefined && !isSameMemory(out, x) && overlaps(out, x))
+export function refusePartialOverlap(out: Data | Uint32Array | undefined, name: string, x: Data): void {
+  if (out !== undefined && !isSameMemory(out as Data, x) && overlaps(out, x))
     throw rangeError(
       'x itself, or memory apart from x',
       name,

@@ -1,10 +1,9 @@
 /** What all operations share: `x` and the options that say what its rows are. */
-import { chooseBackend, decided } from '../backends/backend.js';
-import type { Backend, Data, ElementType, Problem, Rows } from '../backends/problem.js';
+import type { Data, ElementType, Rows } from '../backends/problem.js';
 import { longestRow, readLengths, readOffsets } from './counts.js';
 import { arrayKind, isHalf, newData, viewOf } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
-import { foldAxes, inverse, type Layout, permute } from './layout.js';
+import { foldAxes, type Layout, permute } from './layout.js';
 import { type Elements, readElements, readType } from './logits.js';
 import { readFlatMask, readMask } from './masks.js';
 import { type Options, readInteger, readTemperature } from './options.js';
@@ -15,14 +14,13 @@ export interface Request {
   readonly layout: Layout;
   /** Made for this call; its operation adds the rest of the problem to it. */
   readonly rows: Rows;
-  readonly backend: Backend;
+  readonly options: Options;
 }
 
 export function readRows(input: unknown, options: Options, zeroTemperature = false): Request {
   const x = readElements(input, 'x', options.dtype, options.shape);
   const temperature = readTemperature(options.temperature, zeroTemperature);
-  const threads = readThreads(options.threads);
-  const backend = chooseBackend(options.backend);
+  const threads = options.threads === undefined ? 0 : readInteger(options.threads, 'threads', 1);
   const offsets = options.offsets === undefined ? undefined : readRagged(x, options);
   const layout = offsets ? raggedLayout(offsets) : foldAxes(x.dims, options.axis);
   const { outer, length, inner } = layout;
@@ -44,14 +42,7 @@ export function readRows(input: unknown, options: Options, zeroTemperature = fal
     lengths,
     offsets,
   };
-  return { x, layout, rows, backend };
-}
-
-function readThreads(value: unknown): number {
-  const { threadLimit } = decided();
-  if (value === undefined) return threadLimit;
-  const threads = readInteger(value, 'threads', 1);
-  return threadLimit === 0 ? threads : Math.min(threads, threadLimit);
+  return { x, layout, rows, options };
 }
 
 /** Ragged rows are flat: the options that shape rectangular ones exclude them. */
@@ -76,48 +67,18 @@ export function arrange(data: Data, x: Elements, { order }: Layout): Data {
   return order === undefined ? data : permute(data, newData(x.type, data.length), x.dims, order);
 }
 
-/** Memory for a result of the shape of `x`, in the layout of the problem. */
-export function arrangedLike(out: Data, type: ElementType, { order }: Layout): Data {
-  return order === undefined ? out : newData(type, out.length);
-}
-
-/** What a plan does `again` before each run of a prepared call: data that was brought into order is brought anew. */
-export function arrangeAgain<P extends Problem>(
-  problem: P,
-  x: Elements,
-  { order }: Layout,
-): (() => P) | undefined {
-  if (order === undefined) return undefined;
-  return () => {
-    permute(x.data, problem.x, x.dims, order);
-    return problem;
-  };
-}
-
-/** Brings a result in the layout of the problem back into the dimensions of `x`. */
-export function arrangeBack(data: Data, out: Data, x: Elements, { order }: Layout): void {
-  if (order === undefined || data === out) return;
-  const dims = order.map((i) => x.dims[i]);
-  permute(data, out, dims, inverse(order));
-}
-
-/** The dimensions of one value per row; an array, where nothing else is left, has length 1. */
-export function reducedDims({ kept }: Layout, x: Elements): readonly number[] {
-  return kept.length === 0 && x.form.kind !== 'tensor' ? [1] : kept;
-}
-
 /** The option `outType`: 16-bit data may be widened to float32. */
-export function readOutType(outType: unknown, type: ElementType): ElementType {
-  const asked = readType(outType, 'outType') ?? type;
+export function readOutType(outType: unknown, name: string, { x: { type } }: Request): ElementType {
+  const asked = readType(outType, name) ?? type;
   if (asked === type || (asked === 'float32' && isHalf(type))) return asked;
-  throw rangeError(isHalf(type) ? `${type} or float32` : `${type}, the type of x,`, 'outType', outType);
+  throw rangeError(isHalf(type) ? `${type} or float32` : `${type}, the type of x,`, name, outType);
 }
 
 /** The option `logNormalizer`: one number, or one per row. */
-export function readNormalizer(value: unknown, rows: number): Float64Array | undefined {
+export function readNormalizer(value: unknown, name: string, { rows }: Request): Float64Array | undefined {
   if (value === undefined) return undefined;
   if (typeof value === 'number') return Float64Array.of(value);
-  return readNumbers(value, 'logNormalizer', rows);
+  return readNumbers(value, name, rows.outer * rows.inner);
 }
 
 /** A list of `count` numbers in float64. */

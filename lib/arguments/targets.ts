@@ -19,12 +19,17 @@ export interface Targets {
   readonly memory: unknown;
 }
 
-export function readTargets(value: unknown, request: Request, ignoreIndex: number, dtype: unknown): Targets {
-  const { x, layout } = request;
+export function readTargets(value: unknown, request: Request, ignoreIndex: number): Targets {
+  const { x, layout, options } = request;
   const list = indexList(value, request);
   if (list !== undefined)
     return { indices: readClasses(list, request, ignoreIndex), probabilities: undefined, memory: list };
-  const targets = readElements(value, 'targets', x.form.kind === 'nested' ? undefined : dtype, undefined);
+  const targets = readElements(
+    value,
+    'targets',
+    x.form.kind === 'nested' ? undefined : options.dtype,
+    undefined,
+  );
   const isFlat = targets.form.kind === 'array';
   const agrees = isFlat
     ? targets.data.length === x.data.length

@@ -1,7 +1,7 @@
 /** Which backend solves a problem: decided once, by the first call or look; a call may ask for another by name. */
 import { loadAddon, nativeBackend, wasmHere } from '#addon';
 import { rangeError, typeError } from '../arguments/errors.js';
-import { environmentVariable } from './environment.js';
+import { environmentVariable, isBuildingSnapshot } from './environment.js';
 import { jsBackend } from './js/index.js';
 import type { Backend } from './problem.js';
 
@@ -48,12 +48,6 @@ export function decided(): Decision {
   const made = decide();
   if (made.isFinal) decision = made;
   return made;
-}
-
-/** Whether Node is running the script of `--build-snapshot`. */
-export function isBuildingSnapshot(): boolean {
-  const { process } = globalThis as { process?: Partial<NodeJS.Process> };
-  return Boolean(process?.getBuiltinModule?.('node:v8')?.startupSnapshot?.isBuildingSnapshot?.()); // 1 or 0
 }
 
 function decide(): Decision {
@@ -147,4 +141,10 @@ function readThreads(text: string | undefined): number {
   if (!/^[1-9]\d{0,8}$/.test(text))
     throw rangeError('an integer of at least 1', 'SIMD_SOFTMAX_THREADS', text);
   return Number(text);
+}
+
+/** The threads that a call may use, of those that it asks for; 0 means all. */
+export function boundThreads(asked: number): number {
+  const { threadLimit } = decided();
+  return asked === 0 || threadLimit === 0 ? asked || threadLimit : Math.min(asked, threadLimit);
 }

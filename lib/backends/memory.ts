@@ -12,8 +12,6 @@ import type { Data, Problem } from './problem.js';
 type View = Data | Uint32Array | Int32Array | Uint8Array;
 type Memory = SharedArrayBuffer | ArrayBuffer;
 
-const outputs: ReadonlySet<string> = new Set(['out', 'indices', 'logProbabilities', 'gradient']);
-
 /** Copied between two turns of the event loop: 0.03 milliseconds, or about one where pages are new. */
 const sliceBytes = 2 ** 18;
 
@@ -49,6 +47,19 @@ function lost(name: string, until: string): Error {
   return typeError(`memory that stays until the ${until}`, name, received, 'ERR_DETACHED');
 }
 
+/**
+ * Promised work that is over before a thread could be woken for it (5 to 50 microseconds): at 0.5 to 8 ns an element
+ * it is done at the call, as its arguments would only have been copied then.
+ */
+export function isBrief(problem: Problem): boolean {
+  const { x, out, outer, inner } = problem;
+  return x.length <= briefElements && out.length <= Math.max(x.length, outer * inner * briefResults);
+}
+
+const briefElements = 4096;
+/** Per row: draws of `sample` may be many. */
+const briefResults = 64;
+
 /** Shared where the runtime has it: memory that can neither be detached nor shrunk. */
 export function newSharedMemory(bytes: number): Memory {
   return typeof SharedArrayBuffer === 'undefined' ? new ArrayBuffer(bytes) : new SharedArrayBuffer(bytes);
@@ -69,13 +80,14 @@ export async function onPrivateMemory(
   const memory: Memory[] = [];
   try {
     const own: { [name: string]: unknown } = { ...problem };
+    const { writes } = problem.op;
     const results: (readonly [Loan, View])[] = [];
     for (const loan of copied) {
       const buffer = newCopy(loan.view.BYTES_PER_ELEMENT * loan.length);
       memory.push(buffer);
       const copy = viewOver(loan, buffer);
       own[loan.name] = copy;
-      if (outputs.has(loan.name)) results.push([loan, copy]);
+      if (writes.includes(loan.name)) results.push([loan, copy]);
       else if (copy.byteLength <= atOnceBytes) copy.set(sliceOf(loan, 0, loan.length));
       else await copyInSlices(loan, (at, end) => copy.set(sliceOf(loan, at, end), at), signal);
     }
@@ -112,7 +124,7 @@ function viewsToCopy(problem: Problem, signal: AbortSignal | undefined): Loan[] 
   for (const [name, value] of Object.entries(problem)) {
     if (!ArrayBuffer.isView(value) || (value as View).length === 0) continue;
     const view = value as View;
-    if (isShared(view) && (signal === undefined || !outputs.has(name))) continue;
+    if (isShared(view) && (signal === undefined || !problem.op.writes.includes(name))) continue;
     list.push({ name, view, length: view.length });
   }
   // What is copied at once comes first.

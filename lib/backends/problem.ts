@@ -5,15 +5,37 @@
  * `x` is row-major [outer, length, inner]; every op works along the middle, `length` classes long. A *row*
  * is one (outer, inner) pair, numbered `o * inner + i`.
  */
-export type Problem =
-  | SoftmaxProblem
-  | LogSoftmaxProblem
-  | LogSumExpProblem
-  | TopKProblem
-  | SampleProblem
-  | CrossEntropyProblem;
+export interface Problem extends Rows {
+  readonly op: Op;
+  /** The first of what is written. */
+  readonly out: Data | Uint32Array;
+  readonly outType?: ElementType | undefined;
+}
 
-export type Op = Problem['op'];
+/** What there is to solve: one of these for each operation, and no more than a backend has to know of it (lib/ops). */
+export interface Op {
+  readonly name: string;
+  /** The names of a problem's numbers and arrays, besides those of its rows: the C++ side has the same. */
+  readonly numbers: readonly string[];
+  readonly reads: readonly string[];
+  readonly writes: readonly string[];
+  /** Rows [first, end) in TypeScript: the readable specification, and the backend `js`. */
+  solve(problem: Problem, first: number, end: number): Steps;
+}
+
+/** Each `yield` ends a step of at most a few milliseconds. */
+export type Steps = Generator<undefined, void, undefined>;
+
+/** An `Op` whose names are those of its problem. */
+export function op<P extends Problem>(named: {
+  readonly name: string;
+  readonly numbers: readonly (Exclude<keyof P, keyof Rows> & string)[];
+  readonly reads: readonly (Exclude<keyof P, keyof Rows> & string)[];
+  readonly writes: readonly (Exclude<keyof P, keyof Rows> & string)[];
+  solve(problem: P, first: number, end: number): Steps;
+}): Op {
+  return named as unknown as Op;
+}
 
 /** What the elements are; 16-bit elements travel as `Uint16Array` bits. */
 export type ElementType = 'float32' | 'float64' | 'float16' | 'bfloat16';
@@ -22,6 +44,9 @@ export type Data = Float32Array | Float64Array | Uint16Array;
 
 /** Looking up two arrays natively takes as long as copying so many elements in and out: 512 classes 387 ns so and 322. */
 export const smallElements = 512;
+
+/** The operations that backends solve for few logits without a problem. */
+export type SmallOp = 'softmax' | 'logSoftmax' | 'logSumExp';
 
 export interface Rows {
   readonly x: Data;
@@ -44,80 +69,6 @@ export interface Rows {
   readonly offsets?: Uint32Array | undefined;
 }
 
-export interface SoftmaxProblem extends Rows {
-  readonly op: 'softmax';
-  readonly out: Data;
-  readonly outType: ElementType;
-  /** Natural-log normaliser (of the logits over the temperature): one value, or one per row. */
-  readonly logNormalizer?: Float64Array | undefined;
-  /** One value for all rows. */
-  readonly logNormalizerShared?: boolean | undefined;
-}
-
-export interface LogSoftmaxProblem extends Rows {
-  readonly op: 'logSoftmax';
-  readonly out: Data;
-  readonly outType: ElementType;
-}
-
-export interface LogSumExpProblem extends Rows {
-  readonly op: 'logSumExp';
-  /** One value per row; float32 for 16-bit input. */
-  readonly out: Data;
-  readonly outType: 'float32' | 'float64';
-}
-
-export interface TopKProblem extends Rows {
-  readonly op: 'topK';
-  readonly k: number;
-  /** Probabilities, [outer, k, inner], descending. */
-  readonly out: Data;
-  readonly outType: ElementType;
-  /** Class indices, the shape of `out`. */
-  readonly indices: Uint32Array;
-  readonly logNormalizer?: Float64Array | undefined;
-  /** One value for all rows. */
-  readonly logNormalizerShared?: boolean | undefined;
-}
-
-export interface SampleProblem extends Rows {
-  readonly op: 'sample';
-  /** Class indices, [rows, count]. */
-  readonly out: Uint32Array;
-  readonly count: number;
-  /** How many of the likeliest classes the top-k filter keeps; 0 = no such filter. */
-  readonly keepTop: number;
-  /** 1 = no top-p filter. */
-  readonly topP: number;
-  /** How far below the largest logit a class may be, -T·ln(minP): Infinity = no min-p filter. */
-  readonly minPReach: number;
-  /** Key of the Philox generator: low and high 32 bits. */
-  readonly seedLow: number;
-  readonly seedHigh: number;
-  /** The natural log of the probability each draw had, after the filters: the shape of `out`. */
-  readonly logProbabilities?: Float32Array | Float64Array | undefined;
-  readonly logProbabilitiesType?: ElementType | undefined;
-}
-
-export interface CrossEntropyProblem extends Rows {
-  readonly op: 'crossEntropy';
-  /** A class index per row, already checked to be a class or `ignoreIndex`. */
-  readonly targets?: Int32Array | undefined;
-  /** Instead of `targets`: a distribution per row, the layout and type of `x`. */
-  readonly targetProbabilities?: Data | undefined;
-  readonly ignoreIndex: number;
-  /** In [0, 1]. */
-  readonly labelSmoothing: number;
-  /** One weight per class. */
-  readonly weights?: Float64Array | undefined;
-  /** The loss of every row, before any reduction; 0 for an ignored row. */
-  readonly out: Float64Array;
-  /** Where d(loss)/dx goes, if wanted: the layout and type of `x`; may be `x` itself. */
-  readonly gradient?: Data | undefined;
-  /** Every row's gradient is multiplied by this (1 over the mean's denominator, say). */
-  readonly gradientScale: number;
-}
-
 /**
  * A backend solves problems. Nothing above it knows which one it talks to.
  */
@@ -131,7 +82,7 @@ export interface Backend {
    * a problem would take longer to be written down than to be solved.
    */
   runSmall?(
-    op: 'softmax' | 'logSoftmax' | 'logSumExp',
+    op: SmallOp,
     type: 'float32' | 'float64',
     x: Float32Array | Float64Array,
     count: number,

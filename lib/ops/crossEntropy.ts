@@ -1,98 +1,127 @@
-/** Plans crossEntropy: the loss of every row against its target, reduced as PyTorch does. */
+/** crossEntropy: the loss of every row against its target, reduced as PyTorch does. */
 import { reducedType } from '../arguments/elements.js';
 import { typeError } from '../arguments/errors.js';
-import { readInteger, readNumber, readOptions, readWord } from '../arguments/options.js';
-import { readOutput, refuseOverlap, refusePartialOverlap, takeOutput } from '../arguments/outputs.js';
-import {
-  arrangeAgain,
-  arrangeBack,
-  arrangedLike,
-  readNumbers,
-  readRows,
-  reducedDims,
-} from '../arguments/rows.js';
-import { readTargets } from '../arguments/targets.js';
-import type { CrossEntropyProblem, Data } from '../backends/problem.js';
-import type { Plan } from './plan.js';
+import { type Apart, likeX, perRow } from '../arguments/extents.js';
+import { readInteger, readNumber, readWord } from '../arguments/options.js';
+import { type Request, readNumbers } from '../arguments/rows.js';
+import { readTargets, type Targets } from '../arguments/targets.js';
+import { type CrossEntropyProblem, crossEntropy as crossEntropyRows } from '../backends/js/crossEntropy.js';
+import { type Data, op } from '../backends/problem.js';
+import { declare, resultOf } from './operation.js';
 
 const reductions = ['mean', 'sum', 'none'] as const;
 type Reduction = (typeof reductions)[number];
 
-export function planCrossEntropy(input: unknown, wanted: unknown, given: unknown): Plan<unknown> {
-  const options = readOptions(given, 'crossEntropy');
-  const request = readRows(input, options);
-  const { x, layout, rows, backend } = request;
-  const { where, lengths, offsets } = rows;
-  const count = rows.outer * rows.inner;
-  const { reduction: asked = 'mean', ignoreIndex: ignored = -100, labelSmoothing: smoothed = 0 } = options;
-  const reduction = readWord(asked, 'reduction', reductions);
-  const ignoreIndex = readInteger(ignored, 'ignoreIndex', -(2 ** 31), 2 ** 31 - 1);
-  const labelSmoothing = readNumber(smoothed, 'labelSmoothing', 0, 1);
-  const weights =
-    options.weights === undefined ? undefined : readNumbers(options.weights, 'weights', rows.length);
-  const targets = readTargets(wanted, request, ignoreIndex, options.dtype);
-  if (options.out !== undefined && reduction !== 'none')
-    throw typeError("reduction 'none' beside it", 'out', options.out, 'ERR_CONFLICTING_OPTIONS');
-  const output =
-    reduction === 'none'
-      ? takeOutput(options.out, 'out', reducedType(x.type), reducedDims(layout, x), x.form)
-      : undefined;
-  const wantedGradient =
-    options.gradient === undefined
-      ? undefined
-      : (readOutput(options.gradient, 'gradient', x.type, x.dims) as Data);
-  const inputs = { where, lengths, offsets, weights, targets: targets.memory };
-  if (output?.given) refuseOverlap(output.given, 'out', { x: x.data, ...inputs });
-  if (wantedGradient) {
-    refusePartialOverlap(wantedGradient, 'gradient', x.data);
-    refuseOverlap(wantedGradient, 'gradient', { ...inputs, out: output?.given });
-  }
+const crossEntropyOp = op<CrossEntropyProblem>({
+  name: 'crossEntropy',
+  numbers: ['ignoreIndex', 'labelSmoothing', 'gradientScale'],
+  reads: ['targets', 'targetProbabilities', 'weights'],
+  writes: ['out', 'gradient'],
+  solve: crossEntropyRows,
+});
 
-  const gradient = wantedGradient && arrangedLike(wantedGradient, x.type, layout);
-  const problemOf = ({ indices, probabilities }: ReturnType<typeof readTargets>): CrossEntropyProblem =>
-    Object.assign(rows, {
-      op: 'crossEntropy' as const,
-      targets: indices,
-      targetProbabilities: probabilities,
-      ignoreIndex,
-      labelSmoothing,
-      weights,
-      out: takeLosses(count),
-      gradient,
-      gradientScale: 1 / denominator(reduction, indices, ignoreIndex, weights, count),
-    });
-  const problem = problemOf(targets);
-  const arrange = arrangeAgain(problem, x, layout);
+export const crossEntropy = declare<CrossEntropyProblem>()({
+  name: 'crossEntropy',
+  op: crossEntropyOp,
+  argument: 'targets',
+  memory: ['out', 'gradient'],
+  takes(reading) {
+    const reduction = reading.take('reduction', (value, name) =>
+      value === undefined ? 'mean' : readWord(value, name, reductions),
+    );
+    const ignoreIndex = reading.take('ignoreIndex', (value, name) =>
+      value === undefined ? -100 : readInteger(value, name, -(2 ** 31), 2 ** 31 - 1),
+    );
+    const labelSmoothing = reading.take('labelSmoothing', (value, name) =>
+      value === undefined ? 0 : readNumber(value, name, 0, 1),
+    );
+    const weights = reading.take('weights', (value, name, { rows }) =>
+      value === undefined ? undefined : readNumbers(value, name, rows.length),
+    );
+    const targets = reading.take('targets', (value, _, request) => readTargets(value, request, ignoreIndex));
+    return { reduction, ignoreIndex, labelSmoothing, weights, targets };
+  },
+  writes({ reduction }, request) {
+    const { x, options } = request;
+    const isEach = reduction === 'none';
+    if (options.out !== undefined && !isEach)
+      throw typeError("reduction 'none' beside it", 'out', options.out, 'ERR_CONFLICTING_OPTIONS');
+    return [
+      {
+        array: 'out',
+        name: 'out',
+        type: reducedType(x.type),
+        extent: { dims: isEach ? perRow(request).dims : [1], apart: lossesOf(request, isEach) },
+        given: options.out,
+        form: x.form,
+        mayBeX: false,
+        when: isEach ? 'always' : 'prepared',
+      },
+      {
+        array: 'gradient',
+        name: 'gradient',
+        type: x.type,
+        extent: likeX(request),
+        given: options.gradient,
+        form: x.form,
+        mayBeX: true,
+        when: 'asked',
+      },
+    ];
+  },
+  pose(problem, taken, { rows }, [out, gradient]) {
+    problem.out = out?.memory as Float64Array;
+    problem.targets = taken.targets.indices;
+    problem.targetProbabilities = taken.targets.probabilities;
+    problem.ignoreIndex = taken.ignoreIndex;
+    problem.labelSmoothing = taken.labelSmoothing;
+    problem.weights = taken.weights;
+    problem.gradient = gradient?.memory as Data | undefined;
+    problem.gradientScale = 1 / denominator(taken, rows.outer * rows.inner);
+  },
+  result([out], taken, { rows }) {
+    if (taken.reduction === 'none') return resultOf(out);
+    const loss = sum(out?.memory as Float64Array) / denominator(taken, rows.outer * rows.inner);
+    if (out?.data) out.data[0] = loss;
+    return loss;
+  },
+  live({ rows, options }, newMemory) {
+    const { outer, inner, length, offsets } = rows;
+    const targets = newMemory(outer * inner);
+    // Rows without classes have no class 0: their targets are ignored from the start.
+    for (let row = 0; row < targets.length; row++) {
+      const isEmpty = offsets === undefined ? length === 0 : offsets[row] === offsets[row + 1];
+      const { ignoreIndex = -100 } = options;
+      if (isEmpty && typeof ignoreIndex === 'number') targets[row] = ignoreIndex;
+    }
+    return targets;
+  },
+});
+
+/** Backends give the loss of every row in float64: it is rounded once, or added to others. */
+function lossesOf({ rows }: Request, isEach: boolean): Apart {
   return {
-    backend,
-    problem,
-    again() {
-      arrange?.();
-      return problemOf(readTargets(wanted, request, ignoreIndex, options.dtype));
+    memory: () => takeLosses(rows.outer * rows.inner),
+    settle(from, to) {
+      if (isEach) to.set(from);
     },
-    finish() {
-      const { out: losses, targets } = problem;
-      if (wantedGradient && gradient) arrangeBack(gradient, wantedGradient, x, layout);
-      output?.data.set(losses);
-      const total = output ? 0 : sum(losses) / denominator(reduction, targets, ignoreIndex, weights, count);
-      keepLosses(losses);
-      return output ? output.result() : total;
-    },
+    release: (from) => keepLosses(from as Float64Array),
   };
 }
 
+interface Weighed {
+  readonly reduction: Reduction;
+  readonly targets: Targets;
+  readonly ignoreIndex: number;
+  readonly weights: Float64Array | undefined;
+}
+
 /** What the sum of the losses is divided by: for a mean over class indices, the weights of their classes. */
-function denominator(
-  reduction: Reduction,
-  targets: Int32Array | undefined,
-  ignoreIndex: number,
-  weights: Float64Array | undefined,
-  rows: number,
-): number {
+function denominator({ reduction, targets, ignoreIndex, weights }: Weighed, rows: number): number {
   if (reduction !== 'mean') return 1;
-  if (targets === undefined) return rows;
+  if (targets.indices === undefined) return rows;
   let total = 0;
-  for (const target of targets) {
+  for (const target of targets.indices) {
     if (target !== ignoreIndex) total += weights ? weights[target] : 1;
   }
   return total;

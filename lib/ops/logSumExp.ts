@@ -1,19 +1,25 @@
-/** Plans logSumExp: one value per row. */
+/** logSumExp: one value per row. */
 import { reducedType } from '../arguments/elements.js';
-import { readOptions } from '../arguments/options.js';
-import { refuseOverlap, takeOutput } from '../arguments/outputs.js';
-import { arrangeAgain, readRows, reducedDims } from '../arguments/rows.js';
-import type { Problem } from '../backends/problem.js';
-import type { Plan } from './plan.js';
+import { type LogSumExpProblem, logSumExp as logSumExpRows } from '../backends/js/softmax.js';
+import { type Data, op } from '../backends/problem.js';
+import { declare, outPerRow } from './operation.js';
 
-export function planLogSumExp(input: unknown, given: unknown): Plan<unknown> {
-  const options = readOptions(given, 'logSumExp');
-  const { x, layout, rows, backend } = readRows(input, options);
-  const outType = reducedType(x.type);
-  const output = takeOutput(options.out, 'out', outType, reducedDims(layout, x), x.form);
-  const { where, lengths, offsets } = rows;
-  refuseOverlap(output.given, 'out', { x: x.data, where, lengths, offsets });
-  const op = 'logSumExp';
-  const problem: Problem = Object.assign(rows, { op, out: output.data, outType } as const);
-  return { backend, problem, again: arrangeAgain(problem, x, layout), finish: output.result };
-}
+const logSumExpOp = op<LogSumExpProblem>({
+  name: 'logSumExp',
+  numbers: ['outType'],
+  reads: [],
+  writes: ['out'],
+  solve: logSumExpRows,
+});
+
+export const logSumExp = declare<LogSumExpProblem>()({
+  name: 'logSumExp',
+  op: logSumExpOp,
+  memory: ['out'],
+  takes: () => ({}),
+  writes: (_, request) => [outPerRow(request)],
+  pose(problem, _, { x }, [out]) {
+    problem.out = out?.memory as Data;
+    problem.outType = reducedType(x.type);
+  },
+});

@@ -1,52 +1,55 @@
-/** Plans softmax and logSoftmax: results of the shape of `x`. */
-import { readOptions } from '../arguments/options.js';
-import { refuseOverlap, refusePartialOverlap, takeOutput } from '../arguments/outputs.js';
+/** softmax and logSoftmax: results of the shape of `x`. */
+import { readNormalizer, readOutType } from '../arguments/rows.js';
 import {
-  arrangeAgain,
-  arrangeBack,
-  arrangedLike,
-  readNormalizer,
-  readOutType,
-  readRows,
-} from '../arguments/rows.js';
-import type { Problem } from '../backends/problem.js';
-import type { Plan } from './plan.js';
+  type LogSoftmaxProblem,
+  logSoftmax as logSoftmaxRows,
+  type SoftmaxProblem,
+  softmax as softmaxRows,
+} from '../backends/js/softmax.js';
+import { type Data, op } from '../backends/problem.js';
+import { declare, outLikeX } from './operation.js';
 
-export function planSoftmax(x: unknown, options: unknown): Plan<unknown> {
-  return planLikeX('softmax', x, options);
-}
+const softmaxOp = op<SoftmaxProblem>({
+  name: 'softmax',
+  numbers: ['outType', 'logNormalizerShared'],
+  reads: ['logNormalizer'],
+  writes: ['out'],
+  solve: softmaxRows,
+});
 
-export function planLogSoftmax(x: unknown, options: unknown): Plan<unknown> {
-  return planLikeX('logSoftmax', x, options);
-}
+export const softmax = declare<SoftmaxProblem>()({
+  name: 'softmax',
+  op: softmaxOp,
+  memory: ['out'],
+  takes: (reading) => ({
+    outType: reading.take('outType', readOutType),
+    logNormalizer: reading.take('logNormalizer', readNormalizer),
+  }),
+  writes: ({ outType }, request) => [outLikeX(outType, request)],
+  pose(problem, { outType, logNormalizer }, _, [out]) {
+    problem.out = out?.memory as Data;
+    problem.outType = outType;
+    problem.logNormalizer = logNormalizer;
+    problem.logNormalizerShared = logNormalizer?.length === 1;
+  },
+});
 
-function planLikeX(op: 'softmax' | 'logSoftmax', input: unknown, given: unknown): Plan<unknown> {
-  const options = readOptions(given, op);
-  const { x, layout, rows, backend } = readRows(input, options);
-  const outType = readOutType(options.outType, x.type);
-  const logNormalizer = readNormalizer(options.logNormalizer, rows.outer * rows.inner);
-  const output = takeOutput(options.out, 'out', outType, x.dims, x.form);
-  const { where, lengths, offsets } = rows;
-  refusePartialOverlap(output.given, 'out', x.data);
-  refuseOverlap(output.given, 'out', { where, lengths, offsets, logNormalizer });
-  const out = arrangedLike(output.data, outType, layout);
-  const problem: Problem =
-    op === 'softmax'
-      ? Object.assign(rows, {
-          op,
-          out,
-          outType,
-          logNormalizer,
-          logNormalizerShared: logNormalizer?.length === 1,
-        })
-      : Object.assign(rows, { op, out, outType });
-  return {
-    backend,
-    problem,
-    again: arrangeAgain(problem, x, layout),
-    finish() {
-      arrangeBack(out, output.data, x, layout);
-      return output.result();
-    },
-  };
-}
+const logSoftmaxOp = op<LogSoftmaxProblem>({
+  name: 'logSoftmax',
+  numbers: ['outType'],
+  reads: [],
+  writes: ['out'],
+  solve: logSoftmaxRows,
+});
+
+export const logSoftmax = declare<LogSoftmaxProblem>()({
+  name: 'logSoftmax',
+  op: logSoftmaxOp,
+  memory: ['out'],
+  takes: (reading) => ({ outType: reading.take('outType', readOutType) }),
+  writes: ({ outType }, request) => [outLikeX(outType, request)],
+  pose(problem, { outType }, _, [out]) {
+    problem.out = out?.memory as Data;
+    problem.outType = outType;
+  },
+});

@@ -1,4 +1,4 @@
-import type { CrossEntropyProblem } from '../problem.js';
+import type { Data, Problem } from '../problem.js';
 import { block } from './block.js';
 import { twoSum } from './doubleDouble.js';
 import { decodingTable } from './half.js';
@@ -7,6 +7,24 @@ import { store } from './rows.js';
 import { coefficientRoom } from './scratch.js';
 import { distance } from './softmax.js';
 import type { Steps } from './steps.js';
+
+export interface CrossEntropyProblem extends Problem {
+  /** A class index per row, already checked to be a class or `ignoreIndex`. */
+  readonly targets?: Int32Array | undefined;
+  /** Instead of `targets`: a distribution per row, the layout and type of `x`. */
+  readonly targetProbabilities?: Data | undefined;
+  readonly ignoreIndex: number;
+  /** In [0, 1]. */
+  readonly labelSmoothing: number;
+  /** One weight per class. */
+  readonly weights?: Float64Array | undefined;
+  /** The loss of every row, before any reduction; 0 for an ignored row. */
+  readonly out: Float64Array;
+  /** Where d(loss)/dx goes, if wanted: the layout and type of `x`; may be `x` itself. */
+  readonly gradient?: Data | undefined;
+  /** Every row's gradient is multiplied by this (1 over the mean's denominator, say). */
+  readonly gradientScale: number;
+}
 
 /**
  * Each row's loss, Σ a_i·(-log p_i), and its gradient, (Σa·p_j - a_j)/T. The coefficients a are torch's: for a

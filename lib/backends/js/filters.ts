@@ -1,10 +1,20 @@
-import type { SampleProblem } from '../problem.js';
 import type { Normalizer } from './normalizer.js';
 import { keepNucleus, type Nucleus, takeNucleus } from './nucleus.js';
 import { Selection } from './selection.js';
 import type { Steps } from './steps.js';
 import { selectBlock } from './topK.js';
 import type { Weigher } from './weights.js';
+
+/** What a problem says of its filters. */
+export interface Filtering {
+  readonly length: number;
+  /** How many of the likeliest classes the top-k filter keeps; 0 = no such filter. */
+  readonly keepTop: number;
+  /** 1 = no top-p filter. */
+  readonly topP: number;
+  /** How far below the largest logit a class may be, -T·ln(minP): Infinity = no min-p filter. */
+  readonly minPReach: number;
+}
 
 /**
  * The filters of `sample`: top-k, top-p and min-p, in that order. Each keeps the first so many of a row's
@@ -15,7 +25,7 @@ export class Filters {
   private readonly selection: Selection | undefined;
   private readonly nucleus: Nucleus | undefined;
 
-  constructor(private readonly problem: SampleProblem) {
+  constructor(private readonly problem: Filtering) {
     const { keepTop, topP, length } = problem;
     if (keepTop > 0 && keepTop < length) this.selection = new Selection(keepTop);
     if (topP < 1) this.nucleus = takeNucleus(length);

@@ -4,20 +4,11 @@
  */
 import { onPrivateMemory } from '../memory.js';
 import type { Backend, Problem } from '../problem.js';
-import { crossEntropy } from './crossEntropy.js';
-import { sample } from './sample.js';
-import { logSoftmax, logSumExp, softmax } from './softmax.js';
 import { atOnce, inTurns, type Steps } from './steps.js';
-import { topK } from './topK.js';
 
 /** Rows [first, end) of a problem, step by step. */
 export function solve(problem: Problem, first: number, end: number): Steps {
-  if (problem.op === 'softmax') return softmax(problem, first, end);
-  if (problem.op === 'logSoftmax') return logSoftmax(problem, first, end);
-  if (problem.op === 'logSumExp') return logSumExp(problem, first, end);
-  if (problem.op === 'topK') return topK(problem, first, end);
-  if (problem.op === 'sample') return sample(problem, first, end);
-  return crossEntropy(problem, first, end);
+  return problem.op.solve(problem, first, end);
 }
 
 export const jsBackend: Backend = {

@@ -1,11 +1,24 @@
-import type { SampleProblem } from '../problem.js';
-import { Filters } from './filters.js';
+import type { ElementType, Problem } from '../problem.js';
+import { type Filtering, Filters } from './filters.js';
 import { Normalizer } from './normalizer.js';
 import { uniform } from './philox.js';
 import { distance, vanishing } from './softmax.js';
 import type { Steps } from './steps.js';
 import { NO_CLASS } from './topK.js';
 import { Segments, Weigher } from './weights.js';
+
+export interface SampleProblem extends Problem, Filtering {
+  /** Class indices, [rows, count]. */
+  readonly out: Uint32Array;
+  readonly length: number;
+  readonly count: number;
+  /** Key of the Philox generator: low and high 32 bits. */
+  readonly seedLow: number;
+  readonly seedHigh: number;
+  /** The natural log of the probability each draw had, after the filters: the shape of `out`. */
+  readonly logProbabilities?: Float32Array | Float64Array | undefined;
+  readonly logProbabilitiesType?: ElementType | undefined;
+}
 
 /**
  * `count` draws from each row, by the inverse of the cumulative distribution: draw d of row r gives the first

@@ -1,10 +1,30 @@
-import type { ElementType, LogSoftmaxProblem, LogSumExpProblem, SoftmaxProblem } from '../problem.js';
+import type { Data, ElementType, Problem } from '../problem.js';
 import { BLOCK, block, exponentials } from './block.js';
 import { twoSum } from './doubleDouble.js';
 import { addOthers, Normalizer, totalOf } from './normalizer.js';
 import { originOf, overTemperature, reduction } from './reduction.js';
 import { baseOf, load, store } from './rows.js';
 import type { Steps } from './steps.js';
+
+export interface SoftmaxProblem extends Problem {
+  readonly out: Data;
+  readonly outType: ElementType;
+  /** Natural-log normaliser (of the logits over the temperature): one value, or one per row. */
+  readonly logNormalizer?: Float64Array | undefined;
+  /** One value for all rows. */
+  readonly logNormalizerShared?: boolean | undefined;
+}
+
+export interface LogSoftmaxProblem extends Problem {
+  readonly out: Data;
+  readonly outType: ElementType;
+}
+
+export interface LogSumExpProblem extends Problem {
+  /** One value per row; float32 for 16-bit input. */
+  readonly out: Data;
+  readonly outType: 'float32' | 'float64';
+}
 
 export function* softmax(problem: SoftmaxProblem, first: number, end: number): Steps {
   const { out, outType, logNormalizer } = problem;

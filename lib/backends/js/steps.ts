@@ -3,10 +3,9 @@
  * let other events have their turn in between, so that nothing in shared scratch memory outlives a step.
  */
 import { nextTurn } from '../memory.js';
-import type { Problem } from '../problem.js';
+import type { Problem, Steps } from '../problem.js';
 
-/** Each `yield` ends a step. */
-export type Steps = Generator<undefined, void, undefined>;
+export type { Steps } from '../problem.js';
 
 /** Solves rows [first, end) of a problem. */
 export type Solve = (problem: Problem, first: number, end: number) => Steps;

@@ -1,9 +1,21 @@
-import type { TopKProblem } from '../problem.js';
+import type { Data, ElementType, Problem } from '../problem.js';
 import { block, LONG_ROW_BLOCK } from './block.js';
 import { Normalizer } from './normalizer.js';
 import { store } from './rows.js';
 import { Selection } from './selection.js';
 import type { Steps } from './steps.js';
+
+export interface TopKProblem extends Problem {
+  readonly k: number;
+  /** Probabilities, [outer, k, inner], descending. */
+  readonly out: Data;
+  readonly outType: ElementType;
+  /** Class indices, the shape of `out`. */
+  readonly indices: Uint32Array;
+  readonly logNormalizer?: Float64Array | undefined;
+  /** One value for all rows. */
+  readonly logNormalizerShared?: boolean | undefined;
+}
 
 /** The class index where a row has fewer than k classes that take part; its probability is 0. */
 export const NO_CLASS = 0xffffffff;

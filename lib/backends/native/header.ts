@@ -66,7 +66,7 @@ export function headerOf({ call }: Pick<Addon, 'call'>, { header }: Pick<Memory,
     codeOf: (op) => owns[op].code,
     codeOfType: (type) => codes[type],
     write(kernels, problem) {
-      const { code, places, numbers } = owns[problem.op];
+      const { code, places, numbers } = owns[problem.op.name];
       header[kernelsAt] = kernels;
       header[opAt] = code;
       header[typeAt] = codes[problem.type];
@@ -82,7 +82,7 @@ export function headerOf({ call }: Pick<Addon, 'call'>, { header }: Pick<Memory,
       for (let i = 0; i < places.length; i++) header[places[i]] = numberOf(values[numbers[i]]);
     },
     arraysOf(problem) {
-      const { arrays } = owns[problem.op];
+      const { arrays } = owns[problem.op.name];
       const { x, out, where, lengths, offsets } = problem;
       const values = problem as unknown as { readonly [name: string]: Arrays[number] };
       const list: Arrays[number][] = [x, out, where, lengths, offsets];

@@ -2,6 +2,7 @@
  * Loads the native addon: once, when it is first asked for. Node's modules come from `process`, so that this file
  * loads, and finds nothing, where there is no Node.
  */
+import { operations } from '../../ops/all.js';
 import { environmentVariable } from '../environment.js';
 import type { Addon } from './binding.js';
 import { complaint, type Failure } from './complaint.js';
@@ -76,9 +77,26 @@ function open(path: string): Addon | undefined {
   if (!addons.has(path)) process.dlopen(module, path);
   const addon = addons.get(path) ?? (module.exports as Addon);
   addons.set(path, addon);
-  if (addon.call === undefined)
-    throw new Error('built from other sources: it does not say what a call is made of');
+  refuseOtherSources(addon);
   return addon;
+}
+
+/** A binary older or newer than this file: the operations that it knows are not those that are declared here. */
+function refuseOtherSources({ call }: Partial<Addon>): void {
+  for (const { op } of Object.values(operations)) {
+    const own = op.writes.filter((name) => name !== 'out');
+    const expected = listOf([...op.numbers, ...op.reads, ...own]);
+    const line = call?.operations.find(({ name }) => name === op.name);
+    const received = line === undefined ? 'no such operation' : listOf([...line.numbers, ...line.arrays]);
+    if (received !== expected)
+      throw new Error(
+        `built from other sources: Expected ${expected} for ${op.name} but received ${received}`,
+      );
+  }
+}
+
+function listOf(names: readonly string[]): string {
+  return [...names].sort().join(', ');
 }
 
 /**

@@ -6,8 +6,8 @@
 
 import { setElements } from '../../arguments/elements.js';
 import { onAbort } from '../abort.js';
-import { onPrivateMemory, refuseLost } from '../memory.js';
-import { type Backend, type Bound, type Problem, smallElements } from '../problem.js';
+import { isBrief, onPrivateMemory, refuseLost } from '../memory.js';
+import { type Backend, type Bound, type Op, type Problem, type SmallOp, smallElements } from '../problem.js';
 import type { Addon, Memory } from './binding.js';
 import { type Header, headerOf } from './header.js';
 
@@ -26,17 +26,6 @@ function newMemory(native: Addon): Memory {
   native.memory = memory;
   return memory;
 }
-
-/**
- * Promised work that is over before a thread could be woken for it (5 to 50 microseconds): at 0.5 to 8 ns an element
- * it is done at the call, as its arguments would only have been copied then.
- */
-function isBrief(problem: Problem): boolean {
-  return problem.x.length <= briefElements && (problem.op !== 'sample' || problem.count <= briefDraws);
-}
-
-const briefElements = 4096;
-const briefDraws = 64;
 
 export function nativeBackend(native: Addon, isa: string): Backend {
   const memory = native.memory ?? newMemory(native);
@@ -81,7 +70,7 @@ export function nativeBackend(native: Addon, isa: string): Backend {
       const plain = isPlain(problem);
       if (plain && isSmall(problem))
         return runSmall(
-          problem.op,
+          problem.op.name,
           problem.type,
           problem.x,
           problem.x.length,
@@ -189,15 +178,18 @@ function smallSolver(
   };
 }
 
-/** No arrays but x and out. */
+/** No arrays but x and out, of an operation that solveScratch() knows. */
 function isPlain(problem: Problem): problem is Plain {
-  if (problem.op !== 'softmax' && problem.op !== 'logSoftmax' && problem.op !== 'logSumExp') return false;
-  if (problem.where !== undefined || problem.lengths !== undefined || problem.offsets !== undefined)
-    return false;
-  return problem.op !== 'softmax' || problem.logNormalizer === undefined;
+  const { op, where, lengths, offsets } = problem;
+  if (where !== undefined || lengths !== undefined || offsets !== undefined) return false;
+  if (op.name === 'softmax') return (problem as Plain).logNormalizer === undefined;
+  return op.name === 'logSoftmax' || op.name === 'logSumExp';
 }
 
-type Plain = Extract<Problem, { readonly op: 'softmax' | 'logSoftmax' | 'logSumExp' }>;
+interface Plain extends Problem {
+  readonly op: Op & { readonly name: SmallOp };
+  readonly logNormalizer?: unknown;
+}
 
 /** What fits the scratch area. (An array that no native code has seen takes 250 ns to be looked up.) */
 function isSmall(problem: Plain): problem is Plain & {

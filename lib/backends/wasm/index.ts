@@ -2,7 +2,7 @@
 import { setElements } from '../../arguments/elements.js';
 import { solve as solveInJs } from '../js/index.js';
 import { type Steps, turns } from '../js/steps.js';
-import { nextTurn, onPrivateMemory } from '../memory.js';
+import { isBrief, nextTurn, onPrivateMemory } from '../memory.js';
 import { type Backend, type Problem, smallElements } from '../problem.js';
 import type { Instance } from './instance.js';
 import { isSpanned, solveSpans } from './long-row.js';
@@ -23,7 +23,7 @@ type Floats = Float32Array | Float64Array;
 
 export function wasmBackend(instance: Instance): Backend {
   function* solve(problem: Problem): Steps {
-    if (!instance.operations.has(problem.op)) {
+    if (!instance.operations.has(problem.op.name)) {
       yield* solveInJs(problem, 0, problem.outer * problem.inner);
       return;
     }
@@ -63,11 +63,6 @@ async function inTurns(steps: Steps, signal: AbortSignal | undefined): Promise<v
   } finally {
     steps.return();
   }
-}
-
-/** Over before its arguments would have been copied. */
-function isBrief(problem: Problem): boolean {
-  return problem.x.length <= 4096 && (problem.op !== 'sample' || problem.count <= 64);
 }
 
 /** Rows of up to `smallElements` logits in all, at places in memory that stay. */

@@ -1,4 +1,5 @@
 /** Rows too long for the memory of the module: read span by span for their sum, and once more for their results. */
+import type { SoftmaxProblem } from '../js/softmax.js';
 import type { Steps } from '../js/steps.js';
 import type { Problem } from '../problem.js';
 import type { Instance } from './instance.js';
@@ -9,8 +10,9 @@ type Element = Uint8Array | Uint16Array | Uint32Array | Float64Array;
 /** Whether long rows of a problem can be solved so. */
 export function isSpanned(problem: Problem): boolean {
   if (problem.lengths !== undefined) return false;
-  if (problem.op === 'softmax') return problem.logNormalizer === undefined;
-  return problem.op === 'logSoftmax' || problem.op === 'logSumExp';
+  const { name } = problem.op;
+  if (name === 'softmax') return (problem as SoftmaxProblem).logNormalizer === undefined;
+  return name === 'logSoftmax' || name === 'logSumExp';
 }
 
 /**
@@ -88,7 +90,7 @@ export function* solveSpans(
     }
     measures.set(measured);
   }
-  if (problem.op === 'logSumExp') {
+  if (problem.op.name === 'logSumExp') {
     combine();
     pose(0);
     instance.emit();

@@ -3,7 +3,7 @@
  * a few megabytes do for any number of rows.
  */
 import { bufferOf, byteOffsetOf, lengthOf } from '../../arguments/elements.js';
-import type { Problem } from '../problem.js';
+import type { Op, Problem } from '../problem.js';
 import type { Extent, Instance } from './instance.js';
 
 type View = Float32Array | Float64Array | Uint16Array | Uint32Array | Int32Array | Uint8Array;
@@ -35,7 +35,6 @@ export function bytesOf(view: View): Uint8Array {
   return new Uint8Array(bufferOf(view), byteOffsetOf(view), lengthOf(view) * sizeOf(view));
 }
 
-const written: ReadonlySet<string> = new Set(['out', 'indices', 'logProbabilities', 'gradient']);
 const types = ['float32', 'float64', 'float16', 'bfloat16'];
 
 /** A problem made ready for an instance: its arrays looked up, its rows counted. */
@@ -59,13 +58,13 @@ export class Parts {
       const value = values[name];
       if (kind === 'pointer' && value !== undefined && name !== 'offsets') {
         const view = value as View;
-        const extent = member.extent ?? operations.get(problem.op)?.out;
+        const extent = member.extent ?? operations.get(problem.op.name)?.out;
         this.operands.push({
           name,
           bytes: bytesOf(view),
           size: sizeOf(view),
           extent: this.plainExtent(extent as Extent),
-          written: written.has(name),
+          written: problem.op.writes.includes(name),
         });
       }
     }
@@ -78,7 +77,7 @@ export class Parts {
     if (extent === 'mask') return problem.whereShared ? 'classes' : 'elements';
     if (extent === 'normalizers')
       return (problem as { logNormalizerShared?: boolean }).logNormalizerShared ? 'classes' : 'rows';
-    return extent === 'results' ? (this.instance.operations.get(problem.op)?.out as Extent) : extent;
+    return extent === 'results' ? (this.instance.operations.get(problem.op.name)?.out as Extent) : extent;
   }
 
   /** Elements of an array that a row has to itself. */
@@ -227,6 +226,6 @@ export function writeMembers(
 
 function numberOf(instance: Instance, name: string, value: unknown): number {
   if (typeof value === 'number') return value;
-  if (typeof value !== 'string') return Number(value === true);
-  return name === 'op' ? (instance.operations.get(value)?.code ?? 0) : types.indexOf(value);
+  if (name === 'op') return instance.operations.get((value as Op).name)?.code ?? 0;
+  return typeof value === 'string' ? types.indexOf(value) : Number(value === true);
 }

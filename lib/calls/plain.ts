@@ -14,7 +14,9 @@ import {
   bufferOf as memoryOf,
 } from '../arguments/elements.js';
 import { decided } from '../backends/backend.js';
-import { type Backend, type ElementType, smallElements } from '../backends/problem.js';
+import { type Backend, type ElementType, type SmallOp, smallElements } from '../backends/problem.js';
+import { logSumExp } from '../ops/logSumExp.js';
+import { logSoftmax, softmax } from '../ops/softmax.js';
 
 type Floats = Float32Array | Float64Array;
 
@@ -46,7 +48,7 @@ export const solvePlain = (() => {
 
   /** The problem of every plain call: one is over before the next begins, and a new one would cost 20 ns. */
   const problem = {
-    op: 'softmax' as 'softmax' | 'logSoftmax' | 'logSumExp',
+    op: softmax.op,
     x: none as Floats,
     type: 'float32' as 'float32' | 'float64',
     outer: 0,
@@ -61,6 +63,7 @@ export const solvePlain = (() => {
     out: none as Floats,
     outType: 'float32' as 'float32' | 'float64',
     logNormalizer: undefined,
+    logNormalizerShared: false,
   };
 
   /** Whether there is no option but `out`. (To look up each takes 2 ns more.) */
@@ -108,7 +111,7 @@ export const solvePlain = (() => {
 
   /** A function of its own: with more code in solvePlain, V8 compiles less of what it calls into it. */
   function solveProblem(
-    op: 'softmax' | 'logSoftmax' | 'logSumExp',
+    op: SmallOp,
     type: 'float32' | 'float64',
     x: Floats,
     count: number,
@@ -118,7 +121,7 @@ export const solvePlain = (() => {
     threads: number,
   ): Floats | undefined {
     if (isImmutable(out)) return undefined;
-    problem.op = op;
+    problem.op = op === 'softmax' ? softmax.op : op === 'logSoftmax' ? logSoftmax.op : logSumExp.op;
     problem.x = x;
     problem.type = type;
     problem.outer = rows;
@@ -133,11 +136,7 @@ export const solvePlain = (() => {
     return out;
   }
 
-  return function solvePlain(
-    op: 'softmax' | 'logSoftmax' | 'logSumExp',
-    x: unknown,
-    options: unknown,
-  ): Floats | undefined {
+  return function solvePlain(op: SmallOp, x: unknown, options: unknown): Floats | undefined {
     const type = floatType(x);
     if (type === undefined) return undefined;
     if (!isDecided) decide();
