@@ -4,8 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { wasmIsas } from './lib/backends/wasm/probe.js';
 
-/** The contract suite runs once for each: every ISA of the addon that this machine supports, WebAssembly, and js. */
-const backends = [...nativeIsas(), ...wasmModules(), 'js'];
+/**
+ * The contract suite runs once for each: every ISA of the addon that this machine supports, WebAssembly, and js; or on the
+ * one alone that SIMD_SOFTMAX_BACKEND names.
+ */
+const forced = process.env.SIMD_SOFTMAX_BACKEND;
+const backends = forced ? [forced] : [...nativeIsas(), ...wasmModules(), 'js'];
 
 function wasmModules(): readonly string[] {
   const built = existsSync(fileURLToPath(new URL('./dist/simd-softmax.wasm', import.meta.url)));
@@ -46,6 +50,7 @@ export default defineConfig({
         test: {
           name: 'once',
           include: ['test/*.test.ts', 'test/lifecycle/*.test.ts'],
+          env: { SIMD_SOFTMAX_BACKEND: '' }, // these name backends themselves
           globalSetup: ['test/built.ts'],
           testTimeout: 120_000,
           pool: 'forks' as const,

@@ -45,7 +45,7 @@ export type * from './types.js';
  * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
  *
  * @see P. Blanchard, D. J. Higham, N. J. Higham: Accurately computing the log-sum-exp and softmax functions (2021);
- * `native/ALGORITHM.md` has the error bound.
+ * `docs/algorithm.md` has the error bound.
  *
  * @example
  * ```ts

@@ -84,9 +84,9 @@ describe('The constants of the kernels', () => {
   });
 });
 
-describe('The bound of native/ALGORITHM.md for float32', () => {
+describe('The bound of docs/algorithm.md for float32', () => {
   const u = 2 ** -24;
-  const page = readFileSync(new URL('../native/ALGORITHM.md', import.meta.url), 'utf8');
+  const page = readFileSync(new URL('../docs/algorithm.md', import.meta.url), 'utf8');
   const [stated, promised, measured] = /^\| float32 \|.*\| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$/m
     .exec(page)!
     .slice(1)

@@ -93,7 +93,7 @@ export function readLists(
 }
 
 /** Rows to be written: their elements one behind the other. */
-export interface Layout {
+export interface ListLayout {
   /** rows + 1 entries; a NULL row has no elements. */
   readonly offsets: Int32Array;
   /** 1 where the row is NULL; undefined where none is. */
@@ -104,7 +104,7 @@ export interface Layout {
 export function writeLists(
   duckdb: DuckDBBinding,
   vector: Vector,
-  layout: Layout,
+  layout: ListLayout,
   values: Floats | Uint32Array,
 ): void {
   writeData(duckdb, beginLists(duckdb, vector, layout), values);
@@ -114,7 +114,7 @@ export function writeLists(
 export function writeStructLists(
   duckdb: DuckDBBinding,
   vector: Vector,
-  layout: Layout,
+  layout: ListLayout,
   members: readonly (Floats | Uint32Array)[],
 ): void {
   const child = beginLists(duckdb, vector, layout);
@@ -135,7 +135,7 @@ export function writeValues(
 }
 
 /** Writes the entries, and returns the child that is to hold the elements. */
-function beginLists(duckdb: DuckDBBinding, vector: Vector, { offsets, nulls }: Layout): Vector {
+function beginLists(duckdb: DuckDBBinding, vector: Vector, { offsets, nulls }: ListLayout): Vector {
   const rows = offsets.length - 1;
   const total = offsets[rows];
   const entries = new Uint32Array(rows * 4);

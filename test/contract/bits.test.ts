@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { operations as declared } from '../../lib/ops/all.js';
 import { bits, type Elements, elements, elementTypes } from '../elements.js';
 import { type Call, type Options, operations, routes } from './routes.js';
 import { backendName } from './ways.js';
@@ -102,6 +103,11 @@ const groups: { readonly [isa: string]: string } = {
 };
 
 describe(`The bits are those of the record, on ${backendName}`, () => {
+  it('every operation that is declared is among them', () => {
+    const own = Object.values(declared).filter(({ name, op }) => name === op.name);
+    expect(Object.keys(operations).sort()).toEqual(own.map(({ name }) => name).sort());
+  });
+
   const group = groups[backendName] ?? backendName;
   for (const [op, { variants }] of Object.entries(operations)) {
     it(op, async () => {

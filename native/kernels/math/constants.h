@@ -1,4 +1,4 @@
-// Constants of the exponential and the logarithm, each with its source and error. native/ALGORITHM.md derives
+// Constants of the exponential and the logarithm, each with its source and error. docs/algorithm.md derives
 // the bounds; test/constants.test.ts checks every one of them against decimal.js.
 #pragma once
 #include <stdint.h>

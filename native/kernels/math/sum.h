@@ -25,7 +25,7 @@ INLINE typename V::Scalar bias_for(size_t classes) {
 //
 // What is exact: FastTwoSum, since `sum` starts at a bias above every term, which stays a multiple of the bias's last
 // bit; the sums of lanes without the bias, as doubles (and for short rows as floats); t - taken (Sterbenz, or `taken`
-// is 0). `rest` has what that leaves, so little that its own roundings hardly count (native/ALGORITHM.md).
+// is 0). `rest` has what that leaves, so little that its own roundings hardly count (docs/algorithm.md).
 template <class V>
 struct TermSum {
   using T = typename V::Scalar;

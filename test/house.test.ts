@@ -1,0 +1,140 @@
+/** The house: how files may lean on each other, how long they may be, and that a name means one thing. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+function filesIn(folder: string, extension: RegExp): string[] {
+  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && extension.test(entry.name))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+const sources = filesIn('lib', /(?<!\.d)\.ts$/);
+
+/** The files of `lib` that a file imports, types included. */
+function importsOf(path: string): string[] {
+  const text = read(path).replaceAll(/^\s*(\/\/|\*|\/\*).*$/gm, '');
+  const names = [...text.matchAll(/(?:from|import\()\s*'(\.[^']+)\.js'/g)].map(([, name]) => name);
+  return names.map((name) => `${join(dirname(path), name)}.ts`);
+}
+
+/** Files that reach each other, by Tarjan's strongly connected components; a file alone is none. */
+function circles(): string[][] {
+  const index = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const found: string[][] = [];
+  const visit = (path: string) => {
+    index.set(path, index.size);
+    low.set(path, index.get(path) as number);
+    stack.push(path);
+    for (const next of importsOf(path).filter((other) => sources.includes(other))) {
+      if (!index.has(next)) visit(next);
+      if (stack.includes(next)) low.set(path, Math.min(low.get(path) as number, low.get(next) as number));
+    }
+    if (low.get(path) !== index.get(path)) return;
+    const members = stack.splice(stack.indexOf(path));
+    if (members.length > 1) found.push(members.sort());
+  };
+  for (const path of sources) if (!index.has(path)) visit(path);
+  return found;
+}
+
+/** What is still to be brought in order; nothing joins these lists. */
+const stillInCircles = [
+  'lib/cli/arrays.ts',
+  'lib/cli/batch.ts',
+  'lib/cli/blocks.ts',
+  'lib/cli/engine/content.ts',
+  'lib/cli/engine/csv.ts',
+  'lib/cli/engine/engine.ts',
+  'lib/cli/engine/input.ts',
+  'lib/cli/engine/ndjson.ts',
+  'lib/cli/engine/parquet.ts',
+  'lib/cli/engine/relation.ts',
+  'lib/cli/engine/score.ts',
+  'lib/cli/engine/vectors.ts',
+  'lib/cli/engine/writer.ts',
+  'lib/cli/formats.ts',
+  'lib/cli/formats/arrow/reader.ts',
+  'lib/cli/formats/arrow/writer.ts',
+  'lib/cli/formats/npy.ts',
+  'lib/cli/queue/postgres.ts',
+  'lib/cli/queue/redis.ts',
+  'lib/cli/queue/server.ts',
+  'lib/cli/report.ts',
+  'lib/cli/resumption.ts',
+  'lib/cli/safetensors.ts',
+  'lib/cli/score-file.ts',
+  'lib/cli/tally.ts',
+];
+const stillLong = [
+  'lib/cli/formats/arrow/nodes.ts',
+  'lib/cli/formats/arrow/reader.ts',
+  'lib/cli/score-file.ts',
+  'native/kernels/shapes/lanes.h',
+];
+
+const outsideCli = (path: string) => path !== 'lib/cli.ts' && !path.startsWith('lib/cli/');
+
+const isLong = (path: string, lines: number) =>
+  read(path).trimEnd().split('\n').length > lines && !stillLong.includes(path);
+
+describe('The house', () => {
+  it('files do not import each other in circles', () => {
+    expect(circles().filter((circle) => circle.some((path) => !stillInCircles.includes(path)))).toEqual([]);
+  });
+
+  it('at most nine files lie directly in lib', () => {
+    const entries = readdirSync(join(root, 'lib'), { withFileTypes: true }).filter((entry) => entry.isFile());
+    expect(entries.length, entries.map(({ name }) => name).join(', ')).toBeLessThanOrEqual(9);
+  });
+
+  it('no file of lib has more than 350 lines', () => {
+    expect(sources.filter((path) => isLong(path, 350))).toEqual([]);
+  });
+
+  it('no file of native/kernels has more than 450 lines', () => {
+    expect(filesIn('native/kernels', /\.(h|cc)$/).filter((path) => isLong(path, 450))).toEqual([]);
+  });
+
+  it('the command line imports what a stranger could: the package, and its own files', () => {
+    const entrances = ['lib/index.ts', 'lib/promises.ts', 'lib/duckdb.ts'];
+    const through = sources
+      .filter((path) => !outsideCli(path))
+      .flatMap((path) => importsOf(path).map((other) => `${path} → ${other}`))
+      .filter((line) => outsideCli(line.split(' → ')[1]) && !entrances.includes(line.split(' → ')[1]));
+    expect(through).toEqual([]);
+  });
+
+  it('nothing below the calls chooses a backend, and the declarations know none but the readable one', () => {
+    const leans = (from: string, to: RegExp) =>
+      sources
+        .filter((path) => path.startsWith(from))
+        .flatMap((path) => importsOf(path).map((other) => `${path} → ${other}`))
+        .filter((line) => to.test(line.split(' → ')[1]));
+    expect(leans('lib/arguments/', /^lib\/(ops|calls)\/|^lib\/backends\/(?!problem|environment)/)).toEqual(
+      [],
+    );
+    expect(leans('lib/ops/', /^lib\/calls\/|^lib\/backends\/(?!problem|environment|js\/)/)).toEqual([]);
+    expect(leans('lib/backends/', /^lib\/calls\//)).toEqual([]);
+  });
+
+  /** In the library and the kernels; the command line has words of its own. */
+  it.each(['Block', 'Output', 'Layout', 'Batch', 'Request', 'Reader'])('%s means one thing', (name) => {
+    const declaration = new RegExp(
+      `\\b(class|interface|struct|enum class|type) ${name}\\b(?! from)(?=.*[{=<])`,
+    );
+    const places = [...sources, ...filesIn('native', /\.(h|cc)$/)].filter(outsideCli).filter((path) =>
+      read(path)
+        .split('\n')
+        .some((line) => declaration.test(line) && !/^\s*(\/\/|\*|import|export \{)/.test(line)),
+    );
+    expect(places.length, places.join(', ')).toBeLessThanOrEqual(1);
+  });
+});
