@@ -9,6 +9,7 @@
 #include "../shapes/rows.h"
 #include "../units.h"
 #include "select.h"
+#include "select_many.h"
 
 namespace {
 
@@ -21,11 +22,39 @@ struct TopKSolver {
   explicit TopKSolver(const Problem& p) : p(p), rows(p) {}
 
   void solve(size_t begin, size_t end) const {
+    if (p.k > most_filtered(p.length) && p.k <= ManySelection<V>::most) {
+      ManySelection<V> selection(p.k, p.length);
+      if (selection.has_memory()) {
+        for (size_t r = begin; r < end; r++) solve_many(r, selection);
+        return;
+      }
+    }
     Selection<V> selection(p.k < most_selected ? p.k : most_selected);
     for (size_t r = begin; r < end; r++) solve(r, selection);
   }
 
  private:
+  // For more than these, a threshold from a sample costs less than a filter that learns as it goes.
+  static size_t most_filtered(size_t length) { return length > segment_length ? 24 : 100; }
+
+  void solve_many(size_t r, ManySelection<V>& selection) const {
+    const Source row = source_of(p, r);
+    const Measure m = rows.measurer.row(row, nullptr, nullptr);
+    if (m.sum != m.sum || m.max == __builtin_inf()) {
+      Selection<V> few(most_selected);
+      return solve(r, few);
+    }
+    const size_t at = r / p.inner * p.k * p.inner + r % p.inner;
+    const Sink out = {static_cast<char*>(p.out) + at * size_of(p.outType), p.outType, p.inner};
+    const Classes classes = {p.indices + at, p.inner};
+    const size_t count = selection.select(row);
+    for (size_t i = 0; i < count; i++) classes[i] = selection.index(i);
+    for (size_t i = count; i < p.k; i++) classes[i] = no_class;
+    out.fill(count, p.k, 0);
+    const double* normalizer = p.logNormalizer ? &p.logNormalizer[p.logNormalizerShared ? 0 : r] : nullptr;
+    write(row, out, count, m, normalizer, [&](size_t i) INLINE_LAMBDA { return selection.logit(i); });
+  }
+
   void solve(size_t r, Selection<V>& selection) const {
     const Source row = source_of(p, r);
     const size_t at = r / p.inner * p.k * p.inner + r % p.inner;
