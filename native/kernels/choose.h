@@ -42,6 +42,10 @@ constexpr size_t grouped_classes =
 // next ones leaves the first cache before they come.
 constexpr size_t sets_from_memory(size_t width) { return width <= 28 ? 2 : 1; }
 
+// Most classes of a row that topK filters while it measures the row. For more, a threshold from a sample of the row costs
+// less than a filter that learns as it goes.
+INLINE size_t most_filtered(size_t length) { return length > 4096 ? 24 : 100; }
+
 // Most classes that the compiler knows: more take longer than in panels.
 template <class V>
 constexpr size_t known_classes = V::registers > 2                  ? 4

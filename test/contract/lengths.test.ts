@@ -96,5 +96,53 @@ describe(`Every length of 0 to ${LONGEST} on ${backendName} (seed ${seed})`, () 
         }
       }
     });
+
+    it(`topK lists any k of a long row as a sort would: ${type}`, () => {
+      const random = new Random(`long topK ${type}`);
+      const length = 9000;
+      const rows: { readonly [name: string]: (i: number) => number } = {
+        uniform: () => random.between(-10, 10),
+        'of few values': () => random.below(9) - 4,
+        ascending: (i) => i / 1024,
+        descending: (i) => -i / 1024,
+        equal: () => 1.5,
+        'mostly -Infinity': () => (random.below(50) === 0 ? random.between(-1, 1) : -Infinity),
+        'of one in a thousand': () => (random.below(1000) === 0 ? 5 : 0),
+        huge: () => random.between(-3e4, 3e4),
+      };
+      for (const [name, logitAt] of Object.entries(rows)) {
+        const x = elements(
+          Float64Array.from({ length }, (_, i) => logitAt(i)),
+          type,
+        );
+        const logits = numbers(x, type);
+        const order = Array.from(logits.keys()).sort((a, b) =>
+          logits[b] > logits[a] ? 1 : logits[b] < logits[a] ? -1 : a - b,
+        );
+        const all = numbers(softmax(x, dtype), type);
+        const where = Uint8Array.from({ length }, () => random.below(2));
+        const kept = order.filter((i) => where[i] === 1);
+        const masked = numbers(softmax(x, { ...dtype, where }), type);
+        for (const k of [24, 25, 26, 100, 101, 102, 511, 512, 513, 1000, 4500, length]) {
+          const { indices, probabilities } = topK(x, k, dtype);
+          expect([...indices], `${name}, k = ${k}`).toEqual(order.slice(0, k));
+          expect([...numbers(probabilities, type)], name).toEqual(order.slice(0, k).map((i) => all[i]));
+          const some = topK(x, k, { ...dtype, where });
+          const left = kept.slice(0, k);
+          expect([...some.indices], `${name}, masked, k = ${k}`).toEqual([
+            ...left,
+            ...new Array(k - left.length).fill(0xffffffff),
+          ]);
+          expect([...numbers(some.probabilities, type)], name).toEqual([
+            ...left.map((i) => masked[i]),
+            ...new Array(k - left.length).fill(0),
+          ]);
+          x[17] = x[4000] = elements([NaN], type)[0];
+          expect([...topK(x, k, dtype).indices].slice(0, 2), `${name} with NaN`).toEqual([17, 4000]);
+          x[17] = elements([logits[17]], type)[0];
+          x[4000] = elements([logits[4000]], type)[0];
+        }
+      }
+    });
   }
 });

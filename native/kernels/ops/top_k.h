@@ -34,14 +34,11 @@ struct TopKSolver {
   }
 
  private:
-  // For more than these, a threshold from a sample costs less than a filter that learns as it goes.
-  static size_t most_filtered(size_t length) { return length > segment_length ? 24 : 100; }
-
   void solve_many(size_t r, ManySelection<V>& selection) const {
     const Source row = source_of(p, r);
     const Measure m = rows.measurer.row(row, nullptr, nullptr);
-    if (m.sum != m.sum || m.max == __builtin_inf()) {
-      Selection<V> few(most_selected);
+    if (m.sum != m.sum || m.max == __builtin_inf()) {  // NaN goes first, and no compare finds it
+      Selection<V> few(p.k < most_selected ? p.k : most_selected);
       return solve(r, few);
     }
     const size_t at = r / p.inner * p.k * p.inner + r % p.inner;
