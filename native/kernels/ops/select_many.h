@@ -133,7 +133,7 @@ class ManySelection {
   template <class Visit>
   static INLINE void for_each_group_of(const Source& row, Visit visit) {
     alignas(64) T buffer[chunk_length];
-    for (size_t at = 0; at < row.length; at += chunk_length) {
+    for (size_t at = 0; row.goes_on(at); at += chunk_length) {
       const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
       const T* x = row.fetch(at, n, buffer);
       for (size_t g = 0; g < n; g += group) visit(x + g, at + g, n - g);

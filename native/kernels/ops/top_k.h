@@ -34,52 +34,44 @@ struct TopKSolver {
   }
 
  private:
+  // Where the results of a row go.
+  Sink sink_of_row(size_t r) const {
+    return {static_cast<char*>(p.out) + place_of(r) * size_of(p.outType), p.outType, p.inner, p.cancelled};
+  }
+  Classes classes_of_row(size_t r) const { return {p.indices + place_of(r), p.inner}; }
+  size_t place_of(size_t r) const { return r / p.inner * p.k * p.inner + r % p.inner; }
+
   void solve_many(size_t r, ManySelection<V>& selection) const {
     const Source row = source_of(p, r);
-    const Measure m = rows.measurer.row(row, nullptr, nullptr);
+    const Measure m = measured(r, row);
     if (m.sum != m.sum || m.max == __builtin_inf()) {  // NaN goes first, and no compare finds it
       Selection<V> few(p.k < most_selected ? p.k : most_selected);
       return solve(r, few);
     }
-    const size_t at = r / p.inner * p.k * p.inner + r % p.inner;
-    const Sink out = {static_cast<char*>(p.out) + at * size_of(p.outType), p.outType, p.inner};
-    const Classes classes = {p.indices + at, p.inner};
+    const Classes classes = classes_of_row(r);
     const size_t count = selection.select(row);
     for (size_t i = 0; i < count; i++) classes[i] = selection.index(i);
-    for (size_t i = count; i < p.k; i++) classes[i] = no_class;
-    out.fill(count, p.k, 0);
-    const double* normalizer = p.logNormalizer ? &p.logNormalizer[p.logNormalizerShared ? 0 : r] : nullptr;
-    write(row, out, count, m, normalizer, [&](size_t i) INLINE_LAMBDA { return selection.logit(i); });
+    write(r, row, count, m, [&](size_t i) INLINE_LAMBDA { return selection.logit(i); });
   }
 
   void solve(size_t r, Selection<V>& selection) const {
     const Source row = source_of(p, r);
-    const size_t at = r / p.inner * p.k * p.inner + r % p.inner;
-    const Sink out = {static_cast<char*>(p.out) + at * size_of(p.outType), p.outType, p.inner, p.cancelled};
-    const Classes classes = {p.indices + at, p.inner};
-    Measure m;
-    size_t count;
+    const Classes classes = classes_of_row(r);
     if (p.k > most_selected) {
-      m = p.logNormalizer ? measured<Sums::below>(r, row) : measured<Sums::all>(r, row);
-      count = select_many<T>(row, p.k, classes);
-    } else {
-      m = p.logNormalizer ? measure<Sums::below>(r, row, selection) : measure<Sums::all>(r, row, selection);
-      count = select(row, m, selection);
-      for (size_t i = 0; i < count; i++) classes[i] = class_of(selection.key[i]);
+      const Measure m = measured(r, row);
+      const size_t count = select_many<T>(row, p.k, classes);
+      return write(r, row, count, m, [&](size_t i) { return logit_at<T>(row, classes.read(i, row)); });
     }
-    for (size_t i = count; i < p.k; i++) {
-      if (i % chunk_length == 0 && is_set(row.cancelled)) return;
-      classes[i] = no_class;
-    }
-    out.fill(count, p.k, 0);
-    const double* normalizer = p.logNormalizer ? &p.logNormalizer[p.logNormalizerShared ? 0 : r] : nullptr;
-    if (p.k > most_selected) {
-      write(row, out, count, m, normalizer, [&](size_t i) { return logit_at<T>(row, classes.read(i, row)); });
-    } else {
-      write(row, out, count, m, normalizer, [&](size_t i) INLINE_LAMBDA { return logit_of<T>(selection.key[i]); });
-    }
+    const Measure m =
+        p.logNormalizer ? measure<Sums::below>(r, row, selection) : measure<Sums::all>(r, row, selection);
+    const size_t count = select(row, m, selection);
+    for (size_t i = 0; i < count; i++) classes[i] = class_of(selection.key[i]);
+    write(r, row, count, m, [&](size_t i) INLINE_LAMBDA { return logit_of<T>(selection.key[i]); });
   }
 
+  Measure measured(size_t r, const Source& row) const {
+    return p.logNormalizer ? measured<Sums::below>(r, row) : measured<Sums::all>(r, row);
+  }
   template <Sums sums>
   Measure measured(size_t r, const Source& row) const {
     if constexpr (sums == Sums::below) return UNITS::measure_row_below(p, r);
@@ -135,9 +127,17 @@ struct TopKSolver {
     return selection.count;
   }
 
+  // Writes the probabilities of the `count` best, and what stands for those that a row of fewer lacks.
   template <class Logit>
-  void write(const Source& row, const Sink& out, size_t count, const Measure& m, const double* normalizer,
-             Logit logit) const {
+  void write(size_t r, const Source& row, size_t count, const Measure& m, Logit logit) const {
+    const Sink out = sink_of_row(r);
+    const Classes classes = classes_of_row(r);
+    for (size_t i = count; i < p.k; i++) {
+      if (i % chunk_length == 0 && is_set(row.cancelled)) return;
+      classes[i] = no_class;
+    }
+    out.fill(count, p.k, 0);
+    const double* normalizer = p.logNormalizer ? &p.logNormalizer[p.logNormalizerShared ? 0 : r] : nullptr;
     const bool nan = m.sum != m.sum || m.max == __builtin_inf() || (normalizer && *normalizer - *normalizer != 0);
     if (nan || m.max == -__builtin_inf()) return out.fill(0, count, nan || !normalizer ? __builtin_nan("") : 0);
     Shard<T> by;
