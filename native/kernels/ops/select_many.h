@@ -69,30 +69,31 @@ class ManySelection {
 
   // Takes what may be among the k best.
   void find(const Source& row) {
+    count = 0;
+    if (row.length == 0) return;
     T sample[most_sampled];
     const size_t sampled = sampled_of(row.length);
     take_sample(row, sampled, sample);
     const double expected = double(k) * double(sampled) / double(row.length);
     size_t rank = size_t(expected + 3 * __builtin_sqrt(expected) + 4);
-    T over = threshold(sample, sampled, rank);
-    Bits low = order_of(T(-infinity)), high = order_of(T(infinity));
+    // Thresholds go by their place in the order, and not by value: -0 and 0 are two places and one value.
+    const Bits lowest = order_of(T(-infinity));
+    Bits low = lowest, high = order_of(T(infinity)), at = threshold(sample, sampled, rank);
     size_t above = 0;
     bool first = true;
     for (;;) {
-      const size_t passed = take_above(row, over);
-      const Bits at = order_of(over);
-      if (passed <= room && (passed >= k || at == order_of(T(-infinity)))) return;
+      const size_t passed = take_above(row, logit_of_order<T>(at));
+      if (passed <= room && (passed >= k || at == lowest)) return;
       if (passed < k) {
         high = at, above = passed, rank *= 2;
-        over = threshold(sample, sampled, rank);
+        at = threshold(sample, sampled, rank);
       } else {
         low = at;
-        if (first) over = logit_of_order<T>(at + 1);  // many equal logits at the threshold?
+        if (first) at++;  // many equal logits at the threshold?
         first = false;
       }
       if (high - low <= 1) return take_ties(row, logit_of_order<T>(high), k - above);
-      const Bits next = order_of(over);
-      if (next <= low || next >= high) over = logit_of_order<T>(low + (high - low) / 2);
+      if (at <= low || at >= high) at = low + (high - low) / 2;
     }
   }
 
@@ -108,9 +109,9 @@ class ManySelection {
     }
   }
 
-  // A value that at least `rank` of a sample exceed, and few more; -Infinity where that is most of it.
-  static T threshold(const T* sample, size_t sampled, size_t rank) {
-    if (rank >= sampled * 3 / 4) return T(-infinity);
+  // The place of a value that at least `rank` of a sample exceed, and few more; of -Infinity where that is most of it.
+  static Bits threshold(const T* sample, size_t sampled, size_t rank) {
+    if (rank >= sampled * 3 / 4) return order_of(T(-infinity));
     Bits low = order_of(T(-infinity)), high = order_of(T(infinity));
     while (high - low > 1) {
       const Bits middle = low + (high - low) / 2;
@@ -126,7 +127,7 @@ class ManySelection {
         if (above <= rank + rank / 8) break;
       }
     }
-    return logit_of_order<T>(low);
+    return low;
   }
 
   // Hands visit(x, class of x[0], logits) groups of the row.
