@@ -12,6 +12,7 @@ import type { Declared } from './ops/operation.js';
 import type {
   CrossEntropyOptions,
   Reduction,
+  RowOperation,
   RowOptions,
   SampleOptions,
   SoftmaxOptions,
@@ -98,7 +99,7 @@ export function prepare<Type extends ElementType = 'float32', OutType extends El
   options: PrepareOptions<Type> & Pick<SoftmaxOptions, 'logNormalizer'> & { readonly outType?: OutType },
 ): Prepared<ArrayOf<Type>, ArrayOf<OutType>>;
 export function prepare<Type extends ElementType = 'float32'>(
-  op: 'logSumExp',
+  op: RowOperation,
   options: PrepareOptions<Type>,
 ): Prepared<ArrayOf<Type>, Type extends 'float64' ? Float64Array : Float32Array>;
 export function prepare<Type extends ElementType = 'float32', OutType extends ElementType = Type>(

@@ -162,6 +162,9 @@ export interface LogSumExpOptions<Out extends Losses = Losses> extends RowOption
   readonly out?: Out | undefined;
 }
 
+/** The operations that give one value per row, by name. */
+export type RowOperation = 'logSumExp';
+
 /** The likeliest classes of every row, in descending order. */
 export interface TopKResult<Probabilities = Output, Indices = Uint32Array | TensorLike> {
   /** Softmax probabilities, [rows, k] (k in the place of the axis). */

@@ -12,8 +12,12 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const modules = { 'simd-softmax.relaxed.wasm': ['-mrelaxed-simd'], 'simd-softmax.wasm': [] };
 const out = (name) => join(root, 'dist', name);
 
-const units = readdirSync(join(root, 'native/kernels')).filter((name) => name.endsWith('.cc'));
-const sources = ['native/wasm.cc', ...units.map((name) => `native/kernels/${name}`)];
+const units = ['native/kernels', 'native/kernels/ops'].flatMap((folder) =>
+  readdirSync(join(root, folder))
+    .filter((name) => name.endsWith('.cc'))
+    .map((name) => join(folder, name)),
+);
+const sources = ['native/wasm.cc', ...units];
 const read = readdirSync(join(root, 'native'), { recursive: true, encoding: 'utf8' })
   .filter((path) => /\.h$/.test(path) || path === 'build-wasm.mjs')
   .map((path) => join('native', path));
@@ -42,7 +46,7 @@ const flags = [
   ...['--target=wasm32', '-std=c++17', '-O2', '-msimd128', '-mbulk-memory', '-ffreestanding', '-nostdlib'],
   ...['-fno-exceptions', '-fno-rtti', '-ffp-contract=off', '-fvisibility=hidden', '-Wall', '-Wextra'],
   ...['-Wno-unused-function', '-Werror'],
-  ...['-DSIMD_HEADER="isa/wasm.h"', '-DKERNELS=kernels_wasm', '-DKERNELS_NAME="wasm"'],
+  ...['-Inative/kernels', '-DSIMD_HEADER="isa/wasm.h"', '-DKERNELS=kernels_wasm', '-DKERNELS_NAME="wasm"'],
 ];
 const launcher = process.env.CMAKE_CXX_COMPILER_LAUNCHER;
 

@@ -3,7 +3,25 @@
 #pragma once
 #include <stdint.h>
 
-enum class Op : int32_t { softmax, logSoftmax, logSumExp, topK, sample, crossEntropy };
+// Its name; the unit of native/kernels that solves it (units.h); what the elements of `out` are, and how many there are;
+// the numbers and arrays that it takes besides its rows, by their names in layout.h.
+// clang-format off
+#define OPERATIONS(OPERATION)                                                                                        \
+  OPERATION(softmax, softmax, outType, elements, "outType", "logNormalizer", "logNormalizerShared")                  \
+  OPERATION(logSoftmax, logarithm, outType, elements, "outType")                                                     \
+  OPERATION(logSumExp, logarithm, outType, rows, "outType")                                                          \
+  OPERATION(topK, selection, outType, k, "outType", "k", "indices", "logNormalizer", "logNormalizerShared")          \
+  OPERATION(sample, selection, uint32, count, "count", "keepTop", "topP", "minPReach", "seedLow", "seedHigh",        \
+            "logProbabilities", "logProbabilitiesType")                                                              \
+  OPERATION(crossEntropy, loss, float64, rows, "ignoreIndex", "labelSmoothing", "gradientScale", "targets",          \
+            "targetProbabilities", "weights", "gradient")
+// clang-format on
+
+enum class Op : int32_t {
+#define OPERATION(name, ...) name,
+  OPERATIONS(OPERATION)
+#undef OPERATION
+};
 
 enum class Element { type, outType, logProbabilitiesType, byte, uint32, int32, float64 };
 
@@ -22,34 +40,14 @@ enum class Extent {
 struct Operation {
   Op op;
   const char* name;
-  // What the elements of `out` are, and how many there are.
   Element element;
   Extent extent;
-  // The numbers and arrays that it takes besides its rows, by their names in call.cc.
   const char* takes[9];
 };
 
 static constexpr Operation operations[] = {
-    {Op::softmax,
-     "softmax",
-     Element::outType,
-     Extent::elements,
-     {"outType", "logNormalizer", "logNormalizerShared"}},
-    {Op::logSoftmax, "logSoftmax", Element::outType, Extent::elements, {"outType"}},
-    {Op::logSumExp, "logSumExp", Element::outType, Extent::rows, {"outType"}},
-    {Op::topK,
-     "topK",
-     Element::outType,
-     Extent::k,
-     {"outType", "k", "indices", "logNormalizer", "logNormalizerShared"}},
-    {Op::sample,
-     "sample",
-     Element::uint32,
-     Extent::count,
-     {"count", "keepTop", "topP", "minPReach", "seedLow", "seedHigh", "logProbabilities", "logProbabilitiesType"}},
-    {Op::crossEntropy,
-     "crossEntropy",
-     Element::float64,
-     Extent::rows,
-     {"ignoreIndex", "labelSmoothing", "gradientScale", "targets", "targetProbabilities", "weights", "gradient"}},
+#define OPERATION(name, unit, element, extent, ...) \
+  {Op::name, #name, Element::element, Extent::extent, {__VA_ARGS__}},
+    OPERATIONS(OPERATION)
+#undef OPERATION
 };

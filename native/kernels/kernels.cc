@@ -10,12 +10,10 @@ namespace {
 
 void solve_in_groups(const Problem& p, size_t begin, size_t end) {
   switch (p.op) {
-    case Op::softmax: return solve_softmax(p, begin, end);
-    case Op::logSoftmax:
-    case Op::logSumExp: return solve_logarithm(p, begin, end);
-    case Op::topK:
-    case Op::sample: return solve_selection(p, begin, end);
-    case Op::crossEntropy: return solve_loss(p, begin, end);
+#define OPERATION(name, unit, ...) \
+  case Op::name: return solve_##unit(p, begin, end);
+    OPERATIONS(OPERATION)
+#undef OPERATION
   }
 }
 

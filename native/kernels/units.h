@@ -9,11 +9,10 @@
 
 namespace UNITS {
 
-// Rows [begin, end) of a problem.
-void solve_softmax(const Problem&, size_t begin, size_t end);
-void solve_logarithm(const Problem&, size_t begin, size_t end);  // logSoftmax, logSumExp
-void solve_loss(const Problem&, size_t begin, size_t end);       // crossEntropy
-void solve_selection(const Problem&, size_t begin, size_t end);  // topK, sample
+// Rows [begin, end) of a problem, by each unit that operations.h names.
+#define OPERATION(name, unit, ...) void solve_##unit(const Problem&, size_t begin, size_t end);
+OPERATIONS(OPERATION)
+#undef OPERATION
 
 // A row of any op, measured for logarithms.
 Measure measure_row_below(const Problem&, size_t row);
