@@ -15,6 +15,7 @@ import type {
   ClassifyOptions,
   CrossEntropyOptions,
   ElementType,
+  EntropyOptions,
   IndexForm,
   Labels,
   LikeX,
@@ -91,6 +92,26 @@ export async function logSumExp<X extends Logits, Out extends Losses = never>(
 ): Promise<[Out] extends [never] ? ReducedForm<X> : NoInfer<Out>> {
   const { signal, rest } = readAbortable(options);
   return solveAsync(plan(operations.logSumExp, x, undefined, rest), signal) as Promise<
+    [Out] extends [never] ? ReducedForm<X> : NoInfer<Out>
+  >;
+}
+
+/**
+ * As `entropy` of `simd-softmax`, without blocking the event loop.
+ *
+ * @throws What `entropy` throws, as a rejection; the signal's reason where it is aborted.
+ *
+ * @example
+ * ```ts
+ * await entropy([3.2, 1.3, 0.2, 0.8]); // [0.760]
+ * ```
+ */
+export async function entropy<X extends Logits, Out extends Losses = never>(
+  x: X,
+  options?: EntropyOptions<Out> & Abortable,
+): Promise<[Out] extends [never] ? ReducedForm<X> : NoInfer<Out>> {
+  const { signal, rest } = readAbortable(options);
+  return solveAsync(plan(operations.entropy, x, undefined, rest), signal) as Promise<
     [Out] extends [never] ? ReducedForm<X> : NoInfer<Out>
   >;
 }

@@ -162,8 +162,11 @@ export interface LogSumExpOptions<Out extends Losses = Losses> extends RowOption
   readonly out?: Out | undefined;
 }
 
+/** Options of `entropy`. */
+export type EntropyOptions<Out extends Losses = Losses> = LogSumExpOptions<Out>;
+
 /** The operations that give one value per row, by name. */
-export type RowOperation = 'logSumExp';
+export type RowOperation = 'logSumExp' | 'entropy';
 
 /** The likeliest classes of every row, in descending order. */
 export interface TopKResult<Probabilities = Output, Indices = Uint32Array | TensorLike> {

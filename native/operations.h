@@ -14,7 +14,8 @@
   OPERATION(sample, selection, uint32, count, "count", "keepTop", "topP", "minPReach", "seedLow", "seedHigh",        \
             "logProbabilities", "logProbabilitiesType")                                                              \
   OPERATION(crossEntropy, loss, float64, rows, "ignoreIndex", "labelSmoothing", "gradientScale", "targets",          \
-            "targetProbabilities", "weights", "gradient")
+            "targetProbabilities", "weights", "gradient")                                                            \
+  OPERATION(entropy, entropy, outType, rows, "outType")
 // clang-format on
 
 enum class Op : int32_t {

@@ -980,7 +980,7 @@ describe('prepare', () => {
       {},
       'RangeError',
       range,
-      'Expected one of softmax, logSoftmax, logSumExp, topK, sample, crossEntropy for op',
+      'Expected one of softmax, logSoftmax, logSumExp, topK, sample, crossEntropy, entropy for op',
     ],
     ['softmax', undefined, 'TypeError', type, 'Expected an object for options but received undefined'],
     ['softmax', {}, 'TypeError', type, 'Expected an array of integers for shape but received undefined'],

@@ -55,6 +55,7 @@ export const operations: { readonly [op: string]: Operation } = {
   softmax: one('softmax', { plain: {}, shard: { logNormalizer: 5.5 } }),
   logSoftmax: one('logSoftmax', { plain: {} }),
   logSumExp: one('logSumExp', { plain: {} }),
+  entropy: one('entropy', { plain: {} }),
   topK: {
     variants: { one: { k: 1 }, three: { k: 3 }, shard: { k: 2, logNormalizer: 5.5 } },
     async plain(api, x, { k, ...options }) {

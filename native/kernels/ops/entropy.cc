@@ -1,0 +1,161 @@
+// entropy: log S + sum of p * (max - x) / T, where S is the sum of e^((x - max) / T). No part is negative: nothing cancels.
+#include SIMD_HEADER
+#include "../shapes/rows.h"
+#include "../units.h"
+
+namespace {
+
+template <class V>
+struct Entropy : Rows<V> {
+  using typename Rows<V>::T;
+  using Rows<V>::p, Rows<V>::scale, Rows<V>::scale64;
+  explicit Entropy(const Problem& p) : Rows<V>(p) {}
+
+  void solve(size_t r) const { Sink{static_cast<char*>(p.out), p.outType, 1}.put(r, value(source_of(p, r))); }
+
+ private:
+  static constexpr size_t L = V::lanes, W = L / F64::lanes;
+  // Blocks that are added up as they are before they go to doubles. Their sums, of numbers none of which is negative, are
+  // rounded so often less one: with what a term errs by and the rounding of the result, under 4 ULP of float32, 16 of float64.
+  static constexpr size_t run = sizeof(T) == 4 ? 4 : 16;
+  static_assert(run % together<V> == 0 || together<V> > run, "a run is a whole number of groups");
+  // Terms of logits further below the maximum are at most 2^-164 of its own, and count as such: with distances of at most
+  // this many temperatures they come to nothing.
+  static constexpr double furthest = 1000;
+  // Temperatures that keep a term times its distance within the range of T.
+  static constexpr double warmest = sizeof(T) == 4 ? 1e10 : 1e100;
+
+  // Lanes of doubles that keep what each addition rounds off (Knuth's two-sum).
+  struct Total {
+    F64 high = splat<F64>(0), low = splat<F64>(0);
+    INLINE void add(V part) {
+      F64 wide[W];
+      widen(part, wide);
+      for (size_t w = 0; w < W; w++) {
+        const F64 sum = ::add(high, wide[w]);
+        if constexpr (sizeof(T) == 8) {  // floats leave digits enough
+          const F64 taken = sub(sum, high);
+          low = ::add(low, ::add(sub(high, sub(sum, taken)), sub(wide[w], taken)));
+        }
+        high = sum;
+      }
+    }
+    Wide<double> value() const { return {reduce_add(high), reduce_add(low)}; }
+  };
+
+  // What a row adds up to: the terms below the maximum, those times their distances, and how many are the maximum.
+  struct Sums {
+    Total terms, distances;
+    V count = splat<V>(0);
+  };
+
+  double value(const Source& row) const {
+    alignas(64) T buffer[segment_length];
+    const Source near = row.length <= segment_length ? row.fetched(buffer) : row;
+    const T max = max_of_row(near);
+    if (max == T(-infinity)) return row.nothing_left() ? 0 : __builtin_nan("");
+    if (max == T(infinity)) return __builtin_nan("");
+    const Shift<T> shift = shift_for<V>(max, scale, ExpTraits<V>::log_vanish);
+    const double moved = shift.origin != 0 ? 0 : double(max) * scale64.down * scale64.up;
+    const Wide<double> top = term_of_max<V>(moved, shift.top, scale64);
+    return shift.moved ? value(near, Exp<V, true>(scale, shift), max, top)
+                       : value(near, Exp<V, false>(scale, shift), max, top);
+  }
+
+  T max_of_row(const Source& row) const {
+    alignas(64) T buffer[chunk_length];
+    T max = T(-infinity);
+    for (size_t at = 0; row.goes_on(at); at += chunk_length) {
+      const size_t n = lesser(row.length - at, chunk_length);
+      const T part = max_of<V>(row.fetch(at, n, buffer), n);
+      max = part > max ? part : max;
+    }
+    return max;
+  }
+
+  template <bool moved>
+  double value(const Source& row, const Exp<V, moved>& exp, T max, Wide<double> top) const {
+    alignas(64) T buffer[chunk_length];
+    const bool is_extreme = !(p.temperature < warmest && p.temperature > 1 / warmest);
+    Sums sums;
+    double extreme = 0;
+    for (size_t at = 0; row.goes_on(at); at += chunk_length) {
+      const size_t n = lesser(row.length - at, chunk_length);
+      const T* x = row.fetch(at, n, buffer);
+      add(x, n, exp, max, sums);
+      if (is_extreme) extreme += distances_of(x, n, exp, max);
+    }
+    const double count = count_of(sums.count);
+    const Wide<double> below = sums.terms.value(), distances = sums.distances.value();
+    const double whole = count * top.hi + (below.hi + (below.lo + count * top.lo));
+    const double far = is_extreme ? extreme : (distances.hi + distances.lo) / p.temperature;
+    return log_of_sum(below, count, top) + far / whole;
+  }
+
+  template <bool moved>
+  __attribute__((noinline)) void add(const T* x, size_t n, const Exp<V, moved>& exponential, T max,
+                                     Sums& sums) const {
+    const Exp<V, moved> exp = exponential;
+    const V top = splat<V>(max), most = splat<V>(T(furthest * lesser_of(p.temperature, warmest)));
+    V terms = splat<V>(0), distances = splat<V>(0), count = sums.count;
+    const auto take = [&](V v, V term) INLINE_LAMBDA {
+      const V below = zero_if_equal(v, top, term);
+      terms = ::add(terms, below);
+      distances = muladd(below, min_number(sub(top, v), most), distances);
+      count = count_if_equal(v, top, count);
+    };
+    const auto end_run = [&]() INLINE_LAMBDA {
+      sums.terms.add(terms), sums.distances.add(distances);
+      terms = splat<V>(0), distances = splat<V>(0);
+    };
+    size_t i = 0;
+    constexpr size_t group = run < together<V> ? run : together<V>;
+    while (i + run * L <= n) {
+      for (const size_t end = i + run * L; i < end; i += group * L) {
+        Reduced<V> reduced[group];
+#pragma GCC unroll 8
+        for (size_t k = 0; k < group; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L));
+#pragma GCC unroll 8
+        for (size_t k = 0; k < group; k++) take(load<V>(x + i + k * L), exp.term(reduced[k]).value());
+      }
+      end_run();
+    }
+    for (; i + L <= n; i += L) take(load<V>(x + i), exp.term(load<V>(x + i)).value());
+    if (i < n) {
+      const V v = load_first<V>(x + i, n - i, T(-infinity));
+      take(v, exp.term(v).value());
+    }
+    end_run();
+    sums.count = count;
+  }
+
+  static double lesser_of(double a, double b) { return a < b ? a : b; }
+
+  // The quotients of extreme numbers are not to be had from sums.
+  template <bool moved>
+  __attribute__((noinline)) double distances_of(const T* x, size_t n, const Exp<V, moved>& exp, T max) const {
+    double sum = 0;
+    for (size_t i = 0; i < n; i += L) {
+      alignas(64) T term[L];
+      const size_t count = lesser(n - i, L);
+      store(term, exp.term(load_first<V>(x + i, count, T(-infinity))).value());
+      for (size_t k = 0; k < count; k++) {
+        const double far = distance(double(max), double(x[i + k]), p.temperature);
+        sum += double(term[k]) * (far < furthest ? far : 0);
+      }
+    }
+    return sum;
+  }
+};
+
+template <class V>
+void solve(const Problem& p, size_t begin, size_t end) {
+  const Entropy<V> rows(p);
+  for (size_t r = begin; r < end; r++) rows.solve(r);
+}
+
+}  // namespace
+
+void UNITS::solve_entropy(const Problem& p, size_t begin, size_t end) {
+  p.type == Type::float64 ? solve<F64>(p, begin, end) : solve<F32>(p, begin, end);
+}
