@@ -20,7 +20,9 @@ function wasmModules(): readonly string[] {
 
 function nativeIsas(): readonly string[] {
   try {
-    return createRequire(import.meta.url)('./build/Release/simd_softmax.node').isas;
+    return createRequire(import.meta.url)(
+      process.env.SIMD_SOFTMAX_ADDON ?? './build/Release/simd_softmax.node',
+    ).isas;
   } catch (error) {
     console.warn(`\n*** NO ADDON, so the contract is tested on js alone: ${(error as Error).message}\n`);
     return [];
