@@ -29,7 +29,7 @@ __attribute__((noinline)) double fma(double a, double b, double c) {
 }
 __attribute__((noinline)) f64r fma(f64r a, f64r b, f64r c) {
   const f64r plain = a * b + c, split = fma_in_parts(a, b, c, splat_register(0x1p27 + 1));
-  const auto good = split - split == splat_register(0.0);
+  auto good = split - split == splat_register(0.0);  // a mask
   return (f64r)(((decltype(good))split & good) | ((decltype(good))plain & ~good));
 }
 
