@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { Worker } from 'node:worker_threads';
 import { expected, Failure } from '../failure.js';
 import type { Report } from '../report.js';
 import { confineTo } from '../root.js';
@@ -18,12 +19,26 @@ import { refuseHoles } from './text-check.js';
 const PROGRESS_MS = 500;
 const RESIDENT_MS = 250;
 
+/**
+ * Ends this process within two seconds of its worker's end, even where a library blocks the event loop, or the way out:
+ * another thread looks who its parent is.
+ */
+function endWithWorker(): void {
+  const watch = `const worker = process.ppid;
+    let left = 2;
+    setInterval(() => {
+      if (process.ppid !== worker && left-- === 0) process.kill(process.pid, 'SIGKILL');
+    }, 1000);`;
+  new Worker(watch, { eval: true }).unref();
+}
+
 export async function scoreForWorker(root: string): Promise<void> {
   const answer = (message: Answer) => process.send?.(message);
   // The worker is told to stop, and tells us.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
   // Without a worker nobody waits for the result; what is half written is removed on the way out.
   process.on('disconnect', () => process.exit(0));
+  endWithWorker();
   await confineTo(root);
   // If the machine runs out of memory, this process is the one to end.
   await writeFile('/proc/self/oom_score_adj', '500').catch(() => {});
