@@ -4,6 +4,18 @@
  *
  * @module simd-softmax/wasm
  */
+import { classify, crossEntropy, entropy, logSoftmax, logSumExp, sample, softmax, topK } from './promises.js';
+
 export { ready } from './backends/wasm/fetched.js';
 export * from './index.js';
-export * as promises from './promises.js';
+/** The functions of `simd-softmax/promises`. */
+export const promises = {
+  classify,
+  crossEntropy,
+  entropy,
+  logSoftmax,
+  logSumExp,
+  sample,
+  softmax,
+  topK,
+};

@@ -12,5 +12,5 @@ export function environmentVariable(name: string): string | undefined {
 /** Whether Node is running the script of `--build-snapshot`. */
 export function isBuildingSnapshot(): boolean {
   const { process } = globalThis as { process?: Partial<NodeJS.Process> };
-  return Boolean(process?.getBuiltinModule?.('node:v8')?.startupSnapshot?.isBuildingSnapshot?.()); // 1 or 0
+  return Boolean(process?.getBuiltinModule?.('v8')?.startupSnapshot?.isBuildingSnapshot?.()); // 1 or 0
 }
