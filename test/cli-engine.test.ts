@@ -539,6 +539,19 @@ describe('--truth column:NAME', () => {
     );
   });
 
+  test('a text is a name before it is a number, whatever is written', async () => {
+    put('named.csv', 'is,1,0\n1,1.5,0.5\n0,0.2,2.2\n0,0.1,0.3\n');
+    put('named.ndjson', '{"is":"b","l":[2,1]}\n{"is":"a","l":[1,2]}\n{"is":0,"l":[2,1]}\n');
+    put('ba.txt', 'b\na\n');
+    for (const output of ['named-out.csv', undefined, 'named-out.npy']) {
+      const ofCsv = await score('named.csv', output, { truth: 'column:is' });
+      expect(ofCsv.accuracy, output).toEqual({ correct: 3, rows: 3 });
+      const options = { truth: 'column:is', labels: at('ba.txt') };
+      const ofNdjson = await score('named.ndjson', output, options);
+      expect(ofNdjson.accuracy, output).toEqual({ correct: 3, rows: 3 });
+    }
+  });
+
   test('a .npy beside a text, and rows that do not fit', async () => {
     const npy = (values: number[]) =>
       Buffer.concat([formatNpyHeader("'|u1'", [values.length]), Uint8Array.from(values)]);
@@ -558,7 +571,7 @@ describe('--truth column:NAME', () => {
     for (const output of ['truth-out.ndjson', undefined]) {
       await expect(
         score('truth.ndjson', output, { truth: 'column:y', labels: at(put('ab.txt', 'a\nb')) }),
-      ).rejects.toThrow(/^Expected class numbers for column y.* but received 2 at row 1/);
+      ).rejects.toThrow(/^Expected class numbers for column y of .*truth\.ndjson but received 2 at row 1/);
     }
     await expect(score('truth.ndjson', 'truth-out.ndjson', { truth: 'column:z' })).rejects.toThrow(
       'Expected a column z for --truth but received y',

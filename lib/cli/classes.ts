@@ -29,18 +29,22 @@ function printable(name: string): string {
   return stripVTControlCharacters(name).replace(/\p{Cc}/gu, ' ');
 }
 
-/** The true class of each row. */
+/**
+ * The true class of each row.
+ * @param ignoreIndex a number that stands for no class.
+ */
 export async function readTruth(
   path: string,
   rows: number | undefined,
   classes: number,
+  ignoreIndex?: number,
 ): Promise<Float64Array> {
   const source = await openInput(path);
   const { data, shape } = await readIntegers(source).finally(() => source.close());
   if (rows !== undefined && data.length !== rows)
     throw expected(`${rows} class numbers, one per row,`, path, data.length);
   const truth = Float64Array.from(data, Number);
-  const wrong = truth.findIndex((label) => label < 0 || label >= classes);
+  const wrong = truth.findIndex((label) => (label < 0 || label >= classes) && label !== ignoreIndex);
   if (wrong >= 0) {
     throw expected(
       `class numbers from 0 to ${classes - 1}`,

@@ -1,8 +1,8 @@
 /** One file, or a range of its rows, from logits to scores in constant memory. What `score` and the workers run. */
 import { stat } from 'node:fs/promises';
-import type { Layout, Reader, ScoredBatch, Writer } from './batch.js';
+import type { Reader, ScoredBatch, Writer } from './batch.js';
 import { newBlocks } from './blocks.js';
-import { readLabels, readTruth } from './classes.js';
+import { readLabels } from './classes.js';
 import type { EngineInput } from './engine/input.js';
 import { expected, expectedUsage } from './failure.js';
 import {
@@ -24,7 +24,8 @@ import { runPipeline } from './pipeline.js';
 import type { Report } from './report.js';
 import { type Resumption, resumption } from './resumption.js';
 import { newScorer, type Operation } from './scoring.js';
-import { newCount, newTally, type TruthOf } from './tally.js';
+import { newCount, newTally } from './tally.js';
+import { openTruth, refuseOtherRows, truthColumn, wrongTruth } from './truth.js';
 
 /** What to do with rows that cannot be scored. */
 export const ERROR_MODES = ['fail', 'skip', 'nan'] as const;
@@ -174,11 +175,6 @@ function refuseUseless(
   }
 }
 
-/** The column of `--truth column:NAME`. */
-export function truthColumn(truth: string | undefined): string | undefined {
-  return truth?.startsWith('column:') ? truth.slice('column:'.length) : undefined;
-}
-
 async function scoreInto(
   output: Output | undefined,
   options: ScoreFileOptions,
@@ -257,7 +253,10 @@ async function scoreBatches({
     const { layout } = reader;
     const labels =
       options.labels === undefined ? layout.labels : await readLabels(options.labels, layout.classes);
-    const truth = await truthOf(options, layout, labels);
+    const truth =
+      options.truth === undefined
+        ? undefined
+        : await openTruth({ truth: options.truth, layout, labels, input: name });
     writer =
       output &&
       to &&
@@ -301,7 +300,7 @@ async function scoreBatches({
 
     if (!since) await writer?.begin();
     await runPipeline({ batches: reader.batches(), blocks, score: scorer.score, write, signal });
-    if (truth?.rows !== undefined && truth.rows !== end) throw wrongTruth(options.truth, end, truth.rows);
+    if (truth) refuseOtherRows(truth, options.truth, end);
     await writer?.end(tally.rows);
     return {
       ...{ input: options.input, output: options.output, op, temperature },
@@ -334,46 +333,10 @@ export async function backendInUse() {
   return { kind: backend.kind, isa: backend.isa, threads: backend.threads };
 }
 
-/** The true class of each row, and how many rows have one, where that is known. */
-async function truthOf(
-  { truth }: ScoreJob,
-  layout: Layout,
-  labels: readonly string[] | undefined,
-): Promise<{ readonly of: TruthOf; readonly rows?: number } | undefined> {
-  if (truth === undefined) return undefined;
-  const most = layout.classes ?? Number.POSITIVE_INFINITY;
-  const column = truthColumn(truth);
-  if (column === undefined) {
-    const classes = await readTruth(truth, layout.rows, most);
-    return { of: (_, __, number) => classes[number], rows: classes.length };
-  }
-  const at = layout.fields.findIndex(({ name }) => name === column);
-  if (at < 0) {
-    throw expected(
-      `a column ${column}`,
-      '--truth',
-      layout.fields.map(({ name }) => name).join(', ') || 'none',
-    );
-  }
-  return {
-    of(batch, row, number) {
-      const cell = batch.columns[at].get(row);
-      const named = typeof cell === 'string' ? (labels?.indexOf(cell) ?? -1) : -1;
-      const value = named >= 0 ? named : cell === null || cell === '' ? Number.NaN : Number(cell);
-      if (Number.isInteger(value) && value >= 0 && value < most) return value;
-      throw expected('class numbers', `column ${column}`, `${cell ?? 'none'} at row ${number}`);
-    },
-  };
-}
-
 /** What a job writes of each row. */
 export function contentOf(op: Operation, topK: number | undefined, classes: number | undefined) {
   if (op === 'logsumexp') return { content: 'one', width: 1, name: 'logsumexp' } as const;
   const name = op === 'softmax' ? 'probabilities' : 'log_probabilities';
   if (topK === undefined) return { content: 'all', width: classes ?? 0, name } as const;
   return { content: 'top', width: Math.min(topK, classes ?? topK), name: 'score' } as const;
-}
-
-export function wrongTruth(path: string | undefined, rows: number, received: number) {
-  return expected(`${rows} class numbers, one per row,`, path ?? '', received);
 }

@@ -4,6 +4,7 @@ import type { Accuracy } from './report.js';
 import { best } from './rows.js';
 import { NO_CLASS, type Operation, scoresOf } from './scoring.js';
 import type { RankedRow } from './table.js';
+import type { TruthOf } from './truth.js';
 
 /** How many there were of a kind of row, and the numbers of the first. */
 export interface Count {
@@ -41,9 +42,6 @@ export interface Tally {
   readonly ranked: readonly RankedRow[];
   readonly values: readonly { readonly row: number; readonly value: number }[];
 }
-
-/** The true class of a row: of the batch, and by its number in the input. */
-export type TruthOf = (batch: ScoredBatch, row: number, number: number) => number;
 
 export interface TallyOptions {
   readonly op: Operation;

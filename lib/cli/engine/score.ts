@@ -16,11 +16,11 @@ import {
   type ErrorMode,
   needsUniform,
   type ScoreFileOptions,
-  wrongTruth,
 } from '../score-file.js';
 import { newScorer, type Operation } from '../scoring.js';
 import type { RankedRow } from '../table.js';
-import { newCount, newTally, type Tally, type TruthOf } from '../tally.js';
+import { newCount, newTally, type Tally } from '../tally.js';
+import { newNaming, type TruthOf, wrongTruth } from '../truth.js';
 import type { Content } from './content.js';
 import { type Engine, literal } from './engine.js';
 import type { EngineInput } from './input.js';
@@ -232,18 +232,19 @@ function truthColumnOf({ kept }: Relation, name: string, labels: readonly string
   if (!column)
     throw expected(`a column ${name}`, '--truth', kept.map((one) => one.name).join(', ') || 'none');
   const text = column.type === 'JSON' ? `(${column.sql}->>'$')` : `${column.sql}::VARCHAR`;
-  const named = labels ? `, list_position([${labels.map(literal).join(', ')}], ${text}) - 1` : '';
-  return { kind: 'column', name, sql: `coalesce(TRY_CAST(${text} AS BIGINT)${named})::BIGINT` };
+  const number = `TRY_CAST(${text} AS BIGINT)`;
+  // As `newNaming` has it.
+  const isText =
+    column.type === 'JSON' ? `json_type(${column.sql}) = 'VARCHAR'` : `${column.type === 'VARCHAR'}`;
+  const named = labels && `nullif(list_position([${labels.map(literal).join(', ')}], ${text}), 0) - 1`;
+  const sql = named ? `coalesce(CASE WHEN ${isText} THEN ${named} END, ${number})` : number;
+  return { kind: 'column', name, sql: `${sql}::BIGINT` };
 }
 
 function truthOfRows({ truth, relation }: Asked, labels: readonly string[] | undefined): TruthOf | undefined {
   if (truth?.kind === 'file') return (_, __, number) => truth.classes[number];
   if (!truth) return undefined;
   const at = relation.kept.findIndex(({ name }) => name === truth.name);
-  return (batch, row) => {
-    const cell = batch.columns[at].get(row);
-    const text = relation.kept[at].type === 'JSON' ? String(JSON.parse(String(cell))) : String(cell);
-    const named = labels?.indexOf(text) ?? -1;
-    return named >= 0 ? named : Number(text);
-  };
+  const classOf = newNaming(labels);
+  return (batch, row) => classOf(batch.columns[at].get(row));
 }
