@@ -33,6 +33,9 @@ const resolve = {
   alias: { '#addon': fileURLToPath(new URL('./lib/backends/native/addon.ts', import.meta.url)) },
 };
 
+// CI's machines are shared: what fails there is tried once more. `.ci/run` tells of each such test.
+const retry = process.env.CI ? 1 : 0;
+
 export default defineConfig({
   test: {
     testTimeout: 120_000,
@@ -44,6 +47,7 @@ export default defineConfig({
           include: ['test/contract/**/*.test.ts'],
           env: { SIMD_SOFTMAX_BACKEND: name },
           testTimeout: 300_000,
+          retry,
           pool: 'forks' as const,
         },
       })),
@@ -55,6 +59,7 @@ export default defineConfig({
           env: { SIMD_SOFTMAX_BACKEND: '' }, // these name backends themselves
           globalSetup: ['test/built.ts'],
           testTimeout: 120_000,
+          retry,
           pool: 'forks' as const,
         },
       },

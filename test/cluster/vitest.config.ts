@@ -7,6 +7,7 @@ export default defineConfig({
     include: ['test/cluster/*.test.ts'],
     globalSetup: ['test/built.ts'],
     testTimeout: 120_000,
+    retry: process.env.CI ? 1 : 0,
     hookTimeout: 30_000,
     pool: 'forks',
   },
