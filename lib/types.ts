@@ -99,6 +99,9 @@ export type IndexForm<X> = X extends Float32Array | Float64Array | Uint16Array |
 /** Arrays of the same nesting, writable. */
 export type Nested<X> = X extends readonly (infer Entry)[] ? Nested<Entry>[] : number;
 
+/** A number, or one for each row. */
+export type Temperature = number | readonly number[] | Float32Array | Float64Array;
+
 /** Options of every function: what the rows are, and how to go about it. */
 export interface RowOptions {
   /**
@@ -111,8 +114,11 @@ export interface RowOptions {
    * normalisation. Default: -1, the last.
    */
   readonly axis?: number | readonly number[] | undefined;
-  /** What the logits are divided by: finite and over 0. Default: 1. */
-  readonly temperature?: number | undefined;
+  /**
+   * What the logits are divided by: finite and over 0. Or one for each row, in the order of the results of `logSumExp`.
+   * Default: 1.
+   */
+  readonly temperature?: Temperature | undefined;
   /**
    * Which classes take part: 1 or true (any number but 0). In the shape of `x`, or in one that NumPy would broadcast
    * to it, so one row serves for all. Those left out come out as exactly 0 (in logSoftmax: -Infinity), whatever they
@@ -207,7 +213,7 @@ export type Labels<X> = X extends readonly (infer Entry)[]
 /** Options of `sample`. The filters apply in this order: `temperature`, `topK`, `topP`, `minP`. */
 export interface SampleOptions extends RowOptions {
   /** As elsewhere, and 0: the likeliest class. */
-  readonly temperature?: number | undefined;
+  readonly temperature?: Temperature | undefined;
   /** The same seed draws the same classes; an integer of at least 0. Default: unpredictable. */
   readonly seed?: number | bigint | undefined;
   /** Draw among the so many likeliest classes only. Default: 0, all. */

@@ -131,9 +131,10 @@ bool fits(const Bytes& bytes, Element element, size_t count, const Problem& p) {
   return bytes.length / size_of(element, p) >= count;
 }
 
-// The masks of rows: `where`, `lengths`, `offsets`. Lists are checked so that a mistake is told; other threads may write
+// What is said of each row: `where`, `lengths`, `offsets`, `temperatures`. Lists are checked so that a mistake is told; other threads may write
 // them from then on, and the kernels take no entry's word for it (source.h).
-const char* read_rows(const Bytes& where, const Bytes& lengths, const Bytes& offsets, Problem& p) {
+const char* read_rows(const Bytes& where, const Bytes& lengths, const Bytes& offsets, const Bytes& temperatures,
+                      Problem& p) {
   const size_t rows = p.rows();
   if (where.data) {
     point(p.where, where.data);
@@ -154,6 +155,10 @@ const char* read_rows(const Bytes& where, const Bytes& lengths, const Bytes& off
       if (p.offsets[r + 1] - p.offsets[r] > p.length) return "a row is longer than the longest";
     }
     if (p.offsets[p.outer] > p.elements) return "offsets exceed x";
+  }
+  if (temperatures.data) {
+    point(p.temperatures, temperatures.data);
+    if (!fits(temperatures, Element::float64, rows, p)) return "temperatures is shorter than the rows";
   }
   return nullptr;
 }
@@ -200,13 +205,14 @@ const char* read_call(const double* header, const Bytes* arrays, Call& call) {
     return "there are more rows than memory holds";
 
   const Bytes &x = arrays[0], &out = arrays[1], &where = arrays[2], &lengths = arrays[3], &offsets = arrays[4];
+  const Bytes& temperatures = arrays[5];
   p.x = x.data, p.out = out.data, p.losses = static_cast<double*>(out.data);
   if (!fits(x, Element::type, p.elements, p)) return "x is shorter than its shape";
   if (p.inner == 0 || p.outer == 0) return nullptr;  // no rows: nothing is read or written
   if (!offsets.length && p.elements / p.inner / p.outer < p.length) return "x is shorter than its shape";
   const size_t results = count_of(operation.extent, p, 0);
   if (!fits(out, operation.element, results, p)) return "out is shorter than its shape";
-  if (const char* what = read_rows(where, lengths, offsets, p)) return what;
+  if (const char* what = read_rows(where, lengths, offsets, temperatures, p)) return what;
   const Bytes* own = arrays + row_arrays;
   for (const Array* array : reading.arrays) {
     const Bytes& bytes = *own++;

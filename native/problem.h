@@ -16,16 +16,17 @@ struct Problem {
   Op op;
   Type type, outType;
   size_t outer, length, inner;
-  size_t elements;  // of x
-  double temperature;
-  size_t firstRow;  // the number of row 0, for draws: where a problem is part of another one
+  size_t elements;     // of x
+  double temperature;  // of all rows, unless there are `temperatures`
+  size_t firstRow;     // the number of row 0, for draws: where a problem is part of another one
 
   const void* x;
   void* out;
   const uint8_t* where;  // 1 = takes part: a byte per element of x, or `length` bytes for every row
   bool whereShared;
-  const uint32_t* lengths;  // valid prefix of each row
-  const uint32_t* offsets;  // ragged rows: outer + 1 offsets into x
+  const uint32_t* lengths;     // valid prefix of each row
+  const uint32_t* offsets;     // ragged rows: outer + 1 offsets into x
+  const double* temperatures;  // of each row, or null
   const double* logNormalizer;
   bool logNormalizerShared;
 

@@ -61,10 +61,10 @@ struct Bare<T&> {
 template <class T>
 using std_decay = typename Bare<T>::Type;
 
-constexpr Member all_members[] = {ROW(op) ROW(type) ROW(outer) ROW(length) ROW(inner) ROW(elements)
-                                      ROW(temperature) ROW(whereShared) ROW(firstRow) POINTER(x, "elements")
-                                          POINTER(where, "mask") POINTER(lengths, "rows")
-                                              POINTER(offsets, "starts") NUMBERS(NONE, OPS) ARRAYS(ARRAY){}};
+constexpr Member all_members[] = {
+    ROW(op) ROW(type) ROW(outer) ROW(length) ROW(inner) ROW(elements) ROW(temperature) ROW(whereShared)
+        ROW(firstRow) POINTER(x, "elements") POINTER(where, "mask") POINTER(lengths, "rows")
+            POINTER(offsets, "starts") POINTER(temperatures, "rows") NUMBERS(NONE, OPS) ARRAYS(ARRAY){}};
 #undef NONE
 #undef ROW
 #undef OPS

@@ -305,6 +305,27 @@ const options: Wrong[] = [
     type,
     'Expected a finite number over 0 for temperature but received 1n',
   ),
+  option(
+    { temperature: [1, 1] },
+    'RangeError',
+    shape,
+    'Expected 1 entries for temperature but received [1, 1]',
+  ),
+  ...[0, -1, Number.NaN, Number.POSITIVE_INFINITY].map((temperature) =>
+    option(
+      { temperature: Float64Array.of(temperature) },
+      'RangeError',
+      range,
+      `Expected a finite number over 0 for temperature[0] but received ${temperature}`,
+    ),
+  ),
+  option({ temperature: ['1'] }, 'TypeError', type, 'Expected a number for temperature[0] but received "1"'),
+  option(
+    { temperature: Int32Array.of(1) },
+    'TypeError',
+    type,
+    'Expected a Float64Array, Float32Array or array of numbers for temperature but received an Int32Array of length 1',
+  ),
   option({ threads: 0 }, 'RangeError', range, 'Expected an integer of at least 1 for threads but received 0'),
   option(
     { threads: 1.5 },

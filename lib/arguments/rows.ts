@@ -1,7 +1,7 @@
 /** What all operations share: `x` and the options that say what its rows are. */
 import type { Data, ElementType, Rows } from '../backends/problem.js';
 import { longestRow, readLengths, readOffsets } from './counts.js';
-import { arrayKind, isHalf, newData, viewOf } from './elements.js';
+import { arrayKind, isHalf, isShared, newData, viewOf } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
 import { foldAxes, type Layout, permute } from './layout.js';
 import { type Elements, readElements, readType } from './logits.js';
@@ -19,7 +19,8 @@ export interface Request {
 
 export function readRows(input: unknown, options: Options, zeroTemperature = false): Request {
   const x = readElements(input, 'x', options.dtype, options.shape);
-  const temperature = readTemperature(options.temperature, zeroTemperature);
+  const isEach = isList(options.temperature);
+  const temperature = isEach ? 1 : readTemperature(options.temperature, zeroTemperature);
   const threads = options.threads === undefined ? 0 : readInteger(options.threads, 'threads', 1);
   const offsets = options.offsets === undefined ? undefined : readRagged(x, options);
   const layout = offsets ? raggedLayout(offsets) : foldAxes(x.dims, options.axis);
@@ -29,6 +30,9 @@ export function readRows(input: unknown, options: Options, zeroTemperature = fal
     : readMask(options.where, x.dims, layout);
   const lengths =
     options.lengths === undefined ? undefined : readLengths(options.lengths, outer * inner, length);
+  const temperatures = isEach
+    ? readTemperatures(options.temperature, outer * inner, zeroTemperature)
+    : undefined;
   const rows = {
     x: arrange(x.data, x, layout),
     type: x.type,
@@ -36,6 +40,7 @@ export function readRows(input: unknown, options: Options, zeroTemperature = fal
     length,
     inner,
     temperature,
+    temperatures,
     threads,
     where,
     whereShared,
@@ -43,6 +48,21 @@ export function readRows(input: unknown, options: Options, zeroTemperature = fal
     offsets,
   };
   return { x, layout, rows, options };
+}
+
+function isList(value: unknown): boolean {
+  return Array.isArray(value) || arrayKind(value) !== undefined;
+}
+
+/** One temperature for each row. Shared memory is copied: another thread could change it between the check and the use. */
+function readTemperatures(value: unknown, rows: number, zero: boolean): Float64Array {
+  const given = readNumbers(value, 'temperature', rows);
+  const list = isShared(given) ? Float64Array.from(given) : given;
+  for (let i = 0; i < list.length; i++) {
+    // A name for each takes 15 ns.
+    if (!(list[i] > 0 && list[i] < Infinity)) readTemperature(list[i], zero, `temperature[${i}]`);
+  }
+  return list;
 }
 
 /** Ragged rows are flat: the options that shape rectangular ones exclude them. */

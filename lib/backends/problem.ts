@@ -55,8 +55,10 @@ export interface Rows {
   /** Classes per row; with `offsets`, the longest row. */
   readonly length: number;
   readonly inner: number;
-  /** Finite and > 0; `sample` also takes 0, the argmax. */
+  /** Finite and > 0; `sample` also takes 0, the argmax. 1 where every row has its own. */
   readonly temperature: number;
+  /** One for each row. */
+  readonly temperatures?: Float64Array | undefined;
   /** Upper bound on the threads to use; 0 means all. */
   readonly threads: number;
   /** 1 = takes part. Either one byte per element of `x`, in its layout, or `length` bytes for every row. */

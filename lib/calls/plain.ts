@@ -55,6 +55,7 @@ export const solvePlain = (() => {
     length: 0,
     inner: 1,
     temperature: 1,
+    temperatures: undefined,
     threads: 0,
     where: undefined,
     whereShared: false,

@@ -199,7 +199,7 @@ function newOutput(type: ElementType | 'uint32', count: number): Memory {
 /** An output of the caller's may share memory with no input and no other output. */
 function refuseOverlaps(
   { write, data }: Written,
-  { x, rows: { where, lengths, offsets } }: Request,
+  { x, rows: { where, lengths, offsets, temperatures } }: Request,
   taken: object,
   outputs: Outputs,
 ): void {
@@ -209,6 +209,7 @@ function refuseOverlaps(
   refuseOverlap(data, name, 'where', where);
   refuseOverlap(data, name, 'lengths', lengths);
   refuseOverlap(data, name, 'offsets', offsets);
+  refuseOverlap(data, name, 'temperature', temperatures);
   for (const other in taken) {
     const value = taken[other as keyof typeof taken] as unknown;
     const isMade = typeof value === 'object' && value !== null && 'memory' in value;

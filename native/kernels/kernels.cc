@@ -33,15 +33,50 @@ void solve(const Problem& p, size_t begin, size_t end) {
   if (!is_alone<V>(p, end - begin)) return solve_in_groups(p, begin, end);
   solve_alone<V>(p, begin, end, small_scale_of<V>(p.temperature));
 }
-void solve(const Problem& p, size_t begin, size_t end) {
+void solve_at_one_temperature(const Problem& p, size_t begin, size_t end) {
   p.type == Type::float64 ? solve<F64>(p, begin, end) : solve<F32>(p, begin, end);
+}
+
+// Rows that share a temperature are a problem of their own, at that temperature. So a row has the bits that it has where
+// the temperature is a number, and no kernel knows of temperatures by row.
+void set_temperature(Problem& p, double temperature) {
+  p.temperature = temperature;
+  p.temperatures = nullptr;
+}
+double temperature_of_row(const Problem& p, size_t row) {
+  const double t = __builtin_bit_cast(double, read_once(reinterpret_cast<const uint64_t*>(p.temperatures) + row));
+  return t >= 0 && t < __builtin_inf() ? t : 1;  // it was good when the call was made
+}
+void solve_by_temperature(const Problem& p, size_t begin, size_t end) {
+  Problem part = p;
+  for (size_t from = begin; from < end && !(from > begin && is_set(p.cancelled));) {
+    const double temperature = temperature_of_row(p, from);
+    size_t to = from + 1;
+    while (to < end && temperature_of_row(p, to) == temperature) to++;
+    set_temperature(part, temperature);
+    if (temperature > 0) part.minPReach = p.minPReach * temperature;  // given for 1
+    solve_at_one_temperature(part, from, to);
+    from = to;
+  }
+}
+
+void solve(const Problem& p, size_t begin, size_t end) {
+  p.temperatures ? solve_by_temperature(p, begin, end) : solve_at_one_temperature(p, begin, end);
 }
 
 bool solve_lone(const float* x, size_t classes, double temperature, float* y) {
   return softmax_of_few<F32>(small_scale_of<F32>(temperature), x, classes, y);
 }
 
-Measure measure(const Problem& p, size_t row, size_t span, const double* max) {
+// What a span of a row is measured and written by.
+Problem at_temperature_of_row(const Problem& p, size_t row) {
+  Problem own = p;
+  if (p.temperatures) set_temperature(own, temperature_of_row(p, row));
+  return own;
+}
+
+Measure measure(const Problem& posed, size_t row, size_t span, const double* max) {
+  const Problem p = at_temperature_of_row(posed, row);
   return p.op == Op::softmax ? measure_softmax(p, row, span, max) : measure_logarithm(p, row, span, max);
 }
 
@@ -51,7 +86,8 @@ Measure combine(const Measure* parts, size_t count) {
   return whole;
 }
 
-void emit(const Problem& p, size_t row, size_t span, const Measure& whole) {
+void emit(const Problem& posed, size_t row, size_t span, const Measure& whole) {
+  const Problem p = at_temperature_of_row(posed, row);
   p.op == Op::softmax ? emit_softmax(p, row, span, whole) : emit_logarithm(p, row, span, whole);
 }
 

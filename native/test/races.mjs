@@ -17,6 +17,7 @@ const arrays = {
   where: [elements, 1],
   lengths: [mostRows, 4],
   offsets: [mostRows + 1, 4],
+  temperatures: [mostRows, 8],
   normalizer: [mostRows, 8],
   indices: [elements, 4],
   logProbabilities: [elements, 8],
@@ -197,6 +198,7 @@ async function main() {
       below(2) ? new Uint8Array(memory.where, 0, isShared ? length : count) : none,
       !isRagged && below(2) ? new Uint32Array(memory.lengths, 0, rows) : none,
       isRagged ? offsets : none,
+      below(4) === 0 ? new Float64Array(memory.temperatures, 0, rows) : none,
       ...operations[op].arrays.map((array) => own[array]),
     ];
     const handle = addon.prepare(...operands);

@@ -8,8 +8,32 @@ import { atOnce, inTurns, type Steps } from './steps.js';
 
 /** Rows [first, end) of a problem, step by step. */
 export function solve(problem: Problem, first: number, end: number): Steps {
-  return problem.op.solve(problem, first, end);
+  return problem.temperatures === undefined
+    ? problem.op.solve(problem, first, end)
+    : solveByTemperature(problem, problem.temperatures, first, end);
 }
+
+/** Rows that share a temperature are a problem of their own, at that temperature: no operation knows of temperatures by row. */
+function* solveByTemperature(
+  problem: Problem,
+  temperatures: Float64Array,
+  first: number,
+  end: number,
+): Steps {
+  const part = { ...problem, temperatures: undefined } as PartOfProblem;
+  const { minPReach } = part; // given for a temperature of 1
+  for (let from = first; from < end; ) {
+    const temperature = temperatures[from];
+    let to = from + 1;
+    while (to < end && temperatures[to] === temperature) to++;
+    part.temperature = temperature;
+    if (minPReach !== undefined && temperature > 0) part.minPReach = minPReach * temperature;
+    yield* problem.op.solve(part, from, to);
+    from = to;
+  }
+}
+
+type PartOfProblem = Problem & { temperature: number; minPReach?: number };
 
 export const jsBackend: Backend = {
   kind: 'js',

@@ -83,9 +83,9 @@ export function headerOf({ call }: Pick<Addon, 'call'>, { header }: Pick<Memory,
     },
     arraysOf(problem) {
       const { arrays } = owns[problem.op.name];
-      const { x, out, where, lengths, offsets } = problem;
+      const { x, out, where, lengths, offsets, temperatures } = problem;
       const values = problem as unknown as { readonly [name: string]: Arrays[number] };
-      const list: Arrays[number][] = [x, out, where, lengths, offsets];
+      const list: Arrays[number][] = [x, out, where, lengths, offsets, temperatures];
       for (let i = 0; i < arrays.length; i++) list.push(values[arrays[i]]);
       while (list.length > 2 && list[list.length - 1] === undefined) list.pop();
       return list;

@@ -180,8 +180,9 @@ function smallSolver(
 
 /** No arrays but x and out, of an operation that solveScratch() knows. */
 function isPlain(problem: Problem): problem is Plain {
-  const { op, where, lengths, offsets } = problem;
-  if (where !== undefined || lengths !== undefined || offsets !== undefined) return false;
+  const { op, where, lengths, offsets, temperatures } = problem;
+  if (where !== undefined || lengths !== undefined || offsets !== undefined || temperatures !== undefined)
+    return false;
   if (op.name === 'softmax') return (problem as Plain).logNormalizer === undefined;
   return op.name === 'logSoftmax' || op.name === 'logSumExp';
 }

@@ -54,6 +54,7 @@ export function* solveSpans(
       inner: 1,
       length: count,
       elements: count,
+      temperature: problem.temperatures?.[row] ?? problem.temperature,
       whereShared: 0,
       x: xAt,
       out: outAt,
