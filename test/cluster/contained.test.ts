@@ -1,8 +1,10 @@
 /** What a file does to the process that scores it stays there. */
 import {
   appendFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   truncateSync,
@@ -10,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { formatNpyHeader } from '../../lib/cli/npy.js';
 import { hasRedis, type RedisServer, startRedis } from './redis.js';
@@ -23,10 +26,19 @@ const submit = (...args: string[]) => start(['score', '--queue', redis.url, ...a
 const put = (name: string, content: Uint8Array | string) => writeFileSync(join(folder, name), content);
 
 /** The process that scores for the worker. */
-function scoringProcess(): number | undefined {
-  const { pid } = worker.child;
+function scoringProcess(of = worker): number | undefined {
+  const { pid } = of.child;
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
   return children === '' ? undefined : Number(children.split(' ').at(-1));
+}
+
+/** One that ended may wait for its parent to look. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 /** Zeros, of which no byte is on the disk. */
@@ -93,6 +105,32 @@ describe.skipIf(!hasRedis || process.platform !== 'linux')('scoring in a process
     const submitted = submit('once.npy', '-o', 'once-out.npy', '--op', 'logsumexp');
     await until('a process at work', () => scoringProcess() !== undefined);
     process.kill(scoringProcess() ?? 0, 'SIGKILL');
+    expect((await submitted.ended).code).toBe(0);
+  });
+
+  test('a process whose event loop is blocked ends with its worker', async () => {
+    // Stands for a library in a long call: the way out is blocked, for longer than the worker is outlived.
+    put(
+      'block.mjs',
+      `import { writeFileSync } from 'node:fs';
+      process.on('disconnect', () => {
+        for (const end = Date.now() + 20_000; Date.now() < end; );
+        writeFileSync('outlived', '');
+      });`,
+    );
+    const blocking = start(['worker', redis.url, '--stalled', '2'], folder, {
+      SIMD_SOFTMAX_BACKEND: 'js',
+      NODE_OPTIONS: `--import=${pathToFileURL(join(folder, 'block.mjs'))}`,
+    });
+    await until('the worker', () => blocking.told.stderr.includes('waiting'));
+    putLarge('orphan.npy', 60_000, 500);
+    const submitted = submit('orphan.npy', '-o', 'orphan-out.npy', '--op', 'logsumexp');
+    await until('its output', () => readdirSync(folder).some((name) => name.startsWith('orphan-out')));
+    const orphan = scoringProcess(blocking) ?? 0;
+    blocking.child.kill('SIGKILL');
+    await until('the end of the process', () => !isAlive(orphan));
+    expect(existsSync(join(folder, 'outlived'))).toBe(false);
+    await startWorker();
     expect((await submitted.ended).code).toBe(0);
   });
 

@@ -179,7 +179,11 @@ describe.skipIf(!hasPostgres)('a PostgreSQL that cannot be used', () => {
   test('a wrong password', () =>
     expectRefusal(postgres.urlOf('postgres', 'wrong'), /wrong user or password.*when connecting/));
 
-  // Open: without the password that the server asks for, the commands wait instead of saying so (docs/queue.md).
+  test('no password, where the server asks for one', () =>
+    expectRefusal(
+      `postgres://scorer@127.0.0.1:${postgres.port}/postgres`,
+      /asks for a password, and the URL has none.*when connecting/,
+    ));
 
   test('a server that takes nothing, or whose user may not write', async () => {
     await postgres.query('CREATE DATABASE frozen');
@@ -190,6 +194,32 @@ describe.skipIf(!hasPostgres)('a PostgreSQL that cannot be used', () => {
       `postgres://guest:hunter2@127.0.0.1:${postgres.port}/postgres`,
       /the user may not do that.*when making its tables/,
     );
+  });
+
+  test('a server that anybody may use is told of, unless it is this machine', async () => {
+    const open = await startPostgres(SECRET, 'trust');
+    try {
+      for (const [{ port }, host, user, warned] of [
+        [open, '0.0.0.0', 'scorer', true],
+        [open, '0.0.0.0', 'scorer:needless', true],
+        [open, '127.0.0.1', 'scorer', false],
+        [postgres, '0.0.0.0', `scorer:${encodeURIComponent(SECRET)}`, false],
+      ] as const) {
+        const worker = start(['worker', `postgres://${user}@${host}:${port}/postgres`], folder);
+        await until(
+          'the worker',
+          () => worker.told.stderr.includes('waiting') || worker.child.exitCode !== null,
+        );
+        const warning =
+          /^warning: postgres:\/\/0\.0\.0\.0:\d+\/postgres asks for no password: .* set a password/m;
+        expect(warning.test(worker.told.stderr), worker.told.stderr).toBe(warned);
+        expect(worker.told.stderr).not.toMatch(/needless|hunter2/);
+        worker.child.kill('SIGINT');
+        expect((await worker.ended).code).toBe(0);
+      }
+    } finally {
+      await open.stop();
+    }
   });
 
   test('lost and found in a run is told once each, and the jobs go on', async () => {

@@ -29,7 +29,11 @@ export interface PostgresServer extends RedisServer {
   query(sql: string): Promise<void>;
 }
 
-export async function startPostgres(password: string): Promise<PostgresServer> {
+/** @param method how it asks for the password; `trust` lets anybody in. */
+export async function startPostgres(
+  password: string,
+  method: 'scram-sha-256' | 'trust' = 'scram-sha-256',
+): Promise<PostgresServer> {
   const bin = binaries ?? '';
   const folder = mkdtempSync(join(tmpdir(), 'simd-softmax-postgres-'));
   const secret = join(folder, 'password');
@@ -39,7 +43,7 @@ export async function startPostgres(password: string): Promise<PostgresServer> {
   const data = join(folder, 'data');
   const made = spawnSync(
     join(bin, 'initdb'),
-    ['-D', data, '-U', 'scorer', '-A', 'scram-sha-256', '--pwfile', secret, '-E', 'UTF8', '--no-sync'],
+    ['-D', data, '-U', 'scorer', '-A', method, '--pwfile', secret, '-E', 'UTF8', '--no-sync'],
     { ...user, cwd: folder, encoding: 'utf8' },
   );
   if (made.status !== 0) throw new Error(`initdb: ${made.stderr}`);

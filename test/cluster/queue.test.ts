@@ -213,6 +213,21 @@ describe.skipIf(!hasRedis)('a queue', () => {
     await stop(other);
   });
 
+  test('a job that loses two workers is poisoned', async () => {
+    const rows = 400_000;
+    put('deadly.npy', formatNpyHeader("'<f4'", [rows, 500]));
+    truncateSync(join(folder, 'deadly.npy'), 128 + rows * 500 * 4);
+    const submission = submit('deadly.npy', '-o', 'deadly-out.npy', '--op', 'logsumexp');
+    for (let losses = 0; losses < 2; losses++) await killAtWork(worker([], { SIMD_SOFTMAX_BACKEND: 'js' }));
+    const witness = worker();
+    const { code, stderr } = await submission.ended;
+    expect(stderr).toMatch(/received one that lost its worker again and again: it is poisoned$/m);
+    expect(code).toBe(1);
+    expect(existsSync(join(folder, 'deadly-out.npy'))).toBe(false);
+    expect((await submit('in/0.npy', '-o', 'after-deadly.npy').ended).code).toBe(0);
+    await stop(witness);
+  });
+
   test('what is wrong is told in one line', async () => {
     const nowhere = await run('score', 'in/0.npy', '-o', 'x.npy', '--queue', 'redis://127.0.0.1:1');
     expect(nowhere).toMatchObject({ code: 1, stdout: '' });

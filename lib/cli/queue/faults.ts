@@ -9,8 +9,11 @@ const CAUSES: readonly (readonly [RegExp, string])[] = [
   [/EHOSTUNREACH|ENETUNREACH/, 'EHOSTUNREACH (no way to the host)'],
   [/ETIMEDOUT|timeout expired|timeout exceeded/, 'ETIMEDOUT (no answer)'],
   [/ENOENT/, 'ENOENT (no such socket)'],
+  [
+    /NOAUTH|client password must be|empty password/,
+    'a refusal (it asks for a password, and the URL has none)',
+  ],
   [/WRONGPASS|invalid password|28P01|28000|SCRAM/, 'a refusal (wrong user or password)'],
-  [/NOAUTH/, 'a refusal (it asks for a password, and the URL has none)'],
   [/NOPERM|42501/, 'a refusal (the user may not do that)'],
   [/READONLY|25006/, 'a read-only replica (the primary is wanted)'],
   [/OOM|53200/, 'out of memory (maxmemory is reached)'],

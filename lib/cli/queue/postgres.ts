@@ -23,6 +23,18 @@ export async function connectPostgres({ url }: Address, step: Step): Promise<Bac
     keepAlive: true,
     application_name: 'simd-softmax',
   };
+  /** The pool would keep a connection whose greeting failed until the server ends it, a minute later. */
+  async function greet(): Promise<void> {
+    const client = new pg.Client(where);
+    client.on('error', () => {});
+    try {
+      await client.connect();
+    } finally {
+      await client.end().catch(() => {});
+    }
+  }
+
+  await greet();
   const pool = new pg.Pool({ ...where, max: 1 });
   pool.on('error', () => {});
   const connection = { ...where, max: CONNECTIONS, schema: SCHEMA, migrate: true };
@@ -54,8 +66,7 @@ export async function connectPostgres({ url }: Address, step: Step): Promise<Bac
     step('making its tables');
     const first = new classes.Queue(QUEUE, shared);
     first.on('error', () => {});
-    await first.waitUntilReady();
-    await first.close();
+    await first.waitUntilReady().finally(() => first.close());
   } catch (error) {
     process.off('uncaughtException', guard);
     await pool.end();
