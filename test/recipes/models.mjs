@@ -87,7 +87,14 @@ export function writeModels(folder, protobuf) {
     version: '1.0',
     added_tokens: words
       .slice(0, 4)
-      .map((content, id) => ({ id, content, special: true, lstrip: false, rstrip: false, normalized: false })),
+      .map((content, id) => ({
+        id,
+        content,
+        special: true,
+        lstrip: false,
+        rstrip: false,
+        normalized: false,
+      })),
     normalizer: { type: 'Lowercase' },
     pre_tokenizer: { type: 'Whitespace' },
     post_processor: {

@@ -13,7 +13,8 @@ import { writeModels } from './models.mjs';
 const folder = process.env.SIMD_SOFTMAX_RECIPE_TOOLS ?? join(work, 'recipes');
 mkdirSync(folder, { recursive: true });
 copyFileSync(join(root, 'test/recipes/package.json'), join(folder, 'package.json'));
-if (!existsSync(join(folder, 'node_modules'))) console.log(`Installing the packages into ${folder} (500 MB) …`);
+if (!existsSync(join(folder, 'node_modules')))
+  console.log(`Installing the packages into ${folder} (500 MB) …`);
 npm(
   ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock', '--no-save', pack().path],
   { cwd: folder, env: { ...process.env, ONNXRUNTIME_NODE_INSTALL_CUDA: 'skip' } },
