@@ -1,0 +1,250 @@
+/**
+ * Every operation beside softmax of the same rows, on one thread: `npm run bench:operations`. A cell is the time of the
+ * operation over that of softmax, the median of rounds in which both take their turn; × marks what is above its limit.
+ * `-- --backend avx2` measures another backend, `-- --write` writes bench/OPERATIONS.md and bench/operations.json.
+ */
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import * as library from '../dist/index.js';
+
+const { values: options } = parseArgs({
+  options: {
+    backend: { type: 'string', multiple: true },
+    rounds: { type: 'string', default: '21' },
+    only: { type: 'string', default: '' },
+    write: { type: 'boolean', default: false },
+    here: { type: 'boolean', default: false },
+  },
+});
+
+const SHAPES = [
+  [100_000, 2],
+  [250_000, 4],
+  [100_000, 10],
+  [32_768, 32],
+  [8192, 128],
+  [1024, 1000],
+  [8, 128_256],
+];
+
+/** What a case needs of one shape: made once, so that nothing but the call is measured. */
+function memoryFor([rows, classes]) {
+  const logits = new Float32Array(rows * classes);
+  let state = 12345;
+  const random = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  for (let i = 0; i < logits.length; i++) logits[i] = (random() - 0.5) * 20;
+  const each = (make) => Int32Array.from({ length: rows }, make);
+  const mask = Uint8Array.from(logits, () => Number(random() < 0.8));
+  const shared = mask.slice(0, classes).fill(1, 0, 1);
+  const words = Math.ceil(classes / 32);
+  const bitmask = new Int32Array(rows * words);
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < classes; c++)
+      if (mask[r * classes + c]) bitmask[r * words + (c >> 5)] |= 1 << (c & 31);
+  const lengths = Uint32Array.from({ length: rows }, () => 1 + Math.floor(random() * classes));
+  const offsets = Uint32Array.from({ length: rows + 1 }, (_, r) => r * classes);
+  const halves = new Uint16Array(logits.length);
+  const floats = new Uint32Array(logits.buffer);
+  for (let i = 0; i < halves.length; i++) halves[i] = floats[i] >>> 16;
+  return {
+    rows,
+    classes,
+    x: logits,
+    y: Float32Array.from(logits, (value) => value + random() - 0.5),
+    halves,
+    halfOut: new Uint16Array(logits.length),
+    out: new Float32Array(logits.length),
+    gradient: new Float32Array(logits.length),
+    targets: each(() => Math.floor(random() * classes)),
+    soft: Float32Array.from(logits, () => Number(random() < 0.3)),
+    perRow: new Float32Array(rows),
+    drawn: new Uint32Array(rows),
+    mask,
+    shared,
+    bitmask,
+    lengths,
+    offsets,
+    top: (k) => ({ probabilities: new Float32Array(rows * k), indices: new Uint32Array(rows * k) }),
+  };
+}
+
+/** Its name, its limits at each shape (null: none is stated), and the call. */
+const CASES = [
+  ['topK 1', [1.6, 1.6, 1.4, 1.3, 1.3, 1.3, 1.1], topK(1)],
+  ['topK 5', [2.2, 2.4, 2.2, 2.0, 1.6, 1.4, 1.2], topK(5)],
+  [
+    'crossEntropy, mean',
+    [2.8, 2.4, 1.7, 1.4, 1.3, 1.3, 1.0],
+    (m, o) => library.crossEntropy(m.x, m.targets, o),
+  ],
+  [
+    'crossEntropy with gradient',
+    [3.5, 3.2, 2.5, 2.2, 2.0, 2.0, 2.0],
+    (m, o) => library.crossEntropy(m.x, m.targets, { ...o, gradient: m.gradient }),
+  ],
+  ['sample', [3.0, 2.6, 1.7, 1.7, 1.4, 1.4, 1.0], sample({})],
+  [
+    'sample, topK 40, topP 0.95, T 0.8',
+    [4.0, 3.6, 3.0, 4.0, 6.0, 4.0, 1.5],
+    sample({ topK: 40, topP: 0.95, temperature: 0.8 }),
+  ],
+  ['sample, topP 0.9', [4.0, 3.6, 3.0, 4.0, 6.0, 5.0, 4.0], sample({ topP: 0.9 })],
+  ['sample, minP 0.05', [4.0, 3.6, 3.0, 4.0, 6.0, 5.0, 4.0], sample({ minP: 0.05 })],
+  ['where, a mask each', [2.2, 2.8, 2.5, 2.0, 1.8, 1.7, 1.7], softmax((m) => ({ where: m.mask }))],
+  ['where, one for all', [2.2, 2.8, 2.5, 2.0, 1.8, 1.7, 1.7], softmax((m) => ({ where: m.shared }))],
+  ['bitmask', [null, null, null, null, 1.3, 1.3, 1.3], softmax((m) => ({ bitmask: m.bitmask }))],
+  ['lengths', [2.0, 2.0, 2.0, 2.0, 2.0, 1.8, 1.3], softmax((m) => ({ lengths: m.lengths }))],
+  [
+    'offsets',
+    [2.0, 2.0, 2.0, 2.0, 2.0, 1.8, 1.3],
+    (m, { shape, ...o }) => library.softmax(m.x, { ...o, offsets: m.offsets, out: m.out }),
+  ],
+  [
+    'logSoftmax',
+    [2.2, 2.2, 1.8, 1.7, 1.5, 1.3, 1.1],
+    (m, o) => library.logSoftmax(m.x, { ...o, out: m.out }),
+  ],
+  [
+    'logSumExp',
+    [2.2, 2.2, 1.5, 1.3, 1.3, 1.0, 1.0],
+    (m, o) => library.logSumExp(m.x, { ...o, out: m.perRow }),
+  ],
+  ['bfloat16 softmax', [2.0, 2.0, 2.0, 1.6, 1.4, 1.6, 1.6], half('bfloat16')],
+  ['float16 softmax', [2.0, 2.0, 2.0, 1.6, 1.4, 1.6, 1.6], half('float16')],
+  ['entropy', [2.8, 2.8, 2.8, 2.8, 1.4, 1.4, 1.4], (m, o) => library.entropy(m.x, { ...o, out: m.perRow })],
+  [
+    'logProb, a class each',
+    [2.4, 2.4, 2.4, 2.4, 1.2, 1.2, 1.2],
+    (m, o) => library.logProb(m.x, m.targets, { ...o, out: m.perRow }),
+  ],
+  [
+    'klDivergence',
+    [7, 7, 7, 7, 3.5, 3.5, 3.5],
+    (m, o) => library.klDivergence(m.x, m.y, { ...o, out: m.perRow }),
+  ],
+  ['sigmoid', Array(7).fill(1.5), (m, o) => library.sigmoid(m.x, { ...o, out: m.out })],
+  ['logSigmoid', Array(7).fill(2.2), (m, o) => library.logSigmoid(m.x, { ...o, out: m.out })],
+  ['binaryCrossEntropy', Array(7).fill(3.3), (m, o) => library.binaryCrossEntropy(m.x, m.soft, o)],
+];
+
+function topK(k) {
+  return (m, o) => {
+    const few = Math.min(k, m.classes);
+    m.best ??= new Map();
+    if (!m.best.has(few)) m.best.set(few, m.top(few));
+    return library.topK(m.x, few, { ...o, out: m.best.get(few) });
+  };
+}
+function sample(how) {
+  return (m, o) => library.sample(m.x, { ...o, ...how, seed: 7, out: m.drawn });
+}
+function softmax(how) {
+  return (m, o) => library.softmax(m.x, { ...o, ...how(m), out: m.out });
+}
+function half(dtype) {
+  return (m, o) => {
+    m[dtype] ??= dtype === 'bfloat16' ? m.halves : float16(m.x);
+    return library.softmax(m[dtype], { ...o, dtype, out: m.halfOut });
+  };
+}
+
+/** Halves by rounding off; the logits are of ordinary size. */
+function float16(x) {
+  const bits = new Uint32Array(x.buffer);
+  return Uint16Array.from(bits, (b) => {
+    const exponent = ((b >>> 23) & 255) - 112;
+    return ((b >>> 16) & 0x8000) | (exponent <= 0 ? 0 : (exponent << 10) | ((b >>> 13) & 0x3ff));
+  });
+}
+
+const median = (numbers) => numbers.sort((a, b) => a - b)[numbers.length >> 1];
+
+function measure(memory, solve) {
+  const call = { shape: [memory.rows, memory.classes], threads: 1 };
+  const plain = () => library.softmax(memory.x, { ...call, out: memory.out });
+  const run = () => solve(memory, call);
+  const timed = (f) => {
+    const start = performance.now();
+    f();
+    return performance.now() - start;
+  };
+  run();
+  plain();
+  const ratios = [];
+  const times = [];
+  for (let round = 0; round < Number(options.rounds); round++) {
+    const base = Math.min(timed(plain), timed(plain));
+    const time = Math.min(timed(run), timed(run));
+    ratios.push(time / base);
+    times.push((time * 1e6) / memory.x.length);
+  }
+  return { ratio: median(ratios), ns: median(times) };
+}
+
+/** Measures the backend of this process, and prints a row of results after the other. */
+function measureAll() {
+  const { kind, isa } = library.backend;
+  // Portable kernels, WebAssembly and js may take half as much again.
+  const slack = kind === 'native' && isa !== 'portable' ? 1 : 1.5;
+  const memories = SHAPES.map(([rows, classes]) =>
+    memoryFor([kind === 'js' ? Math.ceil(rows / 16) : rows, classes]),
+  );
+  for (const [name, limits, solve] of CASES) {
+    if (!name.includes(options.only)) continue;
+    const cells = memories.map((memory, i) => ({
+      classes: memory.classes,
+      limit: limits[i] === null ? null : limits[i] * slack,
+      ...measure(memory, solve),
+    }));
+    console.log(JSON.stringify({ isa, name, cells }));
+  }
+}
+
+/** An ISA is forced for a whole process, so each has one of its own. */
+async function measureEach() {
+  const page = [];
+  const results = [];
+  const say = (line) => {
+    page.push(line);
+    console.log(line);
+  };
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  say(
+    `simd-softmax ${version} on ${cpus()[0].model}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}; float32, logits uniform in ±10, one thread. Each cell: the time over that of softmax of the same rows, and ns per logit. × is above the limit that we set ourselves.`,
+  );
+  for (const backend of options.backend ?? library.backend.supported) {
+    say(`\n## ${backend}\n`);
+    say(`| | ${SHAPES.map(([, classes]) => `×${classes}`).join(' | ')} |`);
+    say(`|---|${SHAPES.map(() => '---').join('|')}|`);
+    const env = { ...process.env, SIMD_SOFTMAX_BACKEND: backend };
+    const child = spawn(process.execPath, [import.meta.filename, '--here', ...process.argv.slice(2)], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    for await (const line of createInterface(child.stdout)) {
+      const result = JSON.parse(line);
+      results.push(result);
+      const cells = result.cells.map(
+        ({ ratio, ns, limit }) =>
+          `${ratio.toFixed(2)}${limit !== null && ratio > limit ? ' ×' : ''} (${ns.toFixed(2)})`,
+      );
+      say(`| ${result.name} | ${cells.join(' | ')} |`);
+    }
+    if (child.exitCode !== 0) process.exitCode = 1;
+  }
+  if (!options.write) return;
+  const rows = SHAPES.map(([rows, classes]) => `${rows} × ${classes}`).join(', ');
+  const title = `# Every operation beside softmax\n\nRows: ${rows} (js: a sixteenth of the rows).`;
+  const how = '`npm run bench:operations -- --write` writes this page.';
+  const at = (name) => new URL(name, import.meta.url);
+  writeFileSync(at('OPERATIONS.md'), `${title} ${how}\n\n${page.join('\n')}\n`);
+  writeFileSync(at('operations.json'), `${JSON.stringify(results)}\n`);
+}
+
+options.here ? measureAll() : await measureEach();
