@@ -12,12 +12,12 @@ import type {
   CrossEntropyOptions,
   ElementType,
   EntropyOptions,
-  IndexForm,
   Labels,
   LikeX,
   Logits,
   LogSoftmaxOptions,
   LogSumExpOptions,
+  LogTopKResult,
   Losses,
   Output,
   ReducedForm,
@@ -25,6 +25,7 @@ import type {
   SampleOptions,
   SoftmaxOptions,
   Targets,
+  TopKForm,
   TopKOptions,
   TopKResult,
 } from './types.js';
@@ -145,24 +146,25 @@ export function entropy<X extends Logits, Out extends Losses = never>(
  * classes row-major over them.
  *
  * @param x - Logits, [x.length] unless `shape` says otherwise.
- * @param k - From 1 to the number of classes.
- * @returns Probabilities and class indices: the shape of `x` with k in the place of the (first) axis; or `out`.
+ * @param k - From 0 to the number of classes.
+ * @returns Probabilities (with `log: true` their logarithms) and class indices: the shape of `x` with k in the place of
+ * the (first) axis; or `out`.
  * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
  * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
  *
  * @example
  * ```ts
  * topK([3.2, 1.3, 0.2, 0.8], 2); // { probabilities: [0.775, 0.116], indices: [0, 1] }
+ * topK([3.2, 1.3, 0.2, 0.8], 2, { log: true }); // { logProbabilities: [-0.255, -2.155], indices: [0, 1] }
  * ```
  */
-export function topK<X extends Logits, Out extends TopKResult = never, Type extends ElementType = never>(
-  x: X,
-  k: number,
-  options?: TopKOptions<Out, Type>,
-): [Out] extends [never] ? TopKResult<LikeX<X, never, Type>, IndexForm<X>> : NoInfer<Out> {
-  return solve(plan(operations.topK, x, k, options)) as [Out] extends [never]
-    ? TopKResult<LikeX<X, never, Type>, IndexForm<X>>
-    : NoInfer<Out>;
+export function topK<
+  X extends Logits,
+  Out extends TopKResult | LogTopKResult = never,
+  Type extends ElementType = never,
+  Log extends boolean = false,
+>(x: X, k: number, options?: TopKOptions<Out, Type, Log>): TopKForm<X, Out, Type, Log> {
+  return solve(plan(operations.topK, x, k, options)) as TopKForm<X, Out, Type, Log>;
 }
 
 /**

@@ -16,6 +16,7 @@ import type {
   RowOptions,
   SampleOptions,
   SoftmaxOptions,
+  TopKForm,
   TopKOptions,
   TopKResult,
 } from './types.js';
@@ -45,9 +46,9 @@ export interface Prepared<Input, Output, Result = Output> {
   [Symbol.dispose](): void;
 }
 
-/** A prepared `topK`: `output` holds the probabilities. */
-export interface PreparedTopK<Input, Output>
-  extends Prepared<Input, Output, TopKResult<Output, Uint32Array>> {
+/** A prepared `topK`: `output` holds the probabilities, or with `log: true` their logarithms. */
+export interface PreparedTopK<Input, Output, Result = TopKResult<Output, Uint32Array>>
+  extends Prepared<Input, Output, Result> {
   /** The classes that the probabilities belong to, in the same shape. */
   readonly indices: Uint32Array;
 }
@@ -102,11 +103,19 @@ export function prepare<Type extends ElementType = 'float32'>(
   op: RowOperation,
   options: PrepareOptions<Type>,
 ): Prepared<ArrayOf<Type>, Type extends 'float64' ? Float64Array : Float32Array>;
-export function prepare<Type extends ElementType = 'float32', OutType extends ElementType = Type>(
+export function prepare<
+  Type extends ElementType = 'float32',
+  OutType extends ElementType = Type,
+  Log extends boolean = false,
+>(
   op: 'topK',
   options: PrepareOptions<Type> &
-    Pick<TopKOptions, 'logNormalizer'> & { readonly k: number; readonly outType?: OutType },
-): PreparedTopK<ArrayOf<Type>, ArrayOf<OutType>>;
+    Pick<TopKOptions, 'logNormalizer'> & {
+      readonly k: number;
+      readonly log?: Log;
+      readonly outType?: OutType;
+    },
+): PreparedTopK<ArrayOf<Type>, ArrayOf<OutType>, TopKForm<ArrayOf<OutType>, never, never, Log>>;
 export function prepare<Type extends ElementType = 'float32'>(
   op: 'sample',
   options: PrepareOptions<Type> & Omit<SampleOptions, Omitted> & { readonly logProbabilities?: boolean },

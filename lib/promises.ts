@@ -16,12 +16,12 @@ import type {
   CrossEntropyOptions,
   ElementType,
   EntropyOptions,
-  IndexForm,
   Labels,
   LikeX,
   Logits,
   LogSoftmaxOptions,
   LogSumExpOptions,
+  LogTopKResult,
   Losses,
   Output,
   ReducedForm,
@@ -29,6 +29,7 @@ import type {
   SampleOptions,
   SoftmaxOptions,
   Targets,
+  TopKForm,
   TopKOptions,
   TopKResult,
 } from './types.js';
@@ -128,17 +129,12 @@ export async function entropy<X extends Logits, Out extends Losses = never>(
  */
 export async function topK<
   X extends Logits,
-  Out extends TopKResult = never,
+  Out extends TopKResult | LogTopKResult = never,
   Type extends ElementType = never,
->(
-  x: X,
-  k: number,
-  options?: TopKOptions<Out, Type> & Abortable,
-): Promise<[Out] extends [never] ? TopKResult<LikeX<X, never, Type>, IndexForm<X>> : NoInfer<Out>> {
+  Log extends boolean = false,
+>(x: X, k: number, options?: TopKOptions<Out, Type, Log> & Abortable): Promise<TopKForm<X, Out, Type, Log>> {
   const { signal, rest } = readAbortable(options);
-  return solveAsync(plan(operations.topK, x, k, rest), signal) as Promise<
-    [Out] extends [never] ? TopKResult<LikeX<X, never, Type>, IndexForm<X>> : NoInfer<Out>
-  >;
+  return solveAsync(plan(operations.topK, x, k, rest), signal) as Promise<TopKForm<X, Out, Type, Log>>;
 }
 
 /**

@@ -182,9 +182,29 @@ export interface TopKResult<Probabilities = Output, Indices = Uint32Array | Tens
   readonly indices: Indices;
 }
 
+/** The same with logarithms: what `topK` gives where the option `log` is true. */
+export interface LogTopKResult<LogProbabilities = Output, Indices = Uint32Array | TensorLike> {
+  /** Log-probabilities (nats), [rows, k] (k in the place of the axis); -Infinity where a row has fewer than k classes. */
+  readonly logProbabilities: LogProbabilities;
+  /** The classes they belong to, in the same shape; 4294967295 where a row has fewer than k classes. */
+  readonly indices: Indices;
+}
+
+/** What `topK` gives, unless `out` says otherwise. */
+export type TopKForm<X, Out, Type, Log> = [Out] extends [never]
+  ? Log extends true
+    ? LogTopKResult<LikeX<X, never, Type>, IndexForm<X>>
+    : TopKResult<LikeX<X, never, Type>, IndexForm<X>>
+  : NoInfer<Out>;
+
 /** Options of `topK`. */
-export interface TopKOptions<Out extends TopKResult = TopKResult, Type extends ElementType = ElementType>
-  extends RowOptions {
+export interface TopKOptions<
+  Out extends TopKResult | LogTopKResult = TopKResult | LogTopKResult,
+  Type extends ElementType = ElementType,
+  Log extends boolean = boolean,
+> extends RowOptions {
+  /** Log-probabilities instead, which tell classes apart whose probabilities round to 1 or 0. Default: false. */
+  readonly log?: Log | undefined;
   /** The type of the probabilities; 16-bit `x` can be widened to `'float32'`. Default: the type of `x`. */
   readonly outType?: Type | undefined;
   /** As in `softmax`. */

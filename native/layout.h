@@ -19,6 +19,7 @@
   OPS(outType, outType)                           \
   OPS(logNormalizerShared, logNormalizerShared)   \
   OPS(k, k)                                       \
+  OPS(log, log)                                   \
   OPS(count, count)                               \
   OPS(keepTop, keepTop)                           \
   OPS(topP, topP)                                 \

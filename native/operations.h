@@ -10,7 +10,8 @@
   OPERATION(softmax, softmax, outType, elements, "outType", "logNormalizer", "logNormalizerShared")                  \
   OPERATION(logSoftmax, logarithm, outType, elements, "outType")                                                     \
   OPERATION(logSumExp, logarithm, outType, rows, "outType")                                                          \
-  OPERATION(topK, selection, outType, k, "outType", "k", "indices", "logNormalizer", "logNormalizerShared")          \
+  OPERATION(topK, selection, outType, k, "outType", "k", "log", "indices", "logNormalizer",                        \
+            "logNormalizerShared")                                                                                   \
   OPERATION(sample, selection, uint32, count, "count", "keepTop", "topP", "minPReach", "seedLow", "seedHigh",        \
             "logProbabilities", "logProbabilitiesType")                                                              \
   OPERATION(crossEntropy, loss, float64, rows, "ignoreIndex", "labelSmoothing", "gradientScale", "targets",          \

@@ -32,6 +32,7 @@ struct Problem {
 
   // topK
   size_t k;
+  bool log;  // logarithms of the probabilities
   uint32_t* indices;
 
   // sample

@@ -657,13 +657,13 @@ const outputs: Wrong[] = [
 ];
 
 const others: Wrong[] = [
-  ...[0, 5, 1.5, -1, Number.NaN].map((k) =>
+  ...[5, 1.5, -1, Number.NaN].map((k) =>
     wrong(
       `topK: k of ${k}`,
       (api) => api.topK(x, k),
       'RangeError',
       range,
-      `Expected an integer from 1 to 4 for k but received ${k}`,
+      `Expected an integer from 0 to 4 for k but received ${k}`,
     ),
   ),
   wrong(
@@ -671,7 +671,7 @@ const others: Wrong[] = [
     (api) => api.topK(x, undefined),
     'TypeError',
     type,
-    'Expected an integer from 1 to 4 for k but received undefined',
+    'Expected an integer from 0 to 4 for k but received undefined',
   ),
   wrong(
     'topK: out of one array',
@@ -679,6 +679,38 @@ const others: Wrong[] = [
     'TypeError',
     type,
     'Expected { probabilities, indices } for out but received keys 0, 1, 2, 3',
+  ),
+  wrong(
+    'topK: log of another kind',
+    (api) => api.topK(x, 4, { log: 1 }),
+    'TypeError',
+    type,
+    'Expected true or false for log but received 1',
+  ),
+  wrong(
+    'topK: probabilities beside log',
+    (api, out) => api.topK(x, 4, { log: true, out: { probabilities: out, indices: new Uint32Array(4) } }),
+    'TypeError',
+    type,
+    'Expected { logProbabilities, indices } for out but received keys probabilities, indices',
+  ),
+  wrong(
+    'topK: probabilities beside their logarithms',
+    (api, out) =>
+      api.topK(x, 4, {
+        log: true,
+        out: { probabilities: out, logProbabilities: new Float32Array(4), indices: new Uint32Array(4) },
+      }),
+    'TypeError',
+    type,
+    'Expected { logProbabilities, indices } for out but received keys probabilities, logProbabilities, indices',
+  ),
+  wrong(
+    'topK: logProbabilities without log',
+    (api, out) => api.topK(x, 4, { out: { logProbabilities: out, indices: new Uint32Array(4) } }),
+    'TypeError',
+    type,
+    'Expected { probabilities, indices } for out but received keys logProbabilities, indices',
   ),
   wrong(
     'topK: indices of another type',
@@ -1033,14 +1065,14 @@ describe('prepare', () => {
       { shape: [4] },
       'TypeError',
       type,
-      'Expected an integer from 1 to 4 for k but received undefined',
+      'Expected an integer from 0 to 4 for k but received undefined',
     ],
     [
       'topK',
       { shape: [4], k: 5 },
       'RangeError',
       range,
-      'Expected an integer from 1 to 4 for k but received 5',
+      'Expected an integer from 0 to 4 for k but received 5',
     ],
     [
       'crossEntropy',

@@ -27,9 +27,11 @@ export const classify = declare<TopKProblem>()({
     k: reading.take('k', readCount),
     logNormalizer: reading.take('logNormalizer', readNormalizer),
   }),
-  writes: ({ k }, request) => writesOfTopK(k, reducedType(request.x.type), request, undefined, flat),
+  writes: ({ k }, request) =>
+    writesOfTopK({ k, log: false, outType: reducedType(request.x.type) }, request, undefined, flat),
   pose(problem, { k, logNormalizer }, request, outputs) {
-    poseTopK(problem, { k, logNormalizer, outType: reducedType(request.x.type) }, request, outputs);
+    const outType = reducedType(request.x.type);
+    poseTopK(problem, { k, log: false, logNormalizer, outType }, request, outputs);
   },
   result([out, indices], { labels, k }, { x, layout, rows }) {
     const inner = product(layout.kept.slice(layout.before));
@@ -41,7 +43,7 @@ export const classify = declare<TopKProblem>()({
 /** How many classes to list; all of them where it is absent. */
 function readCount(value: unknown, name: string, request: Request): number {
   const { offsets, length } = request.rows;
-  return readK(value ?? (offsets ? Math.max(1, length) : length), name, request);
+  return readK(value ?? (offsets ? Math.max(1, length) : length), name, request, 1);
 }
 
 /** One label per class; ragged rows may have fewer classes than there are labels. */

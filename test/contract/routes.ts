@@ -57,13 +57,18 @@ export const operations: { readonly [op: string]: Operation } = {
   logSumExp: one('logSumExp', { plain: {} }),
   entropy: one('entropy', { plain: {} }),
   topK: {
-    variants: { one: { k: 1 }, three: { k: 3 }, shard: { k: 2, logNormalizer: 5.5 } },
+    variants: {
+      one: { k: 1 },
+      three: { k: 3 },
+      shard: { k: 2, logNormalizer: 5.5 },
+      logs: { k: 3, log: true },
+      'logs of a shard': { k: 2, log: true, logNormalizer: 5.5 },
+    },
     async plain(api, x, { k, ...options }) {
-      const { probabilities, indices } = (await api.topK(x, k, options)) as sync.TopKResult<
-        Elements,
-        Uint32Array
-      >;
-      return [probabilities, indices];
+      const result = (await api.topK(x, k, options)) as
+        | sync.TopKResult<Elements, Uint32Array>
+        | sync.LogTopKResult<Elements, Uint32Array>;
+      return ['logProbabilities' in result ? result.logProbabilities : result.probabilities, result.indices];
     },
   },
   sample: {

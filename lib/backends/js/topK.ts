@@ -1,12 +1,17 @@
 import type { Data, ElementType, Problem } from '../problem.js';
 import { block, LONG_ROW_BLOCK } from './block.js';
+import { twoSum } from './doubleDouble.js';
 import { Normalizer } from './normalizer.js';
+import { overTemperature, type Reduction } from './reduction.js';
 import { store } from './rows.js';
 import { Selection } from './selection.js';
+import { distance, vanishing } from './softmax.js';
 import type { Steps } from './steps.js';
 
 export interface TopKProblem extends Problem {
   readonly k: number;
+  /** Logarithms of the probabilities instead. */
+  readonly log: boolean;
   /** Probabilities, [outer, k, inner], descending. */
   readonly out: Data;
   readonly outType: ElementType;
@@ -17,12 +22,12 @@ export interface TopKProblem extends Problem {
   readonly logNormalizerShared?: boolean | undefined;
 }
 
-/** The class index where a row has fewer than k classes that take part; its probability is 0. */
+/** The class index where a row has fewer than k classes that take part; its probability is 0, the logarithm -Infinity. */
 export const NO_CLASS = 0xffffffff;
 
-/** The k largest logits of each row, descending, and their probabilities: the bits that softmax gives them. */
+/** The k largest logits of each row, descending, and their probabilities or logarithms: the bits that softmax and logSoftmax give them. */
 export function* topK(problem: TopKProblem, first: number, end: number): Steps {
-  const { k, inner, out, outType, indices, logNormalizer } = problem;
+  const { k, log, inner, out, outType, indices, logNormalizer } = problem;
   const row = new Normalizer(problem);
   const selection = new Selection(k);
   for (let r = first; r < end; r++) {
@@ -31,7 +36,8 @@ export function* topK(problem: TopKProblem, first: number, end: number): Steps {
     selection.clear();
     while (selectBlock(selection, row)) yield;
     while (selection.sortSome()) yield;
-    const good = row.normalize(logNormalizer?.[logNormalizer.length === 1 ? 0 : r]);
+    const normalizer = logNormalizer?.[logNormalizer.length === 1 ? 0 : r];
+    const good = row.normalize(normalizer);
     while (row.sumBlock()) yield;
     const { count, logits, classes } = selection;
     const outer = Math.floor(r / inner);
@@ -43,13 +49,36 @@ export function* topK(problem: TopKProblem, first: number, end: number): Steps {
       for (let place = 0; place < size; place++)
         indices[base + (from + place) * inner] = place < found ? classes[from + place] : NO_CLASS;
       block.set(logits.subarray(from, from + found));
-      if (good) row.termsOfBlock(found);
-      else block.fill(NaN, 0, found);
-      block.fill(0, found, size);
+      if (!good) block.fill(NaN, 0, found);
+      else if (log) logsOfBlock(found, row, problem, normalizer);
+      else row.termsOfBlock(found);
+      block.fill(log ? -Infinity : 0, found, size);
       row.changed();
-      store(good ? row.total : 1, size, out, outType, base + from * inner, inner);
+      store(good && !log ? row.total : 1, size, out, outType, base + from * inner, inner);
     }
   }
+}
+
+/** Replaces logits of the row by the logarithms of their probabilities. */
+function logsOfBlock(
+  count: number,
+  row: Normalizer,
+  { type, temperature }: TopKProblem,
+  normalizer: number | undefined,
+): void {
+  if (normalizer !== undefined) {
+    for (let i = 0; i < count; i++) block[i] = lessNormalizer(block[i], normalizer, row.by);
+    return;
+  }
+  const logSum = vanishing(row.logSum(), type);
+  for (let i = 0; i < count; i++) block[i] = 0 - (distance(row.max, block[i], temperature) + logSum);
+}
+
+/** x/T - normalizer, which may cancel. */
+function lessNormalizer(x: number, normalizer: number, by: Reduction): number {
+  const lead = overTemperature(x, by);
+  const { high, low } = twoSum(lead.high, -normalizer);
+  return Number.isFinite(high) ? high + (low + lead.low) : high;
 }
 
 /** To find a place for so many logits among many takes a few milliseconds. */

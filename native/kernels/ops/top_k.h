@@ -22,6 +22,7 @@ struct TopKSolver {
   explicit TopKSolver(const Problem& p) : p(p), rows(p) {}
 
   void solve(size_t begin, size_t end) const {
+    if (p.k == 0) return;
     if (p.k > most_filtered(p.length) && p.k <= ManySelection<V>::most) {
       ManySelection<V> selection(p.k, p.length);
       if (selection.has_memory()) {
@@ -63,14 +64,16 @@ struct TopKSolver {
       return write(r, row, count, m, [&](size_t i) { return logit_at<T>(row, classes.read(i, row)); });
     }
     const Measure m =
-        p.logNormalizer ? measure<Sums::below>(r, row, selection) : measure<Sums::all>(r, row, selection);
+        sums_below() ? measure<Sums::below>(r, row, selection) : measure<Sums::all>(r, row, selection);
     const size_t count = select(row, m, selection);
     for (size_t i = 0; i < count; i++) classes[i] = class_of(selection.key[i]);
     write(r, row, count, m, [&](size_t i) INLINE_LAMBDA { return logit_of<T>(selection.key[i]); });
   }
 
+  bool sums_below() const { return p.log || p.logNormalizer; }
+
   Measure measured(size_t r, const Source& row) const {
-    return p.logNormalizer ? measured<Sums::below>(r, row) : measured<Sums::all>(r, row);
+    return sums_below() ? measured<Sums::below>(r, row) : measured<Sums::all>(r, row);
   }
   template <Sums sums>
   Measure measured(size_t r, const Source& row) const {
@@ -136,20 +139,45 @@ struct TopKSolver {
       if (i % chunk_length == 0 && is_set(row.cancelled)) return;
       classes[i] = no_class;
     }
-    out.fill(count, p.k, 0);
+    const double least = p.log ? -__builtin_inf() : 0;
+    out.fill(count, p.k, least);
     const double* normalizer = p.logNormalizer ? &p.logNormalizer[p.logNormalizerShared ? 0 : r] : nullptr;
     const bool nan = m.sum != m.sum || m.max == __builtin_inf() || (normalizer && *normalizer - *normalizer != 0);
-    if (nan || m.max == -__builtin_inf()) return out.fill(0, count, nan || !normalizer ? __builtin_nan("") : 0);
+    if (nan || m.max == -__builtin_inf())
+      return out.fill(0, count, nan || !normalizer ? __builtin_nan("") : least);
     Shard<T> by;
     if (normalizer) {
       by = rows.shard_of(m, *normalizer);
       if (!by.sound) return out.fill(0, count, __builtin_nan(""));
-    } else {
+    } else if (!p.log) {
       by = {shift_for<V>(T(m.max), rows.scale), factor_of<V>(m), true};
     }
+    if (p.log) return write_logs(out, count, m, normalizer, logit);
     by.shift.moved ? write(out, count, Exp<V, true>(rows.scale, by.shift), by.factor, logit)
                    : write(out, count, Exp<V, false>(rows.scale, by.shift), by.factor, logit);
     if (!normalizer) rows.polish(row.length, out, 0, count, m);
+  }
+
+  // The bits of logSoftmax.
+  template <class Logit>
+  void write_logs(const Sink& out, size_t count, const Measure& m, const double* normalizer, Logit logit) const {
+    const double log_sum = rows.log_of_measure(m);
+    const LogProbability<T> log_of(splat<F64>(m.max), splat<F64>(log_sum), p.temperature, rows.scale64);
+    for (size_t i = 0; i < count; i += V::lanes) {
+      if (i > 0 && i % chunk_length == 0 && is_set(out.cancelled)) return;
+      alignas(64) T lane[V::lanes];
+      const size_t n = count - i < V::lanes ? count - i : V::lanes;
+      for (size_t j = 0; j < n; j++) lane[j] = logit(i + j);
+      if (!normalizer) {
+        rows.logs(lane, lane, n, log_of);
+      } else {
+        for (size_t j = 0; j < n; j++) {
+          const Wide<double> log_p = rows.less_normalizer(double(lane[j]), *normalizer);
+          lane[j] = T(log_p.hi + log_p.lo);
+        }
+      }
+      out.copy(i, n, lane);
+    }
   }
 
   template <bool moved, class Logit>

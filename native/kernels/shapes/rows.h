@@ -131,14 +131,21 @@ struct Rows {
       store_first(y + i, scaled(exp.term(load_first<V>(x + i, n - i, T(-infinity))).value(), hi, lo), n - i);
   }
 
+  // max / T - N, of a finite normalizer, as an unevaluated sum: they may cancel. -Infinity stays.
+  Wide<double> less_normalizer(double max, double normalizer) const {
+    const double x = max * scale64.down * scale64.up, quotient = x * scale64.inverse;
+    const double log_p = quotient - normalizer;
+    if (!(__builtin_fabs(log_p) < __builtin_inf())) return {log_p, 0};
+    const double quotient_lo = muladd(x, scale64.inverse_lo, fms(x, scale64.inverse, quotient));
+    const double back = log_p - quotient;
+    return {log_p, ((quotient - (log_p - back)) - (normalizer + back)) + quotient_lo};
+  }
+
   // Of a shard whose measure is finite, under a finite normalizer.
   Shard<T> shard_of(const Measure& m, double normalizer) const {
-    // max / T - N as an unevaluated sum: it goes into an exponent, where its absolute error counts.
-    const double x = m.max * scale64.down * scale64.up, quotient = x * scale64.inverse;
-    const double quotient_lo = muladd(x, scale64.inverse_lo, fms(x, scale64.inverse, quotient));
-    double log_p = quotient - normalizer;
-    const double back = log_p - quotient;
-    double log_p_lo = ((quotient - (log_p - back)) - (normalizer + back)) + quotient_lo;
+    // It goes into an exponent, where its absolute error counts.
+    const Wide<double> log_of_max = less_normalizer(m.max, normalizer);
+    double log_p = log_of_max.hi, log_p_lo = log_of_max.lo;
     // All terms vanish; further down, log_p would not be reduced.
     constexpr double vanished = -3000;
     if (log_p < vanished) log_p = vanished, log_p_lo = 0;
