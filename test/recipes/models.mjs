@@ -85,16 +85,14 @@ export function writeModels(folder, protobuf) {
   json('tokenizer_config.json', { tokenizer_class: 'BertTokenizer', pad_token: '[PAD]' });
   json('tokenizer.json', {
     version: '1.0',
-    added_tokens: words
-      .slice(0, 4)
-      .map((content, id) => ({
-        id,
-        content,
-        special: true,
-        lstrip: false,
-        rstrip: false,
-        normalized: false,
-      })),
+    added_tokens: words.slice(0, 4).map((content, id) => ({
+      id,
+      content,
+      special: true,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+    })),
     normalizer: { type: 'Lowercase' },
     pre_tokenizer: { type: 'Whitespace' },
     post_processor: {
