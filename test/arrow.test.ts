@@ -8,7 +8,8 @@ import { type Table, tableFromIPC } from '@uwdata/flechette';
 import * as arrow from 'apache-arrow';
 import polars from 'nodejs-polars';
 import { afterAll, describe, expect, test } from 'vitest';
-import { type ScoreFileOptions, scoreFile } from '../lib/cli/score-file.js';
+import { scoreFile } from '../lib/cli/score-file.js';
+import type { ScoreFileOptions } from '../lib/cli/score-job.js';
 import { softmax } from '../lib/index.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'simd-softmax-arrow-'));

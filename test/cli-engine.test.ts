@@ -17,7 +17,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatNpyHeader } from '../lib/cli/npy.js';
-import { type ScoreFileOptions, scoreFile } from '../lib/cli/score-file.js';
+import { scoreFile } from '../lib/cli/score-file.js';
+import type { ScoreFileOptions } from '../lib/cli/score-job.js';
 import { logSoftmax, softmax, topK } from '../lib/index.js';
 import { newDuckDB } from './duckdb-files.js';
 

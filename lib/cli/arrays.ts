@@ -2,16 +2,10 @@
 
 import { expected } from './failure.js';
 import type { Bytes } from './input.js';
-import { NPY_MAGIC, type NpyHeader, product, readNpyHeader } from './npy.js';
+import { NPY_MAGIC, type NpyHeader, product, readNpyHeader, type StoredArray } from './npy.js';
 import { isSafetensors, openTensor } from './safetensors.js';
 import { spool } from './spool.js';
 import { isZip, openZipMember } from './zip.js';
-
-/** An array, with the position of the source at its first element. */
-export interface StoredArray extends NpyHeader {
-  /** Its size is the array's: of a member, not of the file. */
-  readonly source: Bytes;
-}
 
 export async function openArray(source: Bytes): Promise<StoredArray> {
   const start = new Uint8Array(9);

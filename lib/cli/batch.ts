@@ -1,5 +1,4 @@
 /** What travels from a reader through the softmax to a writer. */
-import type { Block } from './blocks.js';
 
 export type Values = Float32Array | Float64Array;
 export type LogitsType = 'float16' | 'bfloat16' | 'float32' | 'float64';
@@ -59,6 +58,13 @@ export interface Layout {
   readonly column?: string | undefined;
   /** The names of the classes, where the input has them. */
   readonly labels?: readonly string[] | undefined;
+}
+
+/** A piece of the memory of a run. */
+export interface Block {
+  readonly memory: SharedArrayBuffer;
+  /** Gives the memory back; to be called once, when nobody reads it any more. */
+  release(): void;
 }
 
 /** Some rows of the input, consecutive. */

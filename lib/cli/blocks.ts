@@ -2,14 +2,8 @@
  * The memory of a run: a few blocks that are filled, scored in place, written and filled again. They are shared memory,
  * on which the threads of an asynchronous call work without a copy.
  */
-import type { LogitsType, Values } from './batch.js';
+import type { Block, LogitsType, Values } from './batch.js';
 import { expected } from './failure.js';
-
-export interface Block {
-  readonly memory: SharedArrayBuffer;
-  /** Gives the memory back; to be called once, when nobody reads it any more. */
-  release(): void;
-}
 
 export interface Blocks {
   /** Waits until fewer than `limit` blocks are out. */

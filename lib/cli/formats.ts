@@ -1,9 +1,8 @@
 /** The formats of files, by name and by extension. */
-import type { Layout, Reader, Writer } from './batch.js';
+import type { Layout } from './batch.js';
 import type { Blocks } from './blocks.js';
-import { expected, expectedUsage, systemFailure } from './failure.js';
-import { type Bytes, splitMember } from './input.js';
-import type { Output } from './output.js';
+import { expectedUsage, systemFailure } from './failure.js';
+import { splitMember } from './input.js';
 import { openToRead } from './root.js';
 
 export const FORMATS = ['npy', 'arrow', 'arrows', 'parquet', 'ndjson', 'json', 'csv', 'tsv'] as const;
@@ -134,19 +133,6 @@ export interface ReaderOptions {
   onBadRow(row: number, what: string, received: string): 'skip' | 'nan';
 }
 
-/** A reader of a format that the engine does not read. */
-export async function openReader(format: Format, source: Bytes, options: ReaderOptions): Promise<Reader> {
-  switch (format) {
-    case 'npy':
-      return (await import('./formats/npy.js')).openNpyReader(source, options);
-    case 'arrow':
-    case 'arrows':
-      return (await import('./formats/arrow/reader.js')).openArrowReader(source, options);
-    default:
-      throw expected('a format with a reader', source.name, format);
-  }
-}
-
 export interface WriterOptions {
   readonly layout: Layout;
   /** What is written of each row: all its scores, the best `width` with their classes, or one value. */
@@ -160,16 +146,4 @@ export interface WriterOptions {
   readonly threads?: number | undefined;
   /** What the writer of an earlier run left, where the output goes on. */
   readonly resumed?: unknown;
-}
-
-export async function openWriter(format: Format, output: Output, options: WriterOptions): Promise<Writer> {
-  switch (format) {
-    case 'npy':
-      return (await import('./formats/npy.js')).newNpyWriter(output, options);
-    case 'arrow':
-    case 'arrows':
-      return (await import('./formats/arrow/writer.js')).newArrowWriter(output, options, format === 'arrow');
-    default:
-      return (await import('./engine/writer.js')).newEngineWriter(format, output, options);
-  }
 }

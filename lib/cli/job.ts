@@ -1,7 +1,7 @@
 /** A job's options: what each may be, whether a command line gives it as text or a queue as data. */
 import { expected, expectedUsage } from './failure.js';
 import { DTYPES, FORMATS } from './formats.js';
-import { ERROR_MODES, type ScoreJob } from './score-file.js';
+import { ERROR_MODES, type ScoreJob } from './score-job.js';
 import { OPERATIONS } from './scoring.js';
 
 interface Kind {

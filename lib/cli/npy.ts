@@ -12,6 +12,12 @@ export interface NpyHeader {
   readonly shape: readonly number[];
 }
 
+/** An array, with the position of the source at its first element. */
+export interface StoredArray extends NpyHeader {
+  /** Its size is the array's: of a member, not of the file. */
+  readonly source: Bytes;
+}
+
 /** 0 wherever one of them is: lengths from a header may multiply to Infinity. */
 export function product(lengths: readonly number[]): number {
   return lengths.includes(0) ? 0 : lengths.reduce((product, length) => product * length, 1);

@@ -1,6 +1,6 @@
 /** How far a long job is: a bar on a terminal, a line now and then elsewhere. */
 import cliProgress from 'cli-progress';
-import type { ScoreProgress } from './score-file.js';
+import type { ScoreProgress } from './score-job.js';
 
 export interface ProgressDisplay {
   update(progress: ScoreProgress): void;

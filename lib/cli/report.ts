@@ -1,12 +1,7 @@
 import { printable } from './failure.js';
 import type { Look } from './streams.js';
 import { type RankedRow, rankedTable, styler, valueTable } from './table.js';
-import { type Count, POSITIONS } from './tally.js';
-
-export interface Accuracy {
-  readonly correct: number;
-  readonly rows: number;
-}
+import { type Accuracy, type Count, POSITIONS } from './tally.js';
 
 /** What `score` did, and the rows to show. */
 export interface Report {

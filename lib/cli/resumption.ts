@@ -5,7 +5,7 @@ import { splitMember } from './input.js';
 import { lock } from './lock.js';
 import type { Output, Temporary } from './output.js';
 import { targetOf } from './root.js';
-import type { ScoreJob } from './score-file.js';
+import type { ScoreJob } from './score-job.js';
 import type { Count } from './tally.js';
 
 /** A place in the middle of a run from which it can go on. */

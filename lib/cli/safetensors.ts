@@ -5,10 +5,9 @@
  *     header   {"NAME": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …}, spaces at its end
  *     data     the tensors, in C order, little-endian
  */
-import type { StoredArray } from './arrays.js';
 import { expected } from './failure.js';
 import { type Bytes, Section } from './input.js';
-import { product } from './npy.js';
+import { product, type StoredArray } from './npy.js';
 
 /** That of the reference implementation. */
 const MOST_HEADER = 100_000_000;

@@ -1,7 +1,8 @@
 /** Several files, one after the other, each with all threads. */
 import { Failure } from './failure.js';
 import type { FilePair } from './inputs.js';
-import { type ScoreFileOptions, type ScoreProgress, scoreFile } from './score-file.js';
+import { scoreFile } from './score-file.js';
+import type { ScoreFileOptions, ScoreProgress } from './score-job.js';
 import type { Outcome } from './summary.js';
 
 export async function scoreFiles(

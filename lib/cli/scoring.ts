@@ -1,6 +1,6 @@
 /** The one step of the pipeline that computes. */
-import type { Batch, Layout, ScoredBatch, Values } from './batch.js';
-import { type Block, newBlocks } from './blocks.js';
+import type { Batch, Block, Layout, ScoredBatch, Values } from './batch.js';
+import { newBlocks } from './blocks.js';
 import { best, rowsAlong } from './rows.js';
 
 export const OPERATIONS = ['softmax', 'log-softmax', 'logsumexp'] as const;
@@ -140,4 +140,9 @@ export function scoresOf({ scores, offsets, rows }: ScoredBatch, layout: Layout,
   if (offsets) return scores.subarray(offsets[row], offsets[row + 1]);
   const { classes = 0, inner } = layout;
   return rowsAlong(scores, [inner === 0 ? 0 : rows / inner, classes, inner], 1).at(row);
+}
+
+export async function backendInUse() {
+  const { backend } = await import('../index.js');
+  return { kind: backend.kind, isa: backend.isa, threads: backend.threads };
 }

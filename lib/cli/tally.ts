@@ -1,6 +1,5 @@
 /** What a run has seen so far: all that its report says of the rows. */
 import { type Layout, numberOf, type ScoredBatch, type Values } from './batch.js';
-import type { Accuracy } from './report.js';
 import { best } from './rows.js';
 import { NO_CLASS, type Operation, scoresOf } from './scoring.js';
 import type { RankedRow } from './table.js';
@@ -32,6 +31,11 @@ export function newCount({ count, first }: Count = { count: 0, first: [] }) {
       return { count: total, first: [...positions] };
     },
   };
+}
+
+export interface Accuracy {
+  readonly correct: number;
+  readonly rows: number;
 }
 
 export interface Tally {

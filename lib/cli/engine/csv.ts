@@ -4,7 +4,8 @@
  */
 import { type Dialect, dialectOf, logitColumns } from './dialect.js';
 import { type Engine, identifier, literal, pathLiteral } from './engine.js';
-import { type Choice, compressionOption, headOf, namesIn, type Place, type Relation } from './relation.js';
+import { compressionOption, headOf } from './head.js';
+import { type Choice, namesIn, type Place, type Relation } from './relation.js';
 
 export async function csvRelation(
   engine: Engine,

@@ -6,12 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expected, type Failure } from '../failure.js';
 import { needPeer } from '../peers.js';
+import type { Bindings, Chunk, Connection } from './bindings.js';
 import { readStrings } from './vectors.js';
-
-export type Bindings = typeof import('@duckdb/node-bindings');
-export type Vector = import('@duckdb/node-bindings').Vector;
-export type Chunk = import('@duckdb/node-bindings').DataChunk;
-export type Connection = import('@duckdb/node-bindings').Connection;
 
 /** What the engine says when a statement fails. */
 export class EngineError extends Error {}

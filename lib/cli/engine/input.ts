@@ -12,13 +12,16 @@ import type { Format } from '../formats.js';
 import { type Bytes, openInput } from '../input.js';
 import { unlessAborted } from '../interruption.js';
 import { pathToRead } from '../root.js';
-import type { ScoreFileOptions } from '../score-file.js';
+import type { ScoreFileOptions } from '../score-job.js';
 import { truthColumn } from '../truth.js';
+import { csvRelation } from './csv.js';
 import { type Engine, engineFailure, openEngine } from './engine.js';
+import { compressionOf } from './head.js';
+import { ndjsonRelation } from './ndjson.js';
+import { parquetRelation } from './parquet.js';
 import { cutsOf } from './pipe.js';
 import { newEngineReader } from './reader.js';
-import { type Choice, compressionOf, type Place, type Relation, relationOf } from './relation.js';
-import { firstLength } from './score.js';
+import { type Choice, firstLength, type Place, type Relation } from './relation.js';
 import { typedRelation } from './statement.js';
 
 export interface EngineInput {
@@ -174,6 +177,25 @@ export async function openEngineInput(
       process.off('exit', removeFolder);
     },
   };
+}
+
+/** Which of it are logits, by the format. */
+export async function relationOf(
+  engine: Engine,
+  format: Format,
+  place: Place,
+  choice: Choice,
+  signal?: AbortSignal,
+): Promise<Relation> {
+  switch (format) {
+    case 'parquet':
+      return await parquetRelation(engine, place, choice, signal);
+    case 'csv':
+    case 'tsv':
+      return await csvRelation(engine, place, format, choice, signal);
+    default:
+      return await ndjsonRelation(engine, place, choice, signal);
+  }
 }
 
 /** What messages call a format. */

@@ -5,7 +5,8 @@
 import { expected, expectedUsage } from '../failure.js';
 import { keptNote } from './dialect.js';
 import { type Engine, engineFailure, identifier, literal, pathLiteral } from './engine.js';
-import { type Choice, compressionOption, headOf, type Place, type Relation } from './relation.js';
+import { compressionOption, headOf } from './head.js';
+import type { Choice, Place, Relation } from './relation.js';
 
 const SAMPLE_ROWS = 200;
 

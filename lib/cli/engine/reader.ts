@@ -1,7 +1,8 @@
 /** What the engine reads as batches, for outputs that it does not write. */
 import type { Batch, Column, ColumnType, Field, Layout, Reader } from '../batch.js';
 import { type Blocks, logitsOn } from '../blocks.js';
-import { type Chunk, type Engine, engineFailure, type Vector } from './engine.js';
+import type { Chunk, Vector } from './bindings.js';
+import { type Engine, engineFailure } from './engine.js';
 import type { Kept } from './relation.js';
 import { type Asked, describe, reasonOf, sourceOf } from './statement.js';
 import { isValid, type Lists, readBytes, readLists, readStrings, readValidity } from './vectors.js';

@@ -1,12 +1,5 @@
 /** An input as SQL sees it: what to select from, which of it are logits, and which columns travel. */
-import { open } from 'node:fs/promises';
-import { createGunzip } from 'node:zlib';
-import { expected, systemFailure } from '../failure.js';
-import type { Format } from '../formats.js';
-import { csvRelation } from './csv.js';
-import { type Engine, literal, pathLiteral } from './engine.js';
-import { ndjsonRelation } from './ndjson.js';
-import { parquetRelation } from './parquet.js';
+import type { Engine } from './engine.js';
 
 /** A column beside the logits. */
 export interface Kept {
@@ -72,112 +65,18 @@ export interface Place {
   readonly hive?: boolean;
 }
 
-export type Compression = 'none' | 'gzip' | 'zstd';
-
-export async function relationOf(
-  engine: Engine,
-  format: Format,
-  place: Place,
-  choice: Choice,
-  signal?: AbortSignal,
-): Promise<Relation> {
-  switch (format) {
-    case 'parquet':
-      return await parquetRelation(engine, place, choice, signal);
-    case 'csv':
-    case 'tsv':
-      return await csvRelation(engine, place, format, choice, signal);
-    default:
-      return await ndjsonRelation(engine, place, choice, signal);
-  }
-}
-
 /** The names that an option lists, with commas between: one that has a comma stands alone. */
 export function namesIn(text: string, known: readonly string[]): string[] {
   return known.includes(text) ? [text] : text.split(',');
 }
 
-const MAGIC = [
-  ['gzip', Uint8Array.of(0x1f, 0x8b)],
-  ['zstd', Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd)],
-] as const;
-
-export function compressionOf(start: Uint8Array): Compression {
-  return MAGIC.find(([, magic]) => magic.every((byte, i) => start[i] === byte))?.[0] ?? 'none';
-}
-
-const HEAD_BYTES = 1 << 18;
-/** No record that is longer is looked for. */
-const MOST_HEAD_BYTES = 1 << 26;
-
-/** The first lines of a text, whole, and how it is compressed. */
-export async function headOf(
-  engine: Engine,
-  { path, name }: Place,
-): Promise<{ readonly text: string; readonly whole: boolean; readonly compression: Compression }> {
-  const file = await open(path).catch((error) => {
-    throw systemFailure(error, 'a readable file', name);
-  });
-  try {
-    const start = await read(HEAD_BYTES);
-    const compression = compressionOf(start);
-    if (compression === 'zstd') return await headOfZstd(engine, path, name);
-    let { bytes, ended } =
-      compression === 'gzip' ? await gunzipStart(start) : { bytes: start, ended: start.length < HEAD_BYTES };
-    for (let size = HEAD_BYTES; !ended && !bytes.includes(10) && size < MOST_HEAD_BYTES; ) {
-      size *= 8;
-      const more = await read(size);
-      ({ bytes, ended } =
-        compression === 'gzip' ? await gunzipStart(more) : { bytes: more, ended: more.length < size });
-    }
-    if (bytes.length === 0 && start.length > 0) throw expected('a whole gzip file', name, 'a part');
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
-    return { text: ended ? text : text.slice(0, text.lastIndexOf('\n') + 1), whole: ended, compression };
-  } finally {
-    await file.close();
-  }
-
-  async function read(size: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(size);
-    const { bytesRead } = await file.read(bytes, 0, size, 0).catch((error) => {
-      throw systemFailure(error, 'a readable file', name);
-    });
-    return bytes.subarray(0, bytesRead);
-  }
-}
-
-/** What the start of a gzip file holds, as far as it goes. */
-async function gunzipStart(start: Uint8Array): Promise<{ bytes: Uint8Array; ended: boolean }> {
-  const pieces: Uint8Array[] = [];
-  let length = 0;
-  const gunzip = createGunzip();
-  return await new Promise((resolve) => {
-    const done = (ended: boolean) => resolve({ bytes: Buffer.concat(pieces), ended });
-    gunzip.on('data', (piece: Uint8Array) => {
-      pieces.push(piece);
-      length += piece.length;
-      if (length < MOST_HEAD_BYTES) return;
-      gunzip.destroy();
-      done(false);
-    });
-    gunzip.on('end', () => done(true));
-    gunzip.on('error', () => done(false));
-    gunzip.end(start);
-  });
-}
-
-/** Node has no zstd before 22.15: the engine reads the lines. */
-async function headOfZstd(engine: Engine, path: string, name: string) {
-  const options = `columns = {'line': 'VARCHAR'}, header = false, delim = e'\\x01', quote = '', escape = '', auto_detect = false`;
-  const lines = await engine
-    .texts(`SELECT line FROM read_csv(${pathLiteral(path)}, ${options}, compression = 'zstd') LIMIT 1000`)
-    .catch((error) => {
-      throw expected('a whole zstd file', name, String(error.message).split('\n')[0]);
-    });
-  const text = lines.map(([line]) => `${line ?? ''}\n`).join('');
-  return { text, whole: lines.length < 1000, compression: 'zstd' as const };
-}
-
-export function compressionOption(compression: Compression): string {
-  return `compression = ${literal(compression === 'none' ? 'uncompressed' : compression)}`;
+/** How many logits the first row has. */
+export async function firstLength(engine: Engine, relation: Relation, signal?: AbortSignal): Promise<number> {
+  if (relation.classes !== undefined) return relation.classes;
+  const { from, logits } = relation.tolerant;
+  const [row] = await engine.texts(
+    `SELECT len(l)::VARCHAR FROM (SELECT ${logits} AS l FROM ${from}) WHERE l IS NOT NULL LIMIT 1`,
+    signal,
+  );
+  return Number(row?.[0] ?? 0);
 }

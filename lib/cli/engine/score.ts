@@ -10,23 +10,17 @@ import { expected } from '../failure.js';
 import { compressionByName, type Format } from '../formats.js';
 import type { Output } from '../output.js';
 import type { Report } from '../report.js';
-import {
-  backendInUse,
-  contentOf,
-  type ErrorMode,
-  needsUniform,
-  type ScoreFileOptions,
-} from '../score-file.js';
-import { newScorer, type Operation } from '../scoring.js';
+import { contentOf, type ErrorMode, needsUniform, type ScoreFileOptions } from '../score-job.js';
+import { backendInUse, newScorer, type Operation } from '../scoring.js';
 import type { RankedRow } from '../table.js';
 import { newCount, newTally, type Tally } from '../tally.js';
 import { newNaming, type TruthOf, wrongTruth } from '../truth.js';
 import type { Content } from './content.js';
 import { type Engine, literal } from './engine.js';
-import type { EngineInput } from './input.js';
+import { type EngineInput, relationOf } from './input.js';
 import { carried } from './metadata.js';
 import { newEngineReader } from './reader.js';
-import { type Relation, relationOf } from './relation.js';
+import { firstLength, type Relation } from './relation.js';
 import { newSeen, type Seen } from './scoring-function.js';
 import { type Asked, runStatement, type Truth, typedRelation } from './statement.js';
 import { pump } from './writer.js';
@@ -64,17 +58,6 @@ export async function showRows(
     done.release();
   }
   return tally;
-}
-
-/** How many logits the first row has. */
-export async function firstLength(engine: Engine, relation: Relation, signal?: AbortSignal): Promise<number> {
-  if (relation.classes !== undefined) return relation.classes;
-  const { from, logits } = relation.tolerant;
-  const [row] = await engine.texts(
-    `SELECT len(l)::VARCHAR FROM (SELECT ${logits} AS l FROM ${from}) WHERE l IS NOT NULL LIMIT 1`,
-    signal,
-  );
-  return Number(row?.[0] ?? 0);
 }
 
 /** Bytes that a column beside the logits has in a row, or so. */

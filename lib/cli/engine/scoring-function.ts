@@ -6,7 +6,8 @@
 import type { Values } from '../batch.js';
 import { best } from '../rows.js';
 import { NO_CLASS, type Operation } from '../scoring.js';
-import type { Chunk, Engine, Vector } from './engine.js';
+import type { Chunk, Vector } from './bindings.js';
+import type { Engine } from './engine.js';
 import {
   isValid,
   type Lists,

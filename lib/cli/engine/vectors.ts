@@ -5,7 +5,7 @@
  * to 12 bytes, or 4 of them and a pointer. A validity mask has a bit per row, 0 for NULL; there may be none.
  */
 import type { Values } from '../batch.js';
-import type { Bindings, Vector } from './engine.js';
+import type { Bindings, Vector } from './bindings.js';
 
 const LIST_ENTRY = 16;
 const TEXT_ENTRY = 16;

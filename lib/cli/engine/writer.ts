@@ -13,8 +13,9 @@ import { labelled } from '../columns.js';
 import type { Format, WriterOptions } from '../formats.js';
 import type { Output } from '../output.js';
 import { NO_CLASS } from '../scoring.js';
+import type { Chunk } from './bindings.js';
 import { bareLine, type Content, copyOptions, keptColumn, scoreColumns, selected } from './content.js';
-import { type Chunk, type Engine, engineFailure, literal, openEngine, pathLiteral } from './engine.js';
+import { type Engine, engineFailure, literal, openEngine, pathLiteral } from './engine.js';
 import { writeLists, writeNulls, writeNumbers } from './vectors.js';
 
 /** What a column of text is in SQL. */

@@ -6,7 +6,7 @@ import { formatOf } from '../formats.js';
 import type { FilePair } from '../inputs.js';
 import { type FileScoreJob, parseJob, parseRecord } from '../job.js';
 import { statOf } from '../root.js';
-import type { ScoreJob } from '../score-file.js';
+import type { ScoreJob } from '../score-job.js';
 import { npyLayout } from './npy-layout.js';
 
 /** Which state of a file a job is about. */

@@ -2,13 +2,13 @@
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { expected } from '../failure.js';
-import { openWriter } from '../formats.js';
+import { openWriter } from '../formats/open.js';
 import { openInput } from '../input.js';
 import { readNpyHeader } from '../npy.js';
 import { openOutput } from '../output.js';
 import { type Report, sumOfReports } from '../report.js';
 import { folderOf } from '../root.js';
-import { contentOf } from '../score-file.js';
+import { contentOf } from '../score-job.js';
 import { type JobData, type Part, partsOf, refuseChanged } from './jobs.js';
 import { npyLayout } from './npy-layout.js';
 

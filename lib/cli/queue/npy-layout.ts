@@ -1,5 +1,5 @@
 import { newBlocks } from '../blocks.js';
-import { openReader } from '../formats.js';
+import { openReader } from '../formats/open.js';
 import { openInput } from '../input.js';
 
 const ignore = () => 'skip' as const;

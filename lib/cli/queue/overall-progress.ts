@@ -1,5 +1,5 @@
 /** How far all files together are, from what the jobs tell. */
-import type { ScoreProgress } from '../score-file.js';
+import type { ScoreProgress } from '../score-job.js';
 import type { FileJob, JobProgress } from './jobs.js';
 
 export interface OverallProgress {

@@ -2,9 +2,9 @@
 import type { QueueOptions } from 'bullmq';
 import { needPeer } from '../peers.js';
 import type { Address } from './address.js';
+import type { Backend } from './backend.js';
 import { isPassing } from './faults.js';
 import { QUEUE, SCHEMA } from './names.js';
-import type { Backend } from './server.js';
 
 const CONNECT_MS = 10_000;
 /** Of each object of BullMQ, beside the one that listens. */

@@ -2,8 +2,8 @@
 import type { Cluster, Redis } from 'ioredis';
 import { needPeer } from '../peers.js';
 import type { Address } from './address.js';
+import type { Backend } from './backend.js';
 import { PREFIX, QUEUE } from './names.js';
-import type { Backend } from './server.js';
 
 const CONNECT_MS = 10_000;
 

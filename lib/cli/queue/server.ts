@@ -1,28 +1,11 @@
 /** The server that carries the jobs: BullMQ on top of Redis or PostgreSQL, which nothing else tells apart. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FlowProducer, Job, Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
 import { type Address, parseAddress } from './address.js';
+import type { Backend } from './backend.js';
 import { refusal } from './faults.js';
 import { connectPostgres } from './postgres.js';
 import { connectRedis } from './redis.js';
-
-export type AnyJob = Job<unknown, unknown>;
-export type Processor = (job: AnyJob, token?: string) => Promise<unknown>;
-
-/** What Redis and PostgreSQL each bring. */
-export interface Backend {
-  readonly bullmq: typeof import('bullmq');
-  queue(): Queue<unknown, unknown>;
-  flows(): FlowProducer;
-  events(): QueueEvents;
-  worker(run: Processor, options: Omit<WorkerOptions, 'connection' | 'prefix'>): Worker<unknown, unknown>;
-  /** Whether it takes what is written now. */
-  ping(): Promise<void>;
-  /** Whether it lets anybody in. */
-  isOpen(): Promise<boolean>;
-  close(): Promise<void>;
-}
 
 export interface Server extends Omit<Backend, 'isOpen'> {
   readonly address: Address;

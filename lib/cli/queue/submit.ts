@@ -2,7 +2,7 @@
 import type { Job, Queue } from 'bullmq';
 import { Failure } from '../failure.js';
 import type { FilePair } from '../inputs.js';
-import type { ScoreJob, ScoreProgress } from '../score-file.js';
+import type { ScoreJob, ScoreProgress } from '../score-job.js';
 import type { Outcome } from '../summary.js';
 import { isPassing, refusal } from './faults.js';
 import { add, reasonOf } from './flows.js';
