@@ -10,8 +10,10 @@ import {
 } from '@uwdata/flechette';
 import type { Column, ColumnType, Field } from '../../batch.js';
 import { Digits } from '../../cells.js';
+import { childrenOf, factsOf, isDictionary } from './layouts.js';
 import { damaged, encodeBatch, frame, messagesOf } from './messages.js';
-import { bodyOf, childrenOf, factsOf, isDictionary, type Node, type Range, take } from './nodes.js';
+import { bodyOf, type Node, type Range } from './nodes.js';
+import { take } from './take.js';
 
 /** A batch of the values that indices stand for: replaces what was there, or adds to it. */
 export interface Dictionary {
