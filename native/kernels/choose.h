@@ -66,7 +66,7 @@ INLINE bool fits_blocks(const Problem& p) {
 INLINE bool fits_lanes(const Problem& p) {
   if (!is_plain(p)) return false;
   if (p.inner > 1) return p.length <= column_classes;
-  return p.length <= (p.op == Op::softmax ? few_classes : few_log_classes);
+  return p.length <= (p.op == Op::logSoftmax || p.op == Op::logSumExp ? few_log_classes : few_classes);
 }
 
 template <class V>

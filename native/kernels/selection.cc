@@ -1,14 +1,17 @@
 // The unit of topK and sample.
 #include SIMD_HEADER
 #include "ops/sample.h"
-#include "ops/top_k.h"
+#include "ops/top_one.h"
+#include "shapes/columns.h"
 #include "units.h"
 
 namespace {
 
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
-  p.op == Op::topK ? TopKSolver<V>(p).solve(begin, end) : SampleSolver<V>(p).solve(begin, end);
+  if (p.op == Op::sample) return SampleSolver<V>(p).solve(begin, end);
+  if (p.k != 1 || shape_of<V>(p, end - begin) != Shape::lanes) return TopKSolver<V>(p).solve(begin, end);
+  solve_in_lanes<V>(TopOne<V>(p), begin, end);
 }
 
 }  // namespace

@@ -17,6 +17,8 @@ struct Logarithms : Rows<V> {
     F64 log_sum[W], max[W];
   };
 
+  template <class Group>
+  void begin(Group&) const {}
   // False where a sum is NaN.
   template <class Group>
   INLINE bool end(Group& g, Ends& e) const {

@@ -18,6 +18,10 @@ struct Softmax : Rows<V> {
   static constexpr bool writes_classes = true;
   struct Ends {};
 
+  // While the logits are at hand: their maxima are known.
+  template <class Group>
+  void begin(Group&) const {}
+  // From the sums to what the results need.
   template <class Group>
   void end(Group&) const {}
   template <class Group>

@@ -150,7 +150,8 @@ struct TopKSolver {
       by = rows.shard_of(m, *normalizer);
       if (!by.sound) return out.fill(0, count, __builtin_nan(""));
     } else if (!p.log) {
-      by = {shift_for<V>(T(m.max), rows.scale), factor_of<V>(m), true};
+      const Shift<T> shift = shift_for<V>(T(m.max), rows.scale);
+      by = {shift, factor_as_in_lanes<V>(m, row.length, shift.moved), true};
     }
     if (p.log) return write_logs(out, count, m, normalizer, logit);
     by.shift.moved ? write(out, count, Exp<V, true>(rows.scale, by.shift), by.factor, logit)

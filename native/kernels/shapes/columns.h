@@ -166,7 +166,11 @@ struct Columns {
   }
 
  private:
-  INLINE bool reduces(G& g) const { return g.solvable = g.solvable && g.find_shift(op.scale); }
+  INLINE bool reduces(G& g) const {
+    g.solvable = g.solvable && g.find_shift(op.scale);
+    if (g.solvable) op.begin(g);
+    return g.solvable;
+  }
 
   template <bool puts, bool takes, bool near>
   void add_terms_of(const G* done, G* now, size_t count, G* next) const {

@@ -43,6 +43,16 @@ INLINE Factor<typename V::Scalar> factor_of(const Measure& m) {
   return {first_lane(hi), first_lane(lo)};
 }
 
+// The factor for a row of so many classes, as rows in lanes have it: where the sum is exact in T, by a division in T.
+template <class V>
+INLINE Factor<typename V::Scalar> factor_as_in_lanes(const Measure& m, size_t classes, bool moved) {
+  using T = typename V::Scalar;
+  if (moved || classes > exact_terms<V>) return factor_of<V>(m);
+  V hi, lo;
+  invert<V>(splat<V>(T(m.sum)), splat<V>(T(m.sum_lo)), hi, lo);
+  return {first_lane(hi), first_lane(lo)};
+}
+
 template <class V, Sums sums>
 struct Measurer {
   using T = typename V::Scalar;

@@ -62,6 +62,7 @@ struct Panels {
       }
       for (size_t i = 0; i < g; i++) {
         if (group[i].solvable) group[i].solvable = group[i].find_shift(op.scale);
+        if (group[i].solvable) op.begin(group[i]);
       }
       for (size_t i = 0; i < g; i++) {
         if (group[i].solvable) add_terms_of_panel<V, Op::sums>(group[i], op.scale, n, fetches);

@@ -1,0 +1,48 @@
+// topK with k = 1: the maximum of a row, its place and its probability, with a row per lane.
+#pragma once
+#include "top_k.h"
+
+namespace {
+
+template <class V>
+struct TopOne : Rows<V> {
+  using typename Rows<V>::T;
+  using Rows<V>::p, Rows<V>::scale;
+  explicit TopOne(const Problem& p) : Rows<V>(p) {}
+
+  static constexpr Sums sums = Sums::all;
+  static constexpr bool writes_classes = false;
+  struct Ends {
+    V place, share;
+  };
+
+  // The place of the maximum, the lowest where several equal it. Backwards: one class further down, what was found is one
+  // further away.
+  template <class Group>
+  INLINE void begin(Group& g) const {
+    const V one = splat<V>(1), max = g.max;
+    V away = splat<V>(0);
+    for (size_t c = p.length; c-- > 0;) away = zero_if_equal(load<V>(g.x + c * g.step), max, add(away, one));
+    g.ends.place = away;
+  }
+  template <class Group>
+  INLINE void end(Group& g) const {
+    const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
+    g.ends.share = scaled(exp.term(g.max).value(), g.hi, g.lo);
+  }
+  template <class Group>
+  INLINE void write(const Group& g) const {
+    alignas(64) T share[V::lanes], place[V::lanes];
+    store(share, g.ends.share), store(place, g.ends.place);
+    uint32_t alone = p.outType == type_of<T> ? g.alone(scale, bias_for<V>(p.length)) : 0;
+    for (; alone; alone &= alone - 1) share[__builtin_ctz(alone)] = 1;
+    g.put(Sink{static_cast<char*>(p.out), p.outType, 1}, share);
+    for (size_t i = 0; i < g.count; i++) p.indices[g.row + i * g.apart] = uint32_t(place[i]);
+  }
+  template <class Group>
+  void after(const Group&) const {}
+
+  void solve(size_t r) const { TopKSolver<V>(p).solve(r, r + 1); }
+};
+
+}  // namespace
