@@ -173,6 +173,19 @@ INLINE void join_pairs(f32r* c) {
   c[0] = lo, c[1] = hi;
 }
 
+// What transpose_quarters and split_pairs make of rows that fill registers lies in another order than the rows: into that
+// of the rows, and back.
+INLINE f32r order_quarters(f32r v) {
+  return _mm256_permutevar8x32_ps(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+INLINE f32r disorder_quarters(f32r v) {
+  return _mm256_permutevar8x32_ps(v, _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7));
+}
+INLINE f64r order_quarters(f64r v) { return _mm256_permute4x64_pd(v, 0xd8); }
+INLINE f64r disorder_quarters(f64r v) { return order_quarters(v); }
+INLINE f32r order_pairs(f32r v) { return _mm256_castpd_ps(order_quarters(_mm256_castps_pd(v))); }
+INLINE f32r disorder_pairs(f32r v) { return order_pairs(v); }
+
 // Four rows of two neighbouring columns.
 INLINE void transpose_quarters(f64r* c) {
   const __m256d lo = _mm256_unpacklo_pd(c[0], c[1]), hi = _mm256_unpackhi_pd(c[0], c[1]);

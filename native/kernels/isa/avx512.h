@@ -191,6 +191,23 @@ INLINE void join_pairs(f32r* c) {
   c[0] = lo, c[1] = hi;
 }
 
+// What transpose_quarters and split_pairs make of rows that fill registers lies in another order than the rows: into that
+// of the rows, and back.
+INLINE f32r order_quarters(f32r v) {
+  return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), v);
+}
+INLINE f32r disorder_quarters(f32r v) { return order_quarters(v); }
+INLINE f32r order_pairs(f32r v) {
+  return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15), v);
+}
+INLINE f32r disorder_pairs(f32r v) {
+  return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15), v);
+}
+INLINE f64r order_quarters(f64r v) { return _mm512_permutexvar_pd(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), v); }
+INLINE f64r disorder_quarters(f64r v) {
+  return _mm512_permutexvar_pd(_mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), v);
+}
+
 // Eight rows of two neighbouring columns: rows 2i and 2i + 1 in 128-bit lane i of registers 0 and 1.
 INLINE void transpose_quarters(f64r* c) {
   const __m512d lo = _mm512_unpacklo_pd(c[0], c[1]), hi = _mm512_unpackhi_pd(c[0], c[1]);

@@ -211,6 +211,19 @@ INLINE F32 narrow(const F64* wide, F32) {
 INLINE void widen(F64 v, F64* wide) { wide[0] = v; }
 INLINE F64 narrow(const F64* wide, F64) { return wide[0]; }
 
+// Whole numbers below 2^23: they stand in the low bits of a sum with it.
+INLINE void store_whole(uint32_t* p, F32 v) {
+  constexpr float whole = 0x1p23f;
+  const float minus = __builtin_bit_cast(float, 0u - __builtin_bit_cast(uint32_t, whole));
+  const F32 bits = add_bits(add(v, splat<F32>(whole)), splat<F32>(minus));
+  __builtin_memcpy(p, &bits, sizeof bits);
+}
+INLINE void store_whole(uint32_t* p, F64 v) {
+  double lane[F64::lanes];
+  store(lane, add(v, splat<F64>(0x1p52)));
+  for (size_t i = 0; i < F64::lanes; i++) p[i] = uint32_t(__builtin_bit_cast(uint64_t, lane[i]));
+}
+
 // Bit i is set where a > b in lane i.
 template <class R, class T, size_t bytes>
 INLINE uint32_t mask_greater(Block<R, T, bytes> a, Block<R, T, bytes> b) {

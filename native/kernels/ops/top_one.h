@@ -14,6 +14,7 @@ struct TopOne : Rows<V> {
   static constexpr bool writes_classes = false;
   struct Ends {
     V place, share;
+    Reduced<V> largest;
   };
 
   // The place of the maximum, the lowest where several equal it. Backwards: one class further down, what was found is one
@@ -24,20 +25,18 @@ struct TopOne : Rows<V> {
     V away = splat<V>(0);
     for (size_t c = p.length; c-- > 0;) away = zero_if_equal(load<V>(g.x + c * g.step), max, add(away, one));
     g.ends.place = away;
+    g.ends.largest = g.reduced_max(scale);
   }
   template <class Group>
   INLINE void end(Group& g) const {
-    const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
-    g.ends.share = scaled(exp.term(g.max).value(), g.hi, g.lo);
+    g.ends.share = g.largest_share(g.ends.largest, bias_for<V>(p.length));
   }
   template <class Group>
   INLINE void write(const Group& g) const {
-    alignas(64) T share[V::lanes], place[V::lanes];
-    store(share, g.ends.share), store(place, g.ends.place);
-    uint32_t alone = p.outType == type_of<T> ? g.alone(scale, bias_for<V>(p.length)) : 0;
-    for (; alone; alone &= alone - 1) share[__builtin_ctz(alone)] = 1;
+    alignas(64) T share[V::lanes];
+    store(share, g.ends.share);
     g.put(Sink{static_cast<char*>(p.out), p.outType, 1}, share);
-    for (size_t i = 0; i < g.count; i++) p.indices[g.row + i * g.apart] = uint32_t(place[i]);
+    g.put(p.indices, g.ends.place);
   }
   template <class Group>
   void after(const Group&) const {}

@@ -2,6 +2,7 @@
 // step has no loop over them.
 #pragma once
 #include "columns.h"
+#include "turned.h"
 
 namespace {
 
@@ -46,7 +47,7 @@ struct FewClasses {
       if (p.length < N) return solve_groups<N - 1>(begin, end);
     }
     // A panel reads 16 bytes of each row: another row has to follow where that is too much.
-    constexpr size_t more = N < P && !is_packed<N>;
+    constexpr size_t more = N < P && !is_packed<V, N>;
     const size_t most = fetches ? fetched_together(N) : together(N);
     const bool overlaps = p.x != p.out && begin + L + more <= end;
     const T* x = static_cast<const T*>(p.x);
@@ -62,7 +63,7 @@ struct FewClasses {
         for (size_t r = row; r < row + L; r++) op.solve(r);
       }
       begin += count;
-      if (is_packed<N> && overlaps && begin < end) begin -= rows_past_line<N>(y + begin * N);
+      if (is_packed<V, N> && overlaps && begin < end) begin -= rows_past_line<N>(y + begin * N);
     }
     if (begin < end) solve_few<N>(begin, end);
   }
@@ -110,7 +111,7 @@ struct FewClasses {
     bool sound = true;
     for (size_t g = 0; g < groups; g++) {
       V v[N];
-      load_rows<N>(x + start(g), v);
+      load_rows<V, N>(x + start(g), v);
       V max = v[0];
       store(t[g][0], v[0]);
 #pragma GCC unroll 16
@@ -149,7 +150,7 @@ struct FewClasses {
       V out[N];
 #pragma GCC unroll 16
       for (size_t i = 0; i < N; i++) out[i] = scaled(load<V>(r[g][i]), hi[g], lo[g]);
-      store_rows<N>(y + start(g), out);
+      store_rows<V, N>(y + start(g), out);
       polish<N>(y + start(g), shift[g], least[g], sum[g], rest[g]);
     }
     return true;
@@ -164,108 +165,7 @@ struct FewClasses {
     constexpr double noticed = ExpTraits<V>::short_bias * power_of_two(-2 * digits + 1);
     if (all_less(splat<V>(T(noticed)), least)) return;
     uint32_t alone = alone_in_sum(sum, rest, shift, op.scale, bias_for<V>(N));
-    for (; alone; alone &= alone - 1) make_one(y + row_of_lane<N>(__builtin_ctz(alone)) * N, N, 1);
-  }
-
-  // Rows of as many classes as a quarter holds, or half as many, fill registers: turned around in place, they lie in the
-  // lanes in another order, in which they are stored again.
-  template <size_t N>
-  static constexpr bool is_packed = N == P || 2 * N == P;
-  template <size_t N>
-  static size_t row_of_lane(size_t lane) {
-    if (!is_packed<N>) return lane;
-    constexpr size_t quarters = V::per_register / P;
-    const size_t i = lane % V::per_register, first = lane - i, quarter = i / P, column = i % P;
-    if (N == P) return first + column * quarters + quarter;
-    return first + column / N * (V::per_register / N) + quarter * N + column % N;
-  }
-  template <size_t N>
-  static INLINE void split(typename V::Register* c) {
-    if constexpr (N == P) transpose_quarters(c);
-    if constexpr (2 * N == P) split_pairs(c);
-  }
-  template <size_t N>
-  static INLINE void join(typename V::Register* c) {
-    if constexpr (N == P) transpose_quarters(c);
-    if constexpr (2 * N == P) join_pairs(c);
-  }
-
-  // Panels from class i on; the last one may overlap the one before.
-  template <size_t N, size_t i>
-  static INLINE void load_panels(const T* x, V* v) {
-    constexpr size_t at = N >= P && i + P > N ? N - P : i;
-    V column[P];
-    load_panel(x + at, N, L, column);
-#pragma GCC unroll 4
-    for (size_t j = 0; j < P && at + j < N; j++) v[at + j] = column[j];
-    if constexpr (i + P < N) load_panels<N, i + P>(x, v);
-  }
-  template <size_t N, size_t i>
-  static INLINE void store_panels(T* y, const V* v) {
-    constexpr size_t at = N >= P && i + P > N ? N - P : i;
-    V column[P];
-#pragma GCC unroll 4
-    for (size_t j = 0; j < P; j++) column[j] = v[at + j < N ? at + j : 0];
-    if constexpr (N >= P) {
-      store_panel(y + at, N, L, column);
-    } else {
-      store_narrow_panel<N>(y, column);
-    }
-    if constexpr (i + P < N) store_panels<N, i + P>(y, v);
-  }
-
-  // 16 bytes of each row, of which what is too much is overwritten by the row after it.
-  template <size_t N>
-  static INLINE void store_narrow_panel(T* y, const V* column) {
-#pragma GCC unroll 4
-    for (size_t i = 0; i < V::registers; i++) {
-      typename V::Register c[P];
-#pragma GCC unroll 4
-      for (size_t j = 0; j < P; j++) c[j] = column[j].r[i];
-      const size_t at = i * V::per_register;
-      store_panel_registers(
-          [=](size_t row, auto q) INLINE_LAMBDA {
-            if (at + row + 1 < L) return store_register(y + (at + row) * N, q);
-            T last[P];
-            store_register(last, q);
-            __builtin_memcpy(y + (L - 1) * N, last, N * sizeof(T));
-          },
-          c);
-    }
-  }
-
-  template <size_t N>
-  INLINE void load_rows(const T* x, V* v) const {
-    if constexpr (is_packed<N>) {
-#pragma GCC unroll 4
-      for (size_t i = 0; i < V::registers; i++) {
-        typename V::Register c[N];
-#pragma GCC unroll 4
-        for (size_t j = 0; j < N; j++) c[j] = load_register(x + (i * N + j) * V::per_register);
-        split<N>(c);
-#pragma GCC unroll 4
-        for (size_t j = 0; j < N; j++) v[j].r[i] = c[j];
-      }
-    } else {
-      load_panels<N, 0>(x, v);
-    }
-  }
-
-  template <size_t N>
-  INLINE void store_rows(T* y, const V* v) const {
-    if constexpr (is_packed<N>) {
-#pragma GCC unroll 4
-      for (size_t i = 0; i < V::registers; i++) {
-        typename V::Register c[N];
-#pragma GCC unroll 4
-        for (size_t j = 0; j < N; j++) c[j] = v[j].r[i];
-        join<N>(c);
-#pragma GCC unroll 4
-        for (size_t j = 0; j < N; j++) store_register(y + (i * N + j) * V::per_register, c[j]);
-      }
-    } else {
-      store_panels<N, 0>(y, v);
-    }
+    for (; alone; alone &= alone - 1) make_one(y + row_of_lane<V, N>(__builtin_ctz(alone)) * N, N, 1);
   }
 };
 

@@ -117,7 +117,15 @@ INLINE PartialRest partial_rest(Term<F32> e) {
 }
 INLINE PartialRest partial_rest(Term<F64> e) { return {e.value(), splat<F64>(0)}; }
 
-// The rows, as bits, whose sum is the term of their maximum and nothing else; see is_single.
+// How far a sum is from that of the largest term alone: 0 where it is no other; see is_single.
+template <class V>
+INLINE V beside_largest(V sum, V rest, const Term<V>& largest, typename V::Scalar bias) {
+  TermSum<V> one(bias);
+  one.add_first(largest);
+  return add(absolute(sub(sum, one.taken(bias))), absolute(sub(rest, one.rest)));
+}
+
+// The rows, as bits, whose sum is the term of their maximum and nothing else.
 template <class V>
 INLINE uint32_t alone_in_sum(V sum, V rest, const LaneShift<V>& shift, const Scale<V>& scale,
                              typename V::Scalar bias) {
@@ -126,10 +134,7 @@ INLINE uint32_t alone_in_sum(V sum, V rest, const LaneShift<V>& shift, const Sca
   // A term alone is the sum, but for the roundings of both, between which one last bit lies at most.
   constexpr double last_bit = sizeof(T) == 4 ? 0x1p-23 : 0x1p-52;
   if (all_less(mul(largest.value(), splat<V>(T(1 + last_bit))), add(sum, rest))) return 0;
-  TermSum<V> one(bias);
-  one.add_first(largest);
-  const V off = absolute(sub(sum, one.taken(bias))), off_rest = absolute(sub(rest, one.rest));
-  return ~mask_greater(add(off, off_rest), splat<V>(0)) & ((1u << V::lanes) - 1);
+  return ~mask_greater(beside_largest(sum, rest, largest, bias), splat<V>(0)) & ((1u << V::lanes) - 1);
 }
 
 }  // namespace

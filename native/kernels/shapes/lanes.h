@@ -71,6 +71,18 @@ struct Lanes : LaneSums<V, sums> {
     return alone_in_sum(this->taken, this->rest, shift, scale, bias) & ((1u << count) - 1);
   }
 
+  // The probability of the largest class of each row: 1 where no other is in the sum.
+  INLINE Reduced<V> reduced_max(const Scale<V>& scale) const {
+    return Exp<V, false>(scale, shift.magic, shift.lower).reduce(max);
+  }
+  INLINE V largest_share(const Reduced<V>& reduced, T bias) const {
+    static_assert(sums == Sums::all, "the sum that probabilities are of");
+    const Term<V> largest = Exp<V, false>::term(reduced);
+    const V beside = beside_largest(this->taken, this->rest, largest, bias), zero = splat<V>(0), one = splat<V>(1);
+    const V share = zero_if_equal(beside, zero, scaled(largest.value(), this->hi, this->lo));
+    return add(share, sub(one, zero_if_equal(beside, zero, one)));
+  }
+
   // What a block becomes on its way out.
   INLINE V result(V waiting) const {
     if constexpr (sums == Sums::all) return scaled(waiting, this->hi, this->lo);
@@ -85,8 +97,18 @@ struct Lanes : LaneSums<V, sums> {
 
   // A value for each row.
   INLINE void put(const Sink& out, const T* value) const {
+    if (apart == 1 && count == V::lanes && out.template direct<T>()) {
+      return (void)__builtin_memcpy(out.template place<T>(row, nullptr), value, V::lanes * sizeof(T));
+    }
     if (apart == 1) return out.copy(row, count, value);
     for (size_t i = 0; i < count; i++) out.put(row + i * apart, double(value[i]));
+  }
+  // A whole number for each row.
+  INLINE void put(uint32_t* out, V value) const {
+    alignas(64) uint32_t whole[V::lanes];
+    store_whole(whole, value);
+    if (apart == 1 && count == V::lanes) return (void)__builtin_memcpy(out + row, whole, sizeof whole);
+    for (size_t i = 0; i < count; i++) out[row + i * apart] = whole[i];
   }
 };
 

@@ -7,7 +7,7 @@
 //   c0 c1 c2 c3      of each row          class 2: a2 b2 c2 d2 ...
 //   d0 d1 d2 d3                           class 3: a3 b3 c3 d3 ...
 #pragma once
-#include "lanes.h"
+#include "known.h"
 
 namespace {
 
@@ -41,6 +41,9 @@ struct Panels {
   // The rows of outer indices [begin, end): `inner` groups for each V::lanes of them. `room`: so many blocks' worth of such
   // sets of groups does `blocks` hold.
   void solve(size_t begin, size_t end, T* blocks, size_t room) const {
+    if (p.inner == 1 && p.type == type_of<T> && n >= 2 && n <= most_known && !op.scale.extreme) {
+      begin = solve_known(begin, end, blocks);
+    }
     G group[most_groups];
     const size_t width = n * p.inner, fitting = most_groups / p.inner, most = room < fitting ? room : fitting;
     const size_t near = !is_huge(p) ? most : sets_from_memory(width), sets = near < most ? near : most;
@@ -81,6 +84,38 @@ struct Panels {
   }
 
  private:
+  static constexpr size_t most_known = known_classes<V>;
+
+  // Whole groups of rows of few classes; returns the first row that is left.
+  size_t solve_known(size_t begin, size_t end, T* blocks) const {
+    const KnownSteps<V, Op::sums> known = known_steps<V, Op::sums, most_known>(n);
+    const size_t most = known_groups(n);
+    const T* x = static_cast<const T*>(p.x);
+    G group[most_known_groups];
+    Lanes<V, Op::sums>* lanes[most_known_groups];
+    V max[most_known_groups];
+    while (begin + L + known.beyond <= end) {
+      const size_t whole = (end - begin - known.beyond) / L, count = whole < most ? whole : most;
+      known.load(x + begin * n, blocks, count, fetches, max);
+      for (size_t i = 0; i < count; i++) {
+        G& g = group[i];
+        lanes[i] = &g;
+        g.place(blocks + i * n * L, L, begin + i * L, 1, L, false);
+        g.max = max[i];
+        g.solvable = g.find_shift(op.scale);
+        if (g.solvable) op.begin(g);
+      }
+      known.add(lanes, count, op.scale);
+      end_groups(op, group, count);
+      for (size_t i = 0; Op::writes_classes && i < count; i++) {
+        store_outer(begin + i * L, L, group + i, blocks + i * n * L);
+      }
+      finish_groups(op, group, count);
+      begin += count * L;
+    }
+    return begin;
+  }
+
   // By elements.
   INLINE Ahead ahead_of(size_t next, size_t own) const {
     Ahead ahead;

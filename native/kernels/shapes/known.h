@@ -1,0 +1,101 @@
+// The steps of panels of so few classes that the compiler knows their number: no step has a loop over classes, and each is
+// the same for every op. Blocks of a group: one for each class, row i in lane i.
+#pragma once
+#include "lanes.h"
+#include "prefetch.h"
+#include "turned.h"
+
+namespace {
+
+// Groups that go through each step together: see FewClasses.
+constexpr size_t known_groups(size_t classes) { return classes > 8 ? 4 : 8; }
+constexpr size_t most_known_groups = known_groups(2);
+
+// The classes of `count` groups of whole rows, which lie one behind the other, and their maxima.
+template <class V, size_t N>
+__attribute__((noinline)) void load_classes(const typename V::Scalar* x, typename V::Scalar* blocks, size_t count,
+                                            bool fetches, V* max) {
+  constexpr size_t L = V::lanes;
+  for (size_t g = 0; g < count; g++, x += N * L, blocks += N * L) {
+    if (fetches) fetch<false>(x + count * N * L, N * L);
+    V v[N];
+    load_rows_in_order<V, N>(x, v);
+    V most = v[0];
+    store(blocks, v[0]);
+#pragma GCC unroll 16
+    for (size_t c = 1; c < N; c++) store(blocks + c * L, v[c]), most = max_number(v[c], most);
+    max[g] = most;
+  }
+}
+
+// Each class is a partial sum of its own (see TermSum), and the sum of what they take is exact. Step by step for all groups:
+// the steps of one wait for each other.
+template <class V, size_t N>
+INLINE void add_classes(Lanes<V, Sums::all>* const* group, size_t count, const Scale<V>& scale) {
+  using T = typename V::Scalar;
+  constexpr size_t L = V::lanes;
+  const T bias = bias_for<V>(N);
+  alignas(64) T t[known_groups(N)][N][L];
+  for (size_t g = 0; g < count; g++) {
+    T* const x = group[g]->x;
+    const Exp<V, false> exp(scale, group[g]->shift.magic, group[g]->shift.lower);
+#pragma GCC unroll 16
+    for (size_t c = 0; c < N; c++) reduce_block(exp, x + c * L, t[g][c], x + c * L);
+  }
+  for (size_t g = 0; g < count; g++) {
+    T* const x = group[g]->x;
+    V taken, left[N];
+#pragma GCC unroll 16
+    for (size_t c = 0; c < N; c++) {
+      TermSum<V> one(bias);
+      one.add_first(finish_block<V>(t[g][c], x + c * L));
+      taken = c > 0 ? add(taken, one.taken(bias)) : one.taken(bias);
+      left[c] = one.rest;
+    }
+    group[g]->rest = tree_of<L, N>([&](size_t i) INLINE_LAMBDA { return left[i]; });
+    group[g]->taken = taken;
+    group[g]->solvable = group[g]->solvable && all_less(taken, splat<V>(T(infinity)));
+  }
+  for (size_t g = 0; g < count; g++) invert<V>(group[g]->taken, group[g]->rest, group[g]->hi, group[g]->lo);
+}
+template <class V, size_t N>
+INLINE void add_classes(Lanes<V, Sums::below>* const* group, size_t count, const Scale<V>& scale) {
+  constexpr size_t L = V::lanes;
+  for (size_t g = 0; g < count; g++) {
+    const auto* const x = group[g]->x;
+    const Exp<V, false> exp(scale, group[g]->shift.magic, group[g]->shift.lower);
+    const V max = group[g]->max;
+    V equal = splat<V>(0);
+    const auto rest_of = [&](size_t c) INLINE_LAMBDA {
+      const V v = load<V>(x + c * L);
+      Term<V> e = exp.term(v);
+      e.t = zero_if_equal(v, max, e.t);
+      equal = count_if_equal(v, max, equal);
+      return partial_rest(e);
+    };
+    put_rest(*group[g], tree_of<L, N>(rest_of));
+    group[g]->count_of_max = equal;
+  }
+}
+template <class V, Sums sums, size_t N>
+__attribute__((noinline)) void add_known(Lanes<V, sums>* const* group, size_t count, const Scale<V>& scale) {
+  add_classes<V, N>(group, count, scale);
+}
+
+// The steps of as many classes as a problem has, up to N.
+template <class V, Sums sums>
+struct KnownSteps {
+  using T = typename V::Scalar;
+  void (*load)(const T* x, T* blocks, size_t count, bool fetches, V* max);
+  void (*add)(Lanes<V, sums>* const* group, size_t count, const Scale<V>& scale);
+  size_t beyond;  // rows that have to follow those that are loaded
+};
+template <class V, Sums sums, size_t N>
+INLINE KnownSteps<V, sums> known_steps(size_t n) {
+  if constexpr (N > 2) {
+    if (n < N) return known_steps<V, sums, N - 1>(n);
+  }
+  return {load_classes<V, N>, add_known<V, sums, N>, rows_beyond<V, N>};
+}
+
+}  // namespace

@@ -1,0 +1,207 @@
+/**
+ * Operations that solve short rows side by side, a row per lane: every number of classes, logits that want more care in
+ * some of the lanes, and rows that fill no group. Each row has the bits that it has alone, and is held to the exact result.
+ */
+import { describe, expect, it } from 'vitest';
+import { crossEntropy, sample, topK } from '../../lib/index.js';
+import { bits, type Elements, elements, numbers } from '../elements.js';
+import { exactRow, ulpDistance } from '../oracle.js';
+import { Random, seed } from '../random.js';
+import { limits } from './judge.js';
+import { backendName } from './ways.js';
+
+const types = ['float32', 'float64'] as const;
+type Type = (typeof types)[number];
+const most = 140;
+const rows = 37;
+
+/** Rows of all kinds, in turn; the first is such that every lane of its group can be solved. */
+const kinds: readonly ((random: Random, length: number) => number[])[] = [
+  (random, n) => Array.from({ length: n }, () => random.between(-10, 10)),
+  (random, n) => Array.from({ length: n }, () => random.below(4)), // ties
+  (_, n) => Array.from({ length: n }, () => 0.1),
+  (random, n) => Array.from({ length: n }, () => (random.below(2) === 0 ? -0 : 0)),
+  (random, n) => Array.from({ length: n }, () => random.between(-90, 90)),
+  (random, n) => Array.from({ length: n }, () => random.between(-1, 1) * 2 ** -130),
+  (random, n) => with_(random, n, 40), // one class has it all
+  (random, n) => Array.from({ length: n }, () => (random.below(3) === 0 ? -Infinity : random.between(-5, 5))),
+  (random, n) => Array.from({ length: n }, () => random.between(-700, -650)),
+];
+const careful: typeof kinds = [
+  (random, n) => with_(random, n, NaN),
+  (random, n) => with_(random, n, Infinity),
+  (_, n) => Array.from({ length: n }, () => -Infinity),
+  (random, n) => Array.from({ length: n }, () => (random.below(2) === 0 ? 3e38 : -3e38)),
+  (random, n) => Array.from({ length: n }, () => random.between(1e6, 1e6 + 4)),
+];
+
+function with_(random: Random, length: number, value: number): number[] {
+  const row = Array.from({ length }, () => random.between(-3, 3));
+  if (length > 0) row[random.below(length)] = value;
+  return row;
+}
+
+/** A batch of `length` classes: mostly what lanes can solve; every other batch also what they cannot. */
+function batch(type: Type, length: number): { all: Elements; each: readonly Elements[] } {
+  const random = new Random(`lanes ${type} ${length}`);
+  const each = Array.from({ length: rows }, (_, row) => {
+    const from = length % 2 === 1 && row >= 20 && random.below(3) === 0 ? careful : kinds;
+    return elements(from[random.below(from.length)](random, length), type);
+  });
+  const all = elements(
+    each.flatMap((row) => [...(row as Float64Array)]),
+    type,
+  );
+  return { all, each };
+}
+
+/** The same rows along another axis. */
+function columns(each: readonly Elements[], type: Type, inner: number): Elements {
+  const [length] = [each[0].length];
+  const slabs = [];
+  for (let from = 0; from + inner <= each.length; from += inner) {
+    for (let c = 0; c < length; c++) for (let i = 0; i < inner; i++) slabs.push(each[from + i][c]);
+  }
+  return elements(slabs, type);
+}
+
+const part = (array: object, from: number, to: number) => bits((array as Elements).slice(from, to));
+
+/** Best first, NaN before all, of equal ones the lower index. */
+function best(row: Elements, k: number): number[] {
+  const order = Array.from(row as Float64Array, (x, i) => ({
+    x: Number.isNaN(x) ? Infinity : x,
+    nan: Number.isNaN(x),
+    i,
+  }));
+  order.sort((a, b) => Number(b.nan) - Number(a.nan) || (a.x === b.x ? a.i - b.i : b.x - a.x));
+  return order.slice(0, k).map(({ i }) => i);
+}
+
+function judge(op: 'softmax' | 'logSoftmax', row: Elements, type: Type, index: number, value: number): void {
+  const logits = numbers(row, type);
+  const where = `${value} for class ${index} of ${logits}`;
+  if (!Number.isFinite(Math.max(...logits))) {
+    expect(value, where).toBeNaN();
+    return;
+  }
+  if (logits[index] === -Infinity) {
+    expect(value, where).toBe(op === 'softmax' ? 0 : -Infinity);
+    return;
+  }
+  expect(ulpDistance(value, exactRow(logits, 1)[op], index, type), where).toBeLessThanOrEqual(limits[type]);
+}
+
+describe(`Rows side by side, on ${backendName} (seed ${seed})`, () => {
+  for (const dtype of types) {
+    for (const k of [1, 2, 5, 8]) {
+      it(`topK of ${k}, ${dtype}`, () => {
+        for (let length = k; length <= most; length++) {
+          const { all, each } = batch(dtype, length);
+          const whole = topK(all, k, { shape: [rows, length] });
+          const alone = each.map((row) => topK(row, k));
+          for (let row = 0; row < rows; row++) {
+            const where = `row ${row} of ${length} classes: ${each[row]}`;
+            const [from, to] = [row * k, (row + 1) * k];
+            expect([...whole.indices.subarray(from, to)], where).toEqual(best(each[row], k));
+            expect(part(whole.probabilities, from, to), where).toBe(bits(alone[row].probabilities));
+            for (let j = row % 3; j < k; j += 3) {
+              judge('softmax', each[row], dtype, whole.indices[from + j], whole.probabilities[from + j]);
+            }
+          }
+          for (const inner of [3, 36]) {
+            const there = topK(columns(each, dtype, inner), k, { shape: [-1, length, inner], axis: 1 });
+            for (let row = 0; row < 36; row++) {
+              const at = Math.floor(row / inner) * k * inner + (row % inner);
+              for (let j = 0; j < k; j++) {
+                const where = `row ${row} of ${length} classes, ${inner} apart, place ${j}`;
+                expect(there.indices[at + j * inner], where).toBe(alone[row].indices[j]);
+                const [received, expected] = [
+                  there.probabilities[at + j * inner],
+                  alone[row].probabilities[j],
+                ];
+                expect(Object.is(received, expected), `${where}: ${received}, not ${expected}`).toBe(true);
+              }
+            }
+          }
+          const count = 1 + (length % 36);
+          const few = topK(all.subarray(0, count * length), k, { shape: [count, length] });
+          expect(bits(few.indices)).toBe(part(whole.indices, 0, count * k));
+          expect(bits(few.probabilities)).toBe(part(whole.probabilities, 0, count * k));
+        }
+      });
+    }
+
+    it(`topK with a temperature, ${dtype}`, () => {
+      for (let length = 1; length <= most; length += 3) {
+        const { all, each } = batch(dtype, length);
+        for (const temperature of [0.3, 1e-30, 1e30]) {
+          const whole = topK(all, 1, { shape: [rows, length], temperature });
+          for (let row = 0; row < rows; row++) {
+            const alone = topK(each[row], 1, { temperature });
+            expect(part(whole.probabilities, row, row + 1)).toBe(bits(alone.probabilities));
+            expect(whole.indices[row]).toBe(alone.indices[0]);
+          }
+        }
+      }
+    });
+
+    it(`crossEntropy, ${dtype}`, () => {
+      const random = new Random(`targets ${dtype}`);
+      const gradient = dtype === 'float64' ? new Float64Array(rows * most) : new Float32Array(rows * most);
+      for (let length = 1; length <= most; length++) {
+        const { all, each } = batch(dtype, length);
+        const targets = Int32Array.from(each, () => (random.below(9) === 0 ? -100 : random.below(length)));
+        const options = { shape: [rows, length], reduction: 'none' } as const;
+        const losses = crossEntropy(all, targets, options);
+        const filled = gradient.subarray(0, all.length);
+        expect(bits(crossEntropy(all, targets, { ...options, gradient: filled }))).toBe(bits(losses));
+        for (let row = 0; row < rows; row++) {
+          const where = `row ${row} of ${length} classes, target ${targets[row]}: ${each[row]}`;
+          const own = filled.slice(0, length);
+          const target = targets.subarray(row, row + 1);
+          const one = crossEntropy(each[row], target, { reduction: 'none', gradient: own });
+          expect(part(losses, row, row + 1), where).toBe(bits(one));
+          expect(part(filled, row * length, (row + 1) * length), where).toBe(bits(own));
+          if (targets[row] === -100) continue;
+          judge('logSoftmax', each[row], dtype, targets[row], 0 - Number(losses[row]));
+        }
+        for (const inner of [3, 36]) {
+          const there = crossEntropy(columns(each, dtype, inner), targets.subarray(0, 36), {
+            shape: [-1, length, inner],
+            axis: 1,
+            reduction: 'none',
+          });
+          expect(bits(there), `${length} classes, ${inner} apart`).toBe(part(losses, 0, 36));
+        }
+        const count = 1 + (length % 36);
+        const few = crossEntropy(all.subarray(0, count * length), targets.subarray(0, count), {
+          shape: [count, length],
+          reduction: 'none',
+        });
+        expect(bits(few)).toBe(part(losses, 0, count));
+      }
+    });
+
+    it(`sample draws what the reference draws, ${dtype}`, () => {
+      for (let length = 1; length <= most; length++) {
+        const { all, each } = batch(dtype, length);
+        for (const options of [
+          { seed: length },
+          { seed: length, temperature: 0.7, count: 3 },
+          { seed: length, topK: 1 + (length % 7), topP: 0.8 },
+          { seed: length, topP: 0.9 },
+          { seed: length, minP: 0.05, topK: 40 },
+        ]) {
+          const where = `${length} classes, ${JSON.stringify(options)}`;
+          const drawn = sample(all, { shape: [rows, length], ...options });
+          const reference = sample(all, { shape: [rows, length], ...options, backend: 'js' });
+          expect([...drawn], where).toEqual([...reference]);
+          const there = { shape: [-1, length, 36], axis: 1, ...options };
+          const aside = columns(each, dtype, 36);
+          expect([...sample(aside, there)], where).toEqual([...sample(aside, { ...there, backend: 'js' })]);
+        }
+      }
+    });
+  }
+});
