@@ -10,7 +10,7 @@ namespace {
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
   if (p.op == Op::sample) return SampleSolver<V>(p).solve(begin, end);
-  if (p.k != 1 || shape_of<V>(p, end - begin) != Shape::lanes) return TopKSolver<V>(p).solve(begin, end);
+  if (p.k != 1 || p.log || shape_of<V>(p, end - begin) != Shape::lanes) return TopKSolver<V>(p).solve(begin, end);
   solve_in_lanes<V>(TopOne<V>(p), begin, end);
 }
 
