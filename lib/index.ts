@@ -4,6 +4,7 @@
  * @module simd-softmax
  */
 
+import { lone } from './calls/lone.js';
 import { solvePlain } from './calls/plain.js';
 import { plan, solve } from './calls/plan.js';
 import { operations } from './ops/all.js';
@@ -60,6 +61,7 @@ export function softmax<X extends Logits, Out extends Output = never, Type exten
   options?: SoftmaxOptions<Out, Type>,
 ): LikeX<X, Out, Type> {
   return (solvePlain('softmax', x, options) ??
+    lone.softmax(x, options) ??
     solve(plan(operations.softmax, x, undefined, options))) as LikeX<X, Out, Type>;
 }
 
@@ -164,7 +166,12 @@ export function topK<
   Type extends ElementType = never,
   Log extends boolean = false,
 >(x: X, k: number, options?: TopKOptions<Out, Type, Log>): TopKForm<X, Out, Type, Log> {
-  return solve(plan(operations.topK, x, k, options)) as TopKForm<X, Out, Type, Log>;
+  return (lone.topK(x, k, options) ?? solve(plan(operations.topK, x, k, options))) as TopKForm<
+    X,
+    Out,
+    Type,
+    Log
+  >;
 }
 
 /**
@@ -183,7 +190,7 @@ export function topK<
  * ```
  */
 export function classify<X extends Logits>(x: X, options: ClassifyOptions): Labels<X> {
-  return solve(plan(operations.classify, x, undefined, options)) as Labels<X>;
+  return (lone.classify(x, options) ?? solve(plan(operations.classify, x, undefined, options))) as Labels<X>;
 }
 
 /**
@@ -209,7 +216,8 @@ export function sample<X extends Logits>(
   x: X,
   options?: SampleOptions,
 ): X extends readonly unknown[] ? number[] : Uint32Array {
-  return solve(plan(operations.sample, x, undefined, options)) as X extends readonly unknown[]
+  return (lone.sample(x, options) ??
+    solve(plan(operations.sample, x, undefined, options))) as X extends readonly unknown[]
     ? number[]
     : Uint32Array;
 }
@@ -239,7 +247,8 @@ export function crossEntropy<X extends Logits, How extends Reduction = 'mean'>(
   targets: Targets,
   options?: CrossEntropyOptions<How>,
 ): How extends 'none' ? ReducedForm<X> : number {
-  return solve(plan(operations.crossEntropy, x, targets, options)) as How extends 'none'
+  return (lone.crossEntropy(x, targets, options) ??
+    solve(plan(operations.crossEntropy, x, targets, options))) as How extends 'none'
     ? ReducedForm<X>
     : number;
 }

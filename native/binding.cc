@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <memory>
 #include <thread>
 #include <unordered_map>
@@ -27,6 +28,7 @@ struct Environment {
   const double* header = nullptr;
   Problem small{};                 // of solveScratch(): x and out are scratch memory, where JS copies small rows
   size_t scratch_bytes = 0;        // of either
+  size_t scratch_classes = 0;      // of class indices beside them
   std::vector<Call> prepared;      // by handle
   std::vector<uint32_t> released;  // handles to give out again; their calls have no kernels
   std::unordered_map<uint32_t, std::shared_ptr<AsyncBatch>> flying;
@@ -115,8 +117,21 @@ napi_value solve(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// solveScratch(): softmax, logSoftmax or logSumExp of a few contiguous rows of float32 or float64, from one piece of
-// scratch memory to the other. Nothing is looked up, so that it costs a third of solve().
+// Of topK, sample and crossEntropy: what one row takes besides, from the integers behind the sizes. False where it is out
+// of bounds.
+bool read_lone(Problem& p, const uint32_t* own, size_t rows, size_t most) {
+  if (rows != 1 || p.length > most) return false;
+  switch (p.op) {
+    case Op::topK: return (p.k = own[0]) <= p.length;
+    case Op::sample: p.seed[0] = own[0], p.seed[1] = own[1]; return true;
+    case Op::crossEntropy: return size_t(*p.targets) < p.length;
+    default: return false;
+  }
+}
+
+// solveScratch(): a few contiguous rows of float32 or float64, from one piece of scratch memory to the other: softmax,
+// logSoftmax and logSumExp of any number of rows, topK, sample and crossEntropy of one. Nothing is looked up, so that it
+// costs a third of solve().
 //
 // (Nor is the stack watched, for 1 ns of 43: it holds nothing that a caller wrote.)
 __attribute__((no_stack_protector)) napi_value solve_scratch(napi_env env, napi_callback_info info) {
@@ -126,7 +141,7 @@ __attribute__((no_stack_protector)) napi_value solve_scratch(napi_env env, napi_
   Problem& p = environment.small;
   const auto* small = reinterpret_cast<const uint32_t*>(environment.header + number::all);
   const Kernels& kernels = *environment.kernels[std::min<size_t>(small[0], environment.kernels.size() - 1)];
-  const Op op = Op(std::min<uint32_t>(small[1], uint32_t(Op::logSumExp)));
+  const Op op = Op(std::min<uint32_t>(small[1], uint32_t(Op::crossEntropy)));
   const Type type = small[2] == uint32_t(Type::float64) ? Type::float64 : Type::float32;
   const size_t rows = small[3], classes = small[4];
   const double temperature = environment.header[number::temperature];
@@ -139,6 +154,8 @@ __attribute__((no_stack_protector)) napi_value solve_scratch(napi_env env, napi_
   p.type = p.outType = type;
   p.outer = rows, p.length = classes, p.elements = rows * classes;
   p.temperature = temperature;
+  if (op > Op::logSumExp && !read_lone(p, small + 5, rows, environment.scratch_classes))
+    return refuse(env, "the row exceeds the scratch, or its arguments the row");
   kernels.solve(p, 0, rows);
   return nullptr;
 }
@@ -281,27 +298,36 @@ napi_value cancel(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// pin(header, logits, results): what the calls above read and write, over buffers of their own, which nothing can move
+// pin(header, logits, results, classes): what the calls above read and write, over buffers of their own, which nothing can move
 // or detach.
 napi_value pin(napi_env env, napi_callback_info info) {
-  size_t count = 3;
-  napi_value values[3];
+  constexpr size_t all = 4;
+  size_t count = all;
+  napi_value values[all];
   void* data;
   napi_get_cb_info(env, info, &count, values, nullptr, &data);
   Environment& environment = *static_cast<Environment*>(data);
-  Bytes header, logits, results;
-  if (count < 3 || !bytes_of(env, values[0], header) || !bytes_of(env, values[1], logits) ||
-      !bytes_of(env, values[2], results) || header.length / sizeof(double) < header_length) {
-    return refuse(env, "the header is too short");
+  Bytes memory[all];
+  for (size_t i = 0; i < all; i++) {
+    if (i >= count || !bytes_of(env, values[i], memory[i])) return refuse(env, "memory is missing");
   }
+  const auto& [header, logits, results, classes] = memory;
+  if (header.length / sizeof(double) < header_length) { return refuse(env, "the header is too short"); }
   for (napi_value value : values) {
     napi_ref keep;
     napi_create_reference(env, value, 1, &keep);
     environment.pinned.push_back(keep);
   }
   environment.header = static_cast<const double*>(header.data);
-  environment.small.x = logits.data, environment.small.out = results.data, environment.small.inner = 1;
   environment.scratch_bytes = std::min(logits.length, results.length);
+  environment.scratch_classes =
+      std::min(classes.length / sizeof(uint32_t), environment.scratch_bytes / sizeof(double));
+  Problem& small = environment.small;
+  small.inner = 1;
+  small.x = logits.data, small.out = results.data, small.losses = static_cast<double*>(results.data);
+  small.indices = static_cast<uint32_t*>(classes.data), small.targets = static_cast<int32_t*>(classes.data);
+  small.ignoreIndex = -1;
+  small.count = 1, small.topP = 1, small.minPReach = std::numeric_limits<double>::infinity();
   return nullptr;
 }
 

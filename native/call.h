@@ -14,9 +14,9 @@ enum Place { NUMBERS(PLACE, PLACE) all };
 }
 #undef PLACE
 
-// The header's length: after the numbers, what solveScratch() needs as five 32-bit integers: kernels, op, type, rows,
-// classes.
-constexpr size_t header_length = number::all + 3;
+// The header's length: after the numbers, what solveScratch() needs as seven 32-bit integers: kernels, op, type, rows,
+// classes, and two of the operation's own.
+constexpr size_t header_length = number::all + 4;
 
 struct Bytes {
   void* data = nullptr;

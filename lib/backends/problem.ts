@@ -92,6 +92,8 @@ export interface Backend {
     rows: number,
     temperature: number,
   ): void;
+  /** For lone rows of topK, sample and crossEntropy: memory that both sides see. */
+  readonly scratch?: Scratch;
   /**
    * Solves it without blocking the event loop; the outputs are written once, whole, just before the promise
    * resolves (in place where the memory is shared). Rejects with the signal's reason when aborted.
@@ -103,6 +105,26 @@ export interface Backend {
    */
   bind?(problem: Problem): Bound;
 }
+
+/** Where a backend finds a lone row of up to `smallElements` logits, and leaves its results. */
+export interface Scratch {
+  readonly logits32: Float32Array;
+  readonly logits64: Float64Array;
+  readonly results32: Float32Array;
+  readonly results64: Float64Array;
+  /** The same memory as class indices: what sample draws. */
+  readonly drawn: Uint32Array;
+  /** The class indices of topK, the target of crossEntropy. */
+  readonly classes: Uint32Array;
+  /**
+   * Solves the row of `count` logits of that type, at a temperature of 1. `first` and `second` are what the operation takes
+   * besides: topK's k, sample's seed.
+   */
+  solve(op: LoneOp, type: 'float32' | 'float64', count: number, first: number, second: number): void;
+}
+
+/** Operations whose lone rows go by the scratch memory. */
+export type LoneOp = 'softmax' | 'topK' | 'sample' | 'crossEntropy';
 
 /** A problem that a backend has unpacked. */
 export interface Bound {

@@ -85,7 +85,8 @@ function readDraws(value: unknown, name: string, { rows }: Request): number {
 const random = new Uint32Array(512);
 let unused = 0;
 
-function randomKey(): readonly [number, number] {
+/** A key of the generator that nobody can foresee. */
+export function randomKey(): readonly [number, number] {
   if (unused === 0) {
     globalThis.crypto.getRandomValues(random);
     unused = isBuildingSnapshot() ? 2 : random.length; // or every process that restores it would use the same

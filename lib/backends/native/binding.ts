@@ -11,7 +11,7 @@ export interface Addon {
   readonly threads: number;
   /** The names that a call goes by: see native/call.h. */
   readonly call: CallNames;
-  pin(header: Float64Array, logits: Float64Array, results: Float64Array): void;
+  pin(header: Float64Array, logits: Float64Array, results: Float64Array, classes: Uint32Array): void;
   solve(...arrays: Arrays): void;
   solveScratch(): void;
   prepare(...arrays: Arrays): number;
@@ -45,4 +45,6 @@ export interface Memory {
   /** The scratch area: where small rows are copied, and where their results come from. */
   readonly logits: Float64Array;
   readonly results: Float64Array;
+  /** Class indices beside them. */
+  readonly classes: Uint32Array;
 }

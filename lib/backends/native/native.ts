@@ -7,7 +7,15 @@
 import { setElements } from '../../arguments/elements.js';
 import { onAbort } from '../abort.js';
 import { isBrief, onPrivateMemory, refuseLost } from '../memory.js';
-import { type Backend, type Bound, type Op, type Problem, type SmallOp, smallElements } from '../problem.js';
+import {
+  type Backend,
+  type Bound,
+  type Op,
+  type Problem,
+  type Scratch,
+  type SmallOp,
+  smallElements,
+} from '../problem.js';
 import type { Addon, Memory } from './binding.js';
 import { type Header, headerOf } from './header.js';
 
@@ -16,13 +24,14 @@ function newMemory(native: Addon): Memory {
   // In buffers of their own, which stay where they are; V8 copies to shared ones at a third of the speed.
   const scratch = new ArrayBuffer(2 * smallElements * 8 + 512);
   const memory = {
-    // Behind the numbers lie five 32-bit integers.
-    header: new Float64Array(new ArrayBuffer((native.call.numbers.length + 3) * 8)),
+    // Behind the numbers lie seven 32-bit integers.
+    header: new Float64Array(new ArrayBuffer((native.call.numbers.length + 4) * 8)),
     logits: new Float64Array(scratch, 0, smallElements),
     // Not a page further on: a core takes a load for one of what it stores at the same place of another page.
     results: new Float64Array(scratch, smallElements * 8 + 512, smallElements),
+    classes: new Uint32Array(new ArrayBuffer(smallElements * 4)),
   };
-  native.pin(memory.header, memory.logits, memory.results);
+  native.pin(memory.header, memory.logits, memory.results, memory.classes);
   native.memory = memory;
   return memory;
 }
@@ -83,6 +92,7 @@ export function nativeBackend(native: Addon, isa: string): Backend {
       else native.solve(...header.arraysOf(problem));
     },
     runSmall,
+    scratch: scratchOf(native, memory, header, kernels),
     runAsync(problem, signal) {
       return promised(problem, signal, () => this.run(problem));
     },
@@ -123,8 +133,7 @@ function smallSolver(
   const float32 = codeOfType('float32');
   const float64 = codeOfType('float64');
   const temperatureAt = placeOf('temperature');
-  /** Kernels, op, type, rows and classes. */
-  const small = new Uint32Array(numbers.buffer, numbers.byteOffset + scratchAt * 8, 5);
+  const small = sizesBehind(numbers, scratchAt);
   const logits64 = logits;
   const logits32 = new Float32Array(logits.buffer, logits.byteOffset, logits.length);
   const results64 = results;
@@ -175,6 +184,47 @@ function smallSolver(
     copyFew(x, single ? logits32 : logits64, elements);
     native.solveScratch();
     copyFew(single ? results32 : results64, out, count);
+  };
+}
+
+/** Kernels, op, type, rows, classes, and two numbers of the operation's own: what solveScratch() reads. */
+function sizesBehind(numbers: Float64Array, scratchAt: number): Uint32Array {
+  return new Uint32Array(numbers.buffer, numbers.byteOffset + scratchAt * 8, 7);
+}
+
+/** The scratch area for lone rows. */
+function scratchOf(
+  native: Addon,
+  { logits, results, classes }: Memory,
+  { numbers, placeOf, scratchAt, codeOf, codeOfType }: Header,
+  kernels: number,
+): Scratch {
+  const sizes = sizesBehind(numbers, scratchAt);
+  const temperatureAt = placeOf('temperature');
+  const softmax = codeOf('softmax');
+  const topK = codeOf('topK');
+  const sample = codeOf('sample');
+  const crossEntropy = codeOf('crossEntropy');
+  const float32 = codeOfType('float32');
+  const float64 = codeOfType('float64');
+  return {
+    logits32: new Float32Array(logits.buffer, logits.byteOffset, logits.length),
+    logits64: logits,
+    results32: new Float32Array(results.buffer, results.byteOffset, results.length),
+    results64: results,
+    drawn: new Uint32Array(results.buffer, results.byteOffset, results.length),
+    classes,
+    solve(op, type, count, first, second) {
+      sizes[0] = kernels;
+      sizes[1] = op === 'softmax' ? softmax : op === 'topK' ? topK : op === 'sample' ? sample : crossEntropy;
+      sizes[2] = type === 'float32' ? float32 : float64;
+      sizes[3] = 1;
+      sizes[4] = count;
+      sizes[5] = first;
+      sizes[6] = second;
+      numbers[temperatureAt] = 1;
+      native.solveScratch();
+    },
   };
 }
 
