@@ -84,8 +84,8 @@ export default defineConfig([
       {
         name: 'library-beside-cli',
         setup(build) {
-          build.onResolve({ filter: /^\.\.\/(index|promises)\.js$/ }, ({ path }) => ({
-            path: path.slice('.'.length),
+          build.onResolve({ filter: /^(\.\.\/)+(index|promises|duckdb)\.js$/ }, ({ path }) => ({
+            path: path.replace(/^[./]+/, './'),
             external: true,
           }));
         },

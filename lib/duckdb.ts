@@ -7,7 +7,10 @@ import type { DuckDBConnection, DuckDBType } from '@duckdb/node-api';
 import { loadBinding } from './duckdb/binding.js';
 import { solveChunk } from './duckdb/chunk.js';
 import { ARGUMENTS, FUNCTIONS, type SqlFunction } from './duckdb/functions.js';
-import type { FloatType } from './duckdb/lists.js';
+import type { FloatType } from './duckdb/vectors.js';
+
+/** What functions of one's own read and write: the vectors of the bindings below `@duckdb/node-api`, by copies. */
+export * as vectors from './duckdb/vectors.js';
 
 /**
  * Gives a connection, and all others of its instance, the functions softmax, log_softmax, log_sum_exp, log_prob, top_k

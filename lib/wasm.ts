@@ -4,18 +4,7 @@
  *
  * @module simd-softmax/wasm
  */
-import { classify, crossEntropy, entropy, logSoftmax, logSumExp, sample, softmax, topK } from './promises.js';
-
 export { ready } from './backends/wasm/fetched.js';
 export * from './index.js';
 /** The functions of `simd-softmax/promises`. */
-export const promises = {
-  classify,
-  crossEntropy,
-  entropy,
-  logSoftmax,
-  logSumExp,
-  sample,
-  softmax,
-  topK,
-};
+export * as promises from './promises.js';

@@ -95,9 +95,24 @@ const AHEAD = 1 << 12;
 /** Read on this thread, mostly from the page cache, a piece takes less time than to ask another thread for it. */
 const PIECE = 1 << 18;
 
-/** Bytes of a file, read straight into the memory where they are wanted. */
-class FileBytes implements Bytes {
+/** A position in bytes of which there are so many. */
+abstract class Sized {
   position = 0;
+  abstract readonly size: number;
+
+  async skip(bytes: number): Promise<boolean> {
+    const left = this.size - this.position;
+    this.position += Math.min(bytes, left);
+    return bytes <= left;
+  }
+
+  seek(position: number): void {
+    this.position = position;
+  }
+}
+
+/** Bytes of a file, read straight into the memory where they are wanted. */
+class FileBytes extends Sized implements Bytes {
   /** What has been read ahead, and where it stands in the file. */
   #ahead = new Uint8Array(0);
   #aheadAt = 0;
@@ -108,7 +123,9 @@ class FileBytes implements Bytes {
     readonly modified: number,
     private readonly file: FileHandle,
     readonly member?: string,
-  ) {}
+  ) {
+    super();
+  }
 
   async fill(target: Uint8Array): Promise<number> {
     let filled = 0;
@@ -121,16 +138,6 @@ class FileBytes implements Bytes {
       this.position += read;
     }
     return filled;
-  }
-
-  async skip(bytes: number): Promise<boolean> {
-    const left = this.size - this.position;
-    this.position += Math.min(bytes, left);
-    return bytes <= left;
-  }
-
-  seek(position: number): void {
-    this.position = position;
   }
 
   async ended(): Promise<boolean> {
@@ -168,15 +175,15 @@ class FileBytes implements Bytes {
 }
 
 /** Some of the bytes of a file, as if they were all. */
-export class Section implements Bytes {
-  position = 0;
-
+export class Section extends Sized implements Bytes {
   constructor(
     private readonly whole: Bytes,
     private readonly start: number,
     readonly size: number,
     readonly name: string,
-  ) {}
+  ) {
+    super();
+  }
 
   async fill(target: Uint8Array): Promise<number> {
     const part = target.subarray(0, Math.min(target.length, this.size - this.position));
@@ -184,16 +191,6 @@ export class Section implements Bytes {
     const filled = await this.whole.fill(part);
     this.position += filled;
     return filled;
-  }
-
-  async skip(bytes: number): Promise<boolean> {
-    const left = this.size - this.position;
-    this.position += Math.min(bytes, left);
-    return bytes <= left;
-  }
-
-  seek(position: number): void {
-    this.position = position;
   }
 
   async ended(): Promise<boolean> {

@@ -20,7 +20,7 @@ import {
   writeLists,
   writeStructLists,
   writeValues,
-} from './lists.js';
+} from './vectors.js';
 
 /** What the library gives where there is no class. */
 const NO_CLASS = 0xffffffff;

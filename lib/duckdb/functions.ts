@@ -1,6 +1,6 @@
 /** What `register` gives to SQL: a function per line of the table. */
 import { logSoftmax, logSumExp, sample, softmax, topK } from '../index.js';
-import type { Floats } from './lists.js';
+import type { Floats } from './vectors.js';
 
 /** Rows that are scored together: a shape where they have one length, else their offsets. */
 export type Rows =

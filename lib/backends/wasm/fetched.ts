@@ -2,25 +2,13 @@
  * What `#addon` is in `simd-softmax/wasm`: no native code, and the module from wherever this runtime gives files. In
  * Node, Deno and Bun it is there once imported; in browsers it is fetched, and until then pure TypeScript serves.
  */
-import type { Loaded } from '../native/load.js';
 import type { Backend } from '../problem.js';
 import * as files from './files.js';
 import { type WasmHere, wasmBackend } from './index.js';
 import { compileFrom, instantiate, type Module } from './instance.js';
 import { type WasmIsa, wasmIsas } from './probe.js';
 
-const loadError = new Error(
-  'No native addon: simd-softmax/wasm has none.\nTo have it here: import simd-softmax instead',
-);
-
-export function loadAddon(): Loaded {
-  return { addon: null, loadError };
-}
-
-/** Never called: there is no addon to call it with. */
-export function nativeBackend(): never {
-  throw loadError;
-}
+export { loadAddon, nativeBackend } from './no-native.js';
 
 const opened = new Map<string, Backend>();
 let isPending = false;

@@ -3,7 +3,6 @@
  * an imported .wasm as a WebAssembly.Module.
  */
 
-import type { Loaded } from '../native/load.js';
 import type { Backend } from '../problem.js';
 import { type WasmHere, wasmBackend } from './index.js';
 import { fuses, instantiate } from './instance.js';
@@ -11,18 +10,7 @@ import type { WasmIsa } from './probe.js';
 import relaxed from './simd-softmax.relaxed.wasm';
 import plain from './simd-softmax.wasm';
 
-const loadError = new Error(
-  'No native addon: simd-softmax/wasm has none.\nTo have it here: import simd-softmax instead',
-);
-
-export function loadAddon(): Loaded {
-  return { addon: null, loadError };
-}
-
-/** Never called: there is no addon to call it with. */
-export function nativeBackend(): never {
-  throw loadError;
-}
+export { loadAddon, nativeBackend } from './no-native.js';
 
 export const ready: Promise<void> = Promise.resolve();
 

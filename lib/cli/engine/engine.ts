@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { expected, type Failure } from '../failure.js';
 import { needPeer } from '../peers.js';
 import type { Bindings, Chunk, Connection } from './bindings.js';
-import { readStrings } from './vectors.js';
 
 /** What the engine says when a statement fails. */
 export class EngineError extends Error {}
@@ -15,6 +14,8 @@ export class EngineError extends Error {}
 export interface Engine {
   readonly bindings: Bindings;
   readonly connection: Connection;
+  /** Vectors in and out. */
+  readonly vectors: typeof import('../../duckdb.js').vectors;
   /** Runs a statement to its end; returns how many rows it wrote. Rejects with the signal's reason. */
   run(sql: string, signal?: AbortSignal): Promise<number>;
   /** The rows of a query whose columns are all text: a small one. */
@@ -43,6 +44,7 @@ export function loadBindings(): Promise<Bindings> {
 
 export async function openEngine(threads?: number): Promise<Engine> {
   const bindings = await loadBindings();
+  const { vectors } = await import('../../duckdb.js');
   const spill = join(tmpdir(), `simd-softmax-${process.pid}-${randomBytes(4).toString('hex')}.spill`);
   const config = bindings.create_config();
   const settings = {
@@ -98,6 +100,7 @@ export async function openEngine(threads?: number): Promise<Engine> {
   return {
     bindings,
     connection,
+    vectors,
     async run(sql, signal) {
       const result = await interruptible(() => bindings.query(connection, sql), signal);
       return bindings.rows_changed(result);
@@ -107,7 +110,7 @@ export async function openEngine(threads?: number): Promise<Engine> {
       for await (const chunk of chunks(sql, signal)) {
         const size = bindings.data_chunk_get_size(chunk);
         const columns = Array.from({ length: bindings.data_chunk_get_column_count(chunk) }, (_, i) =>
-          readStrings(bindings, bindings.data_chunk_get_vector(chunk, i), size),
+          vectors.textsOf(bindings, bindings.data_chunk_get_vector(chunk, i), size),
         );
         for (let row = 0; row < size; row++) rows.push(columns.map((column) => column[row]));
       }

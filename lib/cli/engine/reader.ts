@@ -3,9 +3,9 @@ import type { Batch, Column, ColumnType, Field, Layout, Reader } from '../batch.
 import { type Blocks, logitsOn } from '../blocks.js';
 import type { Chunk, Vector } from './bindings.js';
 import { type Engine, engineFailure } from './engine.js';
+import { badRows, type Lists } from './lists.js';
 import type { Kept } from './relation.js';
 import { type Asked, describe, reasonOf, sourceOf } from './statement.js';
-import { isValid, type Lists, readBytes, readLists, readStrings, readValidity } from './vectors.js';
 
 export interface EngineReaderOptions extends Asked {
   readonly blocks: Blocks;
@@ -20,7 +20,7 @@ const MOST_ROWS = 16_384;
 
 export function newEngineReader(engine: Engine, options: EngineReaderOptions): Reader {
   const { relation, classes, range, errors, signal, name } = options;
-  const { bindings } = engine;
+  const { bindings, vectors } = engine;
   const tolerant = errors === 'skip' || errors === 'nan';
   const { from, logits } = tolerant ? relation.tolerant : relation;
   const ways = relation.kept.map(wayOf);
@@ -50,7 +50,7 @@ export function newEngineReader(engine: Engine, options: EngineReaderOptions): R
         const piece = pieceOf(chunk);
         for (let row = 0; row < piece.rows; row++, number++) {
           const length = piece.lists.offsets[row + 1] - piece.lists.offsets[row];
-          const bad = piece.lists.bad.has(row) || (classes !== undefined && length !== classes);
+          const bad = piece.bad.has(row) || (classes !== undefined && length !== classes);
           if (bad && !tolerant) throw await reasonOf(engine, options, { stopped: 'bad' });
           if (!bad || options.onBadRow(number) === 'nan') pending.add(piece, row, bad, number);
           if (pending.elements >= options.blockBytes / bytes || number + 1 - first >= MOST_ROWS) {
@@ -75,15 +75,16 @@ export function newEngineReader(engine: Engine, options: EngineReaderOptions): R
   interface Piece {
     readonly rows: number;
     readonly lists: Lists;
+    readonly bad: ReadonlySet<number>;
     readonly columns: readonly (readonly unknown[])[];
   }
 
   function pieceOf(chunk: Chunk): Piece {
     const rows = bindings.data_chunk_get_size(chunk);
     const vector = (i: number) => bindings.data_chunk_get_vector(chunk, i);
+    const lists = vectors.readLists(bindings, vector(0), rows, relation.type);
     return {
-      rows,
-      lists: readLists(bindings, vector(0), rows, bytes),
+      ...{ rows, lists, bad: badRows(lists) },
       columns: ways.map((way, i) => way.read(engine, vector(i + 1), rows)),
     };
   }
@@ -145,10 +146,10 @@ function numbers(
   return {
     type,
     cast: (sql) => `${sql}::${as}`,
-    read({ bindings }, vector, rows) {
-      const view = readBytes(bindings, vector, rows * bytes);
-      const mask = readValidity(bindings, vector, rows);
-      return Array.from({ length: rows }, (_, row) => (isValid(mask, row) ? get(view, row * bytes) : null));
+    read({ bindings, vectors }, vector, rows) {
+      const view = vectors.dataOf(bindings, vector, rows, bytes);
+      const nulls = vectors.nullsOf(bindings, vector, rows);
+      return Array.from({ length: rows }, (_, row) => (nulls?.[row] === 1 ? null : get(view, row * bytes)));
     },
   };
 }
@@ -167,7 +168,7 @@ const EXACT = /^(DECIMAL\(.*\)|TIMESTAMP|TIMESTAMP WITH TIME ZONE|TIMESTAMP_NS)$
 const TEXT: Way = {
   type: 'string',
   cast: (sql) => `${sql}::VARCHAR`,
-  read: ({ bindings }, vector, rows) => readStrings(bindings, vector, rows),
+  read: ({ bindings, vectors }, vector, rows) => vectors.textsOf(bindings, vector, rows),
 };
 const JSON_TEXT: Way = { ...TEXT, cast: (sql) => `to_json(${sql})::VARCHAR` };
 

@@ -8,16 +8,7 @@ import { best } from '../rows.js';
 import { NO_CLASS, type Operation } from '../scoring.js';
 import type { Chunk, Vector } from './bindings.js';
 import type { Engine } from './engine.js';
-import {
-  isValid,
-  type Lists,
-  readBytes,
-  readLists,
-  readValidity,
-  writeLists,
-  writeNulls,
-  writeNumbers,
-} from './vectors.js';
+import { badRows, type Lists } from './lists.js';
 
 export interface ScoreRows {
   readonly op: Operation;
@@ -52,12 +43,22 @@ export const newSeen = (): Seen => ({
   ...{ rows: 0, bad: 0, nan: 0, correct: 0, nonfinite: false, stopped: undefined, seconds: 0 },
 });
 
+/** Rows that all can be scored. */
+interface Filled {
+  readonly values: Values;
+  readonly offsets: Int32Array;
+  /** The length that every row has; undefined where they differ. */
+  readonly classes: number | undefined;
+  /** Those that stand for rows that cannot. */
+  readonly bad: ReadonlySet<number>;
+}
+
 const TOP = ['class', 'score'];
 
 /** Registers it on the engine's connection; returns what it sees, from now on. */
 export async function registerScoreRows(engine: Engine, name: string, options: ScoreRows): Promise<Seen> {
   const library = await import('../../index.js');
-  const { bindings, connection } = engine;
+  const { bindings, connection, vectors } = engine;
   const { op, temperature, topK, threads, type, classes, onBad, onNaN } = options;
   const bytes = type === 'float32' ? 4 : 8;
   const seen = newSeen();
@@ -66,7 +67,7 @@ export async function registerScoreRows(engine: Engine, name: string, options: S
   function main(input: Chunk, output: Vector): void {
     const start = performance.now();
     const rows = bindings.data_chunk_get_size(input);
-    const lists = readLists(bindings, bindings.data_chunk_get_vector(input, 0), rows, bytes);
+    const lists = vectors.readLists(bindings, bindings.data_chunk_get_vector(input, 0), rows, type);
     const filled = fill(lists, rows);
     const dropped = new Set<number>();
     seen.rows += rows;
@@ -80,7 +81,7 @@ export async function registerScoreRows(engine: Engine, name: string, options: S
         note(out, row, row + 1, row, dropped, filled.bad);
       }
       if (seen.stopped) stop(seen.stopped);
-      writeNumbers(bindings, output, out);
+      vectors.writeValues(bindings, output, out);
     } else {
       const all = op === 'softmax' && topK !== undefined ? undefined : scoresOf(filled, rows);
       const top = topK === undefined ? undefined : topOf(filled, rows, topK, all);
@@ -92,11 +93,15 @@ export async function registerScoreRows(engine: Engine, name: string, options: S
       if (seen.stopped) stop(seen.stopped);
       tellTruth(input, rows, scores, offsets, top?.indices);
       if (top) {
-        writeLists(bindings, bindings.struct_vector_get_child(output, 0), top.indices, top.offsets);
-        writeLists(bindings, bindings.struct_vector_get_child(output, 1), top.scores, top.offsets);
-      } else writeLists(bindings, output, scores, offsets);
+        vectors.writeLists(bindings, bindings.struct_vector_get_child(output, 0), top, top.indices);
+        vectors.writeLists(bindings, bindings.struct_vector_get_child(output, 1), top, top.scores);
+      } else vectors.writeLists(bindings, output, { offsets }, scores);
     }
-    if (dropped.size > 0) writeNulls(bindings, output, rows, dropped);
+    if (dropped.size > 0) {
+      const nulls = new Uint8Array(rows);
+      for (const row of dropped) nulls[row] = 1;
+      vectors.writeNulls(bindings, output, nulls);
+    }
     seen.seconds += (performance.now() - start) / 1000;
   }
 
@@ -106,15 +111,17 @@ export async function registerScoreRows(engine: Engine, name: string, options: S
   }
 
   /** Rows of other lengths are bad too; bad rows become rows of NaN, so that they have a place. */
-  function fill(lists: Lists, rows: number): Lists {
-    if (lists.classes !== undefined && (classes === undefined || lists.classes === classes)) return lists;
-    const bad = new Set(lists.bad);
+  function fill(lists: Lists, rows: number): Filled {
+    const bad = badRows(lists);
+    if (bad.size === 0 && lists.width !== undefined && (classes === undefined || lists.width === classes)) {
+      return { values: lists.values, offsets: lists.offsets, classes: lists.width, bad };
+    }
     if (classes !== undefined) {
       for (let row = 0; row < rows; row++) {
         if (lists.offsets[row + 1] - lists.offsets[row] !== classes) bad.add(row);
       }
     }
-    if (bad.size === 0) return { ...lists, classes };
+    if (bad.size === 0) return { values: lists.values, offsets: lists.offsets, classes, bad };
     const offsets = new Int32Array(rows + 1);
     for (let row = 0; row < rows; row++) {
       const length = bad.has(row) ? (classes ?? 1) : lists.offsets[row + 1] - lists.offsets[row];
@@ -128,17 +135,17 @@ export async function registerScoreRows(engine: Engine, name: string, options: S
     return { values, offsets, classes, bad };
   }
 
-  function shapeOf(lists: Lists, rows: number) {
+  function shapeOf(lists: Filled, rows: number) {
     return lists.classes === undefined ? { offsets: lists.offsets } : { shape: [rows, lists.classes] };
   }
 
-  function scoresOf(lists: Lists, rows: number): Values {
+  function scoresOf(lists: Filled, rows: number): Values {
     const function_ = op === 'softmax' ? library.softmax : library.logSoftmax;
     return function_(lists.values, { ...call, ...shapeOf(lists, rows), out: lists.values }) as Values;
   }
 
   /** The best of each row: fewer where it has fewer. */
-  function topOf(lists: Lists, rows: number, k: number, all: Values | undefined) {
+  function topOf(lists: Filled, rows: number, k: number, all: Values | undefined) {
     const offsets = new Int32Array(rows + 1);
     for (let row = 0; row < rows; row++) {
       offsets[row + 1] = offsets[row] + Math.min(k, lists.offsets[row + 1] - lists.offsets[row]);
@@ -199,11 +206,11 @@ export async function registerScoreRows(engine: Engine, name: string, options: S
   ): void {
     if (!options.truth) return;
     const column = bindings.data_chunk_get_vector(input, options.truth === 'column' ? 1 : 2);
-    const mask = readValidity(bindings, column, rows);
-    const numbers = readBytes(bindings, column, rows * 8);
+    const nulls = vectors.nullsOf(bindings, column, rows);
+    const numbers = vectors.dataOf(bindings, column, rows, 8);
     for (let row = 0; row < rows; row++) {
       const one = scores.subarray(offsets[row], offsets[row + 1]);
-      const number = isValid(mask, row) ? Number(numbers.getBigInt64(row * 8, true)) : -1;
+      const number = nulls?.[row] === 1 ? -1 : Number(numbers.getBigInt64(row * 8, true));
       const truth = options.truth === 'column' ? number : options.truth[number];
       if (options.truth === 'column' && !(number >= 0 && number < (classes ?? Number.POSITIVE_INFINITY)))
         stop('truth');

@@ -16,7 +16,6 @@ import { NO_CLASS } from '../scoring.js';
 import type { Chunk } from './bindings.js';
 import { bareLine, type Content, copyOptions, keptColumn, scoreColumns, selected } from './content.js';
 import { type Engine, engineFailure, literal, openEngine, pathLiteral } from './engine.js';
-import { writeLists, writeNulls, writeNumbers } from './vectors.js';
 
 /** What a column of text is in SQL. */
 const SQL_TYPES: Readonly<Partial<Record<ColumnType, string>>> = {
@@ -84,25 +83,25 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
   }
 
   /** The next rows of the batch; none at its end. */
-  function fill({ bindings }: Engine, chunk: Chunk): void {
+  function fill({ bindings, vectors }: Engine, chunk: Chunk): void {
     const rows = Math.min(CHUNK_ROWS, (current?.rows ?? 0) - at);
     bindings.data_chunk_set_size(chunk, rows);
     if (!current || rows === 0) return;
     const vector = (i: number) => bindings.data_chunk_get_vector(chunk, i);
     layout.fields.forEach(({ type }, i) => {
-      const nulls: number[] = [];
+      const nulls = new Uint8Array(rows);
       for (let row = 0; row < rows; row++) {
         const cell = withoutTime(current!.columns[i].get(at + row), type);
-        if (cell === null || cell === undefined) nulls.push(row);
+        if (cell === null || cell === undefined) nulls[row] = 1;
         else bindings.vector_assign_string_element(vector(i), row, textOf(cell));
       }
-      if (nulls.length > 0) writeNulls(bindings, vector(i), rows, nulls);
+      if (nulls.includes(1)) vectors.writeNulls(bindings, vector(i), nulls);
     });
     const { scores, indices } = current;
     const [first, end] = [at, at + rows];
     at = end;
     if (content.content === 'one') {
-      writeNumbers(bindings, vector(kept.length), scores.slice(first, end));
+      vectors.writeValues(bindings, vector(kept.length), scores.slice(first, end));
       return;
     }
     const width = current.width;
@@ -112,7 +111,7 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
       for (let row = 0; row < rows; row++) {
         offsets[row + 1] = offsets[row] + start(first + row + 1) - start(first + row);
       }
-      writeLists(bindings, vector(kept.length), scores.slice(start(first), start(end)), offsets);
+      vectors.writeLists(bindings, vector(kept.length), { offsets }, scores.slice(start(first), start(end)));
       return;
     }
     const classes = new Uint32Array(rows * width);
@@ -126,8 +125,8 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
       }
       offsets[row + 1] = to;
     }
-    writeLists(bindings, vector(kept.length), classes, offsets);
-    writeLists(bindings, vector(kept.length + 1), best, offsets);
+    vectors.writeLists(bindings, vector(kept.length), { offsets }, classes);
+    vectors.writeLists(bindings, vector(kept.length + 1), { offsets }, best);
   }
 
   async function copy(to: string, from: string, rowBytes: number, header: boolean): Promise<void> {

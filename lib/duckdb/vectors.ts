@@ -1,15 +1,18 @@
 /**
- * DuckDB's lists of numbers, in and out.
+ * DuckDB's vectors, in and out, above all lists of numbers.
  *
- *     entries   row → offset, length (two uint64 each)      validity   a bit per row
+ *     list      row → offset, length (two uint64 each)      validity   a bit per row
  *     child     the elements of all rows                    validity   a bit per element
+ *     text      row → length (uint32), up to 12 bytes; or 4 of them and a pointer
  *
  * The offsets are no CSR: a NULL row has offset 0, equal rows share their elements, and slices leave gaps. What
  * `vector_get_data` gives is a copy: writing goes by `copy_data_to_vector`.
  */
 import type { DuckDBBinding, Vector } from './binding.js';
 
+/** What the elements are. */
 export type FloatType = 'float32' | 'float64';
+/** Elements in memory. */
 export type Floats = Float32Array | Float64Array;
 
 /** The lists of a vector, NULL rows left out, one behind the other without gaps. */
@@ -107,7 +110,8 @@ export function writeLists(
   layout: ListLayout,
   values: Floats | Uint32Array,
 ): void {
-  writeData(duckdb, beginLists(duckdb, vector, layout), values);
+  const total = layout.offsets[layout.offsets.length - 1];
+  writeData(duckdb, beginLists(duckdb, vector, layout), values.subarray(0, total));
 }
 
 /** The same for a list of structs: an array for each member, in their order. */
@@ -128,7 +132,7 @@ export function writeValues(
   duckdb: DuckDBBinding,
   vector: Vector,
   values: Floats | Uint32Array,
-  nulls: Uint8Array | undefined,
+  nulls?: Uint8Array,
 ): void {
   writeData(duckdb, vector, values);
   writeNulls(duckdb, vector, nulls);
@@ -156,7 +160,8 @@ function writeData(duckdb: DuckDBBinding, vector: Vector, values: Floats | Uint3
   duckdb.copy_data_to_vector(vector, 0, values.buffer as ArrayBuffer, values.byteOffset, values.byteLength);
 }
 
-function writeNulls(duckdb: DuckDBBinding, vector: Vector, nulls: Uint8Array | undefined): void {
+/** Makes NULL of the rows that have a 1. */
+export function writeNulls(duckdb: DuckDBBinding, vector: Vector, nulls: Uint8Array | undefined): void {
   if (!nulls) return;
   const bits = new Uint8Array(Math.ceil(nulls.length / 64) * 8).fill(0xff);
   for (let row = 0; row < nulls.length; row++) {
@@ -205,6 +210,32 @@ export function integersOf(duckdb: DuckDBBinding, vector: Vector, count: number)
   return Array.from({ length: count }, (_, i) => {
     return (halves[i * 2 + 1] << 64n) + BigInt.asUintN(64, halves[i * 2]);
   });
+}
+
+const TEXT_ENTRY = 16;
+const TEXT_INLINE = 12;
+
+/** The texts of a vector of VARCHAR; null where one is NULL. */
+export function textsOf(duckdb: DuckDBBinding, vector: Vector, count: number): (string | null)[] {
+  const data = duckdb.vector_get_data(vector, count * TEXT_ENTRY);
+  const nulls = nullsOf(duckdb, vector, count);
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  return Array.from({ length: count }, (_, row) => {
+    if (nulls?.[row] === 1) return null;
+    const at = row * TEXT_ENTRY;
+    const length = view.getUint32(at, true);
+    const bytes =
+      length <= TEXT_INLINE
+        ? data.subarray(at + 4, at + 4 + length)
+        : duckdb.get_data_from_pointer(data.buffer as ArrayBuffer, data.byteOffset + at + 8, length);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  });
+}
+
+/** The bytes of a vector whose entries have so many each. */
+export function dataOf(duckdb: DuckDBBinding, vector: Vector, count: number, bytes: number): DataView {
+  const data = duckdb.vector_get_data(vector, count * bytes);
+  return new DataView(data.buffer, data.byteOffset, count * bytes);
 }
 
 function wordsOf(duckdb: DuckDBBinding, vector: Vector, count: number): Uint32Array {
