@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
+import { tableFromIPC } from '@uwdata/flechette';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatNpyHeader } from '../lib/cli/npy.js';
 import { scoreFile } from '../lib/cli/score-file.js';
@@ -334,14 +335,14 @@ describe('Parquet', () => {
     );
   });
 
-  test("the index of pandas survives; Hugging Face's features follow the columns; the old Arrow schema goes", async () => {
+  test("the index of pandas survives; Hugging Face's features follow the columns", async () => {
     useCase('pandas-index.parquet');
     await score('pandas-index.parquet', 'pandas-out.parquet');
     const pairs = await duckdb.arrays(
       `SELECT decode(key), decode(value) FROM parquet_kv_metadata('${at('pandas-out.parquet')}')`,
     );
     const metadata = new Map(pairs.map(([key, value]) => [key, value] as const));
-    expect([...metadata.keys()]).toEqual(['pandas']);
+    expect([...metadata.keys()].sort()).toEqual(['ARROW:schema', 'pandas']);
     const pandas = JSON.parse(metadata.get('pandas') ?? '');
     expect(pandas.index_columns).toEqual([{ kind: 'range', name: null, start: 4, stop: 8, step: 1 }]);
     expect(pandas.columns).toEqual([]);
@@ -365,6 +366,64 @@ describe('Parquet', () => {
       id: features.id,
       probabilities: features.logits,
     });
+  });
+
+  test('the Arrow schema follows the columns: dictionaries, time zones, durations, what fields say', async () => {
+    const { default: polars } = await import('nodejs-polars');
+    useCase('arrow-schema.parquet');
+    const text = at('arrow-schema-labels.txt');
+    writeFileSync(text, 'cat\ndog\nhorse\n');
+    for (const [options, added] of [
+      [{}, { probabilities: 'List' }],
+      [{ topK: 2 }, { class: 'List', score: 'List' }],
+      [
+        { topK: 2, labels: text },
+        { label: 'List', score: 'List' },
+      ],
+      [{ op: 'logsumexp' }, { logsumexp: 'Float32' }],
+    ] as const) {
+      await score('arrow-schema.parquet', 'arrow-schema-out.parquet', options);
+      const frame = polars.readParquet(readFileSync(at('arrow-schema-out.parquet')));
+      // Of binary columns it cannot say the type.
+      const names = frame.columns.filter((name) => name !== 'raw');
+      expect(Object.fromEntries(names.map((name) => [name, frame.getColumn(name).dtype.variant]))).toEqual({
+        ...{ id: 'Int64', kind: 'Categorical', name: 'String', at: 'Datetime', took: 'Duration' },
+        ...{ cost: 'Decimal', ...added },
+      });
+      expect(frame.getColumn('kind').cast(polars.Utf8).toArray()).toEqual(['a', 'b', 'a']);
+      const [[encoded]] = await duckdb.arrays(
+        `SELECT decode(value) FROM parquet_kv_metadata('${at('arrow-schema-out.parquet')}') WHERE decode(key) = 'ARROW:schema'`,
+      );
+      const { schema } = tableFromIPC(Uint8Array.from(Buffer.from(encoded, 'base64')));
+      expect(schema.fields.map(({ name }) => name)).toEqual(frame.columns);
+      expect(schema.fields[0].metadata).toEqual(new Map([['unit', 'of id']]));
+      expect(schema.fields[3].type).toMatchObject({ timezone: 'Europe/Paris' });
+      expect(schema.metadata?.get('source')).toBe('sensor 7');
+      const { features } = JSON.parse(schema.metadata?.get('huggingface') ?? '').info;
+      expect(Object.keys(features)).toEqual(['id', ...Object.keys(added)]);
+    }
+  });
+
+  test('an Arrow schema that does not fit what is written, or is damaged, goes', async () => {
+    for (const [name, id] of [
+      ['TINYINT', '7::TINYINT'],
+      ['nothing like it', '7'],
+    ]) {
+      const schema =
+        name === 'TINYINT'
+          ? "(SELECT decode(value) FROM parquet_kv_metadata('arrow-schema.parquet') WHERE decode(key) = 'ARROW:schema')"
+          : "'bm90aGluZw=='";
+      const [[value]] = await duckdb.arrays(
+        `SELECT ${schema.replace('arrow-schema.parquet', at('arrow-schema.parquet'))}`,
+      );
+      await duckdb.run(
+        `COPY (SELECT ${id} AS id, [1, 2]::FLOAT[] AS logits) TO '${at('misfit.parquet')}' (KV_METADATA {'ARROW:schema': '${value}'})`,
+      );
+      await score('misfit.parquet', 'misfit-out.parquet');
+      expect(
+        await duckdb.arrays(`SELECT decode(key) FROM parquet_kv_metadata('${at('misfit-out.parquet')}')`),
+      ).toEqual([]);
+    }
   });
 
   test('a column per class, which has to be said', async () => {

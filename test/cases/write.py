@@ -1,4 +1,4 @@
-"""Writes every-type.arrow and every-type.arrows: pip install pyarrow numpy safetensors ml_dtypes, then python write.py. Not run by the tests."""
+"""Writes files of this folder: pip install pyarrow numpy safetensors ml_dtypes, then python write.py. Not run by the tests."""
 
 import pyarrow as pa, pyarrow.ipc as ipc, numpy as np, datetime, decimal, uuid, sys
 n=24
@@ -67,3 +67,23 @@ np.savez(f"{here}/lone.npz", logits.astype(">f8"))
 save_file({"logits": logits, "half": logits.astype("float16"), "double": logits.astype("float64"),
            "brain": logits.astype(ml_dtypes.bfloat16), "truth": truth, "odd": truth.astype("uint8")},
           f"{here}/tensors.safetensors")
+
+# ARROW:schema in Parquet: types that Parquet has not, and what fields and schema say of themselves.
+import pyarrow.parquet
+
+features = '{"info": {"features": {"id": {"dtype": "int64", "_type": "Value"}, "logits": {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "List"}}}}'
+noon = datetime.datetime(2024, 1, 1, 12, tzinfo=datetime.timezone.utc)
+cost = pa.decimal128(20, 3)
+columns = {
+    "id": pa.array([1, 2, 3], pa.int64()),
+    "kind": pa.array(["a", "b", "a"]).dictionary_encode(),
+    "name": pa.array(["x", None, "é"], pa.large_string()),
+    "at": pa.array([noon] * 3, pa.timestamp("us", tz="Europe/Paris")),
+    "took": pa.array([1, 2, None], pa.duration("us")),
+    "raw": pa.array([b"\0", b"ab", b""], pa.large_binary()),
+    "cost": pa.array([decimal.Decimal("1.5"), decimal.Decimal(2), None], cost),
+    "logits": pa.array([[1.5, 0.5, 2], [0.25, 2.25, 1], [0, 0, 0]], pa.list_(pa.float32())),
+}
+fields = [pa.field(name, column.type, metadata={"unit": f"of {name}"}) for name, column in columns.items()]
+schema = pa.schema(fields, metadata={"source": "sensor 7", "huggingface": features})
+pa.parquet.write_table(pa.table(list(columns.values()), schema=schema), f"{here}/arrow-schema.parquet", compression="none")

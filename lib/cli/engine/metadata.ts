@@ -1,4 +1,5 @@
 /** What a Parquet file says of itself beside its data: carried over, but for what no longer holds. */
+import { carriedSchema } from './arrow-schema.js';
 import type { Content } from './content.js';
 import type { Relation } from './relation.js';
 
@@ -8,24 +9,22 @@ interface PandasColumn {
   readonly field_name?: string | null;
 }
 
-/**
- * The Arrow schema of the old columns is left out: readers take it for that of the new ones, column by column. What pandas
- * and Hugging Face say of the logits goes, and what they need to know of the scores comes.
- */
+/** What Arrow, pandas and Hugging Face say of the logits goes, and what they need to know of the scores comes. */
 export function carried(
   metadata: ReadonlyMap<string, string>,
-  { kept }: Relation,
+  relation: Relation,
   content: Content,
 ): ReadonlyMap<string, string> {
-  const names = new Set(kept.map(({ name }) => name));
-  const pairs = [...metadata].filter(([key]) => key !== 'ARROW:schema');
-  return new Map(
-    pairs.map(([key, value]) => {
-      if (key === 'pandas') return [key, ofPandas(value, names)];
-      if (key === 'huggingface') return [key, ofHuggingFace(value, names, content)];
-      return [key, value];
-    }),
-  );
+  const names = new Set(relation.kept.map(({ name }) => name));
+  const change = (key: string, value: string): string => {
+    if (key === 'pandas') return ofPandas(value, names);
+    return key === 'huggingface' ? ofHuggingFace(value, names, content) : value;
+  };
+  const pairs = [...metadata].map(([key, value]): [string, string | undefined] => [
+    key,
+    key === 'ARROW:schema' ? carriedSchema(value, relation, content, change) : change(key, value),
+  ]);
+  return new Map(pairs.filter((pair): pair is [string, string] => pair[1] !== undefined));
 }
 
 function ofPandas(text: string, kept: ReadonlySet<string>): string {
