@@ -4,10 +4,21 @@
  * @module simd-softmax
  */
 
+import { BatchesAtOnce, evaluateAtOnce } from './calls/evaluation.js';
+import { fitAtOnce } from './calls/fit.js';
 import { lone } from './calls/lone.js';
 import { solvePlain } from './calls/plain.js';
 import { plan, solve } from './calls/plan.js';
 import { operations } from './ops/all.js';
+import type {
+  ClassTargets,
+  EvaluateOptions,
+  Evaluation,
+  EvaluationOptions,
+  EvaluationResult,
+  FitTemperatureOptions,
+  TemperatureFit,
+} from './types/evaluation.js';
 import type {
   ClassifyOptions,
   CrossEntropyOptions,
@@ -34,6 +45,7 @@ import type {
 export { backend } from './backends/backend.js';
 export type * from './prepare.js';
 export { prepare } from './prepare.js';
+export type * from './types/evaluation.js';
 export type * from './types.js';
 
 /**
@@ -251,4 +263,69 @@ export function crossEntropy<X extends Logits, How extends Reduction = 'mean'>(
     solve(plan(operations.crossEntropy, x, targets, options))) as How extends 'none'
     ? ReducedForm<X>
     : number;
+}
+
+/**
+ * How right the softmax of every row is, and how far its probabilities can be believed: accuracy, log loss, Brier score,
+ * calibration error, a reliability diagram and a confusion matrix, in one pass.
+ *
+ * A row with a NaN or +Infinity counts as wrong, lies in no bin, and makes logLoss, brier and entropy NaN.
+ *
+ * @param x - Logits, [x.length] unless `shape` says otherwise.
+ * @param targets - A class per row.
+ * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
+ * value. Both have a stable `code` ({@link ErrorCode}).
+ *
+ * @see C. Guo et al.: On Calibration of Modern Neural Networks (2017), for the bins.
+ *
+ * @example
+ * ```ts
+ * evaluate([[3.2, 1.3, 0.2, 0.8], [0.1, 2, 0.4, 0.3]], [0, 3]); // { rows: 2, accuracy: 0.5, logLoss: 1.208, … }
+ * ```
+ */
+export function evaluate(x: Logits, targets: ClassTargets, options?: EvaluateOptions): EvaluationResult {
+  return evaluateAtOnce(x, targets, options);
+}
+
+/**
+ * An evaluation whose rows come in batches, so that they need not be in memory together. Its result is that of
+ * `evaluate` over all of them, but for rounding (1e-14).
+ *
+ * @param options - What all batches share.
+ * @throws TypeError for an option of the wrong kind, or a misspelled one; RangeError for a wrong value. Both have a
+ * stable `code` ({@link ErrorCode}).
+ *
+ * @example
+ * ```ts
+ * const evaluation = newEvaluation({ shape: [-1, 10] });
+ * for (const { logits, labels } of batches) evaluation.add(logits, labels);
+ * evaluation.result().accuracy;
+ * ```
+ */
+export function newEvaluation(options?: EvaluationOptions): Evaluation {
+  return new BatchesAtOnce(options);
+}
+
+/**
+ * The temperature, from 0.01 to 100, that makes the mean log loss least, to six digits: calibration by temperature scaling.
+ *
+ * @param x - Logits, [x.length] unless `shape` says otherwise.
+ * @param targets - A class per row.
+ * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
+ * value, where no row is left, and where no temperature gives a finite mean. Both have a stable `code` ({@link ErrorCode}).
+ *
+ * @see C. Guo et al.: On Calibration of Modern Neural Networks (2017).
+ *
+ * @example
+ * ```ts
+ * const { temperature } = fitTemperature(logits, labels, { shape: [-1, 10] });
+ * softmax(logits, { shape: [-1, 10], temperature });
+ * ```
+ */
+export function fitTemperature(
+  x: Logits,
+  targets: ClassTargets,
+  options?: FitTemperatureOptions,
+): TemperatureFit {
+  return fitAtOnce(x, targets, options);
 }

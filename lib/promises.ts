@@ -8,8 +8,19 @@
  */
 
 import { readAbortable } from './arguments/options.js';
+import { BatchesInTurns, evaluateInTurns } from './calls/evaluation.js';
+import { fitInTurns } from './calls/fit.js';
 import { plan, solveAsync } from './calls/plan.js';
 import { operations } from './ops/all.js';
+import type {
+  AsyncEvaluation,
+  ClassTargets,
+  EvaluateOptions,
+  EvaluationOptions,
+  EvaluationResult,
+  FitTemperatureOptions,
+  TemperatureFit,
+} from './types/evaluation.js';
 import type {
   Abortable,
   ClassifyOptions,
@@ -37,6 +48,7 @@ import type {
 export { backend } from './backends/backend.js';
 export type * from './prepare.js';
 export { prepare } from './prepare.js';
+export type * from './types/evaluation.js';
 export type * from './types.js';
 
 /**
@@ -196,4 +208,57 @@ export async function crossEntropy<X extends Logits, How extends Reduction = 'me
   return solveAsync(plan(operations.crossEntropy, x, targets, rest), signal) as Promise<
     How extends 'none' ? ReducedForm<X> : number
   >;
+}
+
+/**
+ * As `evaluate` of `simd-softmax`, without blocking the event loop.
+ *
+ * @throws What `evaluate` throws, as a rejection; the signal's reason where it is aborted.
+ *
+ * @example
+ * ```ts
+ * const { accuracy, calibrationError } = await evaluate(logits, labels, { shape: [-1, 10] });
+ * ```
+ */
+export async function evaluate(
+  x: Logits,
+  targets: ClassTargets,
+  options?: EvaluateOptions & Abortable,
+): Promise<EvaluationResult> {
+  return evaluateInTurns(x, targets, options);
+}
+
+/**
+ * As `newEvaluation` of `simd-softmax`, but that its `add` returns a promise. This function itself does not: there is
+ * nothing to wait for.
+ *
+ * @throws What `newEvaluation` throws.
+ *
+ * @example
+ * ```ts
+ * const evaluation = newEvaluation({ shape: [-1, 10] });
+ * for await (const { logits, labels } of batches) await evaluation.add(logits, labels);
+ * evaluation.result().accuracy;
+ * ```
+ */
+export function newEvaluation(options?: EvaluationOptions): AsyncEvaluation {
+  return new BatchesInTurns(options);
+}
+
+/**
+ * As `fitTemperature` of `simd-softmax`, without blocking the event loop.
+ *
+ * @throws What `fitTemperature` throws, as a rejection; the signal's reason where it is aborted.
+ *
+ * @example
+ * ```ts
+ * const { temperature } = await fitTemperature(logits, labels, { shape: [-1, 10] });
+ * ```
+ */
+export async function fitTemperature(
+  x: Logits,
+  targets: ClassTargets,
+  options?: FitTemperatureOptions & Abortable,
+): Promise<TemperatureFit> {
+  return fitInTurns(x, targets, options);
 }

@@ -29,7 +29,8 @@
   OPS(logProbabilitiesType, logProbabilitiesType) \
   OPS(ignoreIndex, ignoreIndex)                   \
   OPS(labelSmoothing, labelSmoothing)             \
-  OPS(gradientScale, gradientScale)
+  OPS(gradientScale, gradientScale)               \
+  OPS(bins, bins)
 
 // The arrays that operations take besides their rows and `out`: the member of Problem, what its elements are, how many
 // there are (see operations.h), and whether it has to be there.

@@ -16,7 +16,9 @@
             "logProbabilities", "logProbabilitiesType")                                                              \
   OPERATION(crossEntropy, loss, float64, rows, "ignoreIndex", "labelSmoothing", "gradientScale", "targets",          \
             "targetProbabilities", "weights", "gradient")                                                            \
-  OPERATION(entropy, entropy, outType, rows, "outType")
+  OPERATION(entropy, entropy, outType, rows, "outType")                                                              \
+  OPERATION(judge, judge, float64, count, "count", "ignoreIndex", "bins", "targets")                                 \
+  OPERATION(slope, slope, float64, count, "count", "ignoreIndex", "targets")
 // clang-format on
 
 enum class Op : int32_t {

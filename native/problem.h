@@ -12,6 +12,9 @@ enum class Type : int32_t { float32, float64, float16, bfloat16 };
 // In bytes. (Static, as all that the kernels share with the rest: see block.h.)
 static constexpr size_t size_of(Type type) { return type == Type::float64 ? 8 : type == Type::float32 ? 4 : 2; }
 
+// What judge and slope say of a row, in numbers.
+static constexpr size_t judge_count = 6, slope_count = 3;
+
 struct Problem {
   Op op;
   Type type, outType;
@@ -35,23 +38,31 @@ struct Problem {
   bool log;  // logarithms of the probabilities
   uint32_t* indices;
 
+  // sample, judge, slope
+  size_t count;  // results per row: draws; all numbers of one
+
   // sample
-  size_t count, keepTop;  // draws per row; 0 = no top-k filter
+  size_t keepTop;  // 0 = no top-k filter
   double topP;
   double minPReach;  // how far below the largest logit a class may be; Infinity = no min-p filter
   uint32_t seed[2];
   void* logProbabilities;
   Type logProbabilitiesType;
 
-  // crossEntropy
+  // crossEntropy, judge, slope
   const int32_t* targets;
-  const void* targetProbabilities;
   int32_t ignoreIndex;
+
+  // crossEntropy
+  const void* targetProbabilities;
   double labelSmoothing;
   const double* weights;
   double* losses;
   void* gradient;
   double gradientScale;
+
+  // judge
+  size_t bins;  // that confidences are sorted into
 
   // Set, or null, where the results are no longer wanted: long rows are then left as they are.
   const bool* cancelled;

@@ -7,6 +7,7 @@ import { shapeError, typeError } from './errors.js';
 import { product } from './layout.js';
 import { type Elements, readElements } from './logits.js';
 import { flatten, nestedDims } from './nested.js';
+import { readInteger } from './options.js';
 import { arrange, type Request } from './rows.js';
 import { tensorParts } from './tensors.js';
 
@@ -41,6 +42,29 @@ export function readTargets(value: unknown, request: Request, ignoreIndex: numbe
     probabilities: arrange(sameType(targets, x, value), x, layout),
     memory: targets.data,
   };
+}
+
+/** The option `ignoreIndex`: the target of rows that count for nothing. */
+export function readIgnoreIndex(value: unknown, name: string): number {
+  return value === undefined ? -100 : readInteger(value, name, -(2 ** 31), 2 ** 31 - 1);
+}
+
+/** Targets that are classes and nothing else: a list of one per row, or a tensor or nested arrays of as many. */
+export function readClassTargets(value: unknown, request: Request, ignoreIndex: number): Int32Array {
+  const data = arrayKind(value) === undefined ? (tensorParts(value, 'targets')?.data ?? value) : value;
+  const dims = Array.isArray(data) ? nestedDims(data, 'targets') : [];
+  const count = product(dims);
+  if (dims.length > 1 && count !== request.rows.outer * request.rows.inner)
+    throw shapeError(
+      `one class for each of ${request.rows.outer * request.rows.inner} rows`,
+      'targets',
+      value,
+    );
+  const list =
+    dims.length > 1
+      ? flatten(data as unknown[], dims, new Array<number>(count), 'targets', asClass)
+      : readIntegers(data, 'targets');
+  return readClasses(list, request, ignoreIndex);
 }
 
 /** Class indices as a flat list; undefined where the targets are distributions. */

@@ -2,9 +2,14 @@
 import { classify } from './classify.js';
 import { crossEntropy } from './crossEntropy.js';
 import { entropy } from './entropy.js';
+import { evaluate } from './evaluate.js';
+import { fitTemperature } from './fitTemperature.js';
 import { logSumExp } from './logSumExp.js';
 import { sample } from './sample.js';
 import { logSoftmax, softmax } from './softmax.js';
 import { topK } from './topK.js';
 
 export const operations = { softmax, logSoftmax, logSumExp, topK, classify, sample, crossEntropy, entropy };
+
+/** What lib/calls asks of a backend part by part, and adds up. */
+export const parted = { evaluate, fitTemperature };

@@ -2,9 +2,9 @@
 import { reducedType } from '../arguments/elements.js';
 import { typeError } from '../arguments/errors.js';
 import { type Apart, likeX, perRow } from '../arguments/extents.js';
-import { readInteger, readNumber, readWord } from '../arguments/options.js';
+import { readNumber, readWord } from '../arguments/options.js';
 import { type Request, readNumbers } from '../arguments/rows.js';
-import { readTargets, type Targets } from '../arguments/targets.js';
+import { readIgnoreIndex, readTargets, type Targets } from '../arguments/targets.js';
 import { type CrossEntropyProblem, crossEntropy as crossEntropyRows } from '../backends/js/crossEntropy.js';
 import { type Data, op } from '../backends/problem.js';
 import { declare, resultOf } from './operation.js';
@@ -29,9 +29,7 @@ export const crossEntropy = declare<CrossEntropyProblem>()({
     const reduction = reading.take('reduction', (value, name) =>
       value === undefined ? 'mean' : readWord(value, name, reductions),
     );
-    const ignoreIndex = reading.take('ignoreIndex', (value, name) =>
-      value === undefined ? -100 : readInteger(value, name, -(2 ** 31), 2 ** 31 - 1),
-    );
+    const ignoreIndex = reading.take('ignoreIndex', readIgnoreIndex);
     const labelSmoothing = reading.take('labelSmoothing', (value, name) =>
       value === undefined ? 0 : readNumber(value, name, 0, 1),
     );

@@ -2,7 +2,7 @@
  * Loads the native addon: once, when it is first asked for. Node's modules come from `process`, so that this file
  * loads, and finds nothing, where there is no Node.
  */
-import { operations } from '../../ops/all.js';
+import { operations, parted } from '../../ops/all.js';
 import { environmentVariable } from '../environment.js';
 import type { Addon } from './binding.js';
 import { complaint, type Failure } from './complaint.js';
@@ -83,7 +83,7 @@ function open(path: string): Addon | undefined {
 
 /** A binary older or newer than this file: the operations that it knows are not those that are declared here. */
 function refuseOtherSources({ call }: Partial<Addon>): void {
-  for (const { op } of Object.values(operations)) {
+  for (const { op } of Object.values({ ...operations, ...parted })) {
     const own = op.writes.filter((name) => name !== 'out');
     const expected = listOf([...op.numbers, ...op.reads, ...own]);
     const line = call?.operations.find(({ name }) => name === op.name);

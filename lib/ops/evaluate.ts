@@ -1,0 +1,69 @@
+/** evaluate: what every row says of its target, a part of the rows at a time; lib/calls/evaluation.ts adds it up. */
+import { readFlag, readInteger } from '../arguments/options.js';
+import { readClassTargets, readIgnoreIndex } from '../arguments/targets.js';
+import { JUDGED, type JudgeProblem, judge } from '../backends/js/judge.js';
+import { op } from '../backends/problem.js';
+import { declare } from './operation.js';
+import { outOfPart } from './parts.js';
+
+const judgeOp = op<JudgeProblem>({
+  name: 'judge',
+  numbers: ['count', 'ignoreIndex', 'bins'],
+  reads: ['targets'],
+  writes: ['out'],
+  solve: judge,
+});
+
+/** Most bins: an edge of them is further from the next than any probability is wrong. */
+const mostBins = 2 ** 16;
+
+/** Up to so many classes there is a confusion matrix without asking. */
+const confusionClasses = 256;
+
+/** What an evaluation is about, besides its rows. */
+export interface EvaluationTerms {
+  readonly k: number;
+  readonly bins: number;
+  readonly ignoreIndex: number;
+  /** Whether there is a confusion matrix; undefined: up to 256 classes. */
+  readonly confusion: boolean | undefined;
+}
+
+/** What is taken of an option of this name, or its default. */
+export const evaluationTerms = {
+  k: (value: unknown, name: string) => (value === undefined ? 5 : readInteger(value, name, 1)),
+  bins: (value: unknown, name: string) => (value === undefined ? 15 : readInteger(value, name, 1, mostBins)),
+  ignoreIndex: readIgnoreIndex,
+  confusion: (value: unknown, name: string) => (value === undefined ? undefined : readFlag(value, name)),
+};
+
+export const evaluate = declare<JudgeProblem>()({
+  name: 'evaluate',
+  op: judgeOp,
+  argument: 'targets',
+  memory: [],
+  takes(reading) {
+    const k = reading.take('k', evaluationTerms.k);
+    const bins = reading.take('bins', evaluationTerms.bins);
+    const confusion = reading.take('confusion', evaluationTerms.confusion);
+    const ignoreIndex = reading.take('ignoreIndex', evaluationTerms.ignoreIndex);
+    const targets = reading.take('targets', (value, _, request) =>
+      readClassTargets(value, request, ignoreIndex),
+    );
+    return { k, bins, confusion, ignoreIndex, targets };
+  },
+  writes: (_, request) => [outOfPart(request, JUDGED)],
+  pose(problem, { bins, ignoreIndex, targets }, _, [out]) {
+    problem.out = out?.memory as Float64Array;
+    problem.count = JUDGED;
+    problem.targets = targets;
+    problem.ignoreIndex = ignoreIndex;
+    problem.bins = bins;
+  },
+  result: () => undefined,
+});
+
+/** Whether there is a confusion matrix of so many classes. */
+export function hasConfusion({ confusion }: EvaluationTerms, classes: number): boolean {
+  return confusion ?? classes <= confusionClasses;
+}

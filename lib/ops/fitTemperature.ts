@@ -1,0 +1,42 @@
+/** fitTemperature: the loss of every row and its derivatives, pass by pass; lib/calls/fit.ts looks for the least. */
+import { readClassTargets, readIgnoreIndex } from '../arguments/targets.js';
+import { SLOPED, type SlopeProblem, slope } from '../backends/js/slope.js';
+import { op } from '../backends/problem.js';
+import { declare } from './operation.js';
+import { outOfPart } from './parts.js';
+
+const slopeOp = op<SlopeProblem>({
+  name: 'slope',
+  numbers: ['count', 'ignoreIndex'],
+  reads: ['targets'],
+  writes: ['out'],
+  solve: slope,
+});
+
+const declared = declare<SlopeProblem>()({
+  name: 'fitTemperature',
+  op: slopeOp,
+  argument: 'targets',
+  memory: [],
+  takes(reading) {
+    const ignoreIndex = reading.take('ignoreIndex', readIgnoreIndex);
+    const targets = reading.take('targets', (value, _, request) =>
+      readClassTargets(value, request, ignoreIndex),
+    );
+    return { ignoreIndex, targets };
+  },
+  writes: (_, request) => [outOfPart(request, SLOPED)],
+  pose(problem, { ignoreIndex, targets }, _, [out]) {
+    problem.out = out?.memory as Float64Array;
+    problem.count = SLOPED;
+    problem.targets = targets;
+    problem.ignoreIndex = ignoreIndex;
+  },
+  result: () => undefined,
+});
+
+/** The temperature is what is looked for: there is no such option. */
+export const fitTemperature = {
+  ...declared,
+  options: declared.options.filter((name) => name !== 'temperature'),
+};
