@@ -1,17 +1,23 @@
 /**
- * Text and Parquet from file to file, beside a plain COPY by DuckDB: `npm run bench:copy` (`-- --rounds 5 --dir /tmp`).
+ * Text and Parquet from file to file, beside a plain COPY by DuckDB: `npm run bench:copy` (`-- --rounds 5 --dir /tmp`;
+ * `--scale 0.01` for so many of the rows, to try it; `--write` puts the table into bench/FILES.md).
  * NDJSON is copied with the casts that give its numbers their shortest digits. Each run is a process of its own; its most
  * resident memory is read while it runs.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DuckDBInstance } from '@duckdb/node-api';
 
 const { values: options } = parseArgs({
-  options: { rounds: { type: 'string', default: '5' }, dir: { type: 'string', default: tmpdir() } },
+  options: {
+    rounds: { type: 'string', default: '5' },
+    dir: { type: 'string', default: tmpdir() },
+    scale: { type: 'string', default: '1' },
+    write: { type: 'boolean', default: false },
+  },
 });
 const CLI = join(import.meta.dirname, '..', 'dist', 'cli.js');
 const folder = mkdtempSync(join(options.dir, 'simd-softmax-copy-'));
@@ -27,7 +33,7 @@ for (const [name, rows, classes] of [
 ]) {
   const group = classes === 10 ? '' : ', ROW_GROUP_SIZE 8192';
   await connection.run(
-    `COPY (SELECT i AS id, ${logits(classes)} AS logits FROM range(${rows}) t(i)) TO '${at(name)}' (FORMAT parquet${group})`,
+    `COPY (SELECT i AS id, ${logits(classes)} AS logits FROM range(${Math.ceil(rows * Number(options.scale))}) t(i)) TO '${at(name)}' (FORMAT parquet${group})`,
   );
 }
 const columns = Array.from({ length: 10 }, (_, i) => `logits[${i + 1}] AS c${i}`).join(', ');
@@ -45,7 +51,8 @@ const CASES = [
   ['CSV 1 M × 10', '10.csv', '*', 'FORMAT csv'],
   ['NDJSON 1 M × 10', '10.ndjson', `id, ${shortest}`, 'FORMAT json'],
 ];
-console.log('| | COPY | `score` | ratio | memory |\n|---|---|---|---|---|');
+const lines = ['| | COPY | `score` | ratio | memory |', '|---|---|---|---|---|'];
+console.log(lines.join('\n'));
 for (const [title, name, select, how] of CASES) {
   const format = name.split('.')[1];
   const sql = `COPY (SELECT ${select} FROM '${at(name)}') TO '${at(`copy.${format}`)}' (${how})`;
@@ -62,8 +69,26 @@ for (const [title, name, select, how] of CASES) {
   const median = (numbers) => numbers.sort((a, b) => a - b)[numbers.length >> 1];
   const seconds = (of) => median(rounds.map((round) => round[of].seconds)).toFixed(2);
   const memory = Math.max(...rounds.map(({ scored }) => scored.megabytes));
-  console.log(
-    `| ${title} | ${seconds('copied')} s | ${seconds('scored')} s | ${median(rounds.map(({ ratio }) => ratio)).toFixed(2)} | ${memory} MB |`,
+  const ratio = median(rounds.map(({ ratio }) => ratio)).toFixed(2);
+  lines.push(`| ${title} | ${seconds('copied')} s | ${seconds('scored')} s | ${ratio} | ${memory} MB |`);
+  console.log(lines.at(-1));
+}
+if (options.write) {
+  const page = join(import.meta.dirname, 'FILES.md');
+  const [arrays] = readFileSync(page, 'utf8').split('\n## Text and Parquet');
+  const machine = `${cpus()[0].model.trim()}, ${availableParallelism()} cores, Node ${process.version}, load average at the end ${loadavg()[0].toFixed(1)}`;
+  writeFileSync(
+    page,
+    `${arrays.trimEnd()}
+
+## Text and Parquet
+
+From file to file, beside a plain \`COPY\` by DuckDB; float32 logits and an id. Each run is a process of its own, the two in turns; medians of ${options.rounds} rounds, and the most resident memory of \`score\`.
+
+${lines.join('\n')}
+
+${machine}. Measured by \`npm run bench:copy -- --write\`${options.scale === '1' ? '' : `, with ${options.scale} of the rows`}.
+`,
   );
 }
 
