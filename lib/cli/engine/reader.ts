@@ -48,14 +48,29 @@ export function newEngineReader(engine: Engine, options: EngineReaderOptions): R
     try {
       for await (const chunk of engine.chunks(sql, signal)) {
         const piece = pieceOf(chunk);
-        for (let row = 0; row < piece.rows; row++, number++) {
-          const length = piece.lists.offsets[row + 1] - piece.lists.offsets[row];
-          const bad = piece.bad.has(row) || (classes !== undefined && length !== classes);
-          if (bad && !tolerant) throw await reasonOf(engine, options, { stopped: 'bad' });
-          if (!bad || options.onBadRow(number) === 'nan') pending.add(piece, row, bad, number);
-          if (pending.elements >= options.blockBytes / bytes || number + 1 - first >= MOST_ROWS) {
-            yield await pending.take(first, number + 1);
-            first = number + 1;
+        const { bad, lists } = piece;
+        const { offsets } = lists;
+        const clean = bad.size === 0 && (classes === undefined || lists.width === classes);
+        for (let row = 0; row < piece.rows; ) {
+          const from = row;
+          if (clean) {
+            // All rows up to where the batch is full.
+            const end = Math.min(piece.rows, row + MOST_ROWS - (number - first));
+            const most = offsets[row] + options.blockBytes / bytes - pending.elements;
+            while (row < end && offsets[row] < most) row++;
+            pending.add({ piece, from, to: row, bad: false, number });
+          } else {
+            const isBad =
+              bad.has(row) || (classes !== undefined && offsets[row + 1] - offsets[row] !== classes);
+            if (isBad && !tolerant) throw await reasonOf(engine, options, { stopped: 'bad' });
+            row++;
+            if (!isBad || options.onBadRow(number) === 'nan')
+              pending.add({ piece, from, to: row, bad: isBad, number });
+          }
+          number += row - from;
+          if (pending.elements >= options.blockBytes / bytes || number - first >= MOST_ROWS) {
+            yield await pending.take(first, number);
+            first = number;
           }
         }
       }
@@ -89,40 +104,74 @@ export function newEngineReader(engine: Engine, options: EngineReaderOptions): R
     };
   }
 
+  /** Consecutive rows of a piece, all of which can be scored, or a single one that cannot. */
+  interface Run {
+    readonly piece: Piece;
+    readonly from: number;
+    readonly to: number;
+    readonly bad: boolean;
+    /** That of the first in the input. */
+    readonly number: number;
+  }
+
   /** Rows that wait until there are enough of them. */
   function newPending() {
-    let rows: { piece: Piece; row: number; bad: boolean; number: number }[] = [];
+    let runs: Run[] = [];
     let elements = 0;
     const width = classes ?? 1;
+    const lengthOf = ({ piece: { lists }, from, to, bad }: Run) =>
+      bad ? width : lists.offsets[to] - lists.offsets[from];
     return {
       get elements() {
         return elements;
       },
-      add(piece: Piece, row: number, bad: boolean, number: number) {
-        rows.push({ piece, row, bad, number });
-        elements += bad ? width : piece.lists.offsets[row + 1] - piece.lists.offsets[row];
+      add(run: Run) {
+        runs.push(run);
+        elements += lengthOf(run);
       },
       async take(first: number, end: number): Promise<Batch> {
-        const taken = rows;
+        const taken = runs;
+        const rows = taken.reduce((sum, { from, to }) => sum + to - from, 0);
         const block = await options.blocks.take(elements * bytes);
         const logits = logitsOn(block, relation.type, elements) as Float64Array;
-        const offsets = new Int32Array(taken.length + 1);
-        taken.forEach(({ piece: { lists }, row, bad }, i) => {
-          const at = offsets[i];
+        const offsets = new Int32Array(classes === undefined ? rows + 1 : 0);
+        const starts = new Int32Array(taken.length + 1);
+        let at = 0;
+        taken.forEach((run, i) => {
+          const { piece, from, to, bad } = run;
+          const { lists } = piece;
           if (bad) logits.fill(Number.NaN, at, at + width);
-          else logits.set(lists.values.subarray(lists.offsets[row], lists.offsets[row + 1]), at);
-          offsets[i + 1] = at + (bad ? width : lists.offsets[row + 1] - lists.offsets[row]);
+          else logits.set(lists.values.subarray(lists.offsets[from], lists.offsets[to]), at);
+          for (let row = from; classes === undefined && row < to; row++) {
+            const length = bad ? width : lists.offsets[row + 1] - lists.offsets[from];
+            offsets[starts[i] + row - from + 1] = at + length;
+          }
+          at += lengthOf(run);
+          starts[i + 1] = starts[i] + to - from;
         });
-        rows = [];
+        runs = [];
         elements = 0;
+        const numbers = () =>
+          taken.flatMap(({ from, to, number }) => Array.from({ length: to - from }, (_, i) => number + i));
         return {
-          ...{ first, end, rows: taken.length, logits, block },
+          ...{ first, end, rows, logits, block },
           offsets: classes === undefined ? offsets : undefined,
-          columns: ways.map(
-            (_, i): Column => ({ get: (row) => taken[row].piece.columns[i][taken[row].row] }),
-          ),
-          numbers: taken.length < end - first ? taken.map(({ number }) => number) : undefined,
+          columns: ways.map((_, column) => columnOf(taken, starts, column)),
+          numbers: rows < end - first ? numbers() : undefined,
         };
+      },
+    };
+  }
+
+  /** @param starts the row of the batch that each run begins with. */
+  function columnOf(runs: readonly Run[], starts: Int32Array, column: number): Column {
+    // Rows are mostly asked for in their order.
+    let i = 0;
+    return {
+      get(row) {
+        while (row < starts[i]) i--;
+        while (row >= starts[i + 1]) i++;
+        return runs[i].piece.columns[column][runs[i].from + row - starts[i]];
       },
     };
   }
