@@ -1,18 +1,34 @@
-/** Rows that come out as NaN: of NaN, of +Infinity, or of nothing but -Infinity. */
+/** Rows that cannot be read, and rows that come out as NaN: of NaN, of +Infinity, or of nothing but -Infinity. */
 import { type Layout, numberOf, type ScoredBatch } from './batch.js';
-import { expected } from './failure.js';
+import { expected, type Failure } from './failure.js';
 import { isNaNRow, type newCount } from './tally.js';
 
-const WANTED = 'finite logits';
-const RECEIVED = 'a row that comes out as NaN';
+/** What becomes of a row that cannot be read. */
+export function newBadRows(
+  errors: 'fail' | 'skip' | 'nan' | undefined,
+  name: string,
+  bad: ReturnType<typeof newCount>,
+): (row: number, what: string, received: string) => 'skip' | 'nan' {
+  return (row, what, received) => {
+    if (errors !== 'skip' && errors !== 'nan') {
+      throw expected(what, `row ${row} of ${name}`, `${received} (--errors skip or nan goes on)`);
+    }
+    bad.add(row);
+    return errors;
+  };
+}
 
 export function refuseNaN(batch: ScoredBatch, layout: Layout, input: string): void {
   for (let row = 0; row < batch.rows; row++) {
     if (isNaNRow(batch, layout, row)) {
-      const name = `row ${numberOf(batch, row)} of ${input}`;
-      throw expected(WANTED, name, `${RECEIVED} (--errors skip or nan goes on)`);
+      throw nanRow(numberOf(batch, row), input);
     }
   }
+}
+
+export function nanRow(row: number, input: string): Failure {
+  const received = 'a row that comes out as NaN (--errors skip or nan goes on)';
+  return expected('finite logits', `row ${row} of ${input}`, received);
 }
 
 /** The batch without them. */

@@ -1,19 +1,30 @@
 /** Reading, scoring and writing, overlapped: while one batch is written, the next is scored and another read. */
-import type { Batch, ScoredBatch } from './batch.js';
+import type { Batch } from './batch.js';
 import type { Blocks } from './blocks.js';
 
-export interface Stages {
+/** A batch that is scored, or judged; its memory is given back when it is written. */
+interface Scored {
+  release(): void;
+}
+
+export interface Stages<Done extends Scored> {
   readonly batches: AsyncIterable<Batch>;
   /** The memory that batches lie on: what bounds how many there are at a time. */
   readonly blocks: Blocks;
-  score(batch: Batch): Promise<ScoredBatch>;
+  score(batch: Batch): Promise<Done>;
   /** Called in the order of the batches, one at a time. */
-  write(batch: ScoredBatch): Promise<void>;
+  write(batch: Done): Promise<void>;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Resolves when every batch is written; rejects with the first error, or the reason of the signal. */
-export async function runPipeline({ batches, blocks, score, write, signal }: Stages): Promise<void> {
+export async function runPipeline<Done extends Scored>({
+  batches,
+  blocks,
+  score,
+  write,
+  signal,
+}: Stages<Done>): Promise<void> {
   let scoring: Promise<unknown> = Promise.resolve();
   let writing: Promise<void> = Promise.resolve();
   let fail!: (reason: unknown) => void;

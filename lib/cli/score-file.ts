@@ -4,12 +4,12 @@ import type { Reader, ScoredBatch, Writer } from './batch.js';
 import { newBlocks } from './blocks.js';
 import { readLabels } from './classes.js';
 import type { EngineInput } from './engine/input.js';
-import { expected, expectedUsage } from './failure.js';
+import { expectedUsage } from './failure.js';
 import { openReader, openWriter } from './formats/open.js';
 import { canResume, type Format, inputFormat, isEngineFormat, outputFormat } from './formats.js';
 import { type Bytes, openInput } from './input.js';
 import { unlessAborted } from './interruption.js';
-import { dropNaN, refuseNaN } from './nan-rows.js';
+import { dropNaN, newBadRows, refuseNaN } from './nan-rows.js';
 import { type Output, openOutput } from './output.js';
 import { runPipeline } from './pipeline.js';
 import type { Report } from './report.js';
@@ -60,7 +60,7 @@ export async function scoreFile(options: ScoreFileOptions): Promise<Report> {
 }
 
 /** An output that is also read would be gone when it is needed again. */
-async function refuseSame({ input, output, labels, truth }: ScoreJob): Promise<void> {
+export async function refuseSame({ input, output, labels, truth }: ScoreJob, flag = '-o'): Promise<void> {
   if (output === undefined || output === '-') return;
   const idOf = async (path: string) => {
     const found = await stat(path).catch(() => undefined);
@@ -70,7 +70,7 @@ async function refuseSame({ input, output, labels, truth }: ScoreJob): Promise<v
   if (target === undefined) return;
   for (const path of [input, labels, truth]) {
     if (path !== undefined && path !== '-' && (await idOf(path)) === target) {
-      throw expectedUsage('another file than is read', '-o', output);
+      throw expectedUsage('another file than is read', flag, output);
     }
   }
 }
@@ -129,13 +129,7 @@ async function scoreBatches({
   const bad = newCount(since?.bad);
   const blocks = newBlocks(BLOCKS_IN_FLIGHT, name);
   const uniform = needsUniform(options, to);
-  const onBadRow = (row: number, what: string, received: string) => {
-    if (errors !== 'skip' && errors !== 'nan') {
-      throw expected(what, `row ${row} of ${name}`, `${received} (--errors skip or nan goes on)`);
-    }
-    bad.add(row);
-    return errors;
-  };
+  const onBadRow = newBadRows(errors, name, bad);
   const ownBytes = format === 'npy' && (to ?? 'npy') === 'npy' ? ARRAY_BLOCK_BYTES : BLOCK_BYTES;
   const common = { blocks, blockBytes: options.blockBytes ?? ownBytes, done: since?.end ?? 0 };
   let reader: Reader | undefined;
