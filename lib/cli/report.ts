@@ -138,7 +138,7 @@ export function positions({ count: n, first }: Count): string {
   return `${count(n, 'row')} (${n === 1 ? 'number' : 'numbers'} ${list})`;
 }
 
-function compact(n: number): string {
+export function compact(n: number): string {
   return new Intl.NumberFormat('en', {
     notation: 'compact',
     compactDisplay: 'long',
@@ -146,7 +146,7 @@ function compact(n: number): string {
   }).format(n);
 }
 
-function duration(seconds: number): string {
+export function duration(seconds: number): string {
   if (seconds < 1e-3) return `${(seconds * 1e6).toFixed(0)} µs`;
   if (seconds < 1) return `${(seconds * 1e3).toPrecision(3)} ms`;
   return `${seconds.toPrecision(3)} s`;
