@@ -34,6 +34,20 @@ export const positive: Kind = {
   read: (text) => (text.trim() === '' ? text : Number(text)),
 };
 
+/** As many as the library takes. */
+export const bins: Kind = {
+  ...integer(1),
+  what: 'an integer from 1 to 65536',
+  holds: (value) => integer(1).holds(value) && Number(value) <= 65536,
+};
+
+/** A class, or what stands for none: 32 bits. */
+export const index: Kind = {
+  ...integer(),
+  what: 'an integer of 32 bits',
+  holds: (value) => Number.isInteger(value) && Number(value) === (Number(value) | 0),
+};
+
 const name: Kind = { what: 'a name', holds: (value) => typeof value === 'string' };
 
 const names: Kind = {
@@ -57,7 +71,7 @@ const character: Kind = {
 /** Longer ones are refused by every system. */
 const MOST_PATH = 4096;
 
-const path: Kind = {
+export const path: Kind = {
   what: 'the path of a file',
   holds: (value) =>
     typeof value === 'string' &&

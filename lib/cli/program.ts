@@ -1,9 +1,10 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../../package.json';
+import { evaluate } from './evaluate.js';
 import { EXIT, expectedUsage, Failure, printable } from './failure.js';
 import { DTYPES, FORMATS } from './formats.js';
 import { info } from './info.js';
-import { fromText, integer, positive, textTo } from './job.js';
+import { bins, fromText, index, integer, path, positive, textTo } from './job.js';
 import { list } from './queue/listing.js';
 import { scoreForWorker } from './queue/scoring-process.js';
 import { work } from './queue/worker.js';
@@ -27,6 +28,14 @@ Examples:
   simd-softmax score night.arrow -o scores.arrow --top-k 3 --errors skip --resume
   simd-softmax score 'in/*.npy' -o out/ --queue redis://10.0.0.1
   python3 model.py | simd-softmax score - -o - | python3 next.py
+`;
+
+const EVALUATE_EXAMPLES = `
+Examples:
+  simd-softmax evaluate logits.npy --truth labels.npy --labels classes.txt
+  simd-softmax evaluate scores.parquet --truth column:label --fit-temperature
+  simd-softmax evaluate logits.npy --truth labels.npy --report report.html
+  simd-softmax evaluate logits.npy --truth labels.npy --json
 `;
 
 /** The exit code of one run of the command. */
@@ -57,39 +66,16 @@ async function run(argv: readonly string[]): Promise<number> {
     })
     .exitOverride();
 
-  program
-    .command('score')
-    .summary('turn a file of logits into probabilities')
-    .description(
-      'Turn a file of logits into probabilities, however large: print the best, or write all of them.',
-    )
-    .argument('<file...>', "files of logits, or quoted patterns ('in/*.npy'); - for stdin")
-    .option(
-      '--format <name>',
-      `${FORMATS.join(', ')} (default: by the name; npy for stdin)`,
-      fromText('format'),
-    )
-    .option('--op <name>', OPERATIONS.join(', '), fromText('op'), 'softmax')
-    .option('--column <names>', 'the column of the logits, or a column per class, with commas between')
-    .option('--logits <names>', 'the same')
-    .option(
-      '--keep <names>',
-      'the columns of a CSV or Parquet file that are no classes, with commas between',
-      fromText('keep'),
-    )
-    .option(
-      '--header <yes|no>',
-      'whether the first line of a CSV names its columns',
-      fromText<boolean>('header'),
-    )
-    .option('--delimiter <text>', 'what stands between the cells of a CSV', fromText('delimiter'))
-    .option(
-      '--axis <n>',
-      'the axis of the classes; negative counts from the end',
-      fromText<number>('axis'),
-      -1,
-    )
-    .option('--dtype <name>', `what elements of two bytes are: ${DTYPES.join(', ')}`, fromText('dtype'))
+  withInput(
+    program
+      .command('score')
+      .summary('turn a file of logits into probabilities')
+      .description(
+        'Turn a file of logits into probabilities, however large: print the best, or write all of them.',
+      )
+      .argument('<file...>', "files of logits, or quoted patterns ('in/*.npy'); - for stdin")
+      .option('--op <name>', OPERATIONS.join(', '), fromText('op'), 'softmax'),
+  )
     .option('--temperature <t>', 'divides the logits', fromText<number>('temperature'), 1)
     .option('--labels <file>', 'the class names, one per line')
     .option('--truth <file>', 'the true class of each row: a .npy of integers, or column:NAME')
@@ -121,6 +107,45 @@ async function run(argv: readonly string[]): Promise<number> {
     .addHelpText('after', SCORE_EXAMPLES + EXIT_CODES)
     .action((files, { logits, ...options }) =>
       score(files, { ...options, column: options.column ?? logits }),
+    );
+
+  withInput(
+    program
+      .command('evaluate')
+      .summary('tell how right logits are, and how far their probabilities can be believed')
+      .description(
+        'Compare a file of logits, however large, with the true classes: accuracy, log loss, Brier score, calibration error, and a reliability diagram.',
+      )
+      .argument('<file>', 'a file of logits; - for stdin')
+      .option('--truth <file>', 'the true class of each row: a .npy of integers, or column:NAME'),
+  )
+    .option('--temperature <t>', 'divides the logits', fromText<number>('temperature'), 1)
+    .option('--fit-temperature', 'look for the temperature of the least log loss')
+    .option('--labels <file>', 'the class names, one per line')
+    .option(
+      '--k <n>',
+      'a row counts for top-k if its true class is among the n likeliest',
+      textTo(integer(1), '--k'),
+      5,
+    )
+    .option('--bins <n>', 'how many bins of equal width the diagram has', textTo(bins, '--bins'), 15)
+    .option(
+      '--ignore-index <n>',
+      'rows with this number as their true class are not judged',
+      textTo(index, '--ignore-index'),
+      -100,
+    )
+    .option(
+      '--errors <mode>',
+      'rows that cannot be read or come out as NaN: fail, skip (left out) or nan (counted as wrong)',
+      fromText('errors'),
+    )
+    .option('--report <file>', 'write a page of HTML with diagrams and mistakes', textTo(path, '--report'))
+    .option('--json', 'print the result as JSON; NaN and the infinities are strings')
+    .option('-q, --quiet', 'print nothing but errors')
+    .addHelpText('after', EVALUATE_EXAMPLES + EXIT_CODES)
+    .action((file, { logits, ...options }) =>
+      evaluate(file, { ...options, column: options.column ?? logits }),
     );
 
   program
@@ -197,6 +222,36 @@ async function run(argv: readonly string[]): Promise<number> {
   }
   if (help) await print(exitCode === EXIT.ok ? process.stdout : process.stderr, help);
   return exitCode;
+}
+
+/** What the commands that read logits have in common: how the input is meant. */
+function withInput(command: Command): Command {
+  return command
+    .option(
+      '--format <name>',
+      `${FORMATS.join(', ')} (default: by the name; npy for stdin)`,
+      fromText('format'),
+    )
+    .option('--column <names>', 'the column of the logits, or a column per class, with commas between')
+    .option('--logits <names>', 'the same')
+    .option(
+      '--keep <names>',
+      'the columns of a CSV or Parquet file that are no classes, with commas between',
+      fromText('keep'),
+    )
+    .option(
+      '--header <yes|no>',
+      'whether the first line of a CSV names its columns',
+      fromText<boolean>('header'),
+    )
+    .option('--delimiter <text>', 'what stands between the cells of a CSV', fromText('delimiter'))
+    .option(
+      '--axis <n>',
+      'the axis of the classes; negative counts from the end',
+      fromText<number>('axis'),
+      -1,
+    )
+    .option('--dtype <name>', `what elements of two bytes are: ${DTYPES.join(', ')}`, fromText('dtype'));
 }
 
 /** Commander's complaint in our words. */
