@@ -633,6 +633,12 @@ describe('--truth column:NAME', () => {
         score('truth.ndjson', output, { truth: 'column:y', labels: at(put('ab.txt', 'a\nb')) }),
       ).rejects.toThrow(/^Expected class numbers for column y of .*truth\.ndjson but received 2 at row 1/);
     }
+    put('truth.csv', 'y,cat,dog\ncat,1,2\nbird,1,2\n');
+    for (const output of ['truth-out.csv', undefined]) {
+      await expect(score('truth.csv', output, { truth: 'column:y' })).rejects.toThrow(
+        /^Expected class numbers for column y of .*truth\.csv but received bird at row 1$/,
+      );
+    }
     await expect(score('truth.ndjson', 'truth-out.ndjson', { truth: 'column:z' })).rejects.toThrow(
       'Expected a column z for --truth but received y',
     );

@@ -48,8 +48,6 @@ export interface ReadingOptions {
   readonly uniform: boolean;
   /** Whether columns of text are to have types of their own. */
   readonly typed: boolean;
-  /** Of the columns beside the logits the true class alone is read. */
-  readonly truthOnly?: boolean;
   onBadRow(row: number, what: string, received: string): 'skip' | 'nan';
 }
 
@@ -148,7 +146,6 @@ export async function openEngineInput(
     let relation: Relation = await relationOf(engine, format, place as Place, choice, signal);
     if (reading.typed) relation = await typedRelation(engine, relation, signal);
     if (relation.chosen !== undefined) options.onNotice?.(relation.chosen);
-    if (reading.truthOnly) relation = { ...relation, kept: truthIn(relation.kept, choice.truth) };
     const classes = reading.uniform ? await firstLength(engine, relation, signal) : relation.classes;
     return newEngineReader(engine, {
       ...{
@@ -199,12 +196,6 @@ export async function relationOf(
     default:
       return await ndjsonRelation(engine, place, choice, signal);
   }
-}
-
-/** Where there is no such column all of them stay, for the message that lists them. */
-function truthIn(kept: Relation['kept'], truth: string | undefined): Relation['kept'] {
-  const found = kept.filter(({ name }) => name === truth);
-  return truth !== undefined && found.length === 0 ? kept : found;
 }
 
 /** What messages call a format. */

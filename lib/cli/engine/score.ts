@@ -210,7 +210,11 @@ function free(content: Content, { kept }: Relation): Content {
 }
 
 /** The true class in a column: a number, or the name of a class. */
-function truthColumnOf({ kept }: Relation, name: string, labels: readonly string[] | undefined): Truth {
+export function truthColumnOf(
+  { kept }: Relation,
+  name: string,
+  labels: readonly string[] | undefined,
+): Truth & { readonly kind: 'column' } {
   const column = kept.find((one) => one.name === name);
   if (!column)
     throw expected(`a column ${name}`, '--truth', kept.map((one) => one.name).join(', ') || 'none');
@@ -221,7 +225,7 @@ function truthColumnOf({ kept }: Relation, name: string, labels: readonly string
     column.type === 'JSON' ? `json_type(${column.sql}) = 'VARCHAR'` : `${column.type === 'VARCHAR'}`;
   const named = labels && `nullif(list_position([${labels.map(literal).join(', ')}], ${text}), 0) - 1`;
   const sql = named ? `coalesce(CASE WHEN ${isText} THEN ${named} END, ${number})` : number;
-  return { kind: 'column', name, sql: `${sql}::BIGINT` };
+  return { kind: 'column', name, sql: `${sql}::BIGINT`, text };
 }
 
 function truthOfRows({ truth, relation }: Asked, labels: readonly string[] | undefined): TruthOf | undefined {

@@ -46,7 +46,13 @@ export interface Statement extends Asked {
 
 export type Truth =
   | { readonly kind: 'file'; readonly name: string; readonly classes: Float64Array }
-  | { readonly kind: 'column'; readonly name: string; readonly sql: string };
+  | {
+      readonly kind: 'column';
+      readonly name: string;
+      readonly sql: string;
+      /** The cell as it stands. */
+      readonly text: string;
+    };
 
 export interface Written {
   readonly seen: Seen;
@@ -184,7 +190,7 @@ export async function reasonOf(
   if (seen.stopped === 'truth' && truth?.kind === 'column') {
     const bound = classes === undefined ? `len(${relation.tolerant.logits})` : String(classes);
     const row = await one(
-      [truth.sql],
+      [truth.text],
       sourceOf(relation.tolerant.from, range),
       `coalesce(${truth.sql} < 0 OR ${truth.sql} >= ${bound}, true)`,
     );

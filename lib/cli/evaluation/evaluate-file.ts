@@ -8,11 +8,12 @@ import { backendInUse } from '../scoring.js';
 import type { Count } from '../tally.js';
 import { type Details, type Mistake, newDetails, type Pair, pairsOf, type Top } from './details.js';
 import { type Fit, fitFile } from './fit.js';
-import { type Judge, type Opened, type Passed, type PassOptions, passOver } from './pass.js';
+import type { Judge, Library, Opened, Passed, PassOptions } from './judge.js';
+import { passOver } from './pass.js';
 import { callOf } from './rows.js';
 import { newSample, type Sample } from './sample.js';
 
-export interface EvaluateFileOptions extends Omit<PassOptions, 'ignoreIndex'> {
+export interface EvaluateFileOptions extends Omit<PassOptions, 'ignoreIndex' | 'numbered'> {
   /** Default: 1. */
   readonly temperature?: number | undefined;
   /** Default: -100. */
@@ -52,6 +53,12 @@ export interface Evaluated {
   readonly backend: { readonly kind: string; readonly isa: string; readonly threads: number };
 }
 
+/** What `topK` gives. */
+interface TopK {
+  readonly indices: Uint32Array;
+  readonly probabilities: ArrayLike<number>;
+}
+
 const MOST_PAIRS = 20;
 
 /** @throws Failure in one line for what the user can mend; the signal's reason where it is aborted. */
@@ -59,7 +66,7 @@ export async function evaluateFile(options: EvaluateFileOptions): Promise<Evalua
   const started = performance.now();
   const { temperature = 1, k = 5, ignoreIndex = -100 } = options;
   if (options.fitTemperature) await refusePipe(options.input);
-  const library = await import('../../promises.js');
+  const promises = await import('../../promises.js');
   const { softmax } = await import('../../index.js');
   const terms = { k, bins: options.bins, threads: options.threads };
   let passes = 0;
@@ -73,62 +80,67 @@ export async function evaluateFile(options: EvaluateFileOptions): Promise<Evalua
 
   async function pass(temperature: number, first: boolean): Promise<Whole> {
     options.onPass?.();
-    const evaluation = library.newEvaluation({ ...terms, temperature, ignoreIndex });
+    const wantsDetails = first && options.details === true;
+    const wantsSample = first && options.fitTemperature === true;
+    let evaluation: { result(): EvaluationResult } | undefined;
     let sample: Sample | undefined;
     let details: Details | undefined;
     let leftOut = 0;
-    function begin({ layout, name, bad }: Opened): Judge {
-      if (first && options.fitTemperature) sample = newSample(layout, ignoreIndex, options.sampleBytes);
-      if (first && options.details) details = newDetails(layout, ignoreIndex, temperature, softmax);
+
+    function begin({ layout, name, bad }: Opened, library: Library): Judge {
+      const { threads, signal } = options;
+      const abortable = library === promises ? { signal } : {};
+      const added = library.newEvaluation({ ...terms, temperature, ignoreIndex });
+      evaluation = added;
+      if (wantsSample) sample = newSample(layout, ignoreIndex, options.sampleBytes);
+      if (wantsDetails) details = newDetails(layout, ignoreIndex, temperature, softmax);
       const strict = options.errors === 'fail' || options.errors === 'skip';
-      return async (batch, targets) => {
-        const call = callOf(batch, layout);
-        if ((details || strict) && layout.classes !== 0 && batch.rows > 0) {
-          const top = await topOf(batch, call, temperature);
-          for (let row = 0; strict && row < batch.rows; row++) {
-            if (targets[row] === ignoreIndex || !Number.isNaN(top.probabilities[row])) continue;
-            if (options.errors === 'fail') throw nanRow(numberOf(batch, row), name);
-            targets[row] = ignoreIndex;
-            bad.add(numberOf(batch, row));
-          }
-          details?.add(batch, targets, top);
+
+      function seeTop(batch: Batch, targets: Int32Array, top: Top): void {
+        for (let row = 0; strict && row < batch.rows; row++) {
+          if (targets[row] === ignoreIndex || !Number.isNaN(top.probabilities[row])) continue;
+          if (options.errors === 'fail') throw nanRow(numberOf(batch, row), name);
+          targets[row] = ignoreIndex;
+          bad.add(numberOf(batch, row));
         }
-        await evaluation.add(batch.logits, targets, {
-          ...call,
-          threads: options.threads,
-          signal: options.signal,
-        });
-        sample?.add(batch, targets);
-        leftOut = options.errors === 'skip' ? bad.value.count : 0;
+        details?.add(batch, targets, top);
+      }
+
+      return (batch, targets) => {
+        const call = { ...callOf(batch, layout), threads, ...abortable };
+        const add = () => {
+          sample?.add(batch, targets);
+          leftOut = options.errors === 'skip' ? bad.value.count : 0;
+          return added.add(batch.logits, targets, call);
+        };
+        if (!(details || strict) || layout.classes === 0 || batch.rows === 0) return add();
+        const half = batch.logits instanceof Uint16Array ? { outType: 'float32' as const } : {};
+        const top: unknown = library.topK(batch.logits, 1, { ...call, ...half, temperature });
+        const after = ({ indices, probabilities }: TopK): unknown => {
+          seeTop(batch, targets, { classes: indices, probabilities });
+          return add();
+        };
+        return top instanceof Promise ? top.then(after) : after(top as TopK);
       };
     }
+
+    const numbered = wantsDetails || options.fitTemperature === true;
     const passed = await passOver(
-      { ...options, ignoreIndex, onNotice: first ? options.onNotice : undefined },
+      { ...options, ignoreIndex, numbered, onNotice: first ? options.onNotice : undefined },
       begin,
     );
     passes++;
-    const result = evaluation.result();
+    const result = (evaluation ?? promises.newEvaluation(terms)).result();
     // Rows that could not be read are among those that were not judged.
     const unread = leftOut > 0 ? passed.rows - result.rows - result.ignored : 0;
     return { passed, result: { ...result, ignored: result.ignored + unread }, sample, details };
-  }
-
-  async function topOf(
-    { logits }: Batch,
-    call: ReturnType<typeof callOf>,
-    temperature: number,
-  ): Promise<Top> {
-    const more = { temperature, threads: options.threads, signal: options.signal };
-    const half = logits instanceof Uint16Array ? { outType: 'float32' as const } : {};
-    const { indices, probabilities } = await library.topK(logits, 1, { ...call, ...more, ...half });
-    return { classes: indices as Uint32Array, probabilities: probabilities as Float64Array };
   }
 
   const { passed, result, sample, details } = await pass(temperature, true);
   const { classes, labels, rows, bad, bytes } = passed;
   const fit =
     sample &&
-    (await fitFile(library, sample, result, terms, async (temperature) => {
+    (await fitFile(promises, sample, result, terms, async (temperature) => {
       const { passed: again, result: other } = await pass(temperature, false);
       if (again.rows !== rows || other.rows !== result.rows) {
         throw expected(`the ${rows} rows of the first pass`, options.input, `${again.rows} (it was changed)`);

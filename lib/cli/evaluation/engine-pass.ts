@@ -1,0 +1,184 @@
+/** A pass over what the engine reads: one statement of SQL, whose rows are judged while it runs. */
+import type { Batch, Layout } from '../batch.js';
+import { readLabels, readTruth } from '../classes.js';
+import { engineFailure } from '../engine/engine.js';
+import { type EngineInput, relationOf } from '../engine/input.js';
+import { firstLength, type Place } from '../engine/relation.js';
+import { registerTakeRows, type TakenRows } from '../engine/rows-function.js';
+import { truthColumnOf } from '../engine/score.js';
+import { type Asked, describe, reasonOf } from '../engine/statement.js';
+import { expected } from '../failure.js';
+import type { Format } from '../formats.js';
+import { needsUniform } from '../score-job.js';
+import { newCount } from '../tally.js';
+import { truthColumn, wrongTruth } from '../truth.js';
+import type { Begin, Passed, PassOptions } from './judge.js';
+import { lengthOf } from './rows.js';
+
+const PROGRESS_MS = 200;
+
+export async function passByStatement(
+  input: EngineInput,
+  format: Format,
+  options: PassOptions,
+  begin: Begin,
+): Promise<Passed> {
+  const { engine, name, choice } = input;
+  const { signal, errors, ignoreIndex, truth: truthPath } = options;
+  const tolerant = errors === 'skip' || errors === 'nan';
+  const { value: place } = await input.places().next();
+  const relation = await relationOf(engine, format, place as Place, choice, signal);
+  if (relation.chosen !== undefined) options.onNotice?.(relation.chosen);
+  const uniform = needsUniform(options, undefined);
+  const classes = uniform ? await firstLength(engine, relation, signal) : relation.classes;
+  const labels = options.labels === undefined ? relation.names : await readLabels(options.labels, classes);
+  const column = truthColumn(truthPath);
+  const most = classes ?? Number.POSITIVE_INFINITY;
+  const ofFile =
+    column === undefined ? await readTruth(truthPath, relation.rows, most, ignoreIndex) : undefined;
+  const ofColumn = column === undefined ? undefined : truthColumnOf(relation, column, labels);
+  const layout: Layout = {
+    ...{ type: relation.type, classes, axis: 1, inner: 1, rows: relation.rows, fields: [], labels },
+  };
+  const bad = newCount();
+  const lengths = new Set<number | undefined>();
+  const judge = await begin({ name, layout, labels, bad }, await import('../../index.js'));
+  let seen = 0;
+
+  /** What ends the statement; the engine would wrap it. */
+  let failure: unknown;
+  let stopped: 'bad' | 'truth' | undefined;
+  let fewer = false;
+  function stop(why: NonNullable<typeof stopped>): never {
+    stopped ??= why;
+    throw new Error(`stopped: ${why}`);
+  }
+
+  function take(taken: TakenRows): void {
+    try {
+      const kept = keptOf(taken);
+      const batch = batchOf(taken, kept);
+      lengths.add(batch.offsets ? lengthOf(batch.offsets) : classes);
+      judge(batch, targetsOf(taken, kept, batch));
+      seen += taken.rows;
+    } catch (error) {
+      failure ??= error;
+      throw error;
+    }
+  }
+
+  const isBad = ({ bad, lists: { offsets } }: TakenRows, row: number) =>
+    bad.has(row) || (classes !== undefined && offsets[row + 1] - offsets[row] !== classes);
+
+  /** Which rows are judged, where it is not all of them as they are. */
+  function keptOf(taken: TakenRows): number[] | undefined {
+    const { rows, lists, number } = taken;
+    if (taken.bad.size === 0 && (classes === undefined || lists.width === classes)) return undefined;
+    const kept: number[] = [];
+    for (let row = 0; row < rows; row++) {
+      if (isBad(taken, row)) {
+        if (!tolerant) stop('bad');
+        bad.add(number(row));
+        if (errors === 'skip') continue;
+      }
+      kept.push(row);
+    }
+    return kept;
+  }
+
+  function batchOf(taken: TakenRows, kept: readonly number[] | undefined): Batch {
+    const { rows, lists, number } = taken;
+    const common = { first: 0, end: 0, block: NO_BLOCK, columns: [] };
+    if (!kept) {
+      const offsets = classes === undefined ? lists.offsets : undefined;
+      const numbers = numbered ? Array.from({ length: rows }, (_, row) => number(row)) : undefined;
+      return { ...common, rows, logits: lists.values, offsets, numbers };
+    }
+    // A row that could not be read is one of NaN.
+    const offsets = new Int32Array(kept.length + 1);
+    kept.forEach((row, i) => {
+      const length = isBad(taken, row) ? (classes ?? 1) : lists.offsets[row + 1] - lists.offsets[row];
+      offsets[i + 1] = offsets[i] + length;
+    });
+    const size = offsets[kept.length];
+    const logits = relation.type === 'float32' ? new Float32Array(size) : new Float64Array(size);
+    kept.forEach((row, i) => {
+      if (isBad(taken, row)) logits.fill(Number.NaN, offsets[i], offsets[i + 1]);
+      else logits.set(lists.values.subarray(lists.offsets[row], lists.offsets[row + 1]), offsets[i]);
+    });
+    return {
+      ...{ ...common, rows: kept.length, logits, offsets: classes === undefined ? offsets : undefined },
+      numbers: kept.map(number),
+    };
+  }
+
+  function targetsOf(
+    taken: TakenRows,
+    kept: readonly number[] | undefined,
+    { rows, offsets }: Batch,
+  ): Int32Array {
+    const { truth, number } = taken;
+    const targets = new Int32Array(rows);
+    for (let i = 0; i < rows; i++) {
+      const row = kept ? kept[i] : i;
+      if (ofFile && number(row) >= ofFile.length) {
+        fewer = true;
+        stop('truth');
+      }
+      const target = ofFile ? ofFile[number(row)] : truth(row);
+      const length = offsets ? offsets[i + 1] - offsets[i] : most;
+      if ((target >= 0 && target < length) || target === ignoreIndex) targets[i] = target;
+      // One that could not be read is wrong whatever its true class is.
+      else if (!kept || !offsets || !isBad(taken, row)) {
+        if (!ofFile) stop('truth');
+        throw expected(
+          `a class below ${length}`,
+          `row ${number(row)} of ${name}`,
+          `${target} in ${truthPath}`,
+        );
+      }
+    }
+    return targets;
+  }
+
+  const numbered = ofFile !== undefined || errors !== undefined || options.numbered;
+  const { from, logits } = tolerant ? relation.tolerant : relation;
+  const function_ = registerTakeRows(engine, relation.type, take);
+  const row = numbered ? 'row_number() OVER () - 1' : 'NULL::BIGINT';
+  const rows = `${function_}(${logits}, ${ofColumn?.sql ?? 'NULL::BIGINT'}, ${row})`;
+  const timer = setInterval(() => {
+    options.onProgress?.({
+      ...{ rows: seen, total: relation.rows, resumed: 0 },
+      ...{ bytesRead: input.bytesRead(), bytesTotal: input.bytes },
+    });
+  }, PROGRESS_MS);
+  const countRows = async () => {
+    const [[count]] = await engine.texts(`SELECT count(*)::VARCHAR FROM ${from}`, signal);
+    return Number(count);
+  };
+  try {
+    await engine.texts(`SELECT count(p)::VARCHAR FROM (SELECT ${rows} AS p FROM ${from})`, signal);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    if (fewer && ofFile) throw wrongTruth(truthPath, await countRows(), ofFile.length);
+    if (stopped === undefined && failure !== undefined) throw failure;
+    const asked: Asked = {
+      ...{ relation, name, first: 0, range: undefined, op: 'softmax', errors, classes, signal },
+      // Here the ignored index is as good as a class.
+      truth: ofColumn && {
+        ...ofColumn,
+        sql: `CASE WHEN ${ofColumn.sql} = ${ignoreIndex} THEN 0 ELSE ${ofColumn.sql} END`,
+      },
+    };
+    const reason = await reasonOf(engine, asked, { stopped });
+    throw reason ?? engineFailure(error, describe(relation), name);
+  } finally {
+    clearInterval(timer);
+  }
+  if (ofFile && ofFile.length !== seen) throw wrongTruth(truthPath, seen, ofFile.length);
+  const [alike] = lengths.size === 1 ? lengths : [classes];
+  return { labels, classes: alike, rows: seen, bad: bad.value, bytes: input.bytes };
+}
+
+/** The memory is the engine's, and gone when the function returns. */
+const NO_BLOCK = { memory: new SharedArrayBuffer(0), release() {} };
