@@ -1,8 +1,10 @@
 /** `simd-softmax evaluate`: every format, bad rows, a temperature fitted over several passes, and what it says where it cannot. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as arrow from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pairsOf } from '../lib/cli/evaluation/details.js';
@@ -526,6 +528,19 @@ describe('--report', () => {
     expect(run(['in.npy', '--truth', 'bad-truth.npy', '--report', 'old.html']).code).toBe(1);
     expect(report('old.html')).toBe('as it was');
     expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).toEqual([]);
+  });
+
+  test.skipIf(process.platform === 'win32')('SIGINT leaves nothing of it', async () => {
+    const args = ['evaluate', '-', '--truth', 'truth.npy', '--report', 'late.html'];
+    const child = spawn(process.execPath, [CLI, ...args], { cwd: folder });
+    const closed = once(child, 'close');
+    child.stdin.write(npy(LOGITS, [ROWS, CLASSES]).subarray(0, 5000));
+    const parts = () => readdirSync(folder).filter((name) => name.startsWith('late.html'));
+    while (parts().length === 0 && child.exitCode === null) await sleep(20);
+    expect(parts()).toHaveLength(1);
+    child.kill('SIGINT');
+    expect(await closed).toEqual([null, 'SIGINT']);
+    expect(parts()).toEqual([]);
   });
 
   test.each<[string, number, string, RegExp]>([
