@@ -99,6 +99,10 @@ export function prepare<Type extends ElementType = 'float32', OutType extends El
   op: 'softmax' | 'logSoftmax',
   options: PrepareOptions<Type> & Pick<SoftmaxOptions, 'logNormalizer'> & { readonly outType?: OutType },
 ): Prepared<ArrayOf<Type>, ArrayOf<OutType>>;
+export function prepare<Type extends ElementType = 'float32', OutType extends ElementType = Type>(
+  op: 'sigmoid' | 'logSigmoid',
+  options: PrepareOptions<Type> & { readonly outType?: OutType },
+): Prepared<ArrayOf<Type>, ArrayOf<OutType>>;
 export function prepare<Type extends ElementType = 'float32'>(
   op: RowOperation,
   options: PrepareOptions<Type>,

@@ -38,6 +38,7 @@ import type {
   ReducedForm,
   Reduction,
   SampleOptions,
+  SigmoidOptions,
   SoftmaxOptions,
   Targets,
   TopKForm,
@@ -127,6 +128,43 @@ export async function entropy<X extends Logits, Out extends Losses = never>(
   return solveAsync(plan(operations.entropy, x, undefined, rest), signal) as Promise<
     [Out] extends [never] ? ReducedForm<X> : NoInfer<Out>
   >;
+}
+
+/**
+ * As `sigmoid` of `simd-softmax`, without blocking the event loop.
+ *
+ * @throws What `sigmoid` throws, as a rejection; the signal's reason where it is aborted.
+ *
+ * @example
+ * ```ts
+ * await sigmoid(Float32Array.of(0, 2, -2)); // 0.5, 0.881, 0.119
+ * ```
+ */
+export async function sigmoid<X extends Logits, Out extends Output = never, Type extends ElementType = never>(
+  x: X,
+  options?: SigmoidOptions<Out, Type> & Abortable,
+): Promise<LikeX<X, Out, Type>> {
+  const { signal, rest } = readAbortable(options);
+  return solveAsync(plan(operations.sigmoid, x, undefined, rest), signal) as Promise<LikeX<X, Out, Type>>;
+}
+
+/**
+ * As `logSigmoid` of `simd-softmax`, without blocking the event loop.
+ *
+ * @throws What `logSigmoid` throws, as a rejection; the signal's reason where it is aborted.
+ *
+ * @example
+ * ```ts
+ * await logSigmoid(Float32Array.of(0, 100)); // -0.693, -3.78e-44
+ * ```
+ */
+export async function logSigmoid<
+  X extends Logits,
+  Out extends Output = never,
+  Type extends ElementType = never,
+>(x: X, options?: SigmoidOptions<Out, Type> & Abortable): Promise<LikeX<X, Out, Type>> {
+  const { signal, rest } = readAbortable(options);
+  return solveAsync(plan(operations.logSigmoid, x, undefined, rest), signal) as Promise<LikeX<X, Out, Type>>;
 }
 
 /**

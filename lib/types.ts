@@ -171,6 +171,12 @@ export interface LogSumExpOptions<Out extends Losses = Losses> extends RowOption
 /** Options of `entropy`. */
 export type EntropyOptions<Out extends Losses = Losses> = LogSumExpOptions<Out>;
 
+/** Options of `sigmoid` and `logSigmoid`. */
+export type SigmoidOptions<
+  Out extends Output = Output,
+  Type extends ElementType = ElementType,
+> = LogSoftmaxOptions<Out, Type>;
+
 /** The operations that give one value per row, by name. */
 export type RowOperation = 'logSumExp' | 'entropy';
 

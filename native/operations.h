@@ -18,7 +18,9 @@
             "targetProbabilities", "weights", "gradient")                                                            \
   OPERATION(entropy, entropy, outType, rows, "outType")                                                              \
   OPERATION(judge, judge, float64, count, "count", "ignoreIndex", "bins", "targets")                                 \
-  OPERATION(slope, slope, float64, count, "count", "ignoreIndex", "targets")
+  OPERATION(slope, slope, float64, count, "count", "ignoreIndex", "targets")                                         \
+  OPERATION(sigmoid, logistic, outType, elements, "outType")                                                         \
+  OPERATION(logSigmoid, logistic, outType, elements, "outType")
 // clang-format on
 
 enum class Op : int32_t {

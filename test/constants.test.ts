@@ -76,6 +76,24 @@ describe('The constants of the kernels', () => {
     for (const c of coefficients) expect(twin).toContain(String(c.toNumber()));
   });
 
+  it.each([
+    ['atanh_f32', 5, 2 ** -30.3],
+    ['atanh_f64', 10, 2 ** -58],
+  ] as const)('the series %s of logSigmoid errs by less than it says', (name, count, bound) => {
+    const coefficients = numbers(name);
+    expect(coefficients).toHaveLength(count);
+    for (let i = 1; i <= 500; i++) {
+      const s = new Exact(i).div(1500);
+      const z = s.mul(s);
+      const series = coefficients
+        .reduceRight((sum, c) => sum.mul(z).plus(c), new Exact(0))
+        .mul(z)
+        .plus(1);
+      const exact = s.plus(1).div(new Exact(1).minus(s)).ln().div(s.mul(2));
+      expect(series.div(exact).minus(1).abs().toNumber(), `s = ${i} / 1500`).toBeLessThan(bound);
+    }
+  });
+
   it('ln 2 in two parts is right to 2^-85, and k times the first part is exact', () => {
     const [hi] = numbers('ln2_hi');
     const lo = exactly(Number(/ln2_lo = ([\d.e+-]+)/.exec(source)?.[1]));

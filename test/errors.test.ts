@@ -1033,7 +1033,7 @@ describe('prepare', () => {
       {},
       'RangeError',
       range,
-      'Expected one of softmax, logSoftmax, logSumExp, topK, sample, crossEntropy, entropy for op',
+      'Expected one of softmax, logSoftmax, logSumExp, topK, sample, crossEntropy, entropy, sigmoid, logSigmoid for op',
     ],
     ['softmax', undefined, 'TypeError', type, 'Expected an object for options but received undefined'],
     ['softmax', {}, 'TypeError', type, 'Expected an array of integers for shape but received undefined'],

@@ -6,10 +6,22 @@ import { evaluate } from './evaluate.js';
 import { fitTemperature } from './fitTemperature.js';
 import { logSumExp } from './logSumExp.js';
 import { sample } from './sample.js';
+import { logSigmoid, sigmoid } from './sigmoid.js';
 import { logSoftmax, softmax } from './softmax.js';
 import { topK } from './topK.js';
 
-export const operations = { softmax, logSoftmax, logSumExp, topK, classify, sample, crossEntropy, entropy };
+export const operations = {
+  softmax,
+  logSoftmax,
+  logSumExp,
+  topK,
+  classify,
+  sample,
+  crossEntropy,
+  entropy,
+  sigmoid,
+  logSigmoid,
+};
 
 /** What lib/calls asks of a backend part by part, and adds up. */
 export const parted = { evaluate, fitTemperature };

@@ -56,6 +56,8 @@ export const operations: { readonly [op: string]: Operation } = {
   logSoftmax: one('logSoftmax', { plain: {} }),
   logSumExp: one('logSumExp', { plain: {} }),
   entropy: one('entropy', { plain: {} }),
+  sigmoid: one('sigmoid', { plain: {} }),
+  logSigmoid: one('logSigmoid', { plain: {} }),
   topK: {
     variants: {
       one: { k: 1 },
