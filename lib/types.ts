@@ -126,6 +126,12 @@ export interface RowOptions {
    */
   readonly where?: Uint8Array | Int32Array | BigInt64Array | NestedBooleans | TensorLike | undefined;
   /**
+   * Which classes take part, as bits: class c where bit c % 32 of word c / 32 is set. ⌈classes / 32⌉ words for each row,
+   * in the order of the results of `logSumExp`, or for all rows (xgrammar, llguidance). Bits past the last class mean
+   * nothing. Beside `where`, both must allow. Excludes `offsets`. Default: all.
+   */
+  readonly bitmask?: Uint32Array | Int32Array | undefined;
+  /**
    * How many classes of each row of a padded batch are valid, from its start on; one entry per row. The padding is
    * never read. Default: all.
    */

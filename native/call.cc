@@ -119,6 +119,7 @@ size_t count_of(Extent extent, const Problem& p, size_t results) {
     case Extent::starts: return p.outer + 1;
     case Extent::classes: return p.length;
     case Extent::mask: return p.whereShared ? p.length : p.elements;
+    case Extent::words: return (p.bitmaskShared ? 1 : p.rows()) * p.words();
     case Extent::normalizers: return p.logNormalizerShared ? 1 : p.rows();
     case Extent::results: return results;
     case Extent::k: return p.rows() * p.k;
@@ -131,10 +132,10 @@ bool fits(const Bytes& bytes, Element element, size_t count, const Problem& p) {
   return bytes.length / size_of(element, p) >= count;
 }
 
-// What is said of each row: `where`, `lengths`, `offsets`, `temperatures`. Lists are checked so that a mistake is told; other threads may write
+// What is said of each row: `where`, `lengths`, `offsets`, `temperatures`, `bitmask`. Lists are checked so that a mistake is told; other threads may write
 // them from then on, and the kernels take no entry's word for it (source.h).
 const char* read_rows(const Bytes& where, const Bytes& lengths, const Bytes& offsets, const Bytes& temperatures,
-                      Problem& p) {
+                      const Bytes& bitmask, Problem& p) {
   const size_t rows = p.rows();
   if (where.data) {
     point(p.where, where.data);
@@ -159,6 +160,13 @@ const char* read_rows(const Bytes& where, const Bytes& lengths, const Bytes& off
   if (temperatures.data) {
     point(p.temperatures, temperatures.data);
     if (!fits(temperatures, Element::float64, rows, p)) return "temperatures is shorter than the rows";
+  }
+  if (bitmask.data) {
+    point(p.bitmask, bitmask.data);
+    size_t words;
+    if (__builtin_mul_overflow(p.bitmaskShared ? 1 : rows, p.words(), &words) || p.offsets ||
+        !fits(bitmask, Element::uint32, words, p))
+      return "bitmask is shorter than its shape";
   }
   return nullptr;
 }
@@ -194,6 +202,7 @@ const char* read_call(const double* header, const Bytes* arrays, Call& call) {
   p.elements = size(number::elements);
   p.temperature = header[number::temperature];
   p.whereShared = header[number::whereShared] != 0 && !arrays[4].data;  // ragged rows have a byte per element
+  p.bitmaskShared = header[number::bitmaskShared] != 0;
   for (size_t place : reading.numbers) read_number(p, place, header);
   call.kernels = &kernels_at(size(number::kernels));
   const size_t threads = size(number::threads);
@@ -205,14 +214,14 @@ const char* read_call(const double* header, const Bytes* arrays, Call& call) {
     return "there are more rows than memory holds";
 
   const Bytes &x = arrays[0], &out = arrays[1], &where = arrays[2], &lengths = arrays[3], &offsets = arrays[4];
-  const Bytes& temperatures = arrays[5];
+  const Bytes &temperatures = arrays[5], &bitmask = arrays[6];
   p.x = x.data, p.out = out.data, p.losses = static_cast<double*>(out.data);
   if (!fits(x, Element::type, p.elements, p)) return "x is shorter than its shape";
   if (p.inner == 0 || p.outer == 0) return nullptr;  // no rows: nothing is read or written
   if (!offsets.length && p.elements / p.inner / p.outer < p.length) return "x is shorter than its shape";
   const size_t results = count_of(operation.extent, p, 0);
   if (!fits(out, operation.element, results, p)) return "out is shorter than its shape";
-  if (const char* what = read_rows(where, lengths, offsets, temperatures, p)) return what;
+  if (const char* what = read_rows(where, lengths, offsets, temperatures, bitmask, p)) return what;
   const Bytes* own = arrays + row_arrays;
   for (const Array* array : reading.arrays) {
     const Bytes& bytes = *own++;

@@ -30,8 +30,9 @@ struct Call {
   size_t threads = 1;
 };
 
-// The arrays of every call come first: x, out, where, lengths, offsets, temperatures. Then come the operation's own.
-constexpr size_t row_arrays = 6, most_arrays = 13;
+// The arrays of every call come first: x, out, where, lengths, offsets, temperatures, bitmask. Then come the operation's
+// own.
+constexpr size_t row_arrays = 7, most_arrays = 14;
 
 // Fills a call; says what is out of bounds, or null.
 const char* read_call(const double* header, const Bytes* arrays, Call& call);

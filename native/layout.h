@@ -16,6 +16,7 @@
   ROWS(elements)                                  \
   ROWS(temperature)                               \
   ROWS(whereShared)                               \
+  ROWS(bitmaskShared)                             \
   OPS(outType, outType)                           \
   OPS(logNormalizerShared, logNormalizerShared)   \
   OPS(k, k)                                       \

@@ -37,6 +37,7 @@ enum class Extent {
   starts,       // one per row, and one more
   classes,      // one for each class of a row
   mask,         // elements, or classes where all rows share the mask
+  words,        // of a bitmask: those of a row per row, or of one row where all share it
   normalizers,  // rows, or one where all rows share it
   results,      // as many as `out` has
   k,            // k per row

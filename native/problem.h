@@ -27,6 +27,9 @@ struct Problem {
   void* out;
   const uint8_t* where;  // 1 = takes part: a byte per element of x, or `length` bytes for every row
   bool whereShared;
+  const uint32_t*
+      bitmask;  // the same as bits: bit c % 32 of word c / 32, for every row or for all; both must allow
+  bool bitmaskShared;
   const uint32_t* lengths;     // valid prefix of each row
   const uint32_t* offsets;     // ragged rows: outer + 1 offsets into x
   const double* temperatures;  // of each row, or null
@@ -68,4 +71,5 @@ struct Problem {
   const bool* cancelled;
 
   size_t rows() const { return outer * inner; }
+  size_t words() const { return length / 32 + (length % 32 > 0); }  // of a bitmask's row
 };

@@ -30,6 +30,7 @@ constexpr const char* name_of(Extent extent) {
     case Extent::starts: return "starts";
     case Extent::classes: return "classes";
     case Extent::mask: return "mask";
+    case Extent::words: return "words";
     case Extent::normalizers: return "normalizers";
     case Extent::results: return "results";
     case Extent::k: return "k";
@@ -61,10 +62,11 @@ struct Bare<T&> {
 template <class T>
 using std_decay = typename Bare<T>::Type;
 
-constexpr Member all_members[] = {
-    ROW(op) ROW(type) ROW(outer) ROW(length) ROW(inner) ROW(elements) ROW(temperature) ROW(whereShared)
-        ROW(firstRow) POINTER(x, "elements") POINTER(where, "mask") POINTER(lengths, "rows")
-            POINTER(offsets, "starts") POINTER(temperatures, "rows") NUMBERS(NONE, OPS) ARRAYS(ARRAY){}};
+constexpr Member all_members[] = {ROW(op) ROW(type) ROW(outer) ROW(length) ROW(inner) ROW(elements)
+                                      ROW(temperature) ROW(whereShared) ROW(bitmaskShared) ROW(firstRow)
+                                          POINTER(x, "elements") POINTER(where, "mask") POINTER(lengths, "rows")
+                                              POINTER(offsets, "starts") POINTER(temperatures, "rows")
+                                                  POINTER(bitmask, "words") NUMBERS(NONE, OPS) ARRAYS(ARRAY){}};
 #undef NONE
 #undef ROW
 #undef OPS

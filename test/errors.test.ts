@@ -217,7 +217,7 @@ const options: Wrong[] = [
     { temprature: 2 },
     'TypeError',
     'ERR_UNKNOWN_OPTION',
-    'Expected one of axis, backend, dtype, lengths, logNormalizer, offsets, out, outType, shape, temperature, threads, ' +
+    'Expected one of axis, backend, bitmask, dtype, lengths, logNormalizer, offsets, out, outType, shape, temperature, threads, ' +
       'where for the options of softmax but received "temprature" (did you mean temperature?)',
   ),
   option({ Axis: 0 }, 'TypeError', 'ERR_UNKNOWN_OPTION', 'Expected one of '),
@@ -443,6 +443,30 @@ const options: Wrong[] = [
     range,
     'Expected an integer from 0 to 4 for lengths[0] but received -1',
   ),
+  option(
+    { bitmask: [1] },
+    'TypeError',
+    type,
+    'Expected a Uint32Array or Int32Array for bitmask but received [1]',
+  ),
+  option(
+    { bitmask: new Uint8Array(1) },
+    'TypeError',
+    type,
+    'Expected a Uint32Array or Int32Array for bitmask but received a Uint8Array of length 1',
+  ),
+  option(
+    { bitmask: new Uint32Array(2) },
+    'RangeError',
+    shape,
+    'Expected 1 words for each of 1 rows, or for all, for bitmask but received a Uint32Array of length 2',
+  ),
+  option(
+    { bitmask: new Int32Array(3), shape: [2, 2] },
+    'RangeError',
+    shape,
+    'Expected 1 words for each of 2 rows, or for all, for bitmask but received an Int32Array of length 3',
+  ),
   option({ lengths: ['1'] }, 'TypeError', type, 'Expected an integer for lengths[0] but received "1"'),
   option({ offsets: [] }, 'RangeError', shape, 'Expected at least one entry for offsets but received []'),
   option(
@@ -480,6 +504,12 @@ const options: Wrong[] = [
     'TypeError',
     conflict,
     'Expected no axis beside it for offsets but received [0, 4]',
+  ),
+  option(
+    { offsets: [0, 4], bitmask: new Uint32Array(1) },
+    'TypeError',
+    conflict,
+    'Expected no bitmask beside it for offsets but received [0, 4]',
   ),
   option(
     { offsets: [0, 4], lengths: [4] },

@@ -44,6 +44,33 @@ export function readFlatMask(value: unknown, count: number): Mask {
   return { where: mask.bytes, whereShared: false };
 }
 
+/** Words of a bitmask for a row of so many classes. */
+function wordsOf(length: number): number {
+  return Math.ceil(length / 32);
+}
+
+/** Reads `bitmask` for so many rows: words for each, or for every row. */
+export function readBitmask(value: unknown, rows: number, length: number): Bitmask {
+  if (value === undefined) return noBitmask;
+  const kind = arrayKind(value);
+  if (kind !== 'Uint32Array' && kind !== 'Int32Array')
+    throw typeError('a Uint32Array or Int32Array', 'bitmask', value);
+  const given = viewOf<Uint32Array | Int32Array>(value, kind, 'bitmask');
+  const words = wordsOf(length);
+  const bitmaskShared = given.length === words && rows !== 1;
+  if (!bitmaskShared && given.length !== rows * words)
+    throw shapeError(`${words} words for each of ${rows} rows, or for all,`, 'bitmask', value);
+  const { buffer, byteOffset, length: count } = given;
+  return { bitmask: new Uint32Array(buffer, byteOffset, count), bitmaskShared };
+}
+
+export interface Bitmask {
+  readonly bitmask: Uint32Array | undefined;
+  readonly bitmaskShared: boolean;
+}
+
+const noBitmask: Bitmask = { bitmask: undefined, bitmaskShared: false };
+
 /** Repeats and reorders the mask into the dimensions `order` of `dims`; no copy where it has them already. */
 function spread(
   bytes: Uint8Array,

@@ -7,6 +7,7 @@ export const rowOptions: readonly string[] = [
   'axis',
   'temperature',
   'where',
+  'bitmask',
   'lengths',
   'offsets',
   'threads',

@@ -5,7 +5,7 @@ import { arrayKind, isHalf, isShared, newData, viewOf } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
 import { foldAxes, type Layout, permute } from './layout.js';
 import { type Elements, readElements, readType } from './logits.js';
-import { readFlatMask, readMask } from './masks.js';
+import { readBitmask, readFlatMask, readMask } from './masks.js';
 import { type Options, readInteger, readTemperature } from './options.js';
 
 /** `x` with its layout, and the part of a problem that every operation has. */
@@ -28,6 +28,7 @@ export function readRows(input: unknown, options: Options, zeroTemperature = fal
   const { where, whereShared } = offsets
     ? readFlatMask(options.where, x.data.length)
     : readMask(options.where, x.dims, layout);
+  const { bitmask, bitmaskShared } = readBitmask(options.bitmask, outer * inner, length);
   const lengths =
     options.lengths === undefined ? undefined : readLengths(options.lengths, outer * inner, length);
   const temperatures = isEach
@@ -44,6 +45,8 @@ export function readRows(input: unknown, options: Options, zeroTemperature = fal
     threads,
     where,
     whereShared,
+    bitmask,
+    bitmaskShared,
     lengths,
     offsets,
   };
@@ -67,7 +70,7 @@ function readTemperatures(value: unknown, rows: number, zero: boolean): Float64A
 
 /** Ragged rows are flat: the options that shape rectangular ones exclude them. */
 function readRagged(x: Elements, options: Options): Uint32Array {
-  for (const other of ['shape', 'axis', 'lengths']) {
+  for (const other of ['shape', 'axis', 'lengths', 'bitmask']) {
     if (options[other] !== undefined)
       throw typeError(`no ${other} beside it`, 'offsets', options.offsets, 'ERR_CONFLICTING_OPTIONS');
   }

@@ -65,6 +65,12 @@ export interface Rows {
   readonly where?: Uint8Array | undefined;
   /** How many bytes `where` holds per row: false = a mask of its own for each row, true = one for all. */
   readonly whereShared?: boolean | undefined;
+  /**
+   * The same as bits: bit c % 32 of word c / 32 is 1 where class c takes part. ⌈length / 32⌉ words for each row, or for
+   * every row; beside `where`, both must allow. Never with `offsets`.
+   */
+  readonly bitmask?: Uint32Array | undefined;
+  readonly bitmaskShared?: boolean | undefined;
   /** Valid prefix of each row. */
   readonly lengths?: Uint32Array | undefined;
   /** Ragged rows: `outer + 1` ascending offsets into `x`; `inner` is 1. */

@@ -59,6 +59,8 @@ export const solvePlain = (() => {
     threads: 0,
     where: undefined,
     whereShared: false,
+    bitmask: undefined,
+    bitmaskShared: false,
     lengths: undefined,
     offsets: undefined,
     out: none as Floats,

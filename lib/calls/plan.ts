@@ -199,7 +199,7 @@ function newOutput(type: ElementType | 'uint32', count: number): Memory {
 /** An output of the caller's may share memory with no input and no other output. */
 function refuseOverlaps(
   { write, data }: Written,
-  { x, rows: { where, lengths, offsets, temperatures } }: Request,
+  { x, rows: { where, bitmask, lengths, offsets, temperatures } }: Request,
   taken: object,
   outputs: Outputs,
 ): void {
@@ -207,6 +207,7 @@ function refuseOverlaps(
   if (write.mayBeX) refusePartialOverlap(data, name, x.data);
   else refuseOverlap(data, name, 'x', x.data);
   refuseOverlap(data, name, 'where', where);
+  refuseOverlap(data, name, 'bitmask', bitmask);
   refuseOverlap(data, name, 'lengths', lengths);
   refuseOverlap(data, name, 'offsets', offsets);
   refuseOverlap(data, name, 'temperature', temperatures);

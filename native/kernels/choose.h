@@ -54,7 +54,7 @@ constexpr size_t known_classes = V::registers > 2                  ? 4
 
 // Rows of x as the kernels want them: all classes of all rows take part.
 INLINE bool is_plain(const Problem& p) {
-  return !p.where && !p.lengths && !p.offsets && !p.logNormalizer && p.length > 0;
+  return !p.where && !p.bitmask && !p.lengths && !p.offsets && !p.logNormalizer && p.length > 0;
 }
 
 template <class V>

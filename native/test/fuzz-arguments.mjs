@@ -133,6 +133,7 @@ const names = [
     'axis',
     'temperature',
     'where',
+    'bitmask',
     'lengths',
     'offsets',
     'out',
@@ -165,6 +166,7 @@ function optionsFor(x) {
     axis: () => below(3) - 1,
     temperature: () => oneOf([1, 0.5, 3e-300, 1e300]),
     where: () => new Uint8Array(oneOf([length, classes])).fill(below(2)),
+    bitmask: () => new Uint32Array(rows * Math.ceil(classes / 32)).map(() => below(2 ** 32)),
     lengths: () => list(rows, () => below(classes + 1)),
     offsets: () => [0, ...list(below(4), () => below(length + 1)).sort((a, b) => a - b), length],
     out: () => (below(2) ? x : typedArray(length)),
@@ -265,6 +267,7 @@ function writeHeader(header) {
     temperature: 1,
     threads: below(5),
     whereShared: below(2),
+    bitmaskShared: below(2),
     logNormalizerShared: below(2),
     k: below(length + 1),
     ignoreIndex: -100,
@@ -352,10 +355,16 @@ function inOrder() {
       ? { offsets }
       : { shape: isAcross ? [classes, rows] : [rows, classes], axis: isAcross ? 0 : -1 }),
     dtype: isHalf || below(3) === 0 ? type : undefined,
-    temperature: maybe(() => oneOf([0.5, 2, 1e-3, 5e-324, 1e-300, 1e300]), 2),
+    temperature: maybe(() => oneOf([0.5, 2, 1e-3, 5e-324, 1e-300, 1e300, list(rows, () => 1 + below(3))]), 2),
     where: maybe(() =>
       Uint8Array.from({ length: isRagged || below(2) ? count : classes }, () => Number(below(5) > 0)),
     ),
+    bitmask: isRagged
+      ? undefined
+      : maybe(() => {
+          const words = Math.ceil(classes / 32) * (below(2) ? rows : 1);
+          return Uint32Array.from({ length: words }, () => below(2 ** 32));
+        }),
     lengths: isRagged ? undefined : maybe(() => list(rows, () => below(classes + 1))),
     threads: maybe(() => 1 + below(3)),
     backend: maybe(() => (isJs ? 'js' : oneOf(['native', 'auto']))),

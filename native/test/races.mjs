@@ -18,6 +18,7 @@ const arrays = {
   lengths: [mostRows, 4],
   offsets: [mostRows + 1, 4],
   temperatures: [mostRows, 8],
+  bitmask: [elements, 4],
   normalizer: [mostRows, 8],
   indices: [elements, 4],
   logProbabilities: [elements, 8],
@@ -199,6 +200,7 @@ async function main() {
       !isRagged && below(2) ? new Uint32Array(memory.lengths, 0, rows) : none,
       isRagged ? offsets : none,
       below(4) === 0 ? new Float64Array(memory.temperatures, 0, rows) : none,
+      !isRagged && below(3) === 0 ? new Uint32Array(memory.bitmask, 0, rows * Math.ceil(length / 32)) : none,
       ...operations[op].arrays.map((array) => own[array]),
     ];
     const handle = addon.prepare(...operands);

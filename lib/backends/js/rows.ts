@@ -32,7 +32,8 @@ export class RowReader {
     this.rows = problem.outer * problem.inner;
     this.stride = problem.inner;
     this.isDouble = problem.type === 'float64';
-    this.masked = problem.where !== undefined || problem.lengths !== undefined;
+    const { where, bitmask, lengths } = problem;
+    this.masked = where !== undefined || bitmask !== undefined || lengths !== undefined;
   }
 
   open(row: number): void {
@@ -72,11 +73,16 @@ export class RowReader {
     const { x, type } = this.problem;
     const place = load(x, type, this.base + from * this.stride, this.stride, count);
     if (!this.masked && this.least === -Infinity) return place;
-    const { where, whereShared } = this.problem;
+    const { where, whereShared, bitmask } = this.problem;
     if (where) {
       const step = whereShared ? 1 : this.stride;
       const at = (whereShared ? 0 : this.base) + from * step;
       for (let i = 0; i < count; i++) if (where[at + i * step] === 0) block[i] = -Infinity;
+    }
+    if (bitmask) {
+      const words = this.wordsOfRow();
+      for (let i = 0, at = from; i < count; i++, at++)
+        if (((bitmask[words + (at >> 5)] >>> (at & 31)) & 1) === 0) block[i] = -Infinity;
     }
     if (from + count > this.valid) block.fill(-Infinity, Math.max(this.valid - from, 0), count);
     if (this.least > -Infinity) {
@@ -90,15 +96,23 @@ export class RowReader {
   }
 
   takesPart(position: number): boolean {
-    const { where, whereShared } = this.problem;
+    const { where, whereShared, bitmask } = this.problem;
     if (position >= this.valid) return false;
+    if (bitmask && ((bitmask[this.wordsOfRow() + (position >> 5)] >>> (position & 31)) & 1) === 0)
+      return false;
     return where?.[whereShared ? position : this.base + position * this.stride] !== 0;
+  }
+
+  /** Where the words of the open row begin in the bitmask. */
+  private wordsOfRow(): number {
+    const { bitmaskShared, length } = this.problem;
+    return bitmaskShared ? 0 : this.row * Math.ceil(length / 32);
   }
 
   /** How many of classes [from, from + count) take part. */
   participants(from: number, count: number): number {
     const end = Math.min(from + count, this.valid);
-    if (!this.problem.where) return Math.max(end - from, 0);
+    if (!this.problem.where && !this.problem.bitmask) return Math.max(end - from, 0);
     let participants = 0;
     for (let i = from; i < end; i++) if (this.takesPart(i)) participants++;
     return participants;

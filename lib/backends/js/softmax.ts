@@ -48,8 +48,8 @@ export function* softmax(problem: SoftmaxProblem, first: number, end: number): S
 }
 
 /** Rows of one block, in which all classes take part. */
-function isPlain({ length, where, lengths, offsets, logNormalizer }: SoftmaxProblem): boolean {
-  return length <= BLOCK && length > 0 && !where && !lengths && !offsets && !logNormalizer;
+function isPlain({ length, where, bitmask, lengths, offsets, logNormalizer }: SoftmaxProblem): boolean {
+  return length <= BLOCK && length > 0 && !where && !bitmask && !lengths && !offsets && !logNormalizer;
 }
 
 /**

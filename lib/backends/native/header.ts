@@ -42,6 +42,7 @@ export function headerOf({ call }: Pick<Addon, 'call'>, { header }: Pick<Memory,
   const temperatureAt = placeOf('temperature');
   const threadsAt = placeOf('threads');
   const whereSharedAt = placeOf('whereShared');
+  const bitmaskSharedAt = placeOf('bitmaskShared');
 
   function placeOf(name: string): number {
     const place = call.numbers.indexOf(name);
@@ -78,14 +79,15 @@ export function headerOf({ call }: Pick<Addon, 'call'>, { header }: Pick<Memory,
       header[temperatureAt] = problem.temperature;
       header[threadsAt] = problem.threads;
       header[whereSharedAt] = problem.whereShared === true ? 1 : 0;
+      header[bitmaskSharedAt] = problem.bitmaskShared === true ? 1 : 0;
       const values = problem as unknown as { readonly [name: string]: unknown };
       for (let i = 0; i < places.length; i++) header[places[i]] = numberOf(values[numbers[i]]);
     },
     arraysOf(problem) {
       const { arrays } = owns[problem.op.name];
-      const { x, out, where, lengths, offsets, temperatures } = problem;
+      const { x, out, where, lengths, offsets, temperatures, bitmask } = problem;
       const values = problem as unknown as { readonly [name: string]: Arrays[number] };
-      const list: Arrays[number][] = [x, out, where, lengths, offsets, temperatures];
+      const list: Arrays[number][] = [x, out, where, lengths, offsets, temperatures, bitmask];
       for (let i = 0; i < arrays.length; i++) list.push(values[arrays[i]]);
       while (list.length > 2 && list[list.length - 1] === undefined) list.pop();
       return list;

@@ -230,9 +230,9 @@ function scratchOf(
 
 /** No arrays but x and out, of an operation that solveScratch() knows. */
 function isPlain(problem: Problem): problem is Plain {
-  const { op, where, lengths, offsets, temperatures } = problem;
-  if (where !== undefined || lengths !== undefined || offsets !== undefined || temperatures !== undefined)
-    return false;
+  const { op, where, bitmask, lengths, offsets, temperatures } = problem;
+  if (where !== undefined || bitmask !== undefined || lengths !== undefined) return false;
+  if (offsets !== undefined || temperatures !== undefined) return false;
   if (op.name === 'softmax') return (problem as Plain).logNormalizer === undefined;
   return op.name === 'logSoftmax' || op.name === 'logSumExp';
 }

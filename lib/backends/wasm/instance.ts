@@ -54,6 +54,7 @@ export type Extent =
   | 'starts'
   | 'classes'
   | 'mask'
+  | 'words'
   | 'normalizers'
   | 'results'
   | 'k'

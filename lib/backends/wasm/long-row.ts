@@ -25,7 +25,7 @@ export function* solveSpans(
   row: number,
   { first, length }: { readonly first: number; readonly length: number },
 ): Steps {
-  const { inner, where, whereShared } = problem;
+  const { inner, where, whereShared, bitmask, bitmaskShared } = problem;
   const spanLength = instance.spanLength();
   const spans = Math.ceil(length / spanLength);
   const measures = new Uint8Array(spans * instance.measureSize());
@@ -33,7 +33,8 @@ export function* solveSpans(
   const xAt = measuresAt + Math.ceil(measures.length / 64) * 64;
   const outAt = xAt + spanLength * 8;
   const whereAt = outAt + spanLength * 8;
-  instance.reserve(whereAt + spanLength - measuresAt);
+  const bitmaskAt = whereAt + spanLength;
+  instance.reserve(bitmaskAt + spanLength / 8 - measuresAt);
   const x = elementsOf(problem.x);
   const out = elementsOf(problem.out);
   const memory = () => instance.bytes().buffer as ArrayBuffer;
@@ -49,6 +50,10 @@ export function* solveSpans(
       if (whereShared) gather(mask, from, 1, into);
       else gather(mask, first + from * inner, inner, into);
     }
+    if (bitmask !== undefined) {
+      const start = (bitmaskShared ? 0 : row * Math.ceil(length / 32)) + from / 32;
+      new Uint32Array(memory(), bitmaskAt).set(bitmask.subarray(start, start + Math.ceil(count / 32)));
+    }
     writeMembers(instance, problem, {
       outer: 1,
       inner: 1,
@@ -56,9 +61,11 @@ export function* solveSpans(
       elements: count,
       temperature: problem.temperatures?.[row] ?? problem.temperature,
       whereShared: 0,
+      bitmaskShared: 0,
       x: xAt,
       out: outAt,
       where: where === undefined ? 0 : whereAt,
+      bitmask: bitmask === undefined ? 0 : bitmaskAt,
     });
     return count;
   }

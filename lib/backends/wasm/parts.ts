@@ -35,6 +35,9 @@ export function bytesOf(view: View): Uint8Array {
   return new Uint8Array(bufferOf(view), byteOffsetOf(view), lengthOf(view) * sizeOf(view));
 }
 
+/** Those whose entries lie row by row, whatever the axis. */
+const byRow: ReadonlySet<Extent> = new Set<Extent>(['rows', 'count', 'words']);
+
 const types = ['float32', 'float64', 'float16', 'bfloat16'];
 
 /** A problem made ready for an instance: its arrays looked up, its rows counted. */
@@ -75,6 +78,7 @@ export class Parts {
   private plainExtent(extent: Extent): Extent {
     const { problem } = this;
     if (extent === 'mask') return problem.whereShared ? 'classes' : 'elements';
+    if (extent === 'words') return problem.bitmaskShared ? 'classes' : 'words';
     if (extent === 'normalizers')
       return (problem as { logNormalizerShared?: boolean }).logNormalizerShared ? 'classes' : 'rows';
     return extent === 'results' ? (this.instance.operations.get(problem.op.name)?.out as Extent) : extent;
@@ -85,6 +89,7 @@ export class Parts {
     const { length, k, count } = this.problem as Problem & { k?: number; count?: number };
     if (extent === 'elements') return length;
     if (extent === 'k') return k ?? 0;
+    if (extent === 'words') return Math.ceil(length / 32);
     return extent === 'count' ? (count ?? 0) : extent === 'rows' ? 1 : 0;
   }
 
@@ -198,8 +203,7 @@ export class Parts {
     if (extent === 'classes') move(0, bytes.length / size, at);
     else if (extent === 'elements' && offsets !== undefined)
       move(offsets[first], offsets[end] - offsets[first], at);
-    else if (inner === 1 || extent === 'rows' || extent === 'count' || strip % inner === 0)
-      move(first * per, strip * per, at);
+    else if (inner === 1 || byRow.has(extent) || strip % inner === 0) move(first * per, strip * per, at);
     else {
       // A strip of neighbouring columns.
       const start = Math.floor(first / inner) * per * inner + (first % inner);

@@ -93,6 +93,16 @@ INLINE f32r count_if_equal(f32r a, f32r b, f32r c) {
 INLINE f64r count_if_equal(f64r a, f64r b, f64r c) {
   return _mm256_add_pd(c, _mm256_and_pd(_mm256_cmp_pd(a, b, _CMP_EQ_OQ), _mm256_set1_pd(1)));
 }
+INLINE f32r keep(uint32_t bits, f32r v, f32r other) {
+  const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  const __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(int(bits)), bit), bit);
+  return _mm256_blendv_ps(other, v, _mm256_castsi256_ps(set));
+}
+INLINE f64r keep(uint32_t bits, f64r v, f64r other) {
+  const __m256i bit = _mm256_setr_epi64x(1, 2, 4, 8);
+  const __m256i set = _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(bits), bit), bit);
+  return _mm256_blendv_pd(other, v, _mm256_castsi256_pd(set));
+}
 INLINE uint32_t mask_greater(f32r a, f32r b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)); }
 INLINE uint32_t mask_greater(f64r a, f64r b) { return _mm256_movemask_pd(_mm256_cmp_pd(a, b, _CMP_GT_OQ)); }
 INLINE bool all_less(f32r a, f32r b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LT_OQ)) == 0xff; }

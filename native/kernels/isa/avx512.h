@@ -104,6 +104,8 @@ INLINE f32r count_if_equal(f32r a, f32r b, f32r c) {
 INLINE f64r count_if_equal(f64r a, f64r b, f64r c) {
   return _mm512_mask_add_pd(c, _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ), c, _mm512_set1_pd(1));
 }
+INLINE f32r keep(uint32_t bits, f32r v, f32r other) { return _mm512_mask_mov_ps(other, (__mmask16)bits, v); }
+INLINE f64r keep(uint32_t bits, f64r v, f64r other) { return _mm512_mask_mov_pd(other, (__mmask8)bits, v); }
 INLINE uint32_t mask_greater(f32r a, f32r b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 INLINE uint32_t mask_greater(f64r a, f64r b) { return _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ); }
 INLINE bool all_less(f32r a, f32r b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ) == 0xffff; }

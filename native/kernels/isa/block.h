@@ -224,6 +224,13 @@ INLINE void store_whole(uint32_t* p, F64 v) {
   for (size_t i = 0; i < F64::lanes; i++) p[i] = uint32_t(__builtin_bit_cast(uint64_t, lane[i]));
 }
 
+// v in the lanes whose bits are set, `other` in the rest.
+template <class R, class T>
+INLINE Block<R, T> keep(uint32_t bits, Block<R, T> v, Block<R, T> other) {
+  return by_registers<Block<R, T>>(
+      [&](size_t i) INLINE_LAMBDA { return keep(bits >> i * v.per_register, v.r[i], other.r[i]); });
+}
+
 // Bit i is set where a > b in lane i.
 template <class R, class T, size_t bytes>
 INLINE uint32_t mask_greater(Block<R, T, bytes> a, Block<R, T, bytes> b) {

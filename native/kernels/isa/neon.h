@@ -96,6 +96,14 @@ INLINE f64r count_if_equal(f64r a, f64r b, f64r c) {
   const uint64x2_t one = vreinterpretq_u64_f64(vdupq_n_f64(1));
   return vaddq_f64(c, vreinterpretq_f64_u64(vandq_u64(vceqq_f64(a, b), one)));
 }
+INLINE f32r keep(uint32_t bits, f32r v, f32r other) {
+  const uint32x4_t bit = {1, 2, 4, 8};
+  return vbslq_f32(vtstq_u32(vdupq_n_u32(bits), bit), v, other);
+}
+INLINE f64r keep(uint32_t bits, f64r v, f64r other) {
+  const uint64x2_t bit = {1, 2};
+  return vbslq_f64(vtstq_u64(vdupq_n_u64(bits), bit), v, other);
+}
 INLINE uint32_t mask_greater(f32r a, f32r b) {
   const uint32x4_t bit = {1, 2, 4, 8};
   return vaddvq_u32(vandq_u32(vcgtq_f32(a, b), bit));

@@ -122,6 +122,16 @@ INLINE f32r zero_if_equal(f32r a, f32r b, f32r c) { return (f32r)((i32r)c & (a !
 INLINE f64r zero_if_equal(f64r a, f64r b, f64r c) { return (f64r)((i64r)c & (a != b)); }
 INLINE f32r count_if_equal(f32r a, f32r b, f32r c) { return c + (f32r)((i32r)splat_register(1.0f) & (a == b)); }
 INLINE f64r count_if_equal(f64r a, f64r b, f64r c) { return c + (f64r)((i64r)splat_register(1.0) & (a == b)); }
+INLINE f32r keep(uint32_t bits, f32r v, f32r other) {
+  const i32r all = {int32_t(bits), int32_t(bits), int32_t(bits), int32_t(bits)};
+  const i32r set = (all & i32r{1, 2, 4, 8}) != 0;
+  return (f32r)(((i32r)v & set) | ((i32r)other & ~set));
+}
+INLINE f64r keep(uint32_t bits, f64r v, f64r other) {
+  const i64r all = {int64_t(bits), int64_t(bits)};
+  const i64r set = (all & i64r{1, 2}) != 0;
+  return (f64r)(((i64r)v & set) | ((i64r)other & ~set));
+}
 INLINE uint32_t mask_greater(f32r a, f32r b) {
   const i32r bits = (a > b) & i32r{1, 2, 4, 8};
   return uint32_t(bits[0] | bits[1] | bits[2] | bits[3]);

@@ -120,6 +120,19 @@ INLINE f32r count_if_equal(f32r a, f32r b, f32r c) {
 INLINE f64r count_if_equal(f64r a, f64r b, f64r c) {
   return c + (f64r)wasm_v128_and(wasm_f64x2_splat(1), wasm_f64x2_eq((v128_t)a, (v128_t)b));
 }
+INLINE f32r keep(uint32_t bits, f32r v, f32r other) {
+  const v128_t bit = wasm_i32x4_const(1, 2, 4, 8);
+  const v128_t set = wasm_i32x4_eq(wasm_v128_and(wasm_i32x4_splat(int32_t(bits)), bit), bit);
+  return (f32r)wasm_v128_bitselect((v128_t)v, (v128_t)other, set);
+}
+INLINE f64r keep(uint32_t bits, f64r v, f64r other) {
+  const v128_t bit = wasm_i64x2_const(1, 2);
+  const v128_t set = wasm_i64x2_eq(wasm_v128_and(wasm_i64x2_splat(int64_t(bits)), bit), bit);
+  return (f64r)wasm_v128_bitselect((v128_t)v, (v128_t)other, set);
+}
+INLINE uint32_t set_among_sixteen(const uint8_t* p) {
+  return uint32_t(wasm_i8x16_bitmask(wasm_i8x16_ne(wasm_v128_load(p), wasm_i8x16_splat(0))));
+}
 INLINE uint32_t mask_greater(f32r a, f32r b) {
   return uint32_t(wasm_i32x4_bitmask(wasm_f32x4_gt((v128_t)a, (v128_t)b)));
 }

@@ -34,6 +34,11 @@ INLINE f32q pow2(f32q z) {
   const __m256i entry = _mm256_permutevar8x32_epi32(table, _mm256_castsi128_si256(bits));
   return _mm_castsi128_ps(_mm_add_epi32(_mm_slli_epi32(bits, 20), _mm256_castsi256_si128(entry)));
 }
+// Which of 16 bytes are not 0.
+INLINE uint32_t set_among_sixteen(const uint8_t* p) {
+  const __m128i zero = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i*)p), _mm_setzero_si128());
+  return uint32_t(_mm_movemask_epi8(zero)) ^ 0xffff;
+}
 INLINE float reduce_add(f32q v) {
   const __m128 two = _mm_add_ps(v, _mm_movehl_ps(v, v));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));

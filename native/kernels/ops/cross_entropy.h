@@ -130,7 +130,7 @@ struct CrossEntropySolver {
       } else {
         for (size_t i = 0; i < count; i++) a[i] = even;
       }
-      if (row.mask) {
+      if (row.is_masked()) {
         for (size_t i = 0; i < count; i++) a[i] = row.masked_out(from + i) ? 0 : a[i];
       }
       if (target >= from && target - from < count) a[target - from] += weight;
@@ -141,14 +141,14 @@ struct CrossEntropySolver {
   };
 
   static Source none(Source row) {
-    row.mask = nullptr, row.data = nullptr;
+    row.mask = nullptr, row.words = nullptr, row.data = nullptr;
     return row;
   }
 
   // Of a class, with label smoothing, or of the row's distribution.
   double distribution(const Source& row, const Sink& gradient, size_t target) const {
     size_t classes = row.length;
-    for (size_t at = 0; row.mask && row.goes_on(at); at += chunk_length) {
+    for (size_t at = 0; row.is_masked() && row.goes_on(at); at += chunk_length) {
       const size_t end = lesser(row.length, at + chunk_length);
       for (size_t i = at; i < end; i++) classes -= row.masked_out(i);
     }
@@ -246,7 +246,7 @@ struct CrossEntropySolver {
                     gradient_of(load_first<F64>(logits + i, n - i, logits[i]), load_first<F64>(a + i, n - i, 0)));
         for (size_t j = 0; i + j < n; j++) y[i + j] = value[j];
       }
-      if (row.mask) {
+      if (row.is_masked()) {
         for (size_t i = 0; i < n; i++) y[i] = row.masked_out(at + i) ? T(0) : y[i];
       }
       gradient.flush(at, n, y);

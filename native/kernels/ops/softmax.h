@@ -47,8 +47,9 @@ struct Softmax : Rows<V> {
     if (p.logNormalizer) return shard(r, row, out, p.logNormalizer[p.logNormalizerShared ? 0 : r]);
     if (row.length <= segment_length) {
       alignas(64) T buffer[segment_length];
-      T* y = out.place(0, buffer);
-      return segment(row.fetch_all(y), row, y, out);
+      if (row.loads_kept<T>() && row.length > few_blocks * V::lanes)
+        return kept_segment(row, out.place(0, buffer), out);
+      return segment(row.fetch_all(buffer), row, out.place(0, buffer), out);
     }
     // Terms wait in the output for the sum, unless the row is too long; then they are worked out twice, as they are in
     // place, where a second look at the logits may be needed.
@@ -80,6 +81,16 @@ struct Softmax : Rows<V> {
       normalize<V>(y, row.length, 1, factor_of<V>(m));
       if (is_single<V>(scale, m.sum, m.sum_lo, m.max, row.length)) make_one(y, row.length, 1);
     }
+    out.flush(0, row.length, y);
+  }
+
+  // The same under a mask, of more than a few blocks, read where it is.
+  void kept_segment(const Source& row, T* y, const Sink& out) const {
+    double top;
+    const Measure m = this->template measurer<Sums::all>().stretch(row, 0, row.length, nullptr, y, &top);
+    if (!finite(m)) return (void)settle(row, out, 0, row.length, m, 0);
+    normalize<V>(y, row.length, 1, factor_of<V>(m));
+    if (is_single<V>(scale, m.sum, m.sum_lo, m.max, row.length)) make_one(y, row.length, 1);
     out.flush(0, row.length, y);
   }
 

@@ -39,6 +39,21 @@ INLINE uint16_t float_to_bfloat(float f) {
   return uint16_t((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
 }
 
+// Which of 8 bytes are not 0, a bit for each: the top bit of each byte says so, and the product gathers those.
+INLINE uint32_t set_among_eight(const uint8_t* p) {
+  uint64_t bytes;
+  __builtin_memcpy(&bytes, p, 8);
+  constexpr uint64_t low = 0x7f7f7f7f7f7f7f7f;
+  const uint64_t tops = (((bytes & low) + low) | bytes) & ~low;
+  return uint32_t((tops >> 7) * 0x0102040810204080 >> 56);
+}
+
+// The same of 16, where the ISA has no function of that name.
+template <class = void>
+INLINE uint32_t set_among_sixteen(const uint8_t* p) {
+  return set_among_eight(p) | set_among_eight(p + 8) << 8;
+}
+
 // What elements of a type are in memory.
 template <Type>
 struct StoredAs {

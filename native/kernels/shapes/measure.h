@@ -3,8 +3,7 @@
 #include "../kernels.h"
 #include "../choose.h"
 #include "../math/factor.h"
-#include "source.h"
-#include "terms.h"
+#include "kept.h"
 
 namespace {
 
@@ -61,20 +60,32 @@ struct Measurer {
 
   // Elements [from, to), at most a segment, not contiguous or not of the kernel's type, under the shift for `whole` (the
   // row's maximum) if given, else under one of their own. Terms are stored in `terms` (of element `from` on) if not null.
+  // They are collected once, to where lines of the cache begin: a load that does not fit a store before it would wait.
   __attribute__((noinline)) Measure segment(const Source& row, size_t from, size_t to, const double* whole,
                                             T* terms) const {
-    alignas(64) T buffer[chunk_length];
-    T max = T(-infinity);
+    alignas(64) T buffer[segment_length];
     for (size_t i = from; i < to; i += chunk_length) {
-      const size_t n = to - i < chunk_length ? to - i : chunk_length;
-      const T part = max_of<V>(row.fetch(i, n, buffer), n);
-      max = part > max ? part : max;
+      row.fetch(i, to - i < chunk_length ? to - i : chunk_length, buffer + (i - from));
     }
-    return under(max, whole, to - from, row.length, [&](auto&& sum) {
-      for (size_t i = from; i < to; i += chunk_length) {
-        const size_t n = to - i < chunk_length ? to - i : chunk_length;
-        sum(row.fetch(i, n, buffer), n, terms ? terms + (i - from) : nullptr);
-      }
+    return plain(buffer, to - from, whole, row.length, terms);
+  }
+
+  // The same of a row under a mask whose elements are as the kernel wants them. A segment before has found its maxima where
+  // `next` says so, and it finds those of the one after it where there is one.
+  template <bool by_words>
+  Measure kept_segment(const Source& row, size_t from, size_t to, const double* whole, T* terms,
+                       Next<V>& next) const {
+    const size_t n = to - from;
+    const T* x = reinterpret_cast<const T*>(row.data) + from;
+    const T own = reduce_max(next.found ? next.max : kept_maxima<V, by_words>(row, x, n, from));
+    next.x = x + n, next.found = false;
+    next.exists = peeks<V> && row.length - to >= n && n == segment_length;
+    const auto holds_nan = [&] {
+      alignas(64) T buffer[segment_length];
+      return has_nan<V>(row.collect(from, n, buffer), n);
+    };
+    return under_shift(own, whole, n != row.length, holds_nan, [&](Measure& m, const auto& exp) {
+      add_kept<by_words>(m, row, x, n, from, exp, terms, next);
     });
   }
 
@@ -104,6 +115,9 @@ struct Measurer {
         next.x = x + segment_length, next.found = false;
         next.exists = to - end >= segment_length;
         part = plain(x, end - at, own, whole, row.length, stored, &next);
+      } else if (sums == Sums::all && row.loads_kept<T>()) {
+        part = row.mask ? kept_segment<false>(row, at, end, whole, stored, next)
+                        : kept_segment<true>(row, at, end, whole, stored, next);
       } else {
         part = segment(row, at, end, whole, stored);
       }
@@ -126,24 +140,32 @@ struct Measurer {
   template <class Chunks>
   INLINE Measure under(T own, const double* whole, size_t n, size_t classes, Chunks chunks,
                        Next<V>* next = nullptr) const {
+    const auto holds_nan = [&] {
+      bool nan = false;
+      chunks([&](const T* x, size_t n, T*) { nan |= has_nan<V>(x, n); });
+      return nan;
+    };
+    return under_shift(own, whole, n != classes, holds_nan,
+                       [&](Measure& m, const auto& exp) INLINE_LAMBDA { sum(m, exp, classes, chunks, next); });
+  }
+
+ private:
+  // What holds_nan() and sum(measure, exponential) tell of classes of which the largest is `own`: of a part of the row, or
+  // of all.
+  template <class HoldsNan, class Sum>
+  INLINE Measure under_shift(T own, const double* whole, bool is_part, HoldsNan holds_nan, Sum sum) const {
     Measure m;
     m.max = whole ? *whole : double(own);
     if (m.max == -__builtin_inf()) {
-      bool nan = false;
-      chunks([&](const T* x, size_t n, T*) { nan |= has_nan<V>(x, n); });
-      m.sum = nan ? __builtin_nan("") : 0;
+      m.sum = holds_nan() ? __builtin_nan("") : 0;
       return m;
     }
     using E = ExpTraits<V>;
     const Shift<T> shift = shift_for<V>(T(m.max), scale, sums == Sums::below ? E::log_vanish : E::vanish);
     m.top = shift.top;
-    m.reshape = m.max == __builtin_inf() || (shift.origin != 0 && !whole && n != classes);
+    m.reshape = m.max == __builtin_inf() || (shift.origin != 0 && !whole && is_part);
     if (m.reshape) return m;
-    if (shift.moved) {
-      sum(m, Exp<V, true>(scale, shift), classes, chunks, nullptr);
-    } else {
-      sum(m, Exp<V, false>(scale, shift), classes, chunks, next);
-    }
+    shift.moved ? sum(m, Exp<V, true>(scale, shift)) : sum(m, Exp<V, false>(scale, shift));
     if constexpr (sums == Sums::below) {
       const double moved = shift.origin != 0 ? 0 : m.max * scale64.down * scale64.up;
       const Wide<double> top = term_of_max<V>(moved, m.top, scale64);
@@ -152,7 +174,20 @@ struct Measurer {
     return m;
   }
 
- private:
+  template <bool by_words, bool moved>
+  INLINE void add_kept(Measure& m, const Source& row, const T* x, size_t n, size_t from, const Exp<V, moved>& exp,
+                       T* terms, Next<V>& next) const {
+    constexpr bool peeking = peeks<V> && !moved;
+    const T bias = bias_for<V>(row.length);
+    TermSum<V> sum(bias);
+    if (peeking && next.exists) {
+      sum_kept<V, moved, by_words, peeking>(row, x, n, from, exp, terms, sum, &next);
+    } else {
+      sum_kept<V, moved, by_words, false>(row, x, n, from, exp, terms, sum, nullptr);
+    }
+    sum.total(splat<V>(bias), m.sum, m.sum_lo);
+  }
+
   Measure spans(const Source& row, const double* whole, T* terms, double* tops) const {
     Measure m;
     for (size_t at = 0; row.goes_on(at); at += span_length) {

@@ -54,7 +54,9 @@ struct Rows {
   // Writes elements of rows that have no sum (nothing left, NaN, infinities) and says so by false.
   bool settle(const Source& row, const Sink& out, size_t from, size_t to, const Measure& m, double nothing) const {
     if (finite(m)) return true;
-    const double value = row.nothing_left() ? nothing : __builtin_nan("");
+    const bool empty = row.nothing_left();
+    const double value = empty ? nothing : __builtin_nan("");
+    if (empty || !row.is_masked()) return out.fill(from, to, value), false;
     for (size_t at = from; at < to && !(at > from && is_set(row.cancelled)); at += chunk_length) {
       const size_t end = to - at < chunk_length ? to : at + chunk_length;
       for (size_t i = at; i < end; i++) out.put(i, row.masked_out(i) ? nothing : value);

@@ -55,7 +55,7 @@ struct Sink {
   void fill(size_t from, size_t to, double value) const {
     for (size_t at = from; at < to && !(at > from && is_set(cancelled)); at += chunk_length) {
       const size_t end = lesser(to, at + chunk_length);
-      for (size_t i = at; i < end; i++) put(i, value);
+      fill_some(at, end, value);
     }
   }
 
@@ -69,6 +69,24 @@ struct Sink {
   }
 
  private:
+  void fill_some(size_t from, size_t to, double value) const {
+    switch (type) {
+      case Type::float32: return repeat(reinterpret_cast<float*>(data), from, to, float(value));
+      case Type::float64: return repeat(reinterpret_cast<double*>(data), from, to, value);
+      case Type::float16: return repeat(reinterpret_cast<uint16_t*>(data), from, to, float_to_half(float(value)));
+      case Type::bfloat16:
+        return repeat(reinterpret_cast<uint16_t*>(data), from, to, float_to_bfloat(float(value)));
+    }
+  }
+  template <class E>
+  void repeat(E* p, size_t from, size_t to, E value) const {
+    if (stride == 1) {
+      for (size_t i = from; i < to; i++) p[i] = value;
+    } else {
+      for (size_t i = from; i < to; i++) p[i * stride] = value;
+    }
+  }
+
   template <class E, class T>
   void scatter(E* p, size_t from, size_t count, const T* buffer) const {
     p += from * stride;

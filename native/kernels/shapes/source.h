@@ -7,6 +7,9 @@ namespace {
 
 constexpr size_t chunk_length = 1024;
 
+// How many bytes ahead memory is fetched where rows are collected: a segment of measure.h.
+constexpr size_t hidden_ahead = size_t(1) << 14;
+
 // Memory that another thread may write meanwhile: what is counted from it, or is an address, is read once and checked
 // then. (A plain load may be repeated by the compiler.)
 template <class T>
@@ -18,6 +21,16 @@ INLINE bool is_set(const bool* flag) { return flag && read_once(flag); }
 
 INLINE size_t lesser(size_t a, size_t b) { return a < b ? a : b; }
 
+// The block of elements of a type.
+template <class T>
+struct BlockOf {
+  using V = F32;
+};
+template <>
+struct BlockOf<double> {
+  using V = F64;
+};
+
 struct Source {
   const char* data;
   Type type;
@@ -26,14 +39,23 @@ struct Source {
   size_t mask_stride;
   size_t length;
   const bool* cancelled = nullptr;  // see Problem
+  const uint32_t* words = nullptr;  // the row of a bitmask, or null
 
   // For loops over a row in steps: false at its end, and at any step but the first once the call is cancelled.
   INLINE bool goes_on(size_t at) const { return at < length && !(at > 0 && is_set(cancelled)); }
 
   template <class T>
   bool direct() const {
-    return type == type_of<T> && stride == 1 && !mask;
+    return type == type_of<T> && stride == 1 && !is_masked();
   }
+
+  // Whether it is a row of the kernel's type in place, but for its mask.
+  template <class T>
+  bool loads_kept() const {
+    return type == type_of<T> && stride == 1 && is_masked() && mask_stride == 1;
+  }
+
+  INLINE bool is_masked() const { return mask || words; }
 
   // Elements [from, from + count), count <= chunk_length unless direct.
   template <class T>
@@ -58,6 +80,10 @@ struct Source {
 
   template <class T>
   __attribute__((noinline)) const T* collect(size_t from, size_t count, T* buffer) const {
+    if (type == type_of<T> && stride == 1) {
+      hide(reinterpret_cast<const T*>(data) + from, from, count, buffer);
+      return buffer;
+    }
     switch (type) {
       case Type::float32: gather(reinterpret_cast<const float*>(data), from, count, buffer); break;
       case Type::float64: gather(reinterpret_cast<const double*>(data), from, count, buffer); break;
@@ -67,28 +93,75 @@ struct Source {
         for (size_t i = 0; i < count; i++) buffer[i] = T(bfloat_to_float(p[i * stride]));
       }
     }
-    if (mask) {
-      const uint8_t* m = mask + from * mask_stride;
-      for (size_t i = 0; i < count; i++) buffer[i] = m[i * mask_stride] ? buffer[i] : T(-infinity);
-    }
+    if (is_masked()) hide(buffer, from, count, buffer);
     return buffer;
   }
 
-  bool masked_out(size_t i) const { return mask && !mask[i * mask_stride]; }
+  bool masked_out(size_t i) const { return is_masked() && !kept(i, 1); }
+
+  // Which of up to 16 classes from `at` on take part: bit i stands for class at + i.
+  INLINE uint32_t kept(size_t at, size_t count) const {
+    uint32_t bits = ~0u;
+    if (words) bits = kept_by_words(at, count);
+    if (mask) bits &= kept_by_bytes(at, count);
+    return bits & ((1u << count) - 1);
+  }
 
   // Whether a mask leaves nothing.
   bool nothing_left() const {
-    if (!mask) return length == 0;
+    if (!is_masked()) return length == 0;
     for (size_t at = 0; goes_on(at); at += chunk_length) {
       const size_t end = lesser(length, at + chunk_length);
-      for (size_t i = at; i < end; i++) {
-        if (mask[i * mask_stride]) return false;
+      for (size_t i = at; i < end; i += 16) {
+        if (kept(i, lesser(end - i, 16))) return false;
       }
     }
     return true;
   }
 
  private:
+  INLINE uint32_t kept_by_words(size_t at, size_t count) const {
+    const size_t word = at / 32, bit = at % 32;
+    uint32_t bits = read_once(words + word) >> bit;
+    if (bit + count > 32) bits |= read_once(words + word + 1) << (32 - bit);
+    return bits;
+  }
+  INLINE uint32_t kept_by_bytes(size_t at, size_t count) const {
+    if (mask_stride == 1 && count == 16) return set_among_sixteen(mask + at);
+    if (mask_stride == 1 && count == 8) return set_among_eight(mask + at);
+    uint32_t bits = 0;
+    for (size_t i = 0; i < count; i++) bits |= uint32_t(mask[(at + i) * mask_stride] != 0) << i;
+    return bits;
+  }
+
+  // What is collected after the next few thousand terms comes near meanwhile.
+  static INLINE void come(const void* x) { __builtin_prefetch(static_cast<const char*>(x) + hidden_ahead, 0, 2); }
+
+  // Elements [from, from + count), which are at x, to `buffer`, those that take no part as -Infinity.
+  template <class T>
+  INLINE void hide(const T* x, size_t from, size_t count, T* buffer) const {
+    using V = typename BlockOf<T>::V;
+    constexpr size_t L = V::lanes;
+    const V none = splat<V>(T(-infinity));
+    size_t i = 0;
+    if (words && !mask && from % 32 == 0) {  // as a grammar masks a vocabulary
+      for (; i + 32 <= count; i += 32) {
+        const uint32_t bits = read_once(words + (from + i) / 32);
+        come(x + i), come(x + i + L);
+#pragma GCC unroll 4
+        for (size_t j = 0; j < 32; j += L) store(buffer + i + j, keep(bits >> j, load<V>(x + i + j), none));
+      }
+    }
+    for (; i + L <= count; i += L) {
+      come(x + i);
+      store(buffer + i, keep(kept(from + i, L), load<V>(x + i), none));
+    }
+    if (i < count) {
+      const size_t rest = count - i;
+      store_first(buffer + i, keep(kept(from + i, rest), load_first<V>(x + i, rest, 0), none), rest);
+    }
+  }
+
   template <class E, class T>
   void gather(const E* p, size_t from, size_t count, T* buffer) const {
     p += from * stride;
@@ -122,7 +195,8 @@ INLINE Source source_of(const Problem& p, size_t row) {
   const size_t at = start_of(p, row);
   const size_t length = p.lengths ? lesser(read_once(p.lengths + row), p.length) : p.length;
   const uint8_t* mask = !p.where ? nullptr : p.whereShared ? p.where : p.where + at;
-  return {x + at * element, p.type, p.inner, mask, p.whereShared ? 1 : p.inner, length, p.cancelled};
+  const uint32_t* words = !p.bitmask ? nullptr : p.bitmaskShared ? p.bitmask : p.bitmask + row * p.words();
+  return {x + at * element, p.type, p.inner, mask, p.whereShared ? 1 : p.inner, length, p.cancelled, words};
 }
 
 // With its padding.
