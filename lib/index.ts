@@ -20,13 +20,16 @@ import type {
   TemperatureFit,
 } from './types/evaluation.js';
 import type {
+  Classes,
   ClassifyOptions,
   CrossEntropyOptions,
   ElementType,
   EntropyOptions,
+  Float32Form,
   Labels,
   LikeX,
   Logits,
+  LogProbOptions,
   LogSoftmaxOptions,
   LogSumExpOptions,
   LogTopKResult,
@@ -149,6 +152,35 @@ export function entropy<X extends Logits, Out extends Losses = never>(
 ): [Out] extends [never] ? ReducedForm<X> : NoInfer<Out> {
   return solve(plan(operations.entropy, x, undefined, options)) as [Out] extends [never]
     ? ReducedForm<X>
+    : NoInfer<Out>;
+}
+
+/**
+ * The log-probabilities (nats) of given classes of every row: what gathering them from `logSoftmax` gives, to the bit. The
+ * full row is never written.
+ *
+ * A class that a mask leaves out, or past its row's length, has -Infinity; the same class may be given twice.
+ *
+ * @param x - Logits, [x.length] unless `shape` says otherwise.
+ * @param classes - Class indices, [rows, n] row-major with n in the place of the (first) axis, flat or nested; with
+ * `shared: true` n for all rows.
+ * @returns Log-probabilities, [rows, n] in the form that `logSoftmax` gives, float32 where `x` is 16-bit; or `out`.
+ * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
+ * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
+ *
+ * @example
+ * ```ts
+ * logProb([3.2, 1.3, 0.2, 0.8], [0, 3]); // [-0.255, -2.655]
+ * logProb([3.2, 1.3, 0.2, 0.8], [0, 3], { renormalize: true }); // [-0.087, -2.487]
+ * ```
+ */
+export function logProb<X extends Logits, Out extends Losses = never>(
+  x: X,
+  classes: Classes,
+  options?: LogProbOptions<Out>,
+): [Out] extends [never] ? Float32Form<X> : NoInfer<Out> {
+  return solve(plan(operations.logProb, x, classes, options)) as [Out] extends [never]
+    ? Float32Form<X>
     : NoInfer<Out>;
 }
 

@@ -10,7 +10,9 @@ import { type LastingPlan, planLasting } from './calls/plan.js';
 import { operations } from './ops/all.js';
 import type { Declared } from './ops/operation.js';
 import type {
+  Classes,
   CrossEntropyOptions,
+  LogProbOptions,
   Reduction,
   RowOperation,
   RowOptions,
@@ -61,10 +63,18 @@ export interface PreparedSample<Input> extends Prepared<Input, Uint32Array> {
 
 /** A prepared `crossEntropy`: `output` holds the loss, or with reduction `'none'` the loss of every row. */
 export interface PreparedCrossEntropy<Input, Output, Result> extends Prepared<Input, Output, Result> {
-  /** A class per row, 0 at first; `ignoreIndex` for rows without classes. Checked by every run. */
+  /** A class per row: those of the option `targets`, else 0 at first, or `ignoreIndex` for rows without classes. Checked by every run. */
   readonly targets: Int32Array;
   /** There if the option `gradient` is true. */
   readonly gradient: Input | undefined;
+}
+
+/** A prepared `logProb`: `output` holds the log-probabilities. */
+export interface PreparedLogProb<Input, Output> extends Prepared<Input, Output> {
+  /** The classes, [rows, n], as the option `classes` gave them; without it one per row, 0. Checked by every run. */
+  readonly classes: Int32Array;
+  /** There if the option `ranks` is true. */
+  readonly ranks: Uint32Array | undefined;
 }
 
 /** What every prepared call has to be told. */
@@ -76,7 +86,14 @@ export interface PrepareOptions<Type extends ElementType = ElementType>
   readonly dtype?: Type | undefined;
 }
 
-type Omitted = keyof PrepareOptions | 'out' | 'outType' | 'gradient' | 'logProbabilities' | 'reduction';
+type Omitted =
+  | keyof PrepareOptions
+  | 'out'
+  | 'outType'
+  | 'gradient'
+  | 'logProbabilities'
+  | 'reduction'
+  | 'ranks';
 
 /**
  * Prepares a call for running many times: arguments are validated once, memory is pinned once. The smallest calls
@@ -127,12 +144,21 @@ export function prepare<Type extends ElementType = 'float32'>(
 export function prepare<Type extends ElementType = 'float32', How extends Reduction = 'mean'>(
   op: 'crossEntropy',
   options: PrepareOptions<Type> &
-    Omit<CrossEntropyOptions, Omitted> & { readonly reduction?: How; readonly gradient?: boolean },
+    Omit<CrossEntropyOptions, Omitted> & {
+      readonly targets?: Classes;
+      readonly reduction?: How;
+      readonly gradient?: boolean;
+    },
 ): PreparedCrossEntropy<
   ArrayOf<Type>,
   Type extends 'float64' ? Float64Array : Float32Array,
   How extends 'none' ? (Type extends 'float64' ? Float64Array : Float32Array) : number
 >;
+export function prepare<Type extends ElementType = 'float32'>(
+  op: 'logProb',
+  options: PrepareOptions<Type> &
+    Omit<LogProbOptions, Omitted> & { readonly classes?: Classes; readonly ranks?: boolean },
+): PreparedLogProb<ArrayOf<Type>, Type extends 'float64' ? Float64Array : Float32Array>;
 export function prepare(op: unknown, options: unknown): unknown {
   const operation = declared[readWord(op, 'op', names)];
   if (typeof options !== 'object' || options === null) throw typeError('an object', 'options', options);
@@ -152,7 +178,7 @@ export function prepare(op: unknown, options: unknown): unknown {
   const asked: Options =
     given.offsets === undefined ? { ...given, shape: dims, dtype: type } : { ...given, dtype: type };
   const { argument } = operation;
-  if (argument === undefined || operation.live !== undefined)
+  if (argument === undefined)
     return prepared(operation, input, planLasting(operation, input, undefined, asked, newShared));
   const { [argument]: value, ...rest } = asked;
   return prepared(operation, input, planLasting(operation, input, value, rest, newShared));

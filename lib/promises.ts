@@ -23,13 +23,16 @@ import type {
 } from './types/evaluation.js';
 import type {
   Abortable,
+  Classes,
   ClassifyOptions,
   CrossEntropyOptions,
   ElementType,
   EntropyOptions,
+  Float32Form,
   Labels,
   LikeX,
   Logits,
+  LogProbOptions,
   LogSoftmaxOptions,
   LogSumExpOptions,
   LogTopKResult,
@@ -127,6 +130,27 @@ export async function entropy<X extends Logits, Out extends Losses = never>(
   const { signal, rest } = readAbortable(options);
   return solveAsync(plan(operations.entropy, x, undefined, rest), signal) as Promise<
     [Out] extends [never] ? ReducedForm<X> : NoInfer<Out>
+  >;
+}
+
+/**
+ * As `logProb` of `simd-softmax`, without blocking the event loop.
+ *
+ * @throws What `logProb` throws, as a rejection; the signal's reason where it is aborted.
+ *
+ * @example
+ * ```ts
+ * await logProb([3.2, 1.3, 0.2, 0.8], [0, 3]); // [-0.255, -2.655]
+ * ```
+ */
+export async function logProb<X extends Logits, Out extends Losses = never>(
+  x: X,
+  classes: Classes,
+  options?: LogProbOptions<Out> & Abortable,
+): Promise<[Out] extends [never] ? Float32Form<X> : NoInfer<Out>> {
+  const { signal, rest } = readAbortable(options);
+  return solveAsync(plan(operations.logProb, x, classes, rest), signal) as Promise<
+    [Out] extends [never] ? Float32Form<X> : NoInfer<Out>
   >;
 }
 

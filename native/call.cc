@@ -122,6 +122,7 @@ size_t count_of(Extent extent, const Problem& p, size_t results) {
     case Extent::words: return (p.bitmaskShared ? 1 : p.rows()) * p.words();
     case Extent::normalizers: return p.logNormalizerShared ? 1 : p.rows();
     case Extent::results: return results;
+    case Extent::given: return p.classesShared ? p.k : results;
     case Extent::k: return p.rows() * p.k;
     case Extent::count: break;
   }

@@ -29,6 +29,8 @@
   OPS(seedHigh, seed[1])                          \
   OPS(logProbabilitiesType, logProbabilitiesType) \
   OPS(ignoreIndex, ignoreIndex)                   \
+  OPS(classesShared, classesShared)               \
+  OPS(renormalize, renormalize)                   \
   OPS(labelSmoothing, labelSmoothing)             \
   OPS(gradientScale, gradientScale)               \
   OPS(bins, bins)
@@ -42,4 +44,6 @@
   ARRAY(targets, int32, rows, false)                            \
   ARRAY(targetProbabilities, type, elements, false)             \
   ARRAY(weights, float64, classes, false)                       \
-  ARRAY(gradient, type, elements, false)
+  ARRAY(gradient, type, elements, false)                        \
+  ARRAY(classes, int32, given, true)                            \
+  ARRAY(ranks, uint32, results, false)

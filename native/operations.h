@@ -17,6 +17,8 @@
   OPERATION(crossEntropy, loss, float64, rows, "ignoreIndex", "labelSmoothing", "gradientScale", "targets",          \
             "targetProbabilities", "weights", "gradient")                                                            \
   OPERATION(entropy, entropy, outType, rows, "outType")                                                              \
+  OPERATION(logProb, logProb, outType, k, "outType", "k", "classesShared", "ignoreIndex", "renormalize", "classes",  \
+            "ranks")                                                                                                 \
   OPERATION(judge, judge, float64, count, "count", "ignoreIndex", "bins", "targets")                                 \
   OPERATION(slope, slope, float64, count, "count", "ignoreIndex", "targets")                                         \
   OPERATION(sigmoid, logistic, outType, elements, "outType")                                                         \
@@ -40,6 +42,7 @@ enum class Extent {
   words,        // of a bitmask: those of a row per row, or of one row where all share it
   normalizers,  // rows, or one where all rows share it
   results,      // as many as `out` has
+  given,        // results, or k where all rows share them
   k,            // k per row
   count,        // count per row
 };

@@ -64,6 +64,12 @@ struct Problem {
   void* gradient;
   double gradientScale;
 
+  // logProb
+  const int32_t* classes;  // k of each row, or k for all rows; `ignoreIndex` counts for nothing
+  bool classesShared;
+  bool renormalize;  // the given classes alone are the row
+  uint32_t* ranks;
+
   // judge
   size_t bins;  // that confidences are sorted into
 

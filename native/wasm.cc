@@ -33,6 +33,7 @@ constexpr const char* name_of(Extent extent) {
     case Extent::words: return "words";
     case Extent::normalizers: return "normalizers";
     case Extent::results: return "results";
+    case Extent::given: return "given";
     case Extent::k: return "k";
     case Extent::count: return "count";
   }

@@ -4,7 +4,15 @@ import * as sync from '../lib/index.js';
 import * as promises from '../lib/promises.js';
 
 type Call = (x: unknown, ...rest: unknown[]) => unknown;
-type Name = 'softmax' | 'logSoftmax' | 'logSumExp' | 'topK' | 'classify' | 'sample' | 'crossEntropy';
+type Name =
+  | 'softmax'
+  | 'logSoftmax'
+  | 'logSumExp'
+  | 'topK'
+  | 'classify'
+  | 'sample'
+  | 'crossEntropy'
+  | 'logProb';
 type Api = { readonly [name in Name]: Call };
 
 interface Wrong {
@@ -696,6 +704,90 @@ const others: Wrong[] = [
       `Expected an integer from 0 to 4 for k but received ${k}`,
     ),
   ),
+  ...(
+    [
+      [
+        'a class that there is not',
+        [0, 4],
+        'RangeError',
+        range,
+        'an integer from 0 to 3 for classes[1] but received 4',
+      ],
+      [
+        'a negative class',
+        [-1],
+        'RangeError',
+        range,
+        'an integer from 0 to 3 for classes[0] but received -1',
+      ],
+      ['half a class', [0.5], 'RangeError', range, 'an integer from 0 to 3 for classes[0] but received 0.5'],
+      ['a class of another kind', ['0'], 'TypeError', type, 'an integer for classes[0] but received "0"'],
+      [
+        'classes of another kind',
+        new Float32Array(1),
+        'TypeError',
+        type,
+        'a Uint32Array, Int32Array, BigInt64Array or array of integers for classes but received a Float32Array of length 1',
+      ],
+      [
+        'classes of other dimensions',
+        [[0], [1]],
+        'RangeError',
+        shape,
+        'as many classes for each of 1 rows, flat or with n in the place of the axis, for classes but received dimensions [2, 1]',
+      ],
+    ] as const
+  ).map(([what, classes, name, code, message]) =>
+    wrong(
+      `logProb: ${what}`,
+      (api, out) => api.logProb(x, classes, { out, ranks: new Uint32Array(4) }),
+      name,
+      code,
+      `Expected ${message}`,
+    ),
+  ),
+  wrong(
+    'logProb: classes that do not fit the rows',
+    (api) => api.logProb(x, [0, 1, 0], { shape: [2, 2] }),
+    'RangeError',
+    shape,
+    'Expected as many classes for each of 2 rows, flat or with n in the place of the axis, for classes but received dimensions [3]',
+  ),
+  wrong(
+    'logProb: nested classes for all rows',
+    (api) => api.logProb(x, [[0, 1]], { shared: true }),
+    'RangeError',
+    shape,
+    'Expected one list of classes for classes but received dimensions [1, 2]',
+  ),
+  wrong(
+    'logProb: ranks of another kind',
+    (api, out) => api.logProb(x, [0, 1, 2, 3], { out, ranks: new Int32Array(4) }),
+    'TypeError',
+    type,
+    'Expected a Uint32Array of length 4 for ranks but received an Int32Array of length 4',
+  ),
+  wrong(
+    'logProb: ranks in the memory of the result',
+    (api, out) => api.logProb(x, [0, 1, 2, 3], { out, ranks: new Uint32Array(out.buffer, 0, 4) }),
+    'RangeError',
+    overlap,
+    'Expected memory apart from out for ranks but received a view that overlaps it',
+  ),
+  wrong(
+    'logProb: in place',
+    (api, out) => api.logProb(out, [0, 1, 2, 3], { out }),
+    'RangeError',
+    overlap,
+    'Expected memory apart from x for out but received a view that overlaps it',
+  ),
+  wrong(
+    'logProb: renormalize of another kind',
+    (api) => api.logProb(x, [0], { renormalize: 1 }),
+    'TypeError',
+    type,
+    'Expected true or false for renormalize but received 1',
+  ),
   wrong(
     'topK: no k',
     (api) => api.topK(x, undefined),
@@ -1063,7 +1155,7 @@ describe('prepare', () => {
       {},
       'RangeError',
       range,
-      'Expected one of softmax, logSoftmax, logSumExp, topK, sample, crossEntropy, entropy, sigmoid, logSigmoid for op',
+      'Expected one of softmax, logSoftmax, logSumExp, topK, sample, crossEntropy, entropy, sigmoid, logSigmoid, logProb for op',
     ],
     ['softmax', undefined, 'TypeError', type, 'Expected an object for options but received undefined'],
     ['softmax', {}, 'TypeError', type, 'Expected an array of integers for shape but received undefined'],

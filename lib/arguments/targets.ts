@@ -44,11 +44,6 @@ export function readTargets(value: unknown, request: Request, ignoreIndex: numbe
   };
 }
 
-/** The option `ignoreIndex`: the target of rows that count for nothing. */
-export function readIgnoreIndex(value: unknown, name: string): number {
-  return value === undefined ? -100 : readInteger(value, name, -(2 ** 31), 2 ** 31 - 1);
-}
-
 /** Targets that are classes and nothing else: a list of one per row, or a tensor or nested arrays of as many. */
 export function readClassTargets(value: unknown, request: Request, ignoreIndex: number): Int32Array {
   const data = arrayKind(value) === undefined ? (tensorParts(value, 'targets')?.data ?? value) : value;
@@ -82,9 +77,14 @@ function indexList(value: unknown, { x, layout, rows }: Request): IntegerList | 
   return dims.length === 1 ? value : flatten(value, dims, new Array<number>(count), 'targets', asClass);
 }
 
-function asClass(leaf: unknown, name: string): number {
+export function asClass(leaf: unknown, name: string): number {
   if (typeof leaf !== 'number' && typeof leaf !== 'bigint') throw typeError('a class index', name, leaf);
   return Number(leaf);
+}
+
+/** The option `ignoreIndex`: the target of what counts for nothing. */
+export function readIgnoreIndex(value: unknown, name: string): number {
+  return value === undefined ? -100 : readInteger(value, name, -(2 ** 31), 2 ** 31 - 1);
 }
 
 function readClasses(list: IntegerList, { rows }: Request, ignoreIndex: number): Int32Array {

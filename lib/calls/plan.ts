@@ -11,6 +11,7 @@ import type { Backend, ElementType, Problem } from '../backends/problem.js';
 import {
   type Declared,
   type Draft,
+  type NewMemory,
   type Outputs,
   type Reading,
   resultOf,
@@ -35,9 +36,6 @@ export interface LastingPlan extends Plan {
   /** The problem of the next run. */
   again(): Problem;
 }
-
-/** Makes memory for a prepared call. */
-export type NewMemory = (type: ElementType | 'uint32' | 'int32', count: number) => Memory | Int32Array;
 
 /** Plans one call. */
 export function plan(operation: Declared, x: unknown, argument: unknown, given: unknown): Plan {
@@ -89,7 +87,7 @@ export function planLasting(
   const options = readOptions(asked, operation);
   const request = readRows(x, options, operation.zeroTemperature);
   const backend = chooseBackend(options.backend);
-  const live = operation.live?.(request, (count) => newMemory('int32', count) as Int32Array);
+  const live = operation.live?.(request, newMemory, argument);
   const asking = new Asked(request, operation.argument, live ?? argument);
   let taken = operation.takes(asking);
   const outputs = operation

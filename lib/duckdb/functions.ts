@@ -1,5 +1,5 @@
 /** What `register` gives to SQL: a function per line of the table. */
-import { logSoftmax, logSumExp, sample, softmax, topK } from '../index.js';
+import { logProb, logSoftmax, logSumExp, sample, softmax, topK } from '../index.js';
 import type { Floats } from './vectors.js';
 
 /** Rows that are scored together: a shape where they have one length, else their offsets. */
@@ -68,9 +68,8 @@ export const FUNCTIONS: readonly SqlFunction[] = [
   {
     ...{ name: 'log_prob', arguments: ['class', 'temperature'], required: 1, result: 'number' },
     solve(x, rows, given) {
-      const all = logSoftmax(x, { ...rows, temperature: temperatureOf(given), out: x });
       const count = rowsOf(rows);
-      const picked = x instanceof Float64Array ? new Float64Array(count) : new Float32Array(count);
+      const classes = new Int32Array(count);
       for (let row = 0; row < count; row++) {
         const [start, end] = placeOf(rows, row);
         const at = Number(given.class?.[row]);
@@ -78,9 +77,9 @@ export const FUNCTIONS: readonly SqlFunction[] = [
           const what = end > start ? `a class from 0 to ${end - start - 1}` : 'a row with classes';
           throw new RangeError(`Expected ${what} for log_prob but received ${at}`);
         }
-        picked[row] = all[start + at];
+        classes[row] = at;
       }
-      return picked;
+      return logProb(x, classes, { ...rows, temperature: temperatureOf(given) });
     },
   },
   {

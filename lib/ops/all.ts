@@ -4,6 +4,7 @@ import { crossEntropy } from './crossEntropy.js';
 import { entropy } from './entropy.js';
 import { evaluate } from './evaluate.js';
 import { fitTemperature } from './fitTemperature.js';
+import { logProb } from './logProb.js';
 import { logSumExp } from './logSumExp.js';
 import { sample } from './sample.js';
 import { logSigmoid, sigmoid } from './sigmoid.js';
@@ -21,6 +22,7 @@ export const operations = {
   entropy,
   sigmoid,
   logSigmoid,
+  logProb,
 };
 
 /** What lib/calls asks of a backend part by part, and adds up. */

@@ -83,9 +83,16 @@ export const crossEntropy = declare<CrossEntropyProblem>()({
     if (out?.data) out.data[0] = loss;
     return loss;
   },
-  live({ rows, options }, newMemory) {
+  live(request, newMemory, given) {
+    const { rows, options } = request;
     const { outer, inner, length, offsets } = rows;
-    const targets = newMemory(outer * inner);
+    const targets = newMemory('int32', outer * inner) as Int32Array;
+    if (given !== undefined) {
+      const { indices } = readTargets(given, request, readIgnoreIndex(options.ignoreIndex, 'ignoreIndex'));
+      if (indices === undefined) throw typeError('a class per row', 'targets', given);
+      targets.set(indices);
+      return targets;
+    }
     // Rows without classes have no class 0: their targets are ignored from the start.
     for (let row = 0; row < targets.length; row++) {
       const isEmpty = offsets === undefined ? length === 0 : offsets[row] === offsets[row + 1];

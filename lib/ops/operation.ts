@@ -48,6 +48,9 @@ export interface Written {
 /** In the order of `writes`; undefined for those that nobody asked for. */
 export type Outputs = readonly (Written | undefined)[];
 
+/** Makes memory for a prepared call. */
+export type NewMemory = (type: ElementType | 'uint32' | 'int32', count: number) => Memory | Int32Array;
+
 /** A problem that is being written. */
 export type Draft<P> = { -readonly [name in keyof P]: P[name] };
 
@@ -68,8 +71,8 @@ export interface Operation<Taken extends object = object, P extends Problem = Pr
   pose(problem: Draft<P>, taken: Taken, request: Request, outputs: Outputs): void;
   /** The result, where it is not the first output. */
   result?(outputs: Outputs, taken: Taken, request: Request): unknown;
-  /** Memory for the argument of a prepared call, where it may change between two runs. It is read again by each. */
-  live?(request: Request, newMemory: (count: number) => Int32Array): unknown;
+  /** Memory for the argument of a prepared call, where it may change between two runs, with what it is given to start with. It is read again by each. */
+  live?(request: Request, newMemory: NewMemory, given: unknown): unknown;
   /** What a prepared call changes for its next run. */
   next?(problem: Draft<P>): void;
 }

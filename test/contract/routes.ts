@@ -17,6 +17,8 @@ interface Ready {
   readonly indices?: Uint32Array;
   readonly targets?: Int32Array;
   readonly gradient?: Elements;
+  readonly classes?: Int32Array;
+  readonly ranks?: Uint32Array;
   readonly logProbabilities?: Float64Array;
   run(): unknown;
   runAsync(): Promise<unknown>;
@@ -51,6 +53,16 @@ const one = (op: string, variants: Operation['variants']): Operation => ({
   plain: async (api, x, options) => [(await api[op](x, options)) as object],
 });
 
+/** Two classes of every row, [outer, 2, inner]: 0, which takes part everywhere, and another or none. */
+function classesOf({ rows: { shape }, count }: Call): Int32Array {
+  const inner = shape[2] ?? 1;
+  const longest = shape.length === 1 ? 1 : shape[1];
+  return Int32Array.from({ length: 2 * count }, (_, i) => {
+    const isFirst = Math.floor(i / inner) % 2 === 0;
+    return isFirst ? 0 : i % 3 === 1 ? -100 : (i * 7) % longest;
+  });
+}
+
 export const operations: { readonly [op: string]: Operation } = {
   softmax: one('softmax', { plain: {}, shard: { logNormalizer: 5.5 } }),
   logSoftmax: one('logSoftmax', { plain: {} }),
@@ -58,6 +70,23 @@ export const operations: { readonly [op: string]: Operation } = {
   entropy: one('entropy', { plain: {} }),
   sigmoid: one('sigmoid', { plain: {} }),
   logSigmoid: one('logSigmoid', { plain: {} }),
+  logProb: {
+    variants: {
+      two: {},
+      ranks: { ranks: true },
+      alone: { renormalize: true, ranks: true },
+      shared: { classes: [0, -100, 0], shared: true },
+    },
+    async plain(api, x, { ranks: wanted, classes = classesOf, ...options }, call) {
+      const given = typeof classes === 'function' ? classes(call) : classes;
+      const out = await api.logProb(x, given, options);
+      if (!wanted) return [out as Elements];
+      const ranks = new Uint32Array((out as Elements).length);
+      await api.logProb(x, given, { ...options, ranks });
+      return [out as Elements, ranks];
+    },
+    ready: (call) => ({ classes: classesOf(call), ...call.own }),
+  },
   topK: {
     variants: {
       one: { k: 1 },
@@ -129,8 +158,8 @@ async function prepared(op: string, call: Call, way: 'run' | 'runAsync'): Promis
   ready.targets?.set(call.targets);
   await ready[way]();
   ready[Symbol.dispose]();
-  const { output, indices, logProbabilities, gradient } = ready;
-  return [output, indices, logProbabilities, gradient].filter((array) => array !== undefined);
+  const { output, indices, logProbabilities, gradient, ranks } = ready;
+  return [output, indices, logProbabilities, gradient, ranks].filter((array) => array !== undefined);
 }
 
 function sharedCopy(x: Elements): Elements {

@@ -84,7 +84,8 @@ export class Selection {
   }
 }
 
-function precedes(a: number, classA: number, b: number, classB: number): boolean {
+/** Whether a class comes before another: the larger logit, NaN before all, and of equals the lower class. */
+export function precedes(a: number, classA: number, b: number, classB: number): boolean {
   if (a > b) return true;
   if (a < b) return false;
   const nanA = Number.isNaN(a);

@@ -57,6 +57,7 @@ export type Extent =
   | 'words'
   | 'normalizers'
   | 'results'
+  | 'given'
   | 'k'
   | 'count';
 

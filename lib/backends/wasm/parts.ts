@@ -81,6 +81,7 @@ export class Parts {
     if (extent === 'words') return problem.bitmaskShared ? 'classes' : 'words';
     if (extent === 'normalizers')
       return (problem as { logNormalizerShared?: boolean }).logNormalizerShared ? 'classes' : 'rows';
+    if (extent === 'given') return (problem as { classesShared?: boolean }).classesShared ? 'classes' : 'k';
     return extent === 'results' ? (this.instance.operations.get(problem.op.name)?.out as Extent) : extent;
   }
 

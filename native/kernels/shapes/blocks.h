@@ -6,6 +6,7 @@
 //   row 1:  block 0  block 1  block 2   folded               m m m m   transposed: the maximum, the sum or the
 //   ...                                                                factor of every row, a row per lane
 #pragma once
+#include "few_blocks.h"
 #include "lanes.h"
 
 namespace {
