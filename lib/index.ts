@@ -20,16 +20,13 @@ import type {
   TemperatureFit,
 } from './types/evaluation.js';
 import type {
-  Classes,
   ClassifyOptions,
   CrossEntropyOptions,
   ElementType,
-  EntropyOptions,
   Float32Form,
   Labels,
   LikeX,
   Logits,
-  LogProbOptions,
   LogSoftmaxOptions,
   LogSumExpOptions,
   LogTopKResult,
@@ -47,6 +44,7 @@ import type {
 } from './types.js';
 
 export { backend } from './backends/backend.js';
+export { entropy, klDivergence, logProb } from './distributions.js';
 export type * from './prepare.js';
 export { prepare } from './prepare.js';
 export type * from './types/evaluation.js';

@@ -12,6 +12,7 @@ import type { Declared } from './ops/operation.js';
 import type {
   Classes,
   CrossEntropyOptions,
+  Logits,
   LogProbOptions,
   Reduction,
   RowOperation,
@@ -67,6 +68,12 @@ export interface PreparedCrossEntropy<Input, Output, Result> extends Prepared<In
   readonly targets: Int32Array;
   /** There if the option `gradient` is true. */
   readonly gradient: Input | undefined;
+}
+
+/** A prepared `klDivergence`. */
+export interface PreparedDivergence<Input, Output> extends Prepared<Input, Output> {
+  /** The logits of q, in the shape and type of `input`: yours to write between runs. */
+  readonly other: Input;
 }
 
 /** A prepared `logProb`: `output` holds the log-probabilities. */
@@ -154,6 +161,10 @@ export function prepare<Type extends ElementType = 'float32', How extends Reduct
   Type extends 'float64' ? Float64Array : Float32Array,
   How extends 'none' ? (Type extends 'float64' ? Float64Array : Float32Array) : number
 >;
+export function prepare<Type extends ElementType = 'float32'>(
+  op: 'klDivergence',
+  options: PrepareOptions<Type> & { readonly other?: Logits },
+): PreparedDivergence<ArrayOf<Type>, Type extends 'float64' ? Float64Array : Float32Array>;
 export function prepare<Type extends ElementType = 'float32'>(
   op: 'logProb',
   options: PrepareOptions<Type> &

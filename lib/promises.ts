@@ -29,6 +29,7 @@ import type {
   ElementType,
   EntropyOptions,
   Float32Form,
+  KlDivergenceOptions,
   Labels,
   LikeX,
   Logits,
@@ -129,6 +130,27 @@ export async function entropy<X extends Logits, Out extends Losses = never>(
 ): Promise<[Out] extends [never] ? ReducedForm<X> : NoInfer<Out>> {
   const { signal, rest } = readAbortable(options);
   return solveAsync(plan(operations.entropy, x, undefined, rest), signal) as Promise<
+    [Out] extends [never] ? ReducedForm<X> : NoInfer<Out>
+  >;
+}
+
+/**
+ * As `klDivergence` of `simd-softmax`, without blocking the event loop.
+ *
+ * @throws What `klDivergence` throws, as a rejection; the signal's reason where it is aborted.
+ *
+ * @example
+ * ```ts
+ * await klDivergence([3.2, 1.3, 0.2, 0.8], [3, 1, 0, 1]); // [0.0067]
+ * ```
+ */
+export async function klDivergence<X extends Logits, Out extends Losses = never>(
+  x: X,
+  y: Logits,
+  options?: KlDivergenceOptions<Out> & Abortable,
+): Promise<[Out] extends [never] ? ReducedForm<X> : NoInfer<Out>> {
+  const { signal, rest } = readAbortable(options);
+  return solveAsync(plan(operations.klDivergence, x, y, rest), signal) as Promise<
     [Out] extends [never] ? ReducedForm<X> : NoInfer<Out>
   >;
 }

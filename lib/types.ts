@@ -182,6 +182,9 @@ export type SigmoidOptions<
   Out extends Output = Output,
   Type extends ElementType = ElementType,
 > = LogSoftmaxOptions<Out, Type>;
+/** Options of `klDivergence`. */
+export type KlDivergenceOptions<Out extends Losses = Losses> = LogSumExpOptions<Out>;
+
 /** Class indices: a list, nested or a tensor. */
 export type Classes = Integers | TensorLike | NestedNumbers;
 

@@ -45,5 +45,6 @@
   ARRAY(targetProbabilities, type, elements, false)             \
   ARRAY(weights, float64, classes, false)                       \
   ARRAY(gradient, type, elements, false)                        \
+  ARRAY(other, type, elements, true)                            \
   ARRAY(classes, int32, given, true)                            \
   ARRAY(ranks, uint32, results, false)

@@ -17,6 +17,7 @@
   OPERATION(crossEntropy, loss, float64, rows, "ignoreIndex", "labelSmoothing", "gradientScale", "targets",          \
             "targetProbabilities", "weights", "gradient")                                                            \
   OPERATION(entropy, entropy, outType, rows, "outType")                                                              \
+  OPERATION(klDivergence, divergence, outType, rows, "outType", "other")                                             \
   OPERATION(logProb, logProb, outType, k, "outType", "k", "classesShared", "ignoreIndex", "renormalize", "classes",  \
             "ranks")                                                                                                 \
   OPERATION(judge, judge, float64, count, "count", "ignoreIndex", "bins", "targets")                                 \

@@ -64,6 +64,9 @@ struct Problem {
   void* gradient;
   double gradientScale;
 
+  // klDivergence
+  const void* other;  // the logits of q, laid out as x
+
   // logProb
   const int32_t* classes;  // k of each row, or k for all rows; `ignoreIndex` counts for nothing
   bool classesShared;

@@ -21,27 +21,33 @@ export interface Targets {
 }
 
 export function readTargets(value: unknown, request: Request, ignoreIndex: number): Targets {
-  const { x, layout, options } = request;
   const list = indexList(value, request);
   if (list !== undefined)
     return { indices: readClasses(list, request, ignoreIndex), probabilities: undefined, memory: list };
-  const targets = readElements(
+  const { data, memory } = readLikeX(
     value,
     'targets',
-    x.form.kind === 'nested' ? undefined : options.dtype,
-    undefined,
+    request,
+    ({ dims }) => `one class per row, or the shape of x, [${dims.join(', ')}],`,
   );
-  const isFlat = targets.form.kind === 'array';
-  const agrees = isFlat
-    ? targets.data.length === x.data.length
-    : targets.dims.length === x.dims.length && targets.dims.every((dim, i) => dim === x.dims[i]);
-  if (!agrees)
-    throw shapeError(`one class per row, or the shape of x, [${x.dims.join(', ')}],`, 'targets', value);
-  return {
-    indices: undefined,
-    probabilities: arrange(sameType(targets, x, value), x, layout),
-    memory: targets.data,
-  };
+  return { indices: undefined, probabilities: data, memory };
+}
+
+/** Elements in the type and shape of x, whatever their form, in the layout of the problem; and where they come from. */
+export function readLikeX(
+  value: unknown,
+  name: string,
+  { x, layout, options }: Request,
+  expected: (x: Elements) => string,
+): { readonly data: Data; readonly memory: Data } {
+  const elements = readElements(value, name, x.form.kind === 'nested' ? undefined : options.dtype, undefined);
+  const agrees =
+    elements.form.kind === 'array'
+      ? elements.data.length === x.data.length
+      : elements.dims.length === x.dims.length && elements.dims.every((dim, i) => dim === x.dims[i]);
+  if (!agrees) throw shapeError(expected(x), name, value);
+  const data = sameType(elements, x, name, value);
+  return { data: arrange(data, x, layout), memory: data };
 }
 
 /** Targets that are classes and nothing else: a list of one per row, or a tensor or nested arrays of as many. */
@@ -82,11 +88,6 @@ export function asClass(leaf: unknown, name: string): number {
   return Number(leaf);
 }
 
-/** The option `ignoreIndex`: the target of what counts for nothing. */
-export function readIgnoreIndex(value: unknown, name: string): number {
-  return value === undefined ? -100 : readInteger(value, name, -(2 ** 31), 2 ** 31 - 1);
-}
-
 function readClasses(list: IntegerList, { rows }: Request, ignoreIndex: number): Int32Array {
   const { outer, inner, length, offsets } = rows;
   const count = outer * inner;
@@ -103,9 +104,9 @@ function readClasses(list: IntegerList, { rows }: Request, ignoreIndex: number):
   return classes;
 }
 
-/** Distributions in the type of `x`; plain arrays are rounded to it. */
-function sameType(targets: Elements, x: Elements, value: unknown): Data {
-  if (targets.type === x.type) return targets.data;
-  if (targets.form.kind === 'nested' && x.type === 'float32') return Float32Array.from(targets.data);
-  throw typeError(`${x.type}, the type of x,`, 'targets', value);
+/** In the type of `x`; plain arrays are rounded to it. */
+function sameType(elements: Elements, x: Elements, name: string, value: unknown): Data {
+  if (elements.type === x.type) return elements.data;
+  if (elements.form.kind === 'nested' && x.type === 'float32') return Float32Array.from(elements.data);
+  throw typeError(`${x.type}, the type of x,`, name, value);
 }

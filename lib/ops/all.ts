@@ -4,6 +4,7 @@ import { crossEntropy } from './crossEntropy.js';
 import { entropy } from './entropy.js';
 import { evaluate } from './evaluate.js';
 import { fitTemperature } from './fitTemperature.js';
+import { klDivergence } from './klDivergence.js';
 import { logProb } from './logProb.js';
 import { logSumExp } from './logSumExp.js';
 import { sample } from './sample.js';
@@ -22,6 +23,7 @@ export const operations = {
   entropy,
   sigmoid,
   logSigmoid,
+  klDivergence,
   logProb,
 };
 

@@ -18,6 +18,7 @@ interface Ready {
   readonly targets?: Int32Array;
   readonly gradient?: Elements;
   readonly classes?: Int32Array;
+  readonly other?: Elements;
   readonly ranks?: Uint32Array;
   readonly logProbabilities?: Float64Array;
   run(): unknown;
@@ -53,6 +54,13 @@ const one = (op: string, variants: Operation['variants']): Operation => ({
   plain: async (api, x, options) => [(await api[op](x, options)) as object],
 });
 
+/** The rows the other way round, but for -Infinity. */
+function otherOf(x: Elements): Elements {
+  const other = x.slice();
+  for (let i = 1; i + 1 < other.length; i += 2) [other[i], other[i + 1]] = [x[i + 1], x[i]];
+  return other;
+}
+
 /** Two classes of every row, [outer, 2, inner]: 0, which takes part everywhere, and another or none. */
 function classesOf({ rows: { shape }, count }: Call): Int32Array {
   const inner = shape[2] ?? 1;
@@ -70,6 +78,10 @@ export const operations: { readonly [op: string]: Operation } = {
   entropy: one('entropy', { plain: {} }),
   sigmoid: one('sigmoid', { plain: {} }),
   logSigmoid: one('logSigmoid', { plain: {} }),
+  klDivergence: {
+    variants: { plain: {} },
+    plain: async (api, x, options) => [(await api.klDivergence(x, otherOf(x), options)) as Elements],
+  },
   logProb: {
     variants: {
       two: {},
@@ -156,6 +168,7 @@ async function prepared(op: string, call: Call, way: 'run' | 'runAsync'): Promis
   const ready = prepare(op, { ...call.rows, ...call.own, ...operations[op].ready?.(call) });
   ready.input.set(call.x);
   ready.targets?.set(call.targets);
+  ready.other?.set(otherOf(call.x) as Float32Array);
   await ready[way]();
   ready[Symbol.dispose]();
   const { output, indices, logProbabilities, gradient, ranks } = ready;

@@ -1,5 +1,6 @@
 // entropy: log S + sum of p * (max - x) / T, where S is the sum of e^((x - max) / T). No part is negative: nothing cancels.
 #include SIMD_HEADER
+#include "../math/total.h"
 #include "../shapes/rows.h"
 #include "../units.h"
 
@@ -14,7 +15,7 @@ struct Entropy : Rows<V> {
   void solve(size_t r) const { Sink{static_cast<char*>(p.out), p.outType, 1}.put(r, value(source_of(p, r))); }
 
  private:
-  static constexpr size_t L = V::lanes, W = L / F64::lanes;
+  static constexpr size_t L = V::lanes;
   // Blocks that are added up as they are before they go to doubles. Their sums, of numbers none of which is negative, are
   // rounded so often less one: with what a term errs by and the rounding of the result, under 4 ULP of float32, 16 of float64.
   static constexpr size_t run = sizeof(T) == 4 ? 4 : 16;
@@ -25,27 +26,9 @@ struct Entropy : Rows<V> {
   // Temperatures that keep a term times its distance within the range of T.
   static constexpr double warmest = sizeof(T) == 4 ? 1e10 : 1e100;
 
-  // Lanes of doubles that keep what each addition rounds off (Knuth's two-sum).
-  struct Total {
-    F64 high = splat<F64>(0), low = splat<F64>(0);
-    INLINE void add(V part) {
-      F64 wide[W];
-      widen(part, wide);
-      for (size_t w = 0; w < W; w++) {
-        const F64 sum = ::add(high, wide[w]);
-        if constexpr (sizeof(T) == 8) {  // floats leave digits enough
-          const F64 taken = sub(sum, high);
-          low = ::add(low, ::add(sub(high, sub(sum, taken)), sub(wide[w], taken)));
-        }
-        high = sum;
-      }
-    }
-    Wide<double> value() const { return {reduce_add(high), reduce_add(low)}; }
-  };
-
   // What a row adds up to: the terms below the maximum, those times their distances, and how many are the maximum.
   struct Sums {
-    Total terms, distances;
+    Total<V> terms, distances;
     V count = splat<V>(0);
   };
 
