@@ -23,7 +23,6 @@ import type {
   ClassifyOptions,
   CrossEntropyOptions,
   ElementType,
-  Float32Form,
   Labels,
   LikeX,
   Logits,
@@ -35,7 +34,6 @@ import type {
   ReducedForm,
   Reduction,
   SampleOptions,
-  SigmoidOptions,
   SoftmaxOptions,
   Targets,
   TopKForm,
@@ -47,6 +45,7 @@ export { backend } from './backends/backend.js';
 export { entropy, klDivergence, logProb } from './distributions.js';
 export type * from './prepare.js';
 export { prepare } from './prepare.js';
+export { logSigmoid, sigmoid } from './sigmoids.js';
 export type * from './types/evaluation.js';
 export type * from './types.js';
 
@@ -127,104 +126,6 @@ export function logSumExp<X extends Logits, Out extends Losses = never>(
     solve(plan(operations.logSumExp, x, undefined, options))) as [Out] extends [never]
     ? ReducedForm<X>
     : NoInfer<Out>;
-}
-
-/**
- * The entropy (nats) of the softmax of every row: -Σ p ln p.
- *
- * A row that a mask leaves empty has entropy 0. float32 results are within 4 ULP of the exact ones, float64 within 16.
- *
- * @param x - Logits, [x.length] unless `shape` says otherwise.
- * @returns One value per row, in the form that `logSumExp` gives; or `out`.
- * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
- * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
- *
- * @example
- * ```ts
- * entropy([3.2, 1.3, 0.2, 0.8]); // [0.760]
- * ```
- */
-export function entropy<X extends Logits, Out extends Losses = never>(
-  x: X,
-  options?: EntropyOptions<Out>,
-): [Out] extends [never] ? ReducedForm<X> : NoInfer<Out> {
-  return solve(plan(operations.entropy, x, undefined, options)) as [Out] extends [never]
-    ? ReducedForm<X>
-    : NoInfer<Out>;
-}
-
-/**
- * The log-probabilities (nats) of given classes of every row: what gathering them from `logSoftmax` gives, to the bit. The
- * full row is never written.
- *
- * A class that a mask leaves out, or past its row's length, has -Infinity; the same class may be given twice.
- *
- * @param x - Logits, [x.length] unless `shape` says otherwise.
- * @param classes - Class indices, [rows, n] row-major with n in the place of the (first) axis, flat or nested; with
- * `shared: true` n for all rows.
- * @returns Log-probabilities, [rows, n] in the form that `logSoftmax` gives, float32 where `x` is 16-bit; or `out`.
- * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
- * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
- *
- * @example
- * ```ts
- * logProb([3.2, 1.3, 0.2, 0.8], [0, 3]); // [-0.255, -2.655]
- * logProb([3.2, 1.3, 0.2, 0.8], [0, 3], { renormalize: true }); // [-0.087, -2.487]
- * ```
- */
-export function logProb<X extends Logits, Out extends Losses = never>(
-  x: X,
-  classes: Classes,
-  options?: LogProbOptions<Out>,
-): [Out] extends [never] ? Float32Form<X> : NoInfer<Out> {
-  return solve(plan(operations.logProb, x, classes, options)) as [Out] extends [never]
-    ? Float32Form<X>
-    : NoInfer<Out>;
-}
-
-/**
- * The logistic function of every element: 1 / (1 + exp(-x / temperature)).
- *
- * Elements are apart: a NaN stays in its own, +Infinity gives 1 and -Infinity 0. An element that a mask leaves out is
- * exactly 0. float32 results are within 1 ULP of the exact ones, float64 within 4.
- *
- * @param x - Logits, [x.length] unless `shape` says otherwise.
- * @returns Probabilities, of the shape and kind of `x`, or `out`.
- * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
- * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
- *
- * @example
- * ```ts
- * sigmoid(Float32Array.of(0, 2, -2)); // 0.5, 0.881, 0.119
- * ```
- */
-export function sigmoid<X extends Logits, Out extends Output = never, Type extends ElementType = never>(
-  x: X,
-  options?: SigmoidOptions<Out, Type>,
-): LikeX<X, Out, Type> {
-  return solve(plan(operations.sigmoid, x, undefined, options)) as LikeX<X, Out, Type>;
-}
-
-/**
- * The natural logarithm of `sigmoid`, without a detour through its small numbers: -log(1 + exp(-x / temperature)).
- *
- * As exact as `sigmoid`, near 0 too. An element that a mask leaves out is -Infinity.
- *
- * @param x - Logits, [x.length] unless `shape` says otherwise.
- * @returns Log-probabilities (nats), of the shape and kind of `x`, or `out`.
- * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
- * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
- *
- * @example
- * ```ts
- * logSigmoid(Float32Array.of(0, 100)); // -0.693, -3.78e-44
- * ```
- */
-export function logSigmoid<X extends Logits, Out extends Output = never, Type extends ElementType = never>(
-  x: X,
-  options?: SigmoidOptions<Out, Type>,
-): LikeX<X, Out, Type> {
-  return solve(plan(operations.logSigmoid, x, undefined, options)) as LikeX<X, Out, Type>;
 }
 
 /**

@@ -50,6 +50,11 @@ export function readLikeX(
   return { data: arrange(data, x, layout), memory: data };
 }
 
+/** The option `ignoreIndex`: the target of what counts for nothing. */
+export function readIgnoreIndex(value: unknown, name: string): number {
+  return value === undefined ? -100 : readInteger(value, name, -(2 ** 31), 2 ** 31 - 1);
+}
+
 /** Targets that are classes and nothing else: a list of one per row, or a tensor or nested arrays of as many. */
 export function readClassTargets(value: unknown, request: Request, ignoreIndex: number): Int32Array {
   const data = arrayKind(value) === undefined ? (tensorParts(value, 'targets')?.data ?? value) : value;
