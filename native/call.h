@@ -32,7 +32,7 @@ struct Call {
 
 // The arrays of every call come first: x, out, where, lengths, offsets, temperatures, bitmask. Then come the operation's
 // own.
-constexpr size_t row_arrays = 7, most_arrays = 14;
+constexpr size_t row_arrays = 7, most_arrays = 25;
 
 // Fills a call; says what is out of bounds, or null.
 const char* read_call(const double* header, const Bytes* arrays, Call& call);

@@ -36,6 +36,7 @@ constexpr const char* name_of(Extent extent) {
     case Extent::given: return "given";
     case Extent::k: return "k";
     case Extent::count: return "count";
+    case Extent::settings: return "settings";
   }
   return nullptr;
 }

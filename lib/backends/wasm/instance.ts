@@ -59,7 +59,8 @@ export type Extent =
   | 'results'
   | 'given'
   | 'k'
-  | 'count';
+  | 'count'
+  | 'settings';
 
 /** A member of a problem in memory. */
 export interface Member {

@@ -3,6 +3,7 @@
  * a few megabytes do for any number of rows.
  */
 import { bufferOf, byteOffsetOf, lengthOf } from '../../arguments/elements.js';
+import { SETTINGS } from '../js/settings.js';
 import type { Op, Problem } from '../problem.js';
 import type { Extent, Instance } from './instance.js';
 
@@ -91,6 +92,7 @@ export class Parts {
     if (extent === 'elements') return length;
     if (extent === 'k') return k ?? 0;
     if (extent === 'words') return Math.ceil(length / 32);
+    if (extent === 'settings') return SETTINGS.perRow;
     return extent === 'count' ? (count ?? 0) : extent === 'rows' ? 1 : 0;
   }
 
