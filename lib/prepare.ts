@@ -60,6 +60,8 @@ export interface PreparedTopK<Input, Output, Result = TopKResult<Output, Uint32A
 export interface PreparedSample<Input> extends Prepared<Input, Uint32Array> {
   /** There if the option `logProbabilities` is true. */
   readonly logProbabilities: Float64Array | undefined;
+  /** There if the option `rawLogProbabilities` is true. */
+  readonly rawLogProbabilities: Float64Array | undefined;
 }
 
 /** A prepared `crossEntropy`: `output` holds the loss, or with reduction `'none'` the loss of every row. */
@@ -99,6 +101,7 @@ type Omitted =
   | 'outType'
   | 'gradient'
   | 'logProbabilities'
+  | 'rawLogProbabilities'
   | 'reduction'
   | 'ranks';
 
@@ -146,7 +149,11 @@ export function prepare<
 ): PreparedTopK<ArrayOf<Type>, ArrayOf<OutType>, TopKForm<ArrayOf<OutType>, never, never, Log>>;
 export function prepare<Type extends ElementType = 'float32'>(
   op: 'sample',
-  options: PrepareOptions<Type> & Omit<SampleOptions, Omitted> & { readonly logProbabilities?: boolean },
+  options: PrepareOptions<Type> &
+    Omit<SampleOptions, Omitted> & {
+      readonly logProbabilities?: boolean;
+      readonly rawLogProbabilities?: boolean;
+    },
 ): PreparedSample<ArrayOf<Type>>;
 export function prepare<Type extends ElementType = 'float32', How extends Reduction = 'mean'>(
   op: 'crossEntropy',

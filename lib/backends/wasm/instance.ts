@@ -60,7 +60,11 @@ export type Extent =
   | 'given'
   | 'k'
   | 'count'
-  | 'settings';
+  | 'settings'
+  | 'bounds'
+  | 'biasCount'
+  | 'historyCount'
+  | 'promptCount';
 
 /** A member of a problem in memory. */
 export interface Member {

@@ -37,7 +37,7 @@ export function bytesOf(view: View): Uint8Array {
 }
 
 /** Those whose entries lie row by row, whatever the axis. */
-const byRow: ReadonlySet<Extent> = new Set<Extent>(['rows', 'count', 'words']);
+const byRow: ReadonlySet<Extent> = new Set<Extent>(['rows', 'count', 'words', 'settings']);
 
 const types = ['float32', 'float64', 'float16', 'bfloat16'];
 

@@ -31,6 +31,23 @@ struct BlockOf<double> {
   using V = F64;
 };
 
+// New logits of some classes of a row, ascending.
+struct Patches {
+  const uint32_t* classes = nullptr;
+  const double* logits = nullptr;
+  size_t count = 0;
+
+  // The place of the first class that is not below this one.
+  size_t first_from(size_t index) const {
+    size_t low = 0, high = count;
+    while (low < high) {
+      const size_t middle = (low + high) / 2;
+      classes[middle] < index ? low = middle + 1 : high = middle;
+    }
+    return low;
+  }
+};
+
 struct Source {
   const char* data;
   Type type;
@@ -40,19 +57,20 @@ struct Source {
   size_t length;
   const bool* cancelled = nullptr;  // see Problem
   const uint32_t* words = nullptr;  // the row of a bitmask, or null
+  Patches patches = {};             // laid over what is in memory
 
   // For loops over a row in steps: false at its end, and at any step but the first once the call is cancelled.
   INLINE bool goes_on(size_t at) const { return at < length && !(at > 0 && is_set(cancelled)); }
 
   template <class T>
   bool direct() const {
-    return type == type_of<T> && stride == 1 && !is_masked();
+    return type == type_of<T> && stride == 1 && !is_masked() && patches.count == 0;
   }
 
   // Whether it is a row of the kernel's type in place, but for its mask.
   template <class T>
   bool loads_kept() const {
-    return type == type_of<T> && stride == 1 && is_masked() && mask_stride == 1;
+    return type == type_of<T> && stride == 1 && is_masked() && mask_stride == 1 && patches.count == 0;
   }
 
   INLINE bool is_masked() const { return mask || words; }
@@ -80,6 +98,21 @@ struct Source {
 
   template <class T>
   __attribute__((noinline)) const T* collect(size_t from, size_t count, T* buffer) const {
+    if (patches.count == 0) return collect_unpatched(from, count, buffer);
+    size_t i = patches.first_from(from);
+    const bool is_touched = i < patches.count && patches.classes[i] < from + count;
+    const bool in_place = type == type_of<T> && stride == 1 && !is_masked();
+    const T* x = in_place ? reinterpret_cast<const T*>(data) + from : collect_unpatched(from, count, buffer);
+    if (!is_touched) return x;
+    if (in_place) __builtin_memcpy(buffer, x, count * sizeof(T));
+    for (; i < patches.count && patches.classes[i] < from + count; i++) {
+      buffer[patches.classes[i] - from] = T(patches.logits[i]);
+    }
+    return buffer;
+  }
+
+  template <class T>
+  const T* collect_unpatched(size_t from, size_t count, T* buffer) const {
     if (type == type_of<T> && stride == 1) {
       hide(reinterpret_cast<const T*>(data) + from, from, count, buffer);
       return buffer;
