@@ -27,7 +27,7 @@ size_t rank_of(const Source& row, const Source& near, size_t own, bool ordered) 
   using T = typename V::Scalar;
   alignas(64) T buffer[chunk_length];
   const T x = *near.fetch<T>(own, 1, buffer);
-  const bool counts = ordered && (x != T(-infinity) || !row.mask);
+  const bool counts = ordered && (x != T(-infinity) || !row.is_masked());
   const auto key = order_of<T>(x);
   size_t rank = 1;
   for (size_t at = 0; row.goes_on(at); at += chunk_length) {
