@@ -18,7 +18,8 @@ function numbers(name: string): Decimal[] {
     const [, digits = '', exponent] = /0x1\.?([\da-f]*)p([+-]?\d+)/.exec(text) ?? [];
     if (exponent === undefined) return exactly(Number(text));
     const significand = new Exact(`0x1${digits}`).div(new Exact(16).pow(digits.length));
-    return significand.mul(new Exact(2).pow(Number(exponent)));
+    const magnitude = significand.mul(new Exact(2).pow(Number(exponent)));
+    return text.startsWith('-') ? magnitude.neg() : magnitude;
   });
 }
 
@@ -91,6 +92,18 @@ describe('The constants of the kernels', () => {
         .plus(1);
       const exact = s.plus(1).div(new Exact(1).minus(s)).ln().div(s.mul(2));
       expect(series.div(exact).minus(1).abs().toNumber(), `s = ${i} / 1500`).toBeLessThan(bound);
+    }
+  });
+
+  it('the short polynomial of the logarithm errs by less than 1.4e-10', () => {
+    const coefficients = numbers('log1p_f64');
+    expect(coefficients).toHaveLength(10);
+    const [from, to] = [new Exact(0.5).sqrt().minus(1), new Exact(2).sqrt().minus(1)];
+    for (let i = 0; i <= 1000; i++) {
+      const f = from.plus(to.minus(from).mul(i).div(1000));
+      const series = coefficients.reduceRight((sum, c) => sum.mul(f).plus(c), new Exact(0));
+      const short = f.minus(f.mul(f).div(2)).plus(f.mul(f).mul(f).mul(series));
+      expect(short.div(f.plus(1).ln()).minus(1).abs().toNumber()).toBeLessThan(1.4e-10);
     }
   });
 

@@ -60,13 +60,15 @@ INLINE bool is_plain(const Problem& p) {
 template <class V>
 INLINE bool fits_blocks(const Problem& p) {
   constexpr Type type = type_of<typename V::Scalar>;
-  return is_plain(p) && p.inner == 1 && p.type == type && p.outType == type && p.length <= grouped_classes;
+  return is_plain(p) && p.inner == 1 && p.type == type && (p.outType == type || p.op == Op::crossEntropy) &&
+         p.length <= grouped_classes;
 }
 
 INLINE bool fits_lanes(const Problem& p) {
   if (!is_plain(p)) return false;
   if (p.inner > 1) return p.length <= column_classes;
-  return p.length <= (p.op == Op::logSoftmax || p.op == Op::logSumExp ? few_log_classes : few_classes);
+  const bool log = p.op == Op::logSoftmax || p.op == Op::logSumExp || (p.op == Op::crossEntropy && !p.gradient);
+  return p.length <= (log ? few_log_classes : few_classes);
 }
 
 template <class V>

@@ -1,7 +1,6 @@
 // The unit of logSoftmax, logSumExp and crossEntropy.
 #include SIMD_HEADER
-#include "ops/cross_entropy.h"
-#include "ops/logarithms.h"
+#include "ops/class_gradient.h"
 #include "shapes/solve.h"
 #include "units.h"
 
@@ -18,6 +17,19 @@ void emit(const Problem& p, size_t row, size_t from, const Measure& whole) {
   p.op == Op::logSumExp ? LogSumExp<V>(p).emit(row, from, whole) : LogSoftmax<V>(p).emit(row, from, whole);
 }
 
+template <class V>
+void solve_losses(const Problem& p, size_t begin, size_t end) {
+  const bool by_class = p.targets && p.labelSmoothing == 0;
+  if (by_class && !p.gradient) return solve_in_shapes<V, ClassLoss<V>>(p, begin, end);
+  const double by = p.gradientScale / p.temperature;
+  const bool alike =
+      by_class && !p.weights && CrossEntropySolver<V>::fits_factor(by) && __builtin_fabs(by) <= most_scale;
+  if (!alike || shape_of<V>(p, end - begin) != Shape::lanes) return CrossEntropySolver<V>(p).solve(begin, end);
+  Problem written = p;
+  written.out = p.gradient, written.outType = p.type;
+  solve_in_lanes<V>(ClassGradient<V>(written), begin, end);
+}
+
 }  // namespace
 
 namespace UNITS {
@@ -27,8 +39,7 @@ void solve_logarithm(const Problem& p, size_t begin, size_t end) {
 }
 
 void solve_loss(const Problem& p, size_t begin, size_t end) {
-  p.type == Type::float64 ? CrossEntropySolver<F64>(p).solve(begin, end)
-                          : CrossEntropySolver<F32>(p).solve(begin, end);
+  p.type == Type::float64 ? solve_losses<F64>(p, begin, end) : solve_losses<F32>(p, begin, end);
 }
 
 Measure measure_row_below(const Problem& p, size_t r) {

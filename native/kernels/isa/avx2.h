@@ -15,6 +15,10 @@ namespace {
 using f32r = __m256;
 using f64r = __m256d;
 
+// Words in 64-bit lanes, and the product of the low words of each.
+typedef uint64_t u64r __attribute__((vector_size(sizeof(f64r))));
+INLINE u64r mul_words(u64r a, u64r b) { return (u64r)_mm256_mul_epu32((__m256i)a, (__m256i)b); }
+
 INLINE f32r splat_register(float v) { return _mm256_set1_ps(v); }
 INLINE f64r splat_register(double v) { return _mm256_set1_pd(v); }
 INLINE f32r load_register(const float* p) { return _mm256_loadu_ps(p); }
@@ -52,6 +56,12 @@ INLINE f64r load_register_last(const double* end, size_t count, double fill) {
 INLINE void store_register_first(float* p, f32r v, size_t count) { store_ymm_first(p, v, count); }
 INLINE void store_register_first(double* p, f64r v, size_t count) { store_ymm_first(p, v, count); }
 
+INLINE void load_register_whole(const int32_t* p, f32r& v) {
+  v = _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i*)p));
+}
+INLINE void load_register_whole(const int32_t* p, f64r& v) {
+  v = _mm256_cvtepi32_pd(_mm_loadu_si128((const __m128i*)p));
+}
 INLINE f64r load_register_widened(const float* p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
 INLINE void store_register_narrowed(float* p, f64r v) { _mm_storeu_ps(p, _mm256_cvtpd_ps(v)); }
 INLINE void widen_register(f32r v, f64r* half) {
@@ -102,6 +112,12 @@ INLINE f64r keep(uint32_t bits, f64r v, f64r other) {
   const __m256i bit = _mm256_setr_epi64x(1, 2, 4, 8);
   const __m256i set = _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(bits), bit), bit);
   return _mm256_blendv_pd(other, v, _mm256_castsi256_pd(set));
+}
+INLINE f32r select_greater(f32r a, f32r b, f32r c, f32r d) {
+  return _mm256_blendv_ps(d, c, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
+}
+INLINE f64r select_greater(f64r a, f64r b, f64r c, f64r d) {
+  return _mm256_blendv_pd(d, c, _mm256_cmp_pd(a, b, _CMP_GT_OQ));
 }
 INLINE uint32_t mask_greater(f32r a, f32r b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)); }
 INLINE uint32_t mask_greater(f64r a, f64r b) { return _mm256_movemask_pd(_mm256_cmp_pd(a, b, _CMP_GT_OQ)); }

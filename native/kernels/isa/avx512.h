@@ -15,6 +15,10 @@ namespace {
 using f32r = __m512;
 using f64r = __m512d;
 
+// Words in 64-bit lanes, and the product of the low words of each.
+typedef uint64_t u64r __attribute__((vector_size(sizeof(f64r))));
+INLINE u64r mul_words(u64r a, u64r b) { return (u64r)_mm512_mul_epu32((__m512i)a, (__m512i)b); }
+
 INLINE f32r splat_register(float v) { return _mm512_set1_ps(v); }
 INLINE f64r splat_register(double v) { return _mm512_set1_pd(v); }
 INLINE f32r load_register(const float* p) { return _mm512_loadu_ps(p); }
@@ -58,6 +62,10 @@ INLINE void store_register_first(double* p, f64r v, size_t count) {
   store_ymm_first(p, half, count % 4);
 }
 
+INLINE void load_register_whole(const int32_t* p, f32r& v) { v = _mm512_cvtepi32_ps(_mm512_loadu_si512(p)); }
+INLINE void load_register_whole(const int32_t* p, f64r& v) {
+  v = _mm512_cvtepi32_pd(_mm256_loadu_si256((const __m256i*)p));
+}
 INLINE f64r load_register_widened(const float* p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 INLINE void store_register_narrowed(float* p, f64r v) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(v)); }
 
@@ -106,6 +114,12 @@ INLINE f64r count_if_equal(f64r a, f64r b, f64r c) {
 }
 INLINE f32r keep(uint32_t bits, f32r v, f32r other) { return _mm512_mask_mov_ps(other, (__mmask16)bits, v); }
 INLINE f64r keep(uint32_t bits, f64r v, f64r other) { return _mm512_mask_mov_pd(other, (__mmask8)bits, v); }
+INLINE f32r select_greater(f32r a, f32r b, f32r c, f32r d) {
+  return _mm512_mask_mov_ps(d, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), c);
+}
+INLINE f64r select_greater(f64r a, f64r b, f64r c, f64r d) {
+  return _mm512_mask_mov_pd(d, _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ), c);
+}
 INLINE uint32_t mask_greater(f32r a, f32r b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 INLINE uint32_t mask_greater(f64r a, f64r b) { return _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ); }
 INLINE bool all_less(f32r a, f32r b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ) == 0xffff; }

@@ -78,6 +78,13 @@ INLINE void each_register(F f) {
     using V = Block<R, T, bytes>;                                                                    \
     return by_registers<V>([&](size_t i) INLINE_LAMBDA { return name(a.r[i], b.r[i], c.r[i]); });    \
   }
+#define LIFT4(name)                                                                                       \
+  template <class R, class T, size_t bytes>                                                               \
+  INLINE Block<R, T, bytes> name(Block<R, T, bytes> a, Block<R, T, bytes> b, Block<R, T, bytes> c,        \
+                                 Block<R, T, bytes> d) {                                                  \
+    using V = Block<R, T, bytes>;                                                                         \
+    return by_registers<V>([&](size_t i) INLINE_LAMBDA { return name(a.r[i], b.r[i], c.r[i], d.r[i]); }); \
+  }
 
 LIFT2(add)
 LIFT2(sub)
@@ -90,6 +97,7 @@ LIFT3(fms)             // a * b - c, rounded once
 LIFT3(muladd)          // a * b + c, rounded once or twice, whichever is faster
 LIFT3(zero_if_equal)   // c where a != b, else +0; a NaN in a keeps c
 LIFT3(count_if_equal)  // c + 1 where a == b, else c
+LIFT4(select_greater)  // c where a > b, else d
 LIFT1(absolute)
 LIFT2(add_bits)  // as integers; of floats only
 LIFT1(pow2)      // 2^k from k in the low mantissa bits; see exp.h
@@ -97,6 +105,7 @@ LIFT1(pow2)      // 2^k from k in the low mantissa bits; see exp.h
 #undef LIFT1
 #undef LIFT2
 #undef LIFT3
+#undef LIFT4
 
 template <class V>
 INLINE V splat(typename V::Scalar value) {
@@ -210,6 +219,16 @@ INLINE F32 narrow(const F64* wide, F32) {
 
 INLINE void widen(F64 v, F64* wide) { wide[0] = v; }
 INLINE F64 narrow(const F64* wide, F64) { return wide[0]; }
+
+// Whole numbers, of floats exact up to 2^24.
+template <class V>
+INLINE V load_whole(const int32_t* p) {
+  return by_registers<V>([=](size_t i) INLINE_LAMBDA {
+    typename V::Register r;
+    load_register_whole(p + i * V::per_register, r);
+    return r;
+  });
+}
 
 // Whole numbers below 2^23: they stand in the low bits of a sum with it.
 INLINE void store_whole(uint32_t* p, F32 v) {

@@ -14,6 +14,12 @@ using f32r = float32x4_t;
 using f64r = float64x2_t;
 using f32q = f32r;
 
+// Words in 64-bit lanes, and the product of the low words of each.
+typedef uint64_t u64r __attribute__((vector_size(sizeof(f64r))));
+INLINE u64r mul_words(u64r a, u64r b) {
+  return (u64r)vmull_u32(vmovn_u64((uint64x2_t)a), vmovn_u64((uint64x2_t)b));
+}
+
 INLINE f32r splat_register(float v) { return vdupq_n_f32(v); }
 INLINE f64r splat_register(double v) { return vdupq_n_f64(v); }
 INLINE f32r load_register(const float* p) { return vld1q_f32(p); }
@@ -104,6 +110,10 @@ INLINE f64r keep(uint32_t bits, f64r v, f64r other) {
   const uint64x2_t bit = {1, 2};
   return vbslq_f64(vtstq_u64(vdupq_n_u64(bits), bit), v, other);
 }
+INLINE f32r select_greater(f32r a, f32r b, f32r c, f32r d) { return vbslq_f32(vcgtq_f32(a, b), c, d); }
+INLINE f64r select_greater(f64r a, f64r b, f64r c, f64r d) { return vbslq_f64(vcgtq_f64(a, b), c, d); }
+INLINE void load_register_whole(const int32_t* p, f32r& v) { v = vcvtq_f32_s32(vld1q_s32(p)); }
+INLINE void load_register_whole(const int32_t* p, f64r& v) { v = vcvtq_f64_s64(vmovl_s32(vld1_s32(p))); }
 INLINE uint32_t mask_greater(f32r a, f32r b) {
   const uint32x4_t bit = {1, 2, 4, 8};
   return vaddvq_u32(vandq_u32(vcgtq_f32(a, b), bit));

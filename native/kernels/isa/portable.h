@@ -22,6 +22,9 @@ typedef int64_t i64r __attribute__((vector_size(16)));
 typedef uint32_t u32r __attribute__((vector_size(16)));
 typedef uint64_t u64r __attribute__((vector_size(16)));
 
+// The product of the low words of each lane.
+INLINE u64r mul_words(u64r a, u64r b) { return (a & 0xffffffff) * (b & 0xffffffff); }
+
 INLINE f32r splat_register(float v) { return f32r{v, v, v, v}; }
 INLINE f64r splat_register(double v) { return f64r{v, v}; }
 INLINE f32r load_register(const float* p) {
@@ -132,6 +135,20 @@ INLINE f64r keep(uint32_t bits, f64r v, f64r other) {
   const i64r set = (all & i64r{1, 2}) != 0;
   return (f64r)(((i64r)v & set) | ((i64r)other & ~set));
 }
+INLINE f32r select_greater(f32r a, f32r b, f32r c, f32r d) {
+  const i32r mask = a > b;
+  return (f32r)(((i32r)c & mask) | ((i32r)d & ~mask));
+}
+INLINE f64r select_greater(f64r a, f64r b, f64r c, f64r d) {
+  const i64r mask = a > b;
+  return (f64r)(((i64r)c & mask) | ((i64r)d & ~mask));
+}
+INLINE void load_register_whole(const int32_t* p, f32r& v) {
+  i32r whole;
+  __builtin_memcpy(&whole, p, sizeof whole);
+  v = __builtin_convertvector(whole, f32r);
+}
+INLINE void load_register_whole(const int32_t* p, f64r& v) { v = f64r{double(p[0]), double(p[1])}; }
 INLINE uint32_t mask_greater(f32r a, f32r b) {
   const i32r bits = (a > b) & i32r{1, 2, 4, 8};
   return uint32_t(bits[0] | bits[1] | bits[2] | bits[3]);

@@ -22,6 +22,10 @@ typedef float f32r __attribute__((vector_size(16)));
 typedef double f64r __attribute__((vector_size(16)));
 using f32q = f32r;
 
+// Words in 64-bit lanes, and the product of the low words of each.
+typedef uint64_t u64r __attribute__((vector_size(sizeof(f64r))));
+INLINE u64r mul_words(u64r a, u64r b) { return (a & 0xffffffff) * (b & 0xffffffff); }
+
 INLINE f32r splat_register(float v) { return (f32r)wasm_f32x4_splat(v); }
 INLINE f64r splat_register(double v) { return (f64r)wasm_f64x2_splat(v); }
 INLINE f32r load_register(const float* p) { return (f32r)wasm_v128_load(p); }
@@ -133,6 +137,16 @@ INLINE f64r keep(uint32_t bits, f64r v, f64r other) {
 INLINE uint32_t set_among_sixteen(const uint8_t* p) {
   return uint32_t(wasm_i8x16_bitmask(wasm_i8x16_ne(wasm_v128_load(p), wasm_i8x16_splat(0))));
 }
+INLINE f32r select_greater(f32r a, f32r b, f32r c, f32r d) {
+  return (f32r)wasm_v128_bitselect((v128_t)c, (v128_t)d, wasm_f32x4_gt((v128_t)a, (v128_t)b));
+}
+INLINE f64r select_greater(f64r a, f64r b, f64r c, f64r d) {
+  return (f64r)wasm_v128_bitselect((v128_t)c, (v128_t)d, wasm_f64x2_gt((v128_t)a, (v128_t)b));
+}
+INLINE void load_register_whole(const int32_t* p, f32r& v) {
+  v = (f32r)wasm_f32x4_convert_i32x4(wasm_v128_load(p));
+}
+INLINE void load_register_whole(const int32_t* p, f64r& v) { v = f64r{double(p[0]), double(p[1])}; }
 INLINE uint32_t mask_greater(f32r a, f32r b) {
   return uint32_t(wasm_i32x4_bitmask(wasm_f32x4_gt((v128_t)a, (v128_t)b)));
 }

@@ -56,10 +56,30 @@ INLINE void factor(const Wide<F64>* sum, F32& hi, F32& lo) {
 }
 INLINE void factor(const Wide<F64>* sum, F64& hi, F64& lo) { invert<F64>(sum[0].hi, sum[0].lo, hi, lo); }
 
+// What a row has beside one logit of its maximum, in units of that one's term; see log_of_sum.
+template <class D>
+INLINE D beside_max(Wide<D> rest, D count, Wide<D> top_term) {
+  return add(sub(count, constant<D>(1)), div(add(rest.hi, rest.lo), top_term.hi));
+}
+
+// The sum of all terms, from that of those below the maximum; and what classes other than one of the largest are of it.
+template <class D>
+INLINE Wide<D> sum_with_max(Wide<D> rest, D count, Wide<D> top_term) {
+  const D tops = mul(count, top_term.hi), lost = add(fms(count, top_term.hi, tops), mul(count, top_term.lo));
+  const D sum = add(tops, rest.hi), back = sub(sum, tops);
+  return {sum, add(add(add(sub(tops, sub(sum, back)), sub(rest.hi, back)), lost), rest.lo)};
+}
+template <class D>
+INLINE D rest_of_max(Wide<D> rest, D count, Wide<D> top_term, Wide<D> sum) {
+  const D others = add(rest.hi, add(mul(sub(count, constant<D>(1)), top_term.hi), rest.lo));
+  return div(others, add(sum.hi, sum.lo));
+}
+
 // log(sum of all terms / term of the maximum), where `rest` is the sum of the terms below the maximum and `count`
 // the number of logits equal to it.
-template <class D>
+template <class V, class D>
 INLINE D log_of_sum(Wide<D> rest, D count, Wide<D> top_term) {
+  if constexpr (sizeof(typename V::Scalar) == 4) return short_log1p(beside_max(rest, count, top_term));
   const D ratio = div(add(rest.hi, rest.lo), top_term.hi);
   const D off = mul(ratio, div(top_term.lo, top_term.hi));
   return log1p(add(sub(count, constant<D>(1)), sub(ratio, off)));

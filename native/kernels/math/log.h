@@ -1,10 +1,11 @@
-// log(1 + rho) for rho >= 0, within 1 ULP also where rho is tiny: fdlibm's scheme over blocks of doubles.
+// log(1 + rho) for rho >= 0 over blocks of doubles; the relative error is small also where rho is tiny.
 #pragma once
 #include "../isa/block.h"
 #include "constants.h"
 
 namespace {
 
+// Within 1 ULP: fdlibm's scheme.
 template <class D>
 INLINE D log1p(D rho) {
   const D one = constant<D>(1);
@@ -23,6 +24,23 @@ INLINE D log1p(D rho) {
   const D low = muladd(k, constant<D>(ln2_lo), div(lost, u));
   const D tail = sub(sub(half_square, muladd(s, add(half_square, series), low)), f);
   return sub(mul(k, constant<D>(ln2_hi)), tail);
+}
+
+// Within 2^-32, for results that are rounded to float32: with no division.
+template <class D>
+INLINE D short_log1p(D rho) {
+  const D one = constant<D>(1), u = add(one, rho);
+  const D lost = sub(rho, sub(u, one));  // 1 + rho - u, but for what a large rho does not notice
+  D k, m;
+  split_exponent(u, k, m);
+  const D f = sub(m, one), f2 = mul(f, f);
+  D even = constant<D>(log1p_f64[8]), odd = constant<D>(log1p_f64[9]);
+#pragma GCC unroll 4
+  for (int i = 6; i >= 0; i -= 2) even = muladd(even, f2, constant<D>(log1p_f64[i]));
+#pragma GCC unroll 4
+  for (int i = 7; i >= 1; i -= 2) odd = muladd(odd, f2, constant<D>(log1p_f64[i]));
+  const D series = muladd(odd, f, even), tail = muladd(f2, constant<D>(-0.5), muladd(mul(f2, f), series, lost));
+  return muladd(k, constant<D>(ln2_hi + ln2_lo), add(f, tail));
 }
 
 }  // namespace

@@ -58,6 +58,17 @@ struct TermSum {
   }
 };
 
+// A term in doubles: of floats those of rows 0 to 7 and 8 to 15, of doubles itself and nothing.
+struct WideTerm {
+  F64 part[2];
+};
+INLINE WideTerm wide_term(Term<F32> e) {
+  F64 t[2], more[2];
+  widen(e.t, t), widen(mul(mul(e.t, e.r), e.q), more);
+  return {add(t[0], more[0]), add(t[1], more[1])};
+}
+INLINE WideTerm wide_term(Term<F64> e) { return {e.value(), splat<F64>(0)}; }
+
 // The sum for a logarithm, of the terms below the maximum, which may all be tiny: no bias would do.
 template <class V>
 struct RestSum;

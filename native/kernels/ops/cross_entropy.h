@@ -8,6 +8,14 @@
 
 namespace {
 
+// Logarithms up to here are 0 in the type of the results.
+template <class V>
+constexpr double least_log = sizeof(typename V::Scalar) == 4 ? 0x1p-151 : 0;
+
+// The same for entries of the gradient.
+template <class V>
+constexpr double least_entry = sizeof(typename V::Scalar) == 4 ? 0x1p-150 : 0;
+
 template <class V>
 struct CrossEntropySolver {
   using T = typename V::Scalar;
@@ -15,9 +23,15 @@ struct CrossEntropySolver {
   const Rows<V> rows;
 
   explicit CrossEntropySolver(const Problem& p) : p(p), rows(p) {}
+  explicit CrossEntropySolver(const Rows<V>& rows) : p(rows.p), rows(rows) {}
 
   void solve(size_t begin, size_t end) const {
     for (size_t r = begin; r < end; r++) solve(r);
+  }
+
+  // Whether a scale leaves the factor of the gradient in the range of floats.
+  static bool fits_factor(double scale) {
+    return __builtin_fabs(scale) < 0x1p40 && (__builtin_fabs(scale) > 0x1p-40 || scale == 0);
   }
 
  private:
@@ -48,7 +62,7 @@ struct CrossEntropySolver {
     const double x = target < row.length ? double(*row.fetch<T>(target, 1, buffer)) : -__builtin_inf();
     const double scale = p.gradientScale * weight / p.temperature;
     // A scale that would take the factor out of the range of floats is left to the other path.
-    if (p.gradient && !(__builtin_fabs(scale) < 0x1p40 && (__builtin_fabs(scale) > 0x1p-40 || scale == 0))) {
+    if (p.gradient && !fits_factor(scale)) {
       return distribution(row, gradient, {p, row, none(row), target, weight, 0, false});
     }
     T* terms = stores(row, gradient) ? gradient.place<T>(0, nullptr) : nullptr;
@@ -62,7 +76,8 @@ struct CrossEntropySolver {
     if (p.gradient) {
       rows.finish(row, gradient, m, terms, tops, factor_of<T>({inverse.hi * scale, inverse.lo * scale}));
       if (target < row.length && !row.masked_out(target)) {
-        gradient.put(target, 0 - scale * others(m, x, inverse, rest_of(m, sum)));
+        const double less = scale * others(m, x, inverse, rest_of(m, sum));
+        gradient.put(target, __builtin_fabs(less) <= least_entry<V> ? 0 : 0 - less);
       }
     }
     return weight == 0 ? 0 : weight * (distance(m.max, x, p.temperature) + log_sum_of(m));
@@ -77,7 +92,7 @@ struct CrossEntropySolver {
   // log(sum / term of the maximum); what is 0 as a float32 is 0, and not what the lanes beyond a row's end hold.
   double log_sum_of(const Measure& m) const {
     const double value = rows.log_of_measure(m);
-    return sizeof(T) == 4 && value < 0x1p-151 ? 0 : value;
+    return value <= least_log<V> ? 0 : value;
   }
 
   // 1 - p of a class, without cancellation where p is near 1.
@@ -93,14 +108,12 @@ struct CrossEntropySolver {
 
   // The sum of all terms, from the measure of those below the maximum.
   static Wide<double> sum_of(const Measure& m) {
-    const double tops = m.count * m.top_term, lost = fms(m.count, m.top_term, tops) + m.count * m.top_term_lo;
-    const double sum = tops + m.sum, back = sum - tops;
-    return {sum, ((tops - (sum - back)) + (m.sum - back)) + lost + m.sum_lo};
+    return sum_with_max(Wide<double>{m.sum, m.sum_lo}, m.count, Wide<double>{m.top_term, m.top_term_lo});
   }
 
   // What classes other than one of the largest add up to.
   static double rest_of(const Measure& m, Wide<double> sum) {
-    return (m.sum + ((m.count - 1) * m.top_term + m.sum_lo)) / (sum.hi + sum.lo);
+    return rest_of_max(Wide<double>{m.sum, m.sum_lo}, m.count, Wide<double>{m.top_term, m.top_term_lo}, sum);
   }
 
   template <bool moved>

@@ -72,7 +72,7 @@ struct Entropy : Rows<V> {
     const Wide<double> below = sums.terms.value(), distances = sums.distances.value();
     const double whole = count * top.hi + (below.hi + (below.lo + count * top.lo));
     const double far = is_extreme ? extreme : (distances.hi + distances.lo) / p.temperature;
-    return log_of_sum(below, count, top) + far / whole;
+    return log_of_sum<V>(below, count, top) + far / whole;
   }
 
   template <bool moved>

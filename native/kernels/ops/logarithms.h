@@ -8,32 +8,41 @@ namespace {
 template <class V>
 struct Logarithms : Rows<V> {
   using typename Rows<V>::T;
-  using Rows<V>::p, Rows<V>::scale64;
+  using Rows<V>::p, Rows<V>::scale, Rows<V>::scale64;
   explicit Logarithms(const Problem& p) : Rows<V>(p) {}
 
   static constexpr Sums sums = Sums::below;
   static constexpr size_t W = V::lanes / F64::lanes;
+  // Of doubles the logarithms, of floats what they are of: those are short, and each step is done for all groups in turn.
   struct Ends {
-    F64 log_sum[W], max[W];
+    Wide<F64> top_term[W];
+    F64 sum[W], max[W];
   };
 
   template <class Group>
-  void begin(Group&) const {}
-  // False where a sum is NaN.
+  INLINE void begin(Group& g) const {
+    widen(g.max, g.ends.max);
+    terms_of_max(g.shift, scale, scale64, g.ends.top_term);
+  }
   template <class Group>
-  INLINE bool end(Group& g, Ends& e) const {
-    bool solvable = true;
-    F64 count[W], top[W];
+  INLINE void end(Group& g) const {
+    F64 count[W];
     widen(g.count_of_max, count);
-    widen(g.max, e.max);
-    widen(g.shift.top, top);
 #pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) {
-      solvable = solvable && all_less(g.sum[w].hi, splat<F64>(__builtin_inf()));
-      e.log_sum[w] = log_of_sum(g.sum[w], count[w], term_of_max<V>(e.max[w], top[w], scale64));
+      g.solvable = g.solvable && all_less(g.sum[w].hi, splat<F64>(__builtin_inf()));
+      g.ends.sum[w] = is_short ? beside_max(g.sum[w], count[w], g.ends.top_term[w])
+                               : log_of_sum<V>(g.sum[w], count[w], g.ends.top_term[w]);
     }
-    return solvable;
   }
+  // log(sum / term of the maximum).
+  template <class Ends>
+  static INLINE F64 log_sum(const Ends& e, size_t w) {
+    return is_short ? short_log1p(e.sum[w]) : e.sum[w];
+  }
+
+ private:
+  static constexpr bool is_short = sizeof(T) == 4;
 };
 
 template <class V>
@@ -46,16 +55,12 @@ struct LogSoftmax : Logarithms<V> {
   static constexpr double nothing = -__builtin_inf();
   using Ends = typename Logarithms<V>::Ends;
 
-  template <class Group>
-  INLINE void end(Group& g) const {
-    g.solvable = Logarithms<V>::end(g, g.ends) && g.solvable;
-  }
   // In place of the logits.
   template <class Group>
-  INLINE void write(const Group& g) const {
+  INLINE void write(Group& g) const {
 #pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) {
-      const LogProbability<T> log_of(g.ends.max[w], g.ends.log_sum[w], p.temperature, scale64);
+      const LogProbability<T> log_of(g.ends.max[w], this->log_sum(g.ends, w), p.temperature, scale64);
       T* x = g.x + w * F64::lanes;
       for (size_t c = 0; c < p.length; c++, x += g.step) Rows<V>::logs(x, x, F64::lanes, log_of);
     }
@@ -107,21 +112,18 @@ struct LogSumExp : Logarithms<V> {
   };
 
   template <class Group>
-  INLINE void end(Group& g) const {
+  INLINE void write(Group& g) const {
     Ends& e = g.ends;
-    g.solvable = Logarithms<V>::end(g, e) && g.solvable;
     e.again = 0;
+    F64 result[W];
 #pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) {
-      const F64 value = log_sum_exp(e.max[w], e.log_sum[w], scale64);
-      if (sizeof(T) == 4) e.again |= cancelling(e.log_sum[w], value) << (w * F64::lanes);
-      e.log_sum[w] = value;
+      const F64 log_sum = this->log_sum(e, w);
+      result[w] = log_sum_exp(e.max[w], log_sum, scale64);
+      if (sizeof(T) == 4) e.again |= cancelling(log_sum, result[w]) << (w * F64::lanes);
     }
-  }
-  template <class Group>
-  INLINE void write(const Group& g) const {
     alignas(64) T value[V::lanes];
-    store(value, narrow(g.ends.log_sum, V()));
+    store(value, narrow(result, V()));
     g.put(Sink{static_cast<char*>(p.out), p.outType, 1}, value);
   }
   template <class Group>
@@ -161,7 +163,7 @@ struct LogSumExp : Logarithms<V> {
     // Where max / T and the logarithm cancel, float32 terms have too few digits.
     if (sizeof(T) == 4 && __builtin_fabs(value) < log_sum) {
       const Measure precise = Measurer<F64, Sums::below>{scale64, scale64}.row(row, nullptr, nullptr);
-      return log_sum_exp(precise.max, log_of_measure(precise), scale64);
+      return log_sum_exp(precise.max, Rows<F64>::log_of_measure(precise), scale64);
     }
     return value == value ? value : __builtin_nan("");
   }

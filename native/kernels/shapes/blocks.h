@@ -383,9 +383,12 @@ struct AlongBlocks {
   bool solve_logs(size_t row, size_t count) const {
     RowsBelow<V> rows;
     if (!rows.measure(static_cast<const T*>(p.x) + row * n, count, n, op.scale)) return false;
-    const Wide<F64> top_term = term_of_max<V>(load<F64>(rows.max), load<F64>(rows.top), op.scale64);
+    alignas(64) T max[L];
+    for (size_t i = 0; i < L; i++) max[i] = T(rows.max[i % half_group]);
+    Wide<F64> top_term[wides<V>];
+    terms_of_max(LaneShift<V>(load<V>(max), op.scale, ExpTraits<V>::log_vanish), op.scale, op.scale64, top_term);
     const Wide<F64> sum = {load<F64>(rows.sum), load<F64>(rows.sum_lo)};
-    op.write_rows(row, count, load<F64>(rows.max), log_of_sum(sum, load<F64>(rows.equal), top_term));
+    op.write_rows(row, count, load<F64>(rows.max), log_of_sum<V>(sum, load<F64>(rows.equal), top_term[0]));
     return true;
   }
 };

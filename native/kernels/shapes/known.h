@@ -60,21 +60,28 @@ INLINE void add_classes(Lanes<V, Sums::all>* const* group, size_t count, const S
 }
 template <class V, size_t N>
 INLINE void add_classes(Lanes<V, Sums::below>* const* group, size_t count, const Scale<V>& scale) {
+  using T = typename V::Scalar;
   constexpr size_t L = V::lanes;
+  alignas(64) T t[known_groups(N)][N][L], r[known_groups(N)][N][L];
   for (size_t g = 0; g < count; g++) {
-    const auto* const x = group[g]->x;
-    const Exp<V, false> exp(scale, group[g]->shift.magic, group[g]->shift.lower);
+    const T* const x = group[g]->x;
     const V max = group[g]->max;
+    const Exp<V, false> exp(scale, group[g]->shift.magic, group[g]->shift.lower);
     V equal = splat<V>(0);
-    const auto rest_of = [&](size_t c) INLINE_LAMBDA {
+#pragma GCC unroll 16
+    for (size_t c = 0; c < N; c++) {
       const V v = load<V>(x + c * L);
-      Term<V> e = exp.term(v);
-      e.t = zero_if_equal(v, max, e.t);
+      const Reduced<V> e = exp.reduce(v);
+      store(t[g][c], zero_if_equal(v, max, e.t)), store(r[g][c], e.r);
       equal = count_if_equal(v, max, equal);
-      return partial_rest(e);
+    }
+    group[g]->count_of_max = equal;
+  }
+  for (size_t g = 0; g < count; g++) {
+    const auto rest_of = [&](size_t c) INLINE_LAMBDA {
+      return partial_rest(Exp<V, false>::term(Reduced<V>{load<V>(t[g][c]), load<V>(r[g][c])}));
     };
     put_rest(*group[g], tree_of<L, N>(rest_of));
-    group[g]->count_of_max = equal;
   }
 }
 template <class V, Sums sums, size_t N>

@@ -98,9 +98,7 @@ INLINE PartialSum<V> add(const PartialSum<V>& a, const PartialSum<V>& b) {
 }
 
 // The same for logarithms: of floats the sums of rows 0 to 7 and 8 to 15, of doubles the sum and its error.
-struct PartialRest {
-  F64 part[2];
-};
+using PartialRest = WideTerm;
 INLINE PartialRest add(const PartialRest& a, const PartialRest& b) {
   return {add(a.part[0], b.part[0]), add(a.part[1], b.part[1])};
 }
@@ -110,12 +108,22 @@ INLINE PartialRest partial_rest(RestSum<F32> s) {
 }
 INLINE PartialRest partial_rest(const RestSum<F64>& s) { return {s.sum, s.error}; }
 // Of one term, from its registers.
-INLINE PartialRest partial_rest(Term<F32> e) {
-  F64 t[2], more[2];
-  widen(e.t, t), widen(mul(mul(e.t, e.r), e.q), more);
-  return {add(t[0], more[0]), add(t[1], more[1])};
+template <class V>
+INLINE PartialRest partial_rest(Term<V> e) {
+  return wide_term(e);
 }
-INLINE PartialRest partial_rest(Term<F64> e) { return {e.value(), splat<F64>(0)}; }
+
+// The terms of the rows' maxima, as they are to those who measure one row: see term_of_max.
+template <class V>
+INLINE void terms_of_max(const LaneShift<V>& shift, const Scale<V>& scale, const Scale<F64>& scale64,
+                         Wide<F64>* term) {
+  if constexpr (sizeof(typename V::Scalar) == 8) {
+    term[0] = term_of_max<V>(shift.max, shift.top, scale64);
+  } else {
+    const WideTerm wide = wide_term(Exp<V, false>(scale, shift.magic, shift.lower).term(shift.max));
+    for (size_t w = 0; w < wides<V>; w++) term[w] = {wide.part[w], splat<F64>(0)};
+  }
+}
 
 // How far a sum is from that of the largest term alone: 0 where it is no other; see is_single.
 template <class V>

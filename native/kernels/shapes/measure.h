@@ -167,9 +167,16 @@ struct Measurer {
     if (m.reshape) return m;
     shift.moved ? sum(m, Exp<V, true>(scale, shift)) : sum(m, Exp<V, false>(scale, shift));
     if constexpr (sums == Sums::below) {
-      const double moved = shift.origin != 0 ? 0 : m.max * scale64.down * scale64.up;
-      const Wide<double> top = term_of_max<V>(moved, m.top, scale64);
-      m.top_term = top.hi, m.top_term_lo = top.lo;
+      if constexpr (sizeof(T) == 8) {
+        const double moved = shift.origin != 0 ? 0 : m.max * scale64.down * scale64.up;
+        const Wide<double> top = term_of_max<V>(moved, m.top, scale64);
+        m.top_term = top.hi, m.top_term_lo = top.lo;
+      } else {
+        const V max = splat<V>(T(m.max));
+        const Term<V> top =
+            shift.moved ? Exp<V, true>(scale, shift).term(max) : Exp<V, false>(scale, shift).term(max);
+        m.top_term = first_lane(wide_term(top).part[0]), m.top_term_lo = 0;
+      }
     }
     return m;
   }

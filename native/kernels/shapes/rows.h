@@ -48,7 +48,7 @@ struct Rows {
   }
 
   static double log_of_measure(const Measure& m) {
-    return log_of_sum(Wide<double>{m.sum, m.sum_lo}, m.count, Wide<double>{m.top_term, m.top_term_lo});
+    return log_of_sum<V>(Wide<double>{m.sum, m.sum_lo}, m.count, Wide<double>{m.top_term, m.top_term_lo});
   }
 
   // Writes elements of rows that have no sum (nothing left, NaN, infinities) and says so by false.

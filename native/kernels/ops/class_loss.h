@@ -1,0 +1,106 @@
+// crossEntropy of class targets, without label smoothing: the distance of the target's logit from the maximum, and the
+// logarithm of the sum; a row per lane.
+#pragma once
+#include "cross_entropy.h"
+#include "logarithms.h"
+
+namespace {
+
+template <class V>
+struct ClassLoss : Logarithms<V> {
+  using typename Rows<V>::T;
+  using Rows<V>::p, Logarithms<V>::W;
+  explicit ClassLoss(const Problem& p) : Logarithms<V>(p) {}
+
+  static constexpr bool writes_classes = false;
+  struct Ends : Logarithms<V>::Ends {
+    V target;  // its logit; the maximum in lanes without weight
+    F64 weight[W];
+  };
+
+  template <class Group>
+  INLINE void begin(Group& g) const {
+    Logarithms<V>::begin(g);
+    Ends& e = g.ends;
+    if (p.length <= most_compared && !p.weights && g.apart == 1 && g.count == V::lanes) return compare(g, e);
+    alignas(64) T target[V::lanes];
+    alignas(64) double weight[V::lanes] = {};
+    store(target, g.max);
+    for (size_t i = 0; i < g.count; i++) weigh(g.row + i * g.apart, g.x + i, g.step, target[i], weight[i]);
+    e.target = load<V>(target);
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) e.weight[w] = load<F64>(weight + w * F64::lanes);
+  }
+  template <class Group>
+  INLINE void write(Group& g) const {
+    const Ends& e = g.ends;
+    const bool whole = g.apart == 1 && g.count == V::lanes;
+    alignas(64) double lane[V::lanes];
+    double* const to = whole ? p.losses + g.row : lane;
+    F64 target[W];
+    widen(e.target, target);
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) {
+      store(to + w * F64::lanes, loss(e.max[w], Logarithms<V>::log_sum(e, w), target[w], e.weight[w]));
+    }
+    for (size_t i = 0; !whole && i < g.count; i++) p.losses[g.row + i * g.apart] = lane[i];
+  }
+  template <class Group>
+  void after(const Group&) const {}
+
+  // Rows along their blocks.
+  void write_rows(size_t row, size_t count, F64 maxima, F64 log_sums) const {
+    const T* x = static_cast<const T*>(p.x) + row * p.length;
+    alignas(64) double max[F64::lanes], weight[F64::lanes] = {};
+    alignas(64) T target[F64::lanes];
+    store(max, maxima);
+    for (size_t k = 0; k < F64::lanes; k++) target[k] = T(max[k]);
+    for (size_t k = 0; k < count; k++) weigh(row + k, x + k * p.length, 1, target[k], weight[k]);
+    store(weight, loss(maxima, log_sums, load_eight(target), load<F64>(weight)));
+    for (size_t k = 0; k < count; k++) p.losses[row + k] = weight[k];
+  }
+
+  void solve(size_t r) const { CrossEntropySolver<V>(*this).solve(r, r + 1); }
+
+ private:
+  // Up to here the logits of neighbouring rows' targets are found by comparing each class with all targets.
+  static constexpr size_t most_compared = 12;
+
+  template <class Group>
+  INLINE void compare(const Group& g, Ends& e) const {
+    const V target = load_whole<V>(p.targets + g.row), zero = splat<V>(0), one = splat<V>(1);
+    V logit = g.max;
+    for (size_t c = 0; c < p.length; c++) {
+      logit = select_greater(target, splat<V>(T(c) - 1), load<V>(g.x + c * g.step), logit);
+    }
+    const V from = select_greater(target, splat<V>(-1), one, zero);
+    const V weight = zero_if_equal(target, splat<V>(T(p.ignoreIndex)),
+                                   select_greater(splat<V>(T(p.length)), target, from, zero));
+    e.target = select_greater(weight, zero, logit, g.max);
+    widen(weight, e.weight);
+  }
+
+  // The weight of a row's loss, and its target's logit where there is one.
+  INLINE void weigh(size_t r, const T* x, size_t step, T& target, double& weight) const {
+    const int32_t given = read_once(p.targets + r);
+    const bool counts = given != p.ignoreIndex && given >= 0 && size_t(given) < p.length;
+    weight = !counts ? 0 : p.weights ? p.weights[given] : 1;
+    if (weight != 0) target = x[size_t(given) * step];
+  }
+
+  INLINE F64 loss(F64 max, F64 log_sum, F64 target, F64 weight) const {
+    const F64 difference = sub(max, target);
+    F64 far = p.temperature == 1 ? difference : div(difference, splat<F64>(p.temperature));
+    if (sizeof(T) == 8 && !all_less(difference, splat<F64>(__builtin_inf()))) {
+      alignas(64) double lane[F64::lanes], logit[F64::lanes];
+      store(lane, max), store(logit, target);
+      for (size_t i = 0; i < F64::lanes; i++) lane[i] = distance(lane[i], logit[i], p.temperature);
+      far = load<F64>(lane);
+    }
+    // What is 0 as a float32 is 0, and not what the lanes beyond a row's end hold.
+    const F64 least = splat<F64>(least_log<V>);
+    return mul(weight, add(far, zero_if_equal(max_number(log_sum, least), least, log_sum)));
+  }
+};
+
+}  // namespace
