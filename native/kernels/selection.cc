@@ -1,6 +1,7 @@
 // The unit of topK and sample.
 #include SIMD_HEADER
-#include "ops/sample.h"
+#include "ops/filter.h"
+#include "ops/top_few.h"
 #include "ops/top_one.h"
 #include "shapes/columns.h"
 #include "units.h"
@@ -8,10 +9,20 @@
 namespace {
 
 template <class V>
+void solve_draws(const Problem& p, size_t begin, size_t end) {
+  const bool filters = (p.keepTop > 0 && p.keepTop < p.length) || p.topP < 1 || p.minPReach < __builtin_inf();
+  const bool tame = p.temperature > 0x1p-16 && p.temperature < 0x1p16 && !p.logProbabilities;
+  const bool fits = tame && (!filters || p.length <= few_classes);
+  if (!fits || shape_of<V>(p, end - begin) != Shape::lanes) return SampleSolver<V>(p).solve(begin, end);
+  filters ? solve_in_lanes<V>(FilteredDraw<V>(p), begin, end) : solve_in_lanes<V>(Draw<V>(p), begin, end);
+}
+
+template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
-  if (p.op == Op::sample) return SampleSolver<V>(p).solve(begin, end);
-  if (p.k != 1 || p.log || shape_of<V>(p, end - begin) != Shape::lanes) return TopKSolver<V>(p).solve(begin, end);
-  solve_in_lanes<V>(TopOne<V>(p), begin, end);
+  if (p.op == Op::sample) return solve_draws<V>(p, begin, end);
+  const bool few = p.k > 0 && p.k <= most_few && p.k <= p.length && !p.log;
+  if (!few || shape_of<V>(p, end - begin) != Shape::lanes) return TopKSolver<V>(p).solve(begin, end);
+  p.k == 1 ? solve_in_lanes<V>(TopOne<V>(p), begin, end) : solve_in_lanes<V>(TopFew<V>(p), begin, end);
 }
 
 }  // namespace

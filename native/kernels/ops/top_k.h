@@ -20,6 +20,7 @@ struct TopKSolver {
   const Rows<V> rows;
 
   explicit TopKSolver(const Problem& p) : p(p), rows(p) {}
+  explicit TopKSolver(const Rows<V>& rows) : p(rows.p), rows(rows) {}
 
   void solve(size_t begin, size_t end) const {
     if (p.k == 0) return;

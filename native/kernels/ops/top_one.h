@@ -41,7 +41,7 @@ struct TopOne : Rows<V> {
   template <class Group>
   void after(const Group&) const {}
 
-  void solve(size_t r) const { TopKSolver<V>(p).solve(r, r + 1); }
+  void solve(size_t r) const { TopKSolver<V>(*this).solve(r, r + 1); }
 };
 
 }  // namespace

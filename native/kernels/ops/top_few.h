@@ -1,0 +1,122 @@
+// topK of a few classes: those of a row are sorted as its classes come by, with a row per lane.
+#pragma once
+#include "../shapes/turned.h"
+#include "top_k.h"
+
+namespace {
+
+constexpr size_t most_few = 8;
+
+// The K best classes of each lane, best first, of equal ones the lower: each new one moves those down that it beats. Register
+// by register: what is best so far, and where it stood, stays in registers.
+template <class V, size_t K>
+__attribute__((noinline)) void best_of(const typename V::Scalar* x, size_t step, size_t n, typename V::Scalar* key,
+                                       typename V::Scalar* place) {
+  using T = typename V::Scalar;
+  using R = typename V::Register;
+  for (size_t i = 0; i < V::lanes; i += V::per_register) {
+    R best[K], at[K];
+    const auto insert = [&](R v, R from, size_t last) INLINE_LAMBDA {
+#pragma GCC unroll 8
+      for (size_t j = last; j > 0; j--) {
+        at[j] = select_greater(v, best[j - 1], at[j - 1], select_greater(v, best[j], from, at[j]));
+        best[j] = max_number(best[j], min_number(v, best[j - 1]));
+      }
+      at[0] = select_greater(v, best[0], from, at[0]);
+      best[0] = max_number(v, best[0]);
+    };
+    // The first K come to places where nothing is yet, so that -Infinity has one too.
+    best[0] = load_register(x + i), at[0] = splat_register(T(0));
+#pragma GCC unroll 8
+    for (size_t c = 1; c < K; c++) {
+      const R v = load_register(x + c * step + i), from = splat_register(T(c));
+      at[c] = select_greater(v, best[c - 1], at[c - 1], from), best[c] = min_number(v, best[c - 1]);
+      insert(v, from, c - 1);
+    }
+    R from = splat_register(T(K));
+    const R one = splat_register(T(1));
+    for (size_t c = K; c < n; c++, from = add(from, one)) insert(load_register(x + c * step + i), from, K - 1);
+#pragma GCC unroll 8
+    for (size_t j = 0; j < K; j++) {
+      store_register(key + j * V::lanes + i, best[j]), store_register(place + j * V::lanes + i, at[j]);
+    }
+  }
+}
+
+// K columns, a block each, to rows of K.
+template <class V, size_t K>
+__attribute__((noinline)) void store_columns(const typename V::Scalar* column, typename V::Scalar* rows) {
+  V v[K];
+#pragma GCC unroll 8
+  for (size_t j = 0; j < K; j++) v[j] = load<V>(column + j * V::lanes);
+  store_rows_in_order<V, K>(rows, v);
+}
+
+template <class V>
+struct BestSteps {
+  using T = typename V::Scalar;
+  void (*best)(const T* x, size_t step, size_t n, T* key, T* place);
+  void (*store)(const T* column, T* rows);
+};
+template <class V, size_t K>
+INLINE BestSteps<V> best_steps(size_t k) {
+  if constexpr (K > 2) {
+    if (k < K) return best_steps<V, K - 1>(k);
+  }
+  return {best_of<V, K>, store_columns<V, K>};
+}
+
+template <class V>
+struct TopFew : Rows<V> {
+  using typename Rows<V>::T;
+  using Rows<V>::p, Rows<V>::scale;
+  static constexpr size_t L = V::lanes;
+  const BestSteps<V> steps;
+  explicit TopFew(const Problem& p) : Rows<V>(p), steps(best_steps<V, most_few>(p.k)) {}
+
+  static constexpr Sums sums = Sums::all;
+  static constexpr bool writes_classes = false;
+  struct Ends {
+    alignas(64) T key[most_few * L];    // logits, then probabilities
+    alignas(64) T place[most_few * L];  // classes; of floats as whole numbers, once they are to be written
+  };
+
+  template <class Group>
+  INLINE void begin(Group& g) const {
+    steps.best(g.x, g.step, p.length, g.ends.key, g.ends.place);
+  }
+  template <class Group>
+  INLINE void end(Group& g) const {
+    const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
+    T* const key = g.ends.key;
+    const V hi = g.hi, lo = g.lo;
+    store(key, g.largest_share(g.reduced_max(scale), bias_for<V>(p.length)));
+    for (size_t j = 1; j < p.k; j++) store(key + j * L, scaled(exp.term(load<V>(key + j * L)).value(), hi, lo));
+  }
+  template <class Group>
+  INLINE void write(Group& g) const {
+    Ends& e = g.ends;
+    alignas(64) uint32_t whole[most_few * L];
+    for (size_t j = 0; j < p.k; j++) store_whole(whole + j * L, load<V>(e.place + j * L));
+    if (p.inner == 1 && g.count == L && p.outType == type_of<T>) {
+      steps.store(e.key, static_cast<T*>(p.out) + g.row * p.k);
+      if constexpr (sizeof(T) == 4) {
+        return steps.store(reinterpret_cast<const T*>(whole), reinterpret_cast<T*>(p.indices + g.row * p.k));
+      }
+    }
+    const Sink out = {static_cast<char*>(p.out), p.outType, 1};
+    for (size_t i = 0; i < g.count; i++) {
+      const size_t row = g.row + i * g.apart, first = row / p.inner * p.k * p.inner + row % p.inner;
+      for (size_t j = 0; j < p.k; j++) {
+        out.put(first + j * p.inner, double(e.key[j * L + i]));
+        p.indices[first + j * p.inner] = whole[j * L + i];
+      }
+    }
+  }
+  template <class Group>
+  void after(const Group&) const {}
+
+  void solve(size_t r) const { TopKSolver<V>(*this).solve(r, r + 1); }
+};
+
+}  // namespace
