@@ -160,7 +160,7 @@ describe(`numbers that were wrong, on ${backendName}`, () => {
     using call = prepare('crossEntropy', { shape: [40], offsets: [0, 0, 1, 40], reduction: 'sum' });
     expect([...call.targets]).toEqual([-100, 0, 0]);
     call.targets.set([-100, 0, 3]);
-    expect(call.run()).toBeCloseTo(Math.log(39), 14);
+    expect(call.run()).toBeCloseTo(Math.log(39), 10);
     call.targets[0] = 0;
     expect(() => call.run()).toThrow(
       expect.objectContaining({ name: 'RangeError', code: 'ERR_OUT_OF_RANGE' }),
