@@ -58,7 +58,7 @@ struct Draw : Rows<V> {
 
   template <class Group>
   INLINE V share_of(const Group& g, size_t draw) const {
-    return uniform_lanes<V>(uint64_t(p.firstRow) + g.row, g.apart, draw, p.seed);
+    return uniform_lanes<V>(uint64_t(p.firstRow) + g.row, g.apart, whole(p.firstDraw) + draw, p.seed);
   }
 
   template <class Group>

@@ -84,10 +84,11 @@ struct FilteredDraw : Draw<V> {
       least = p.topP < 1 ? nucleus(sorted, exp, redo) : load<V>(sorted + (kept - 1) * L);
       if (kept < n) redo |= ~mask_differs(least, load<V>(sorted + kept * L));
     }
-    if (p.minPReach < __builtin_inf()) {
+    if (p.minPDepth < __builtin_inf()) {
+      const double reach = p.temperature * p.minPDepth;
       alignas(64) T lane[L];
       store(lane, max);
-      for (size_t i = 0; i < L; i++) lane[i] = at_least<T>(double(lane[i]) - p.minPReach);
+      for (size_t i = 0; i < L; i++) lane[i] = at_least<T>(double(lane[i]) - reach);
       least = max_number(load<V>(lane), least);
     }
     const V none = splat<V>(T(-infinity));

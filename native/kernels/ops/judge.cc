@@ -110,7 +110,7 @@ struct Judge : Rows<V> {
     const double lacking = (is_top ? below + (tops - 1) * top.hi : whole - term) / whole;
     const double others = squares / unit / unit / whole / whole;
     const double own_share = is_top ? top.hi / whole : term / whole, top_share = top.hi / whole;
-    const double log_sum = log_of_sum(Wide<double>{below, 0}, tops, top);
+    const double log_sum = log_of_sum<F64>(Wide<double>{below, 0}, tops, top);
     said.logLoss = distance(double(max), double(own), p.temperature) + log_sum;
     said.confidence = 1 / (tops + below / top.hi);
     said.brier = lacking * lacking + (others + (tops * top_share * top_share - own_share * own_share));

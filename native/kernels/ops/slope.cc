@@ -59,7 +59,7 @@ struct Slope : Rows<F64> {
     const double below = reduce_add(sums.terms), tops = count_of(sums.tops);
     const double whole = tops * top.hi + (below + tops * top.lo), mean = reduce_add(sums.means) / whole;
     const double curvature = reduce_add(sums.squares) / whole - mean * mean;
-    said.loss = distance(max, own, p.temperature) + log_of_sum(Wide<double>{below, 0}, tops, top);
+    said.loss = distance(max, own, p.temperature) + log_of_sum<F64>(Wide<double>{below, 0}, tops, top);
     said.slope = (max - own) - mean;
     said.curvature = curvature < 0 ? 0 : curvature;
     if (below != below) said = {below, below, below};

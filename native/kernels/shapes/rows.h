@@ -155,7 +155,9 @@ struct Rows {
     const double r = (fms(log_p, log2e_hi, n) + log_p * log2e_lo) + log_p_lo * log2e_hi;
     const double fraction = 1 + Exp<F64, false>::polynomial(r) * r;
     // To more than the logarithms of floats want of it.
-    const Wide<double> inverse = reciprocal<V>(term_of_max<V>(own.origin != 0 ? 0 : x, own.top, scale64));
+    const Shift<T> own = shift_for<V>(T(m.max), scale);
+    const double moved = own.origin != 0 ? 0 : m.max * scale64.down * scale64.up;
+    const Wide<double> inverse = reciprocal<V>(term_of_max<V>(moved, own.top, scale64));
     const double hi = inverse.hi * fraction, lo = muladd(inverse.lo, fraction, fms(inverse.hi, fraction, hi));
     return {shift_at<V>(own.top - n, own.origin, scale), factor_of<T>({hi, lo}), n <= 40};
   }
