@@ -41,4 +41,9 @@
   ARRAY(targets, int32, rows, false)                            \
   ARRAY(targetProbabilities, type, elements, false)             \
   ARRAY(weights, float64, classes, false)                       \
-  ARRAY(gradient, type, elements, false)
+  ARRAY(gradient, type, elements, false)                        \
+  ARRAY(confidences, float64, rows, true)                       \
+  ARRAY(brierScores, float64, rows, true)                       \
+  ARRAY(entropies, float64, rows, true)                         \
+  ARRAY(likeliest, uint32, rows, true)                          \
+  ARRAY(targetRanks, uint32, rows, true)

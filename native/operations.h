@@ -17,7 +17,8 @@
   OPERATION(crossEntropy, loss, float64, rows, "ignoreIndex", "labelSmoothing", "gradientScale", "targets",          \
             "targetProbabilities", "weights", "gradient")                                                            \
   OPERATION(entropy, entropy, outType, rows, "outType")                                                              \
-  OPERATION(judge, judge, float64, count, "count", "ignoreIndex", "bins", "targets")                                 \
+  OPERATION(judge, judge, float64, rows, "ignoreIndex", "bins", "targets", "confidences", "brierScores",             \
+            "entropies", "likeliest", "targetRanks")                                                                 \
   OPERATION(slope, slope, float64, count, "count", "ignoreIndex", "targets")
 // clang-format on
 
