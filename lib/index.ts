@@ -221,7 +221,7 @@ export function classify<X extends Logits>(x: X, options: ClassifyOptions): Labe
  *
  * @example
  * ```ts
- * const [token] = sample(logits, { temperature: 0.8, topP: 0.95, seed: 42 });
+ * const [token] = sample(logits, { temperature: 0.8, topP: 0.95, seed: 42, offset: tokens.length });
  * ```
  */
 export function sample<X extends Logits>(

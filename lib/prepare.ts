@@ -53,7 +53,7 @@ export interface PreparedTopK<Input, Output, Result = TopKResult<Output, Uint32A
   readonly indices: Uint32Array;
 }
 
-/** A prepared `sample`; with a seed, every run adds 1 to it. */
+/** A prepared `sample`; every run adds its `count` to `offset`. */
 export interface PreparedSample<Input> extends Prepared<Input, Uint32Array> {
   /** There if the option `logProbabilities` is true. */
   readonly logProbabilities: Float64Array | undefined;

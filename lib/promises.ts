@@ -175,7 +175,7 @@ export async function classify<X extends Logits>(
  *
  * @example
  * ```ts
- * const [token] = await sample(logits, { temperature: 0.8, topP: 0.95, seed: 42 });
+ * const [token] = await sample(logits, { temperature: 0.8, topP: 0.95, seed: 42, offset: tokens.length });
  * ```
  */
 export async function sample<X extends Logits>(

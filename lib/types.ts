@@ -230,19 +230,43 @@ export type Labels<X> = X extends readonly (infer Entry)[]
     : Label[]
   : Label[] | Label[][];
 
+/** One number for all rows, or one for each row, in the order of the results of `logSumExp`. */
+export type PerRow = number | readonly number[] | Float64Array | Float32Array | Int32Array | Uint32Array;
+
+/** One seed for all rows, or one for each row. */
+export type Seeds =
+  | number
+  | bigint
+  | readonly (number | bigint)[]
+  | BigUint64Array
+  | BigInt64Array
+  | Uint32Array
+  | Int32Array
+  | Float64Array;
+
 /** Options of `sample`. The filters apply in this order: `temperature`, `topK`, `topP`, `minP`. */
 export interface SampleOptions extends RowOptions {
   /** As elsewhere, and 0: the likeliest class. */
   readonly temperature?: Temperature | undefined;
-  /** The same seed draws the same classes; an integer of at least 0. Default: unpredictable. */
-  readonly seed?: number | bigint | undefined;
-  /** Draw among the so many likeliest classes only. Default: 0, all. */
-  readonly topK?: number | undefined;
-  /** Draw among the fewest likeliest classes whose probabilities reach this sum, in (0, 1]. Default: 1, all. */
-  readonly topP?: number | undefined;
+  /**
+   * The same seed draws the same classes; an integer of at least 0. With one seed, each row draws by its number; with a
+   * seed for each row, a row draws as it would alone, wherever it stands. Default: unpredictable.
+   */
+  readonly seed?: Seeds | undefined;
+  /**
+   * How many draws were made with this seed before; an integer of at least 0. A loop that draws one token after another
+   * passes 0, 1, 2, …: with the same offset it would draw the same again. Default: 0.
+   */
+  readonly offset?: PerRow | undefined;
+  /** Draw among the so many likeliest classes only, of equals those of lower index. Default: 0, all; -1 is all too. */
+  readonly topK?: PerRow | undefined;
+  /**
+   * Draw among the fewest likeliest classes whose probabilities reach this sum, in [0, 1]; 0 leaves one. Default: 1, all.
+   */
+  readonly topP?: PerRow | undefined;
   /** Draw among the classes at least this many times as likely as the likeliest, in [0, 1]. Default: 0, all. */
-  readonly minP?: number | undefined;
-  /** How many classes to draw from each row, independently. Default: 1. */
+  readonly minP?: PerRow | undefined;
+  /** How many classes to draw from each row, independently: those of `offset`, `offset + 1`, … Default: 1. */
   readonly count?: number | undefined;
   /** Memory for the natural log of the probability that each draw had (after the filters): rows · count. */
   readonly logProbabilities?: Float32Array | Float64Array | undefined;

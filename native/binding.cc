@@ -327,7 +327,7 @@ napi_value pin(napi_env env, napi_callback_info info) {
   small.x = logits.data, small.out = results.data, small.losses = static_cast<double*>(results.data);
   small.indices = static_cast<uint32_t*>(classes.data), small.targets = static_cast<int32_t*>(classes.data);
   small.ignoreIndex = -1;
-  small.count = 1, small.topP = 1, small.minPReach = std::numeric_limits<double>::infinity();
+  small.count = 1, small.topP = 1, small.minPDepth = std::numeric_limits<double>::infinity();
   return nullptr;
 }
 

@@ -122,9 +122,10 @@ size_t count_of(Extent extent, const Problem& p, size_t results) {
     case Extent::normalizers: return p.logNormalizerShared ? 1 : p.rows();
     case Extent::results: return results;
     case Extent::k: return p.rows() * p.k;
-    case Extent::count: break;
+    case Extent::count: return p.rows() * p.count;
+    case Extent::settings: break;
   }
-  return p.rows() * p.count;
+  return p.rows() * settings_per_row;
 }
 
 bool fits(const Bytes& bytes, Element element, size_t count, const Problem& p) {
@@ -201,7 +202,7 @@ const char* read_call(const double* header, const Bytes* arrays, Call& call) {
 
   size_t rows, most;
   if (__builtin_mul_overflow(p.outer, p.inner, &rows) ||
-      __builtin_mul_overflow(rows, std::max<size_t>({p.k, p.count, 1}), &most))
+      __builtin_mul_overflow(rows, std::max<size_t>({p.k, p.count, settings_per_row}), &most))
     return "there are more rows than memory holds";
 
   const Bytes &x = arrays[0], &out = arrays[1], &where = arrays[2], &lengths = arrays[3], &offsets = arrays[4];

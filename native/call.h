@@ -31,7 +31,7 @@ struct Call {
 };
 
 // The arrays of every call come first: x, out, where, lengths, offsets, temperatures. Then come the operation's own.
-constexpr size_t row_arrays = 6, most_arrays = 13;
+constexpr size_t row_arrays = 6, most_arrays = 24;
 
 // Fills a call; says what is out of bounds, or null.
 const char* read_call(const double* header, const Bytes* arrays, Call& call);

@@ -23,9 +23,10 @@
   OPS(count, count)                               \
   OPS(keepTop, keepTop)                           \
   OPS(topP, topP)                                 \
-  OPS(minPReach, minPReach)                       \
+  OPS(minPDepth, minPDepth)                       \
   OPS(seedLow, seed[0])                           \
   OPS(seedHigh, seed[1])                          \
+  OPS(firstDraw, firstDraw)                       \
   OPS(logProbabilitiesType, logProbabilitiesType) \
   OPS(ignoreIndex, ignoreIndex)                   \
   OPS(labelSmoothing, labelSmoothing)             \
@@ -37,6 +38,7 @@
 #define ARRAYS(ARRAY)                                           \
   ARRAY(logNormalizer, float64, normalizers, false)             \
   ARRAY(indices, uint32, results, true)                         \
+  ARRAY(settings, float64, settings, false)                     \
   ARRAY(logProbabilities, logProbabilitiesType, results, false) \
   ARRAY(targets, int32, rows, false)                            \
   ARRAY(targetProbabilities, type, elements, false)             \

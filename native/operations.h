@@ -12,8 +12,8 @@
   OPERATION(logSumExp, logarithm, outType, rows, "outType")                                                          \
   OPERATION(topK, selection, outType, k, "outType", "k", "log", "indices", "logNormalizer",                        \
             "logNormalizerShared")                                                                                   \
-  OPERATION(sample, selection, uint32, count, "count", "keepTop", "topP", "minPReach", "seedLow", "seedHigh",        \
-            "logProbabilities", "logProbabilitiesType")                                                              \
+  OPERATION(sample, selection, uint32, count, "count", "keepTop", "topP", "minPDepth", "seedLow", "seedHigh",        \
+            "firstDraw", "settings", "logProbabilities", "logProbabilitiesType")                                     \
   OPERATION(crossEntropy, loss, float64, rows, "ignoreIndex", "labelSmoothing", "gradientScale", "targets",          \
             "targetProbabilities", "weights", "gradient")                                                            \
   OPERATION(entropy, entropy, outType, rows, "outType")                                                              \
@@ -40,6 +40,7 @@ enum class Extent {
   results,      // as many as `out` has
   k,            // k per row
   count,        // count per row
+  settings,     // settings_per_row per row
 };
 
 struct Operation {
@@ -47,7 +48,7 @@ struct Operation {
   const char* name;
   Element element;
   Extent extent;
-  const char* takes[9];
+  const char* takes[24];
 };
 
 static constexpr Operation operations[] = {

@@ -15,6 +15,10 @@ static constexpr size_t size_of(Type type) { return type == Type::float64 ? 8 : 
 // What slope says of a row, in numbers.
 static constexpr size_t slope_count = 3;
 
+// What `sample` takes of each row where rows differ: how many classes to keep, top-p, min-p's depth, the seed (low, high),
+// the number of the first draw, and the number of the row in draws. See kernels/ops/settings.h.
+static constexpr size_t settings_per_row = 7;
+
 struct Problem {
   Op op;
   Type type, outType;
@@ -44,8 +48,11 @@ struct Problem {
   // sample
   size_t keepTop;  // 0 = no top-k filter
   double topP;
-  double minPReach;  // how far below the largest logit a class may be; Infinity = no min-p filter
+  double
+      minPDepth;  // how far below the largest logit, at temperature 1, a class may be; Infinity = no min-p filter
   uint32_t seed[2];
+  double firstDraw;        // its number: how many there were before
+  const double* settings;  // of each row, settings_per_row of them; or null
   void* logProbabilities;
   Type logProbabilitiesType;
 

@@ -34,6 +34,7 @@ constexpr const char* name_of(Extent extent) {
     case Extent::results: return "results";
     case Extent::k: return "k";
     case Extent::count: return "count";
+    case Extent::settings: return "settings";
   }
   return nullptr;
 }

@@ -812,31 +812,87 @@ const others: Wrong[] = [
   ),
   wrong(
     'sample: topK',
-    (api) => api.sample(x, { topK: -1 }),
+    (api) => api.sample(x, { topK: -2 }),
     'RangeError',
     range,
-    'Expected an integer of at least 0 for topK but received -1',
+    'Expected an integer of at least -1 for topK but received -2',
   ),
   wrong(
     'sample: topP',
-    (api) => api.sample(x, { topP: 0 }),
+    (api) => api.sample(x, { topP: -0.1 }),
     'RangeError',
     range,
-    'Expected a number over 0 and at most 1 for topP but received 0',
+    'Expected a number from 0 to 1 for topP but received -0.1',
   ),
   wrong(
     'sample: topP over 1',
     (api) => api.sample(x, { topP: 1.01 }),
     'RangeError',
     range,
-    'Expected a number over 0 and at most 1 for topP but received 1.01',
+    'Expected a number from 0 to 1 for topP but received 1.01',
   ),
   wrong(
     'sample: topP of NaN',
     (api) => api.sample(x, { topP: Number.NaN }),
     'RangeError',
     range,
-    'Expected a number over 0 and at most 1 for topP but received NaN',
+    'Expected a number from 0 to 1 for topP but received NaN',
+  ),
+  wrong(
+    'sample: topK of another number of rows',
+    (api) => api.sample(x, { topK: [1, 2] }),
+    'RangeError',
+    shape,
+    'Expected one entry for each of 1 rows for topK but received [1, 2]',
+  ),
+  wrong(
+    'sample: topK of a row',
+    (api) => api.sample(x, { topK: [1.5] }),
+    'RangeError',
+    range,
+    'Expected an integer of at least -1 for topK[0] but received 1.5',
+  ),
+  wrong(
+    'sample: topP of bytes',
+    (api) => api.sample(x, { topP: new Uint8Array(1) }),
+    'TypeError',
+    type,
+    'Expected a number or a list of one per row (Float64Array, Float32Array, Int32Array, Uint32Array or array) for topP but received a Uint8Array of length 1',
+  ),
+  wrong(
+    'sample: minP of a row',
+    (api) => api.sample(x, { minP: Float64Array.of(2) }),
+    'RangeError',
+    range,
+    'Expected a number from 0 to 1 for minP[0] but received 2',
+  ),
+  wrong(
+    'sample: the seed of a row',
+    (api) => api.sample(x, { seed: BigInt64Array.of(-1n) }),
+    'RangeError',
+    range,
+    'Expected an integer from 0 to 2^64 - 1 for seed[0] but received -1n',
+  ),
+  wrong(
+    'sample: no seed of a row',
+    (api) => api.sample(x, { seed: [undefined] }),
+    'TypeError',
+    type,
+    'Expected a safe integer or bigint of at least 0 for seed[0] but received undefined',
+  ),
+  wrong(
+    'sample: offset',
+    (api) => api.sample(x, { offset: -1 }),
+    'RangeError',
+    range,
+    'Expected an integer from 0 to 9007194959773695 for offset but received -1',
+  ),
+  wrong(
+    'sample: offset of a row',
+    (api) => api.sample(x, { offset: [0.5] }),
+    'RangeError',
+    range,
+    'Expected an integer from 0 to 9007194959773695 for offset[0] but received 0.5',
   ),
   wrong(
     'sample: minP',
@@ -1270,5 +1326,30 @@ describe('environment', () => {
       expect(error).toMatchObject({ name: 'RangeError', code: range });
       expect((error as Error).message.slice(0, message.length)).toBe(message);
     }
+  });
+});
+
+describe('A name that another library has for an option gets the right suggestion', () => {
+  const sequence =
+    'count, for so many draws from the same row; for a sequence, call sample with offset 0, 1, 2, …';
+  test.each([
+    ['top_p', 'topP'],
+    ['top_k', 'topK'],
+    ['min_p', 'minP'],
+    ['topp', 'topP'],
+    ['topPp', 'topP'],
+    ['logprobs', 'logProbabilities'],
+    ['do_sample', 'temperature, 0 for the likeliest class'],
+    ['num_return_sequences', 'count'],
+    ['max_tokens', sequence],
+    ['maxNewTokens', sequence],
+    ['random_state', 'seed'],
+  ])('%s: %s', (name, meant) => {
+    expect(() => sync.sample(x, { [name]: 1 })).toThrow(`"${name}" (did you mean ${meant}?)`);
+  });
+
+  test('and a name that nothing is like gets none', () => {
+    for (const name of ['constructor', '__proto', 'zzzzzzzz'])
+      expect(() => sync.sample(x, { [name]: 1 })).toThrow(new RegExp(`received "${name}"$`));
   });
 });

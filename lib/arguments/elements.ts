@@ -62,7 +62,7 @@ export const setElements = uncurried<(to: Data, from: Data) => void>(typedArray.
  */
 export const arrayKind = uncurried<(value: unknown) => string | undefined>(getter(Symbol.toStringTag));
 
-type View = Data | Uint32Array | Int32Array | Uint8Array | BigInt64Array;
+type View = Data | Uint32Array | Int32Array | Uint8Array | BigInt64Array | BigUint64Array;
 type ViewConstructor = new (buffer: ArrayBufferLike, byteOffset?: number, length?: number) => View;
 
 const constructors: { readonly [kind: string]: ViewConstructor } = {
@@ -73,6 +73,7 @@ const constructors: { readonly [kind: string]: ViewConstructor } = {
   Int32Array,
   Uint8Array,
   BigInt64Array,
+  BigUint64Array,
   Float16Array: Uint16Array,
 };
 

@@ -18,6 +18,8 @@ export const rowOptions: readonly string[] = [
 export interface Optioned {
   readonly name: string;
   readonly options: readonly string[];
+  /** What to suggest for the names that others have for them. */
+  readonly foreign?: ReadonlyMap<string, string>;
 }
 
 /** Options as the caller gave them: known names, values not yet looked at. */
@@ -46,7 +48,9 @@ export function readOptions(options: unknown, of: Optioned): Options {
 function refuseUnknown(name: string, of: Optioned): void {
   const names = of.options;
   if (names.includes(name)) return;
-  const meant = names.find((other) => isMisspelled(name, other));
+  const plain = withoutCase(name);
+  const meant =
+    names.find((other) => withoutCase(other) === plain) ?? of.foreign?.get(plain) ?? nearest(plain, names);
   const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`;
   throw typeError(
     `one of ${[...names].sort().join(', ')}`,
@@ -56,12 +60,28 @@ function refuseUnknown(name: string, of: Optioned): void {
   );
 }
 
-/** True where the two differ by case, or by at most two letters added, dropped or changed. */
-function isMisspelled(name: string, other: string): boolean {
-  const a = name.toLowerCase().replace(/[-_]/g, '');
-  const b = other.toLowerCase();
-  if (a === b) return true;
-  if (Math.abs(a.length - b.length) > 2 || b.length < 4) return false;
+/** In lower case, without hyphens: top_p and topP are one. */
+function withoutCase(name: string): string {
+  return name.toLowerCase().replace(/[-_]/g, '');
+}
+
+/** The name at the least distance, where that is at most two letters added, dropped or changed. */
+function nearest(name: string, names: readonly string[]): string | undefined {
+  let found: string | undefined;
+  let least = 2.5;
+  for (const other of names) {
+    if (other.length < 4 || Math.abs(other.length - name.length) > 2) continue;
+    const distance = distanceOf(name, other.toLowerCase());
+    if (distance < least) {
+      least = distance;
+      found = other;
+    }
+  }
+  return found;
+}
+
+/** How many letters have to be added, dropped or changed (Levenshtein). */
+function distanceOf(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
@@ -69,7 +89,7 @@ function isMisspelled(name: string, other: string): boolean {
       next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
     row = next;
   }
-  return row[b.length] <= 2;
+  return row[b.length];
 }
 
 /** An integer from `min` to `max`. */

@@ -130,7 +130,7 @@ export const lone = (() => {
       if (options !== undefined) return undefined;
       const count = put(x);
       if (count === 0) return undefined;
-      const [low, high] = randomKey();
+      const { low, high } = randomKey();
       const { drawn } = scratch as Scratch;
       (scratch as Scratch).solve('sample', type, count, low, high);
       if (isList) return [drawn[0]];

@@ -61,6 +61,8 @@ export interface Operation<Taken extends object = object, P extends Problem = Pr
   readonly memory: readonly string[];
   /** Whether a temperature of 0 means something. */
   readonly zeroTemperature?: boolean;
+  /** What to suggest for names of options that other libraries have, in lower case and without hyphens. */
+  readonly foreign?: ReadonlyMap<string, string>;
   /** What it takes besides `x` and the options of every function, in the order in which it is read. */
   takes(reading: Reading): Taken;
   writes(taken: Taken, request: Request): readonly Write[];

@@ -54,7 +54,6 @@ void solve_by_temperature(const Problem& p, size_t begin, size_t end) {
     size_t to = from + 1;
     while (to < end && temperature_of_row(p, to) == temperature) to++;
     set_temperature(part, temperature);
-    if (temperature > 0) part.minPReach = p.minPReach * temperature;  // given for 1
     solve_at_one_temperature(part, from, to);
     from = to;
   }

@@ -182,8 +182,7 @@ class Posed {
       case Op::sample:
         p.count = 1 + upto(4), p.keepTop = maybe() ? 0 : upto(p.length);
         p.topP = maybe() ? 1 : double(1 + upto(999)) / 1000;
-        p.minPReach =
-            maybe() ? __builtin_inf() : 0.0 - p.temperature * __builtin_log(double(1 + upto(999)) / 1000);
+        p.minPDepth = maybe() ? __builtin_inf() : 0.0 - __builtin_log(double(1 + upto(999)) / 1000);
         p.seed[0] = uint32_t(random.next()), p.seed[1] = uint32_t(random.next());
         p.out = output(rows * p.count, sizeof(uint32_t));
         if (maybe()) {

@@ -99,7 +99,7 @@ void of_draws(Posed& posed, Random& random) {
   p.count = random.between(1, 3);
   p.keepTop = random.one_in(2) ? 0 : random.one_in(3) ? random.between(1, p.length) : random.between(1, 60);
   p.topP = random.one_in(2) ? 1 : random.any_of({0.1, 0.5, 0.9, 0.999});
-  p.minPReach = random.one_in(2) ? __builtin_inf() : p.temperature * random.any_of({0.0, 0.5, 3.0, 20.0});
+  p.minPDepth = random.one_in(2) ? __builtin_inf() : random.any_of({0.0, 0.5, 3.0, 20.0});
   p.seed[0] = uint32_t(random.next()), p.seed[1] = uint32_t(random.next());
   posed.outputs.emplace_back(random, p.rows() * p.count, sizeof(uint32_t));
   p.out = posed.outputs.back().data();

@@ -176,7 +176,7 @@ async function main() {
     });
     write({ temperature: oneOf([1, 1, 0.5, 1e-300, name === 'sample' ? 0 : 1e300]), threads: 1 + below(2) });
     write({ k, count: draws, keepTop: below(2) ? 0 : below(length + 1), topP: oneOf([1, 0.9, 0.5]) });
-    write({ minPReach: oneOf([Infinity, 2]), logProbabilitiesType: keepsLogs ? 1 : 0 });
+    write({ minPDepth: oneOf([Infinity, 2]), logProbabilitiesType: keepsLogs ? 1 : 0 });
     write({ ignoreIndex: oneOf([-100, 0]), labelSmoothing: oneOf([0, 0.1]), gradientScale: 1 });
     const Result = name === 'sample' ? Uint32Array : name === 'crossEntropy' ? Float64Array : kinds[outType];
     const none = undefined;

@@ -4,6 +4,7 @@ import { crossEntropy, logSoftmax, logSumExp, sample, softmax, topK } from '../.
 import { bits, elements, elementTypes, numbers } from '../elements.js';
 import { exactly, exactRow, ulpDistance } from '../oracle.js';
 import { Random, seed } from '../random.js';
+import { expectDistribution } from './distribution.js';
 import { backendName, ways } from './ways.js';
 
 const NO_CLASS = 0xffffffff;
@@ -149,27 +150,6 @@ describe(`Shards of the classes on ${backendName} (seed ${seed})`, () => {
     expect([...received]).toEqual([0, 0, NaN, NaN, NaN, NaN, Math.fround(Math.exp(-1)), 1]);
   });
 });
-
-/** The upper 1e-6 quantile of chi-squared, after Wilson and Hilferty. */
-function chiSquaredLimit(degrees: number): number {
-  const a = 2 / (9 * degrees);
-  return degrees * (1 - a + 4.753 * Math.sqrt(a)) ** 3;
-}
-
-function expectDistribution(draws: Uint32Array, expected: readonly number[]): void {
-  const counts = new Array<number>(expected.length).fill(0);
-  for (const draw of draws) counts[draw]++;
-  let chiSquared = 0;
-  let degrees = -1;
-  expected.forEach((p, i) => {
-    if (p === 0) expect(counts[i], `draws of class ${i}`).toBe(0);
-    else {
-      chiSquared += (counts[i] - p * draws.length) ** 2 / (p * draws.length);
-      degrees++;
-    }
-  });
-  expect(chiSquared, `${counts} of ${expected}`).toBeLessThan(degrees > 0 ? chiSquaredLimit(degrees) : 1e-9);
-}
 
 describe(`Sampling on ${backendName}`, () => {
   const logits = Float32Array.from([0.1, 0.4, 0.2, 0.3], Math.log);

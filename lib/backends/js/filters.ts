@@ -5,15 +5,14 @@ import type { Steps } from './steps.js';
 import { selectBlock } from './topK.js';
 import type { Weigher } from './weights.js';
 
-/** What a problem says of its filters. */
+/** What the filters of a row go by. */
 export interface Filtering {
-  readonly length: number;
   /** How many of the likeliest classes the top-k filter keeps; 0 = no such filter. */
   readonly keepTop: number;
   /** 1 = no top-p filter. */
   readonly topP: number;
-  /** How far below the largest logit a class may be, -T·ln(minP): Infinity = no min-p filter. */
-  readonly minPReach: number;
+  /** How far below the largest logit, at a temperature of 1, a class may be, -ln(minP): Infinity = no min-p filter. */
+  readonly minPDepth: number;
 }
 
 /**
@@ -22,43 +21,46 @@ export interface Filtering {
  * class kept. Nothing is sorted but the `keepTop` classes.
  */
 export class Filters {
-  private readonly selection: Selection | undefined;
-  private readonly nucleus: Nucleus | undefined;
+  private selection: Selection | undefined;
+  private nucleus: Nucleus | undefined;
 
-  constructor(private readonly problem: Filtering) {
-    const { keepTop, topP, length } = problem;
-    if (keepTop > 0 && keepTop < length) this.selection = new Selection(keepTop);
-    if (topP < 1) this.nucleus = takeNucleus(length);
-  }
+  /** For rows of up to `length` classes. */
+  constructor(
+    private readonly length: number,
+    private readonly temperature: number,
+  ) {}
 
-  /** Whether there is a filter that takes steps of its own. */
-  get isLong(): boolean {
-    return this.selection !== undefined || this.nucleus !== undefined;
-  }
-
-  /** Cuts the open row, an ordinary one, by top-k and top-p. */
-  *cut(row: Normalizer, weigher: Weigher): Steps {
-    const { selection, nucleus } = this;
-    if (selection) {
-      selection.clear();
-      while (selectBlock(selection, row)) yield;
-      while (selection.sortSome()) yield;
-      const worst = selection.count - 1;
-      row.reader.cut(selection.logits[worst], selection.classes[worst]);
-    }
+  /** Cuts the open row, an ordinary one. */
+  *cut(row: Normalizer, weigher: Weigher, { keepTop, topP, minPDepth }: Filtering): Steps {
+    if (keepTop > 0 && keepTop < this.length) yield* this.cutToBest(row, keepTop);
     row.changed();
-    if (nucleus) yield* nucleus.keep(row, weigher, this.problem.topP);
-  }
-
-  /** Cuts it by min-p. */
-  cutFar(row: Normalizer): void {
-    const least = row.max - this.problem.minPReach;
+    if (topP < 1) {
+      this.nucleus ??= takeNucleus(this.length);
+      yield* this.nucleus.keep(row, weigher, topP);
+    }
+    const least = row.max - this.temperature * minPDepth;
     if (least > row.reader.least) row.reader.cut(least);
     row.changed();
+  }
+
+  private *cutToBest(row: Normalizer, keepTop: number): Steps {
+    if (this.selection === undefined || this.selection.room < keepTop)
+      this.selection = new Selection(keepTop);
+    const { selection } = this;
+    selection.clear(keepTop);
+    while (selectBlock(selection, row)) yield;
+    while (selection.sortSome()) yield;
+    const worst = selection.count - 1;
+    row.reader.cut(selection.logits[worst], selection.classes[worst]);
   }
 
   /** Gives memory back. */
   close(): void {
     if (this.nucleus) keepNucleus(this.nucleus);
   }
+}
+
+/** Whether there is any filter. */
+export function filters({ keepTop, topP, minPDepth }: Filtering): boolean {
+  return keepTop > 0 || topP < 1 || minPDepth < Infinity;
 }

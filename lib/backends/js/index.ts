@@ -21,19 +21,17 @@ function* solveByTemperature(
   end: number,
 ): Steps {
   const part = { ...problem, temperatures: undefined } as PartOfProblem;
-  const { minPReach } = part; // given for a temperature of 1
   for (let from = first; from < end; ) {
     const temperature = temperatures[from];
     let to = from + 1;
     while (to < end && temperatures[to] === temperature) to++;
     part.temperature = temperature;
-    if (minPReach !== undefined && temperature > 0) part.minPReach = minPReach * temperature;
     yield* problem.op.solve(part, from, to);
     from = to;
   }
 }
 
-type PartOfProblem = Problem & { temperature: number; minPReach?: number };
+type PartOfProblem = Problem & { temperature: number };
 
 export const jsBackend: Backend = {
   kind: 'js',

@@ -37,8 +37,14 @@ function highProduct(a: number, b: number): number {
   return (ah * bh + Math.floor(middle / 0x10000) + Math.floor(carried / 0x10000)) >>> 0;
 }
 
-/** A uniform number in [0, 1), of 53 bits, for draw `draw` of row `row`. */
+/**
+ * A uniform number in [0, 1), of 53 bits, for draw `draw` of row `row`, both up to 2^53. The counter is row and draw, low
+ * and high halves, and the key the seed.
+ */
 export function uniform(row: number, draw: number, seed: readonly [number, number]): number {
-  const [a, b] = philox([row >>> 0, Math.floor(row / 2 ** 32) >>> 0, draw, 0], seed);
+  const [a, b] = philox(
+    [row >>> 0, Math.floor(row / 2 ** 32) >>> 0, draw >>> 0, Math.floor(draw / 2 ** 32) >>> 0],
+    seed,
+  );
   return ((a >>> 5) * 2 ** 26 + (b >>> 6)) * 2 ** -53;
 }

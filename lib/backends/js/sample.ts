@@ -1,20 +1,17 @@
 import type { ElementType, Problem } from '../problem.js';
-import { type Filtering, Filters } from './filters.js';
+import { Filters, filters as hasFilters } from './filters.js';
 import { Normalizer } from './normalizer.js';
 import { uniform } from './philox.js';
+import { Settings, type Settled } from './settings.js';
 import { distance, vanishing } from './softmax.js';
 import type { Steps } from './steps.js';
 import { NO_CLASS } from './topK.js';
 import { Segments, Weigher } from './weights.js';
 
-export interface SampleProblem extends Problem, Filtering {
+export interface SampleProblem extends Problem, Settled {
   /** Class indices, [rows, count]. */
   readonly out: Uint32Array;
-  readonly length: number;
   readonly count: number;
-  /** Key of the Philox generator: low and high 32 bits. */
-  readonly seedLow: number;
-  readonly seedHigh: number;
   /** The natural log of the probability each draw had, after the filters: the shape of `out`. */
   readonly logProbabilities?: Float32Array | Float64Array | undefined;
   readonly logProbabilitiesType?: ElementType | undefined;
@@ -23,12 +20,12 @@ export interface SampleProblem extends Problem, Filtering {
 /**
  * `count` draws from each row, by the inverse of the cumulative distribution: draw d of row r gives the first
  * class at which the running sum of the weights that the filters leave exceeds u·(the whole sum), where u in
- * [0, 1) is Philox's uniform number of (seed, r, d). Every backend draws the same classes (weights.ts).
+ * [0, 1) is Philox's uniform number of (seed, r, first draw + d). Every backend draws the same classes (weights.ts).
  *
  * A row that has no probabilities (a NaN or +Infinity in it, or nothing above -Infinity) gives no class.
  */
 export function* sample(problem: SampleProblem, first: number, end: number): Steps {
-  const filters = new Filters(problem);
+  const filters = new Filters(problem.length, problem.temperature);
   try {
     yield* draw(problem, first, end, filters);
   } finally {
@@ -46,8 +43,10 @@ function* draw(problem: SampleProblem, first: number, end: number, filters: Filt
   const row = new Normalizer(problem);
   const weigher = new Weigher(temperature);
   const segments = new Segments(row, weigher);
+  const settings = new Settings(problem);
   for (let r = first; r < end; r++) {
     row.open(r);
+    settings.open(r);
     while (row.openBlock()) yield;
     if (row.kind !== 'ordinary' || temperature === 0) {
       const good = row.kind === 'ordinary';
@@ -60,8 +59,7 @@ function* draw(problem: SampleProblem, first: number, end: number, filters: Filt
       continue;
     }
     weigher.open(row.max);
-    if (filters.isLong) yield* filters.cut(row, weigher);
-    filters.cutFar(row);
+    if (hasFilters(settings)) yield* filters.cut(row, weigher, settings);
     let logTotal = 0;
     if (logType) {
       const good = row.normalize();
@@ -73,7 +71,7 @@ function* draw(problem: SampleProblem, first: number, end: number, filters: Filt
     while (segments.addBlock()) yield;
     for (let draw = 0; draw < count; ) {
       if (draw > 0) yield;
-      draw = drawSome(problem, row, segments, r, draw, logTotal);
+      draw = drawSome(problem, settings, row, segments, r, draw, logTotal);
     }
   }
 }
@@ -81,18 +79,19 @@ function* draw(problem: SampleProblem, first: number, end: number, filters: Filt
 /** Draws from the open row, from draw `first` on, until a step should end; the draw to go on with. */
 function drawSome(
   problem: SampleProblem,
+  settings: Settings,
   row: Normalizer,
   segments: Segments,
   r: number,
   first: number,
   logTotal: number,
 ): number {
-  const { out, count, seedLow, seedHigh, temperature, logProbabilities } = problem;
-  const key = [seedLow, seedHigh] as const;
+  const { out, count, temperature, logProbabilities } = problem;
+  const { key, firstDraw } = settings;
   const { total, reach } = segments;
   const end = Math.min(count, first + Math.max(1, Math.floor(stepClasses / reach)));
   for (let draw = first; draw < end; draw++) {
-    const drawn = segments.find(uniform(r, draw, key) * total);
+    const drawn = segments.find(uniform(settings.row, firstDraw + draw, key) * total);
     out[r * count + draw] = drawn;
     if (!logProbabilities) continue;
     logProbabilities[r * count + draw] =

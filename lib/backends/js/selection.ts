@@ -13,12 +13,19 @@ export class Selection {
   offered = 0;
   private unsorted = -1;
 
-  constructor(private readonly k: number) {
+  constructor(private k: number) {
     this.logits = new Float64Array(k);
     this.classes = new Uint32Array(k);
   }
 
-  clear(): void {
+  /** The most that it can hold. */
+  get room(): number {
+    return this.classes.length;
+  }
+
+  /** Begins anew, for the k best of other logits. */
+  clear(k = this.k): void {
+    this.k = k;
     this.count = 0;
     this.offered = 0;
     this.unsorted = -1;

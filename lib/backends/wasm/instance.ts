@@ -57,7 +57,8 @@ export type Extent =
   | 'normalizers'
   | 'results'
   | 'k'
-  | 'count';
+  | 'count'
+  | 'settings';
 
 /** A member of a problem in memory. */
 export interface Member {

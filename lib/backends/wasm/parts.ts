@@ -3,6 +3,7 @@
  * a few megabytes do for any number of rows.
  */
 import { bufferOf, byteOffsetOf, lengthOf } from '../../arguments/elements.js';
+import { SETTINGS } from '../js/settings.js';
 import type { Op, Problem } from '../problem.js';
 import type { Extent, Instance } from './instance.js';
 
@@ -85,6 +86,7 @@ export class Parts {
     const { length, k, count } = this.problem as Problem & { k?: number; count?: number };
     if (extent === 'elements') return length;
     if (extent === 'k') return k ?? 0;
+    if (extent === 'settings') return SETTINGS.perRow;
     return extent === 'count' ? (count ?? 0) : extent === 'rows' ? 1 : 0;
   }
 
@@ -198,7 +200,13 @@ export class Parts {
     if (extent === 'classes') move(0, bytes.length / size, at);
     else if (extent === 'elements' && offsets !== undefined)
       move(offsets[first], offsets[end] - offsets[first], at);
-    else if (inner === 1 || extent === 'rows' || extent === 'count' || strip % inner === 0)
+    else if (
+      inner === 1 ||
+      extent === 'rows' ||
+      extent === 'count' ||
+      extent === 'settings' ||
+      strip % inner === 0
+    )
       move(first * per, strip * per, at);
     else {
       // A strip of neighbouring columns.

@@ -23,8 +23,9 @@ INLINE Words philox(Words counter, uint32_t key0, uint32_t key1) {
 }
 
 // A uniform number in [0, 1), of 53 bits, for draw `draw` of row `row`.
-INLINE double uniform(uint64_t row, uint32_t draw, const uint32_t* seed) {
-  const Words w = philox({{uint32_t(row), uint32_t(row >> 32), draw, 0}}, seed[0], seed[1]);
+INLINE double uniform(uint64_t row, uint64_t draw, const uint32_t* seed) {
+  const Words w =
+      philox({{uint32_t(row), uint32_t(row >> 32), uint32_t(draw), uint32_t(draw >> 32)}}, seed[0], seed[1]);
   return double(uint64_t(w.word[0] >> 5) << 26 | w.word[1] >> 6) * 0x1p-53;
 }
 

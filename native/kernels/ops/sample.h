@@ -7,6 +7,7 @@
 #pragma once
 #include "estimate.h"
 #include "nucleus.h"
+#include "settings.h"
 #include "../math/philox.h"
 #include "../shapes/rows.h"
 
@@ -20,8 +21,8 @@ struct SampleSolver {
   explicit SampleSolver(const Problem& p) : p(p) {}
 
   void solve(size_t begin, size_t end) const {
-    Selection<V> selection(p.keepTop < most_selected ? p.keepTop : most_selected);
-    for (size_t r = begin; r < end; r++) solve(r, selection);
+    Selection<V> selection(0);
+    for (size_t r = begin; r < end; r++) solve(r, settings_of(p, r), selection);
   }
 
  private:
@@ -38,35 +39,37 @@ struct SampleSolver {
     }
   };
 
-  void solve(size_t r, Selection<V>& selection) const {
+  void solve(size_t r, const Settings& settings, Selection<V>& selection) const {
     const Source row = source_of(p, r);
-    const bool is_plain = p.keepTop == 0 && p.topP == 1 && p.minPReach == __builtin_inf();
     if constexpr (sizeof(T) == 4) {
-      if (is_plain && p.temperature > 0x1p-16 && p.temperature < 0x1p16) return estimated(r, row);
+      if (!settings.filter() && p.temperature > 0x1p-16 && p.temperature < 0x1p16)
+        return estimated(r, settings, row);
     }
-    const bool selects =
-        p.temperature > 0 && p.keepTop > 0 && p.keepTop < row.length && p.keepTop <= most_selected;
+    const size_t k = settings.keepTop;
+    const bool selects = p.temperature > 0 && k > 0 && k < row.length && k <= most_selected;
+    selection.clear(selects ? k : 0);
     const Survey found = selects ? select(row, selection) : survey(row);
     if (found.nan || !finite(found.max)) return fill(r, no_class, __builtin_nan(""));
     if (p.temperature == 0) return fill(r, uint32_t(first_of(row, found)), 0);
     const Weigher weigher(found.max, p.temperature);
-    weigher.moved() ? filtered<true>(r, row, weigher, found.max, selection)
-                    : filtered<false>(r, row, weigher, found.max, selection);
+    weigher.moved() ? filtered<true>(r, settings, row, weigher, found.max, selection)
+                    : filtered<false>(r, settings, row, weigher, found.max, selection);
   }
 
   static bool finite(T x) { return __builtin_fabs(double(x)) < __builtin_inf(); }
 
   template <bool moved>
-  void filtered(size_t r, const Source& row, const Weigher& weigher, T max, const Selection<V>& selection) const {
-    const Cut<V> cut = cut_of<moved>(row, weigher, max, selection);
+  void filtered(size_t r, const Settings& settings, const Source& row, const Weigher& weigher, T max,
+                const Selection<V>& selection) const {
+    const Cut<V> cut = cut_of<moved>(settings, row, weigher, max, selection);
     Segments segments(row.length);
     segments.add_up<moved>(row, weigher, cut);
-    draw<moved>(r, row, weigher, max, cut, segments);
+    draw<moved>(r, settings, row, weigher, max, cut, segments);
   }
 
   // Without filters, float32 terms tell nearly every draw. Where one is too near a boundary to be sure, the weights
   // are added up after all.
-  void estimated(size_t r, const Source& row) const {
+  void estimated(size_t r, const Settings& settings, const Source& row) const {
     // A segment costs about as much as 256 of its classes, and a draw looks through half of one.
     Segments segments(row.length, 256);
     const Scale<V> scale = scale_of<V>(p.temperature);
@@ -99,15 +102,15 @@ struct SampleSolver {
       segments.add_up<false>(row, weigher, all);
       if (segments.total() != segments.total()) return fill(r, no_class, __builtin_nan(""));
     }
-    draw<false>(r, row, weigher, T(whole.max), all, segments);
+    draw<false>(r, settings, row, weigher, T(whole.max), all, segments);
   }
 
   template <bool moved>
-  void draw(size_t r, const Source& row, const Weigher& weigher, T max, const Cut<V>& cut,
-            Segments& segments) const {
+  void draw(size_t r, const Settings& settings, const Source& row, const Weigher& weigher, T max,
+            const Cut<V>& cut, Segments& segments) const {
     const double log_total = p.logProbabilities ? log_of_total(row, max, cut) : 0;
     for (size_t i = 0; i < p.count && !(i > 0 && is_set(row.cancelled)); i++) {
-      const double share = uniform(uint64_t(p.firstRow) + r, uint32_t(i), p.seed);
+      const double share = uniform(settings.row, settings.firstDraw + i, settings.seed);
       Drawn drawn = find<moved>(row, weigher, cut, segments, share);
       if (!drawn.sure) {
         segments.add_up<moved>(row, weigher, cut);
@@ -157,21 +160,25 @@ struct SampleSolver {
   }
 
   template <bool moved>
-  Cut<V> cut_of(const Source& row, const Weigher& weigher, T max, const Selection<V>& selection) const {
+  Cut<V> cut_of(const Settings& settings, const Source& row, const Weigher& weigher, T max,
+                const Selection<V>& selection) const {
     Cut<V> cut;
-    const bool selected =
-        p.keepTop > 0 && p.keepTop <= most_selected && p.keepTop < row.length && selection.count == selection.k;
-    if (p.keepTop > most_selected && p.keepTop < row.length) {
-      cut = cut_at<V>(row, key_of_best<T>(row, p.keepTop), T(-infinity), [](T, size_t) { return true; });
+    const size_t k = settings.keepTop;
+    const bool selected = selection.k > 0 && selection.count == selection.k;
+    if (k > most_selected && k < row.length) {
+      cut = cut_at<V>(row, key_of_best<T>(row, k), T(-infinity), [](T, size_t) { return true; });
     } else if (selected) {
       const Key<T> key = selection.key[selection.k - 1];
       cut.least = logit_of<T>(key), cut.last = class_of(key);
     }
-    if (p.topP < 1) {
+    if (settings.topP < 1) {
       const Nucleus<V, moved> nucleus(row, weigher, cut);
-      cut = selected ? nucleus.keeping(p.topP, selection.key, selection.count) : nucleus.keeping(p.topP);
+      cut = selected ? nucleus.keeping(settings.topP, selection.key, selection.count)
+                     : nucleus.keeping(settings.topP);
     }
-    if (p.minPReach < __builtin_inf()) cut.raise(at_least<T>(double(max) - p.minPReach));
+    if (settings.minPDepth < __builtin_inf()) {
+      cut.raise(at_least<T>(double(max) - p.temperature * settings.minPDepth));
+    }
     return cut;
   }
 

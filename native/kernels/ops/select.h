@@ -122,7 +122,7 @@ template <class V>
 struct Selection {
   using T = typename V::Scalar;
   static constexpr size_t group = 64, room = 2 * most_selected + 4 * group;
-  const size_t k;
+  size_t k;
   size_t count = 0, sorted = 0;
   T least = T(-infinity);  // a logit that is not above this, of a class after those pushed, has no place
   Key<T> key[room], spare[room];
@@ -130,6 +130,9 @@ struct Selection {
   explicit Selection(size_t k) : k(k) {}
 
   void clear() { count = sorted = 0, least = T(-infinity); }
+
+  // Begins anew, for the k best of other logits.
+  void clear(size_t other) { k = other, clear(); }
 
   // Keeps the k best, sorted.
   void shrink() {

@@ -1,0 +1,34 @@
+// What filters and draws of a row go by: the problem's numbers, or the row's own. The twin of lib/backends/js/settings.ts.
+#pragma once
+#include "../shapes/source.h"
+
+namespace {
+
+struct Settings {
+  size_t keepTop;
+  double topP, minPDepth;
+  uint32_t seed[2];
+  uint64_t firstDraw;
+  uint64_t row;  // the number that it goes by in draws
+
+  bool filter() const { return keepTop > 0 || topP < 1 || minPDepth < __builtin_inf(); }
+};
+
+// 0 for what is no whole number of so many bits.
+INLINE uint64_t whole(double x) { return x >= 0 && x < 0x1p63 ? uint64_t(x) : 0; }
+
+// Other threads may write settings: each is read once, and none of them is an address.
+INLINE Settings settings_of(const Problem& p, size_t r) {
+  if (!p.settings) {
+    return {p.keepTop, p.topP, p.minPDepth, {p.seed[0], p.seed[1]}, whole(p.firstDraw), uint64_t(p.firstRow) + r};
+  }
+  double own[settings_per_row];
+  for (size_t i = 0; i < settings_per_row; i++) {
+    const uint64_t* bits = reinterpret_cast<const uint64_t*>(p.settings) + r * settings_per_row + i;
+    own[i] = __builtin_bit_cast(double, read_once(bits));
+  }
+  return {size_t(whole(own[0])), own[1],       own[2], {uint32_t(whole(own[3])), uint32_t(whole(own[4]))},
+          whole(own[5]),         whole(own[6])};
+}
+
+}  // namespace
