@@ -57,6 +57,8 @@ export interface PreparedTopK<Input, Output, Result = TopKResult<Output, Uint32A
 export interface PreparedSample<Input> extends Prepared<Input, Uint32Array> {
   /** There if the option `logProbabilities` is true. */
   readonly logProbabilities: Float64Array | undefined;
+  /** There if the option `rawLogProbabilities` is true. */
+  readonly rawLogProbabilities: Float64Array | undefined;
 }
 
 /** A prepared `crossEntropy`: `output` holds the loss, or with reduction `'none'` the loss of every row. */
@@ -76,7 +78,14 @@ export interface PrepareOptions<Type extends ElementType = ElementType>
   readonly dtype?: Type | undefined;
 }
 
-type Omitted = keyof PrepareOptions | 'out' | 'outType' | 'gradient' | 'logProbabilities' | 'reduction';
+type Omitted =
+  | keyof PrepareOptions
+  | 'out'
+  | 'outType'
+  | 'gradient'
+  | 'logProbabilities'
+  | 'rawLogProbabilities'
+  | 'reduction';
 
 /**
  * Prepares a call for running many times: arguments are validated once, memory is pinned once. The smallest calls
@@ -118,7 +127,11 @@ export function prepare<
 ): PreparedTopK<ArrayOf<Type>, ArrayOf<OutType>, TopKForm<ArrayOf<OutType>, never, never, Log>>;
 export function prepare<Type extends ElementType = 'float32'>(
   op: 'sample',
-  options: PrepareOptions<Type> & Omit<SampleOptions, Omitted> & { readonly logProbabilities?: boolean },
+  options: PrepareOptions<Type> &
+    Omit<SampleOptions, Omitted> & {
+      readonly logProbabilities?: boolean;
+      readonly rawLogProbabilities?: boolean;
+    },
 ): PreparedSample<ArrayOf<Type>>;
 export function prepare<Type extends ElementType = 'float32', How extends Reduction = 'mean'>(
   op: 'crossEntropy',

@@ -23,6 +23,9 @@ void assign(bool& member, double value) { member = value != 0; }
 void assign(Type& member, double value) {
   member = Type(std::min(whole<uint32_t>(value), uint32_t(Type::bfloat16)));
 }
+void assign(Order& member, double value) {
+  member = Order(std::min(whole<uint32_t>(value), uint32_t(Order::joint)));
+}
 template <class T>
 void assign(T& member, double value) {
   member = whole<T>(value);
@@ -104,6 +107,7 @@ size_t size_of(Element element, const Problem& p) {
     case Element::type: return size_of(p.type);
     case Element::outType: return size_of(p.outType);
     case Element::logProbabilitiesType: return size_of(p.logProbabilitiesType);
+    case Element::rawType: return size_of(p.rawType);
     case Element::byte: return 1;
     case Element::uint32:
     case Element::int32: return 4;
@@ -123,9 +127,13 @@ size_t count_of(Extent extent, const Problem& p, size_t results) {
     case Extent::results: return results;
     case Extent::k: return p.rows() * p.k;
     case Extent::count: return p.rows() * p.count;
-    case Extent::settings: break;
+    case Extent::settings: return p.rows() * settings_per_row;
+    case Extent::bounds: return p.rows() + 1;
+    case Extent::biasCount: return p.biasCount;
+    case Extent::historyCount: return p.historyCount;
+    case Extent::promptCount: break;
   }
-  return p.rows() * settings_per_row;
+  return p.promptCount;
 }
 
 bool fits(const Bytes& bytes, Element element, size_t count, const Problem& p) {

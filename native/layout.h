@@ -27,7 +27,15 @@
   OPS(seedLow, seed[0])                           \
   OPS(seedHigh, seed[1])                          \
   OPS(firstDraw, firstDraw)                       \
+  OPS(order, order)                               \
+  OPS(biasCount, biasCount)                       \
+  OPS(historyCount, historyCount)                 \
+  OPS(promptCount, promptCount)                   \
+  OPS(repetitionPenalty, repetitionPenalty)       \
+  OPS(frequencyPenalty, frequencyPenalty)         \
+  OPS(presencePenalty, presencePenalty)           \
   OPS(logProbabilitiesType, logProbabilitiesType) \
+  OPS(rawType, rawType)                           \
   OPS(ignoreIndex, ignoreIndex)                   \
   OPS(labelSmoothing, labelSmoothing)             \
   OPS(gradientScale, gradientScale)               \
@@ -40,6 +48,14 @@
   ARRAY(indices, uint32, results, true)                         \
   ARRAY(settings, float64, settings, false)                     \
   ARRAY(logProbabilities, logProbabilitiesType, results, false) \
+  ARRAY(rawLogProbabilities, rawType, results, false)           \
+  ARRAY(biasClasses, uint32, biasCount, false)                  \
+  ARRAY(biasValues, float64, biasCount, false)                  \
+  ARRAY(biasStarts, uint32, bounds, false)                      \
+  ARRAY(history, uint32, historyCount, false)                   \
+  ARRAY(historyStarts, uint32, bounds, false)                   \
+  ARRAY(prompt, uint32, promptCount, false)                     \
+  ARRAY(promptStarts, uint32, bounds, false)                    \
   ARRAY(targets, int32, rows, false)                            \
   ARRAY(targetProbabilities, type, elements, false)             \
   ARRAY(weights, float64, classes, false)                       \

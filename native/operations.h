@@ -13,7 +13,10 @@
   OPERATION(topK, selection, outType, k, "outType", "k", "log", "indices", "logNormalizer",                        \
             "logNormalizerShared")                                                                                   \
   OPERATION(sample, selection, uint32, count, "count", "keepTop", "topP", "minPDepth", "seedLow", "seedHigh",        \
-            "firstDraw", "settings", "logProbabilities", "logProbabilitiesType")                                     \
+            "firstDraw", "order", "settings", "logProbabilities", "logProbabilitiesType", "rawLogProbabilities",     \
+            "rawType", "biasClasses", "biasValues", "biasStarts", "biasCount", "history",            \
+            "historyStarts", "historyCount", "prompt", "promptStarts", "promptCount", "repetitionPenalty",           \
+            "frequencyPenalty", "presencePenalty")                                                                   \
   OPERATION(crossEntropy, loss, float64, rows, "ignoreIndex", "labelSmoothing", "gradientScale", "targets",          \
             "targetProbabilities", "weights", "gradient")                                                            \
   OPERATION(entropy, entropy, outType, rows, "outType")                                                              \
@@ -28,7 +31,7 @@ enum class Op : int32_t {
 #undef OPERATION
 };
 
-enum class Element { type, outType, logProbabilitiesType, byte, uint32, int32, float64 };
+enum class Element { type, outType, logProbabilitiesType, rawType, byte, uint32, int32, float64 };
 
 enum class Extent {
   elements,     // one for each element of x
@@ -41,6 +44,10 @@ enum class Extent {
   k,            // k per row
   count,        // count per row
   settings,     // settings_per_row per row
+  bounds,       // one per row, and one more: starts counts the outer ones
+  biasCount,    // as many as that number says
+  historyCount,
+  promptCount,
 };
 
 struct Operation {
@@ -48,7 +55,7 @@ struct Operation {
   const char* name;
   Element element;
   Extent extent;
-  const char* takes[24];
+  const char* takes[40];
 };
 
 static constexpr Operation operations[] = {

@@ -16,8 +16,12 @@ static constexpr size_t size_of(Type type) { return type == Type::float64 ? 8 : 
 static constexpr size_t slope_count = 3;
 
 // What `sample` takes of each row where rows differ: how many classes to keep, top-p, min-p's depth, the seed (low, high),
-// the number of the first draw, and the number of the row in draws. See kernels/ops/settings.h.
-static constexpr size_t settings_per_row = 7;
+// the number of the first draw, the number of the row in draws, and the penalties for repetition, frequency and presence.
+// See kernels/ops/settings.h.
+static constexpr size_t settings_per_row = 10;
+
+// The order in which `sample` filters: that of transformers, vLLM and llama.cpp; joint has top-k and top-p over all classes.
+enum class Order : int32_t { transformers, vllm, llama_cpp, joint };
 
 struct Problem {
   Op op;
@@ -46,6 +50,7 @@ struct Problem {
   size_t count;  // results per row: draws; all numbers of one
 
   // sample
+  Order order;
   size_t keepTop;  // 0 = no top-k filter
   double topP;
   double
@@ -55,6 +60,14 @@ struct Problem {
   const double* settings;  // of each row, settings_per_row of them; or null
   void* logProbabilities;
   Type logProbabilitiesType;
+  void* rawLogProbabilities;  // of the draws, before all that is below and the temperature
+  Type rawType;
+  // What changes logits first: see kernels/ops/adjust.h. Lists are one for every row, or have the starts of each row's part
+  // and the end.
+  const uint32_t *biasClasses, *biasStarts, *history, *historyStarts, *prompt, *promptStarts;
+  const double* biasValues;
+  size_t biasCount, historyCount, promptCount;
+  double repetitionPenalty, frequencyPenalty, presencePenalty;
 
   // crossEntropy, judge, slope
   const int32_t* targets;

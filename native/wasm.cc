@@ -35,6 +35,10 @@ constexpr const char* name_of(Extent extent) {
     case Extent::k: return "k";
     case Extent::count: return "count";
     case Extent::settings: return "settings";
+    case Extent::bounds: return "bounds";
+    case Extent::biasCount: return "biasCount";
+    case Extent::historyCount: return "historyCount";
+    case Extent::promptCount: return "promptCount";
   }
   return nullptr;
 }

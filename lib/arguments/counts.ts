@@ -35,17 +35,17 @@ export function readLengths(value: unknown, rows: number, length: number): Uint3
   return checked(list, 'lengths', (i) => integerAt(list, i, 'lengths', 0, Math.min(length, most)));
 }
 
-/** Where each ragged row starts in `count` elements, and where the last one ends. */
-export function readOffsets(value: unknown, count: number): Uint32Array {
-  const list = readIntegers(value, 'offsets');
-  if (list.length === 0) throw shapeError('at least one entry', 'offsets', value);
+/** Where each ragged row starts in `count` elements of `of`, and where the last one ends. */
+export function readOffsets(value: unknown, count: number, name = 'offsets', of = 'x'): Uint32Array {
+  const list = readIntegers(value, name);
+  if (list.length === 0) throw shapeError('at least one entry', name, value);
   let least = 0;
-  const offsets = checked(list, 'offsets', (i) => {
-    least = integerAt(list, i, 'offsets', least, i === 0 ? 0 : Math.min(count, most));
+  const offsets = checked(list, name, (i) => {
+    least = integerAt(list, i, name, least, i === 0 ? 0 : Math.min(count, most));
     return least;
   });
   if (least !== count)
-    throw rangeError(`${count}, the length of x,`, `offsets[${list.length - 1}]`, list[list.length - 1]);
+    throw rangeError(`${count}, the length of ${of},`, `${name}[${list.length - 1}]`, list[list.length - 1]);
   return offsets;
 }
 

@@ -10,6 +10,7 @@ import {
   storeHalf,
 } from './block.js';
 import { decodingTable } from './half.js';
+import { firstFrom, type Patches } from './patches.js';
 
 /** How a row is read: its place, its stride, its type, and which of its classes take part. */
 export class RowReader {
@@ -27,6 +28,8 @@ export class RowReader {
   /** What a cut leaves: logits above this, and of those equal to it the classes up to `last`. */
   least = -Infinity;
   private last = Infinity;
+  /** New logits of some classes, laid over those in memory. */
+  patches: Patches | undefined;
 
   constructor(private readonly problem: Rows) {
     this.rows = problem.outer * problem.inner;
@@ -46,6 +49,7 @@ export class RowReader {
       this.length = length;
     }
     this.valid = lengths ? Math.min(lengths[row], this.length) : this.length;
+    this.patches = undefined;
     this.cut(-Infinity);
   }
 
@@ -71,8 +75,13 @@ export class RowReader {
   load(from: number, count: number): number {
     const { x, type } = this.problem;
     const place = load(x, type, this.base + from * this.stride, this.stride, count);
-    if (!this.masked && this.least === -Infinity) return place;
+    if (!this.masked && this.least === -Infinity && this.patches === undefined) return place;
     const { where, whereShared } = this.problem;
+    if (this.patches) {
+      const { classes, logits } = this.patches;
+      for (let i = firstFrom(classes, from); i < classes.length && classes[i] < from + count; i++)
+        block[classes[i] - from] = logits[i];
+    }
     if (where) {
       const step = whereShared ? 1 : this.stride;
       const at = (whereShared ? 0 : this.base) + from * step;

@@ -1,4 +1,5 @@
-import type { ElementType, Problem } from '../problem.js';
+import type { ElementType } from '../problem.js';
+import { type Adjusted, patchesOf } from './adjustments.js';
 import { Filters, filters as hasFilters } from './filters.js';
 import { Normalizer } from './normalizer.js';
 import { uniform } from './philox.js';
@@ -8,13 +9,18 @@ import type { Steps } from './steps.js';
 import { NO_CLASS } from './topK.js';
 import { Segments, Weigher } from './weights.js';
 
-export interface SampleProblem extends Problem, Settled {
+export interface SampleProblem extends Adjusted, Settled {
   /** Class indices, [rows, count]. */
   readonly out: Uint32Array;
   readonly count: number;
+  /** Of the filters: a place in ORDERS. */
+  readonly order: number;
   /** The natural log of the probability each draw had, after the filters: the shape of `out`. */
   readonly logProbabilities?: Float32Array | Float64Array | undefined;
   readonly logProbabilitiesType?: ElementType | undefined;
+  /** The same before bias, penalties, temperature and filters. */
+  readonly rawLogProbabilities?: Float32Array | Float64Array | undefined;
+  readonly rawType?: ElementType | undefined;
 }
 
 /**
@@ -25,9 +31,10 @@ export interface SampleProblem extends Problem, Settled {
  * A row that has no probabilities (a NaN or +Infinity in it, or nothing above -Infinity) gives no class.
  */
 export function* sample(problem: SampleProblem, first: number, end: number): Steps {
-  const filters = new Filters(problem.length, problem.temperature);
+  const filters = new Filters(problem.length, problem.temperature, problem.order);
   try {
     yield* draw(problem, first, end, filters);
+    if (problem.rawLogProbabilities) yield* weighRaw(problem, problem.rawLogProbabilities, first, end);
   } finally {
     filters.close();
   }
@@ -47,6 +54,7 @@ function* draw(problem: SampleProblem, first: number, end: number, filters: Filt
   for (let r = first; r < end; r++) {
     row.open(r);
     settings.open(r);
+    row.reader.patches = patchesOf(problem, row.reader, settings);
     while (row.openBlock()) yield;
     if (row.kind !== 'ordinary' || temperature === 0) {
       const good = row.kind === 'ordinary';
@@ -59,7 +67,7 @@ function* draw(problem: SampleProblem, first: number, end: number, filters: Filt
       continue;
     }
     weigher.open(row.max);
-    if (hasFilters(settings)) yield* filters.cut(row, weigher, settings);
+    if (hasFilters(settings)) yield* filters.cut(row, settings);
     let logTotal = 0;
     if (logType) {
       const good = row.normalize();
@@ -98,4 +106,29 @@ function drawSome(
       0 - (distance(row.max, row.reader.logit(drawn), temperature) + logTotal);
   }
   return end;
+}
+
+/** The log-probabilities of the classes drawn, by the rows as they are in memory and at a temperature of 1. */
+function* weighRaw(
+  problem: SampleProblem,
+  logs: Float32Array | Float64Array,
+  first: number,
+  end: number,
+): Steps {
+  const { out, count } = problem;
+  const type = logs instanceof Float64Array ? 'float64' : 'float32';
+  const row = new Normalizer({ ...problem, temperature: 1 });
+  for (let r = first; r < end; r++) {
+    row.open(r);
+    while (row.openBlock()) yield;
+    const good = row.normalize();
+    while (row.sumBlock()) yield;
+    const logTotal = good ? vanishing(row.logSum(), type) : NaN;
+    for (let at = r * count; at < (r + 1) * count; at++) {
+      if (at > r * count && (at - r * count) % stepFill === 0) yield;
+      const index = out[at];
+      logs[at] = index < row.length ? 0 - (distance(row.max, row.reader.logit(index), 1) + logTotal) : NaN;
+    }
+    row.changed();
+  }
 }

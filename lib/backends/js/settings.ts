@@ -10,7 +10,10 @@ export const SETTINGS = {
   seedHigh: 4,
   firstDraw: 5,
   row: 6,
-  perRow: 7,
+  repetition: 7,
+  frequency: 8,
+  presence: 9,
+  perRow: 10,
 } as const;
 
 /** What a problem says of the settings. */
@@ -20,6 +23,11 @@ export interface Settled extends Filtering {
   readonly seedHigh: number;
   /** The number of the first draw of each row. */
   readonly firstDraw: number;
+  /** What divides positive logits, and multiplies others, of classes in the history or the prompt. */
+  readonly repetitionPenalty: number;
+  /** What is taken from the logit of a class for each time, and once, that it is in the history. */
+  readonly frequencyPenalty: number;
+  readonly presencePenalty: number;
   /** The same for each row, in the order of SETTINGS; and the number that a row goes by in draws. */
   readonly settings?: Float64Array | undefined;
 }
@@ -33,6 +41,9 @@ export class Settings implements Filtering {
   /** The number of the row, for draws. */
   row = 0;
   key: readonly [number, number];
+  repetition = 1;
+  frequency = 0;
+  presence = 0;
 
   constructor(private readonly problem: Settled) {
     this.keepTop = problem.keepTop;
@@ -40,6 +51,9 @@ export class Settings implements Filtering {
     this.minPDepth = problem.minPDepth;
     this.firstDraw = problem.firstDraw;
     this.key = [problem.seedLow, problem.seedHigh];
+    this.repetition = problem.repetitionPenalty;
+    this.frequency = problem.frequencyPenalty;
+    this.presence = problem.presencePenalty;
   }
 
   open(row: number): void {
@@ -53,5 +67,8 @@ export class Settings implements Filtering {
     this.key = [settings[at + SETTINGS.seedLow], settings[at + SETTINGS.seedHigh]];
     this.firstDraw = settings[at + SETTINGS.firstDraw];
     this.row = settings[at + SETTINGS.row];
+    this.repetition = settings[at + SETTINGS.repetition];
+    this.frequency = settings[at + SETTINGS.frequency];
+    this.presence = settings[at + SETTINGS.presence];
   }
 }

@@ -1,6 +1,7 @@
 /** The WebAssembly backend: the kernels of native/ where no addon loads, on one thread. */
 import { setElements } from '../../arguments/elements.js';
 import { solve as solveInJs } from '../js/index.js';
+import type { SampleProblem } from '../js/sample.js';
 import { type Steps, turns } from '../js/steps.js';
 import { isBrief, nextTurn, onPrivateMemory } from '../memory.js';
 import { type Backend, type Problem, smallElements } from '../problem.js';
@@ -23,7 +24,7 @@ type Floats = Float32Array | Float64Array;
 
 export function wasmBackend(instance: Instance): Backend {
   function* solve(problem: Problem): Steps {
-    if (!instance.operations.has(problem.op.name)) {
+    if (!instance.operations.has(problem.op.name) || adjusts(problem)) {
       yield* solveInJs(problem, 0, problem.outer * problem.inner);
       return;
     }
@@ -50,6 +51,12 @@ export function wasmBackend(instance: Instance): Backend {
       else await onPrivateMemory(problem, signal, (own) => inTurns(solve(own), signal));
     },
   };
+}
+
+/** Whether a problem has lists of classes, which do not go by rows as all else that is copied part by part. */
+function adjusts(problem: Problem): boolean {
+  const { biasClasses, history, prompt } = problem as Partial<SampleProblem>;
+  return biasClasses !== undefined || history !== undefined || prompt !== undefined;
 }
 
 /** Each step after other events have had their turn. */

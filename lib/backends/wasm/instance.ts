@@ -58,7 +58,11 @@ export type Extent =
   | 'results'
   | 'k'
   | 'count'
-  | 'settings';
+  | 'settings'
+  | 'bounds'
+  | 'biasCount'
+  | 'historyCount'
+  | 'promptCount';
 
 /** A member of a problem in memory. */
 export interface Member {

@@ -5,9 +5,9 @@
 // looks through one segment. A filter is a cut, the last class kept: top-k's comes from the selection, min-p's is a
 // distance from the maximum, top-p's is searched for digit by digit, and nothing is sorted but the k best.
 #pragma once
+#include "adjust.h"
 #include "estimate.h"
 #include "nucleus.h"
-#include "settings.h"
 #include "../math/philox.h"
 #include "../shapes/rows.h"
 
@@ -22,7 +22,15 @@ struct SampleSolver {
 
   void solve(size_t begin, size_t end) const {
     Selection<V> selection(0);
-    for (size_t r = begin; r < end; r++) solve(r, settings_of(p, r), selection);
+    Adjustments adjustments(p);
+    for (size_t r = begin; r < end; r++) {
+      const Settings settings = settings_of(p, r);
+      Source row = source_of(p, r);
+      // Without memory for what is to change there is nothing to draw by.
+      if (adjustments.any() && !adjustments.open<T>(row, r, settings, row.patches)) row.length = 0;
+      solve(r, settings, row, selection);
+      if (p.rawLogProbabilities) put_raw(r);
+    }
   }
 
  private:
@@ -39,8 +47,7 @@ struct SampleSolver {
     }
   };
 
-  void solve(size_t r, const Settings& settings, Selection<V>& selection) const {
-    const Source row = source_of(p, r);
+  void solve(size_t r, const Settings& settings, const Source& row, Selection<V>& selection) const {
     if constexpr (sizeof(T) == 4) {
       if (!settings.filter() && p.temperature > 0x1p-16 && p.temperature < 0x1p16)
         return estimated(r, settings, row);
@@ -61,7 +68,11 @@ struct SampleSolver {
   template <bool moved>
   void filtered(size_t r, const Settings& settings, const Source& row, const Weigher& weigher, T max,
                 const Selection<V>& selection) const {
-    const Cut<V> cut = cut_of<moved>(settings, row, weigher, max, selection);
+    // llama.cpp filters before it divides by the temperature.
+    const Cut<V> cut =
+        p.order == Order::llama_cpp
+            ? cut_of<false>(settings, row, Weigher(max, 1), max, settings.minPDepth, selection)
+            : cut_of<moved>(settings, row, weigher, max, p.temperature * settings.minPDepth, selection);
     Segments segments(row.length);
     segments.add_up<moved>(row, weigher, cut);
     draw<moved>(r, settings, row, weigher, max, cut, segments);
@@ -108,7 +119,8 @@ struct SampleSolver {
   template <bool moved>
   void draw(size_t r, const Settings& settings, const Source& row, const Weigher& weigher, T max,
             const Cut<V>& cut, Segments& segments) const {
-    const double log_total = p.logProbabilities ? log_of_total(row, max, cut) : 0;
+    const double log_total =
+        p.logProbabilities ? log_of_total(row, max, cut, p.temperature, p.logProbabilitiesType) : 0;
     for (size_t i = 0; i < p.count && !(i > 0 && is_set(row.cancelled)); i++) {
       const double share = uniform(settings.row, settings.firstDraw + i, settings.seed);
       Drawn drawn = find<moved>(row, weigher, cut, segments, share);
@@ -159,41 +171,60 @@ struct SampleSolver {
     return drawn;
   }
 
+  // What the filters leave, each a number of the best: so of filters that look at the same classes the order is all one.
   template <bool moved>
-  Cut<V> cut_of(const Settings& settings, const Source& row, const Weigher& weigher, T max,
+  Cut<V> cut_of(const Settings& settings, const Source& row, const Weigher& weigher, T max, double reach,
                 const Selection<V>& selection) const {
-    Cut<V> cut;
-    const size_t k = settings.keepTop;
-    const bool selected = selection.k > 0 && selection.count == selection.k;
-    if (k > most_selected && k < row.length) {
-      cut = cut_at<V>(row, key_of_best<T>(row, k), T(-infinity), [](T, size_t) { return true; });
-    } else if (selected) {
-      const Key<T> key = selection.key[selection.k - 1];
-      cut.least = logit_of<T>(key), cut.last = class_of(key);
-    }
-    if (settings.topP < 1) {
+    const Cut<V> best = cut_to_best(settings, row, selection);
+    const T least = reach < __builtin_inf() ? at_least<T>(double(max) - reach) : T(-infinity);
+    Cut<V> cut = best;
+    if (p.order == Order::vllm) cut.raise(least);
+    if (settings.topP < 1 && p.order == Order::joint) {
+      const Cut<V> all;
+      cut = Nucleus<V, moved>(row, weigher, all).keeping(settings.topP);
+      cut.narrow(best);
+    } else if (settings.topP < 1) {
       const Nucleus<V, moved> nucleus(row, weigher, cut);
-      cut = selected ? nucleus.keeping(settings.topP, selection.key, selection.count)
-                     : nucleus.keeping(settings.topP);
+      if (is_whole(selection)) {
+        size_t count = selection.count;
+        while (count > 1 && logit_of<T>(selection.key[count - 1]) < cut.least) count--;
+        cut = nucleus.keeping(settings.topP, selection.key, count);
+      } else {
+        cut = nucleus.keeping(settings.topP);
+      }
     }
-    if (settings.minPDepth < __builtin_inf()) {
-      cut.raise(at_least<T>(double(max) - p.temperature * settings.minPDepth));
+    cut.raise(least);
+    return cut;
+  }
+
+  // Whether the k best are there. (Fewer may take part.)
+  static bool is_whole(const Selection<V>& selection) { return selection.k > 0 && selection.count == selection.k; }
+
+  Cut<V> cut_to_best(const Settings& settings, const Source& row, const Selection<V>& selection) const {
+    const size_t k = settings.keepTop;
+    if (k > most_selected && k < row.length) {
+      return cut_at<V>(row, key_of_best<T>(row, k), T(-infinity), [](T, size_t) { return true; });
+    }
+    Cut<V> cut;
+    if (is_whole(selection)) {
+      const Key<T> key = selection.key[k - 1];
+      cut.least = logit_of<T>(key), cut.last = class_of(key);
     }
     return cut;
   }
 
   // log(sum of all that a cut leaves / the largest of them), as exactly as the logarithms of other operations.
-  double log_of_total(const Source& row, T max, const Cut<V>& cut) const {
-    return p.logProbabilitiesType == Type::float64 ? log_of_total<F64>(row, max, cut)
-                                                   : log_of_total<V>(row, max, cut);
+  static double log_of_total(const Source& row, T max, const Cut<V>& cut, double temperature, Type type) {
+    return type == Type::float64 ? log_of_total<F64>(row, max, cut, temperature)
+                                 : log_of_total<V>(row, max, cut, temperature);
   }
 
   template <class W>
-  double log_of_total(const Source& row, double max, const Cut<V>& cut) const {
+  static double log_of_total(const Source& row, double max, const Cut<V>& cut, double temperature) {
     using S = typename W::Scalar;
     alignas(64) S buffer[chunk_length];
-    const Scale<W> scale = scale_of<W>(p.temperature);
-    const Scale<F64> scale64 = scale_of<F64>(p.temperature);
+    const Scale<W> scale = scale_of<W>(temperature);
+    const Scale<F64> scale64 = scale_of<F64>(temperature);
     const Measurer<W, Sums::below> measurer{scale, scale64};
     const Measure m = measurer.under(S(max), &max, row.length, row.length, [&](auto&& sum) {
       for (size_t at = 0; row.goes_on(at); at += chunk_length) {
@@ -257,6 +288,25 @@ struct SampleSolver {
     for (size_t i = 0; i < p.count; i++) {
       if (i > 0 && i % chunk_length == 0 && is_set(p.cancelled)) return;
       put(r * p.count + i, index, log);
+    }
+  }
+
+  // The log-probabilities of the classes drawn, by the row as it is in memory and at a temperature of 1.
+  void put_raw(size_t r) const {
+    const Source row = source_of(p, r);
+    const Survey found = survey(row);
+    const bool is_ordinary = !found.nan && finite(found.max);
+    const double log_total = is_ordinary ? log_of_total(row, found.max, Cut<V>(), 1, p.rawType) : 0;
+    const Sink logs{static_cast<char*>(p.rawLogProbabilities), p.rawType, 1};
+    for (size_t i = 0; i < p.count; i++) {
+      if (i > 0 && i % chunk_length == 0 && is_set(p.cancelled)) return;
+      // What is read back may have been written by others.
+      const uint32_t index = read_once(static_cast<const uint32_t*>(p.out) + r * p.count + i);
+      const bool is_class = is_ordinary && index < row.length;
+      const double log = is_class
+                             ? 0 - (distance(double(found.max), double(logit_at<T>(row, index)), 1) + log_total)
+                             : __builtin_nan("");
+      logs.put(r * p.count + i, log);
     }
   }
 

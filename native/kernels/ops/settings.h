@@ -10,6 +10,7 @@ struct Settings {
   uint32_t seed[2];
   uint64_t firstDraw;
   uint64_t row;  // the number that it goes by in draws
+  double repetition, frequency, presence;
 
   bool filter() const { return keepTop > 0 || topP < 1 || minPDepth < __builtin_inf(); }
 };
@@ -20,15 +21,26 @@ INLINE uint64_t whole(double x) { return x >= 0 && x < 0x1p63 ? uint64_t(x) : 0;
 // Other threads may write settings: each is read once, and none of them is an address.
 INLINE Settings settings_of(const Problem& p, size_t r) {
   if (!p.settings) {
-    return {p.keepTop, p.topP, p.minPDepth, {p.seed[0], p.seed[1]}, whole(p.firstDraw), uint64_t(p.firstRow) + r};
+    return {p.keepTop,           p.topP,
+            p.minPDepth,         {p.seed[0], p.seed[1]},
+            whole(p.firstDraw),  uint64_t(p.firstRow) + r,
+            p.repetitionPenalty, p.frequencyPenalty,
+            p.presencePenalty};
   }
   double own[settings_per_row];
   for (size_t i = 0; i < settings_per_row; i++) {
     const uint64_t* bits = reinterpret_cast<const uint64_t*>(p.settings) + r * settings_per_row + i;
     own[i] = __builtin_bit_cast(double, read_once(bits));
   }
-  return {size_t(whole(own[0])), own[1],       own[2], {uint32_t(whole(own[3])), uint32_t(whole(own[4]))},
-          whole(own[5]),         whole(own[6])};
+  return {size_t(whole(own[0])),
+          own[1],
+          own[2],
+          {uint32_t(whole(own[3])), uint32_t(whole(own[4]))},
+          whole(own[5]),
+          whole(own[6]),
+          own[7],
+          own[8],
+          own[9]};
 }
 
 }  // namespace

@@ -56,6 +56,10 @@ struct Cut {
   void raise(T to) {
     if (to > least) least = to, last = 0xffffffff;
   }
+  // To what another cut leaves too.
+  void narrow(const Cut& other) {
+    if (other.least > least || (other.least == least && other.last < last)) *this = other;
+  }
 };
 
 constexpr size_t weight_group = 64;

@@ -18,6 +18,23 @@ INLINE bool is_set(const bool* flag) { return flag && read_once(flag); }
 
 INLINE size_t lesser(size_t a, size_t b) { return a < b ? a : b; }
 
+// New logits of some classes of a row, ascending.
+struct Patches {
+  const uint32_t* classes = nullptr;
+  const double* logits = nullptr;
+  size_t count = 0;
+
+  // The place of the first class that is not below this one.
+  size_t first_from(size_t index) const {
+    size_t low = 0, high = count;
+    while (low < high) {
+      const size_t middle = (low + high) / 2;
+      classes[middle] < index ? low = middle + 1 : high = middle;
+    }
+    return low;
+  }
+};
+
 struct Source {
   const char* data;
   Type type;
@@ -26,13 +43,14 @@ struct Source {
   size_t mask_stride;
   size_t length;
   const bool* cancelled = nullptr;  // see Problem
+  Patches patches = {};             // laid over what is in memory
 
   // For loops over a row in steps: false at its end, and at any step but the first once the call is cancelled.
   INLINE bool goes_on(size_t at) const { return at < length && !(at > 0 && is_set(cancelled)); }
 
   template <class T>
   bool direct() const {
-    return type == type_of<T> && stride == 1 && !mask;
+    return type == type_of<T> && stride == 1 && !mask && patches.count == 0;
   }
 
   // Elements [from, from + count), count <= chunk_length unless direct.
@@ -58,6 +76,21 @@ struct Source {
 
   template <class T>
   __attribute__((noinline)) const T* collect(size_t from, size_t count, T* buffer) const {
+    if (patches.count == 0) return collect_unpatched(from, count, buffer);
+    size_t i = patches.first_from(from);
+    const bool is_touched = i < patches.count && patches.classes[i] < from + count;
+    const bool in_place = type == type_of<T> && stride == 1 && !mask;
+    const T* x = in_place ? reinterpret_cast<const T*>(data) + from : collect_unpatched(from, count, buffer);
+    if (!is_touched) return x;
+    if (in_place) __builtin_memcpy(buffer, x, count * sizeof(T));
+    for (; i < patches.count && patches.classes[i] < from + count; i++) {
+      buffer[patches.classes[i] - from] = T(patches.logits[i]);
+    }
+    return buffer;
+  }
+
+  template <class T>
+  const T* collect_unpatched(size_t from, size_t count, T* buffer) const {
     switch (type) {
       case Type::float32: gather(reinterpret_cast<const float*>(data), from, count, buffer); break;
       case Type::float64: gather(reinterpret_cast<const double*>(data), from, count, buffer); break;

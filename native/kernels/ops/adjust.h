@@ -1,0 +1,131 @@
+// The few logits of a row that bias and penalties change: a list of classes and their new logits, which the row's source
+// applies to what it fetches. The twin of lib/backends/js/adjustments.ts, operation for operation.
+//
+//   bias, history, prompt  ->  one list of keys, class << 32 | what it is  ->  sorted by class  ->  a new logit per class
+//
+// Time and memory go by the entries of the row, not by its classes. The caller's logits are never written.
+#pragma once
+#include "radix.h"
+#include "settings.h"
+
+namespace {
+
+class Adjustments {
+ public:
+  explicit Adjustments(const Problem& p) : p(p) {}
+  ~Adjustments() { __builtin_free(memory); }
+  Adjustments(const Adjustments&) = delete;
+
+  bool any() const { return p.biasClasses || p.history || p.prompt; }
+
+  // The changes to a row; what is returned lives until the next call. False where there is no memory for it.
+  template <class T>
+  bool open(const Source& row, size_t r, const Settings& settings, Patches& patches) {
+    const Stretch bias = p.biasClasses && p.biasValues ? stretch_of(p.biasStarts, p.biasCount, r) : Stretch{0, 0};
+    const Stretch history = p.history ? stretch_of(p.historyStarts, p.historyCount, r) : Stretch{0, 0};
+    const Stretch prompt = p.prompt ? stretch_of(p.promptStarts, p.promptCount, r) : Stretch{0, 0};
+    const size_t count = bias.count() + history.count() + prompt.count();
+    if (!reserve(count)) return false;
+    size_t n = 0;
+    for (size_t i = bias.from; i < bias.to; i++)
+      key[n++] = key_of_entry(p.biasClasses + i, first_bias + (i - bias.from));
+    for (size_t i = history.from; i < history.to; i++) key[n++] = key_of_entry(p.history + i, in_history);
+    for (size_t i = prompt.from; i < prompt.to; i++) key[n++] = key_of_entry(p.prompt + i, in_prompt);
+    sort(n);
+    size_t patched = 0;
+    for (size_t i = 0; i < n;) {
+      const size_t index = size_t(key[i] >> 32);
+      if (index >= row.length) break;  // of a list for rows of other lengths
+      double added = 0, times = 0;
+      bool seen = false;
+      for (; i < n && size_t(key[i] >> 32) == index; i++) {
+        const uint32_t what = uint32_t(key[i]);
+        if (what >= first_bias) {
+          added += value_at(bias.from + (what - first_bias));
+        } else {
+          seen = true, times += what == in_history ? 1 : 0;
+        }
+      }
+      double x = double(logit_at<T>(row, index)) + added;
+      if (seen) {
+        x = x > 0 ? x / settings.repetition : x * settings.repetition;
+        x -= settings.frequency * times + (times > 0 ? settings.presence : 0);
+      }
+      classes[patched] = uint32_t(index), logits[patched++] = double(T(x));
+    }
+    patches = {classes, logits, patched};
+    return true;
+  }
+
+ private:
+  static constexpr uint32_t in_prompt = 0, in_history = 1, first_bias = 2;
+  const Problem& p;
+  void* memory = nullptr;
+  size_t room = 0;
+  uint64_t *key = nullptr, *spare = nullptr;
+  double* logits = nullptr;
+  uint32_t* classes = nullptr;
+
+  // A row's part of a list: all of it where there are no starts.
+  struct Stretch {
+    size_t from, to;
+    size_t count() const { return to - from; }
+  };
+  static Stretch stretch_of(const uint32_t* starts, size_t count, size_t r) {
+    if (!starts) return {0, count};
+    const size_t from = lesser(read_once(starts + r), count), to = lesser(read_once(starts + r + 1), count);
+    return {from, to > from ? to : from};
+  }
+
+  static uint64_t key_of_entry(const uint32_t* index, size_t what) {
+    return uint64_t(read_once(index)) << 32 | uint32_t(what);
+  }
+
+  double value_at(size_t i) const {
+    return __builtin_bit_cast(double, read_once(reinterpret_cast<const uint64_t*>(p.biasValues) + i));
+  }
+
+  bool reserve(size_t count) {
+    if (count <= room && memory) return true;
+    __builtin_free(memory);
+    room = 64;
+    while (room < count) room *= 2;
+    memory = __builtin_malloc(room * (3 * sizeof(uint64_t) + sizeof(uint32_t)));
+    key = static_cast<uint64_t*>(memory), spare = key + room;
+    logits = reinterpret_cast<double*>(spare + room);
+    classes = reinterpret_cast<uint32_t*>(logits + room);
+    return memory != nullptr;
+  }
+
+  // By class alone: entries of one class stay in their order. Few by insertion, others by 11 bits of the class at a time.
+  void sort(size_t n) {
+    constexpr size_t few = 24;
+    constexpr int digit = 11;
+    if (n <= few) {
+      for (size_t i = 1; i < n; i++) {
+        const uint64_t own = key[i];
+        size_t at = i;
+        for (; at > 0 && key[at - 1] >> 32 > own >> 32; at--) key[at] = key[at - 1];
+        key[at] = own;
+      }
+      return;
+    }
+    uint64_t all = 0;
+    for (size_t i = 0; i < n; i++) all |= key[i] >> 32;
+    for (int shift = 0; shift == 0 || (shift < 32 && all >> shift != 0); shift += digit) {
+      uint32_t next[1 << digit] = {};
+      const auto digit_of = [shift](uint64_t k) { return size_t(k >> 32 >> shift) & ((1 << digit) - 1); };
+      for (size_t i = 0; i < n; i++) next[digit_of(key[i])]++;
+      uint32_t at = 0;
+      for (uint32_t& count : next) {
+        const uint32_t own = count;
+        count = at, at += own;
+      }
+      for (size_t i = 0; i < n; i++) spare[next[digit_of(key[i])]++] = key[i];
+      uint64_t* sorted = spare;
+      spare = key, key = sorted;
+    }
+  }
+};
+
+}  // namespace
