@@ -302,3 +302,27 @@ function posed(random: Random, type: (typeof elementTypes)[number]) {
   });
   return { x, rows, classes, isAcross, options, alone };
 }
+
+describe(`A vocabulary on ${backendName}`, () => {
+  it('of which the likeliest are penalised, few or many, draws what js draws', () => {
+    const classes = 128_256;
+    const x = new Random('penalised vocabulary').fill(new Float32Array(2 * classes), 10);
+    const best = Array.from({ length: classes }, (_, i) => i).sort((a, b) => x[b] - x[a]);
+    for (const few of [1, 10, 60, 200, 3000]) {
+      for (const topK of [1, 50, 450, 2000]) {
+        const options = {
+          shape: [2, classes],
+          topK,
+          topP: 0.95,
+          seed: [few, topK],
+          count: 20,
+          history: best.slice(0, few),
+          presencePenalty: 0.5,
+          bias: { classes: [best[70], best[60_000]], values: [0.2, 18] },
+        };
+        const expected = sample(x, { ...options, backend: 'js' });
+        expect([...sample(x, options)], `${few} of the likeliest, top ${topK}`).toEqual([...expected]);
+      }
+    }
+  });
+});

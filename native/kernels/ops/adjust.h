@@ -21,9 +21,10 @@ class Adjustments {
   // The changes to a row; what is returned lives until the next call. False where there is no memory for it.
   template <class T>
   bool open(const Source& row, size_t r, const Settings& settings, Patches& patches) {
-    const Stretch bias = p.biasClasses && p.biasValues ? stretch_of(p.biasStarts, p.biasCount, r) : Stretch{0, 0};
-    const Stretch history = p.history ? stretch_of(p.historyStarts, p.historyCount, r) : Stretch{0, 0};
-    const Stretch prompt = p.prompt ? stretch_of(p.promptStarts, p.promptCount, r) : Stretch{0, 0};
+    const bool repeats = settings.repetition != 1, counts = settings.frequency != 0 || settings.presence != 0;
+    const Stretch bias = part_of(p.biasValues ? p.biasClasses : nullptr, p.biasStarts, p.biasCount, r);
+    const Stretch history = part_of(repeats || counts ? p.history : nullptr, p.historyStarts, p.historyCount, r);
+    const Stretch prompt = part_of(repeats ? p.prompt : nullptr, p.promptStarts, p.promptCount, r);
     const size_t count = bias.count() + history.count() + prompt.count();
     if (!reserve(count)) return false;
     size_t n = 0;
@@ -33,9 +34,10 @@ class Adjustments {
     for (size_t i = prompt.from; i < prompt.to; i++) key[n++] = key_of_entry(p.prompt + i, in_prompt);
     sort(n);
     size_t patched = 0;
-    for (size_t i = 0; i < n;) {
+    for (size_t i = 0; i < n; patched++) {
       const size_t index = size_t(key[i] >> 32);
       if (index >= row.length) break;  // of a list for rows of other lengths
+      if (i + ahead < n) row.prefetch(size_t(key[i + ahead] >> 32));
       double added = 0, times = 0;
       bool seen = false;
       for (; i < n && size_t(key[i] >> 32) == index; i++) {
@@ -46,32 +48,37 @@ class Adjustments {
           seen = true, times += what == in_history ? 1 : 0;
         }
       }
-      double x = double(logit_at<T>(row, index)) + added;
-      if (seen) {
-        x = x > 0 ? x / settings.repetition : x * settings.repetition;
-        x -= settings.frequency * times + (times > 0 ? settings.presence : 0);
-      }
-      classes[patched] = uint32_t(index), logits[patched++] = double(T(x));
+      classes[patched] = uint32_t(index);
+      logits[patched] = double(logit_at<T>(row, index)) + added;
+      factor[patched] = seen ? settings.repetition : 1;
+      drop[patched] = settings.frequency * times + (times > 0 ? settings.presence : 0);
+    }
+    // In a loop of its own, without a branch that would wait for each logit.
+    for (size_t i = 0; i < patched; i++) {
+      const double x = logits[i], divided = x / factor[i], multiplied = x * factor[i];
+      logits[i] = double(T((x > 0 ? divided : multiplied) - drop[i]));
     }
     patches = {classes, logits, patched};
     return true;
   }
 
  private:
+  static constexpr size_t ahead = 16;
   static constexpr uint32_t in_prompt = 0, in_history = 1, first_bias = 2;
   const Problem& p;
   void* memory = nullptr;
   size_t room = 0;
   uint64_t *key = nullptr, *spare = nullptr;
-  double* logits = nullptr;
+  double *logits = nullptr, *factor = nullptr, *drop = nullptr;
   uint32_t* classes = nullptr;
 
-  // A row's part of a list: all of it where there are no starts.
+  // A row's part of a list: all of it where there are no starts, none where there is no list.
   struct Stretch {
     size_t from, to;
     size_t count() const { return to - from; }
   };
-  static Stretch stretch_of(const uint32_t* starts, size_t count, size_t r) {
+  static Stretch part_of(const uint32_t* list, const uint32_t* starts, size_t count, size_t r) {
+    if (!list) return {0, 0};
     if (!starts) return {0, count};
     const size_t from = lesser(read_once(starts + r), count), to = lesser(read_once(starts + r + 1), count);
     return {from, to > from ? to : from};
@@ -90,17 +97,17 @@ class Adjustments {
     __builtin_free(memory);
     room = 64;
     while (room < count) room *= 2;
-    memory = __builtin_malloc(room * (3 * sizeof(uint64_t) + sizeof(uint32_t)));
+    memory = __builtin_malloc(room * (2 * sizeof(uint64_t) + 3 * sizeof(double) + sizeof(uint32_t)));
     key = static_cast<uint64_t*>(memory), spare = key + room;
-    logits = reinterpret_cast<double*>(spare + room);
-    classes = reinterpret_cast<uint32_t*>(logits + room);
+    logits = reinterpret_cast<double*>(spare + room), factor = logits + room, drop = factor + room;
+    classes = reinterpret_cast<uint32_t*>(drop + room);
     return memory != nullptr;
   }
 
-  // By class alone: entries of one class stay in their order. Few by insertion, others by 11 bits of the class at a time.
+  // By class alone: entries of one class stay in their order. Few by insertion, others by 9 bits of the class at a time.
   void sort(size_t n) {
     constexpr size_t few = 24;
-    constexpr int digit = 11;
+    constexpr int digit = 9;
     if (n <= few) {
       for (size_t i = 1; i < n; i++) {
         const uint64_t own = key[i];

@@ -55,7 +55,9 @@ struct SampleSolver {
     const size_t k = settings.keepTop;
     const bool selects = p.temperature > 0 && k > 0 && k < row.length && k <= most_selected;
     selection.clear(selects ? k : 0);
-    const Survey found = selects ? select(row, selection) : survey(row);
+    Survey found;
+    if (!selects || !select_patched(row, k, selection, found))
+      found = selects ? select(row, selection) : survey(row);
     if (found.nan || !finite(found.max)) return fill(r, no_class, __builtin_nan(""));
     if (p.temperature == 0) return fill(r, uint32_t(first_of(row, found)), 0);
     const Weigher weigher(found.max, p.temperature);
@@ -74,8 +76,14 @@ struct SampleSolver {
             ? cut_of<false>(settings, row, Weigher(max, 1), max, settings.minPDepth, selection)
             : cut_of<moved>(settings, row, weigher, max, p.temperature * settings.minPDepth, selection);
     Segments segments(row.length);
+    if (is_whole(selection)) {
+      const Shortlist list = shortlist_of<moved>(weigher, cut, selection);
+      segments.add_up(list.index, list.weight, list.count, row.length);
+      return draw(r, settings, row, max, cut, [&](double share) { return find(list, segments, share); });
+    }
     segments.add_up<moved>(row, weigher, cut);
-    draw<moved>(r, settings, row, weigher, max, cut, segments);
+    draw(r, settings, row, max, cut,
+         [&](double share) { return find<moved>(row, weigher, cut, segments, share); });
   }
 
   // Without filters, float32 terms tell nearly every draw. Where one is too near a boundary to be sure, the weights
@@ -113,21 +121,21 @@ struct SampleSolver {
       segments.add_up<false>(row, weigher, all);
       if (segments.total() != segments.total()) return fill(r, no_class, __builtin_nan(""));
     }
-    draw<false>(r, settings, row, weigher, T(whole.max), all, segments);
+    draw(r, settings, row, T(whole.max), all, [&](double share) {
+      const Drawn drawn = find<false>(row, weigher, all, segments, share);
+      if (drawn.sure) return drawn;
+      segments.add_up<false>(row, weigher, all);
+      return find<false>(row, weigher, all, segments, share);
+    });
   }
 
-  template <bool moved>
-  void draw(size_t r, const Settings& settings, const Source& row, const Weigher& weigher, T max,
-            const Cut<V>& cut, Segments& segments) const {
+  // find(share) gives the class at which the running sum exceeds that share of the total.
+  template <class Find>
+  void draw(size_t r, const Settings& settings, const Source& row, T max, const Cut<V>& cut, Find find) const {
     const double log_total =
         p.logProbabilities ? log_of_total(row, max, cut, p.temperature, p.logProbabilitiesType) : 0;
     for (size_t i = 0; i < p.count && !(i > 0 && is_set(row.cancelled)); i++) {
-      const double share = uniform(settings.row, settings.firstDraw + i, settings.seed);
-      Drawn drawn = find<moved>(row, weigher, cut, segments, share);
-      if (!drawn.sure) {
-        segments.add_up<moved>(row, weigher, cut);
-        drawn = find<moved>(row, weigher, cut, segments, share);
-      }
+      const Drawn drawn = find(uniform(settings.row, settings.firstDraw + i, settings.seed));
       put(r * p.count + i, uint32_t(drawn.index), 0 - (distance(max, drawn.logit, p.temperature) + log_total));
     }
   }
@@ -168,6 +176,49 @@ struct SampleSolver {
       }
     });
     drawn.sure = exact || (sure && passed);
+    return drawn;
+  }
+
+  // What a cut leaves of a selection, by class: the only ones that weigh anything.
+  struct Shortlist {
+    size_t count = 0;
+    uint32_t index[most_selected];
+    alignas(64) T logit[most_selected];
+    alignas(64) double weight[most_selected];
+  };
+
+  template <bool moved>
+  static Shortlist shortlist_of(const Weigher& weigher, const Cut<V>& cut, const Selection<V>& selection) {
+    uint64_t order[most_selected], spare[most_selected];
+    Shortlist list;
+    for (size_t i = 0; i < selection.count; i++) {
+      const Key<T> key = selection.key[i];
+      // The lowest class has the largest of these.
+      if (cut.keeps(logit_of<T>(key), class_of(key))) order[list.count++] = uint64_t(uint32_t(key)) << 32 | i;
+    }
+    sort_keys(order, list.count, spare);
+    for (size_t i = 0; i < (list.count + 7) / 8 * 8; i++) {
+      const bool is_padding = i >= list.count;
+      const Key<T> key = selection.key[is_padding ? 0 : uint32_t(order[i])];
+      list.index[i] = class_of(key), list.logit[i] = is_padding ? T(-infinity) : logit_of<T>(key);
+    }
+    for (size_t i = 0; i < list.count; i += 8) {
+      store(list.weight + i, weigher.weight<moved>(load_eight(list.logit + i)));
+    }
+    return list;
+  }
+
+  static Drawn find(const Shortlist& list, const Segments& segments, double share) {
+    const double target = share * segments.total();
+    const size_t segment = segments.find(target), from = segment * segments.length;
+    double running = segments.before(segment);
+    Drawn drawn = {from, 0, true};
+    for (size_t i = 0; i < list.count && list.index[i] < from + segments.length; i++) {
+      if (list.index[i] < from || list.weight[i] == 0) continue;
+      drawn.index = list.index[i], drawn.logit = list.logit[i];
+      running += list.weight[i];
+      if (running > target) break;
+    }
     return drawn;
   }
 
@@ -262,6 +313,39 @@ struct SampleSolver {
       if (reduce_max(maxima) > selection.least) selection.filter(x, n, at, selection.bound(maxima), maxima);
     }
     return found;
+  }
+
+  // The same of a row with patches, by a pass over what is in memory: some more than k are selected, patched classes drop
+  // out of them, and come in with their new logits. False where that leaves too few.
+  static bool select_patched(const Source& row, size_t k, Selection<V>& selection, Survey& found) {
+    if (row.patches.count == 0) return false;
+    // Each time the selection takes longer, a tenth with the first of these and half as long again with the other.
+    return select_patched(row, k, 16, selection, found) || select_patched(row, k, 128, selection, found);
+  }
+
+  static bool select_patched(const Source& row, size_t k, size_t more, Selection<V>& selection, Survey& found) {
+    const Patches& patches = row.patches;
+    const size_t wide = k + more;
+    if (wide > most_selected || wide >= row.length) return false;
+    Source raw = row;
+    raw.patches = {};
+    selection.clear(wide);
+    found = select(raw, selection);
+    const bool has_all = selection.count < wide;
+    const size_t left = selection.narrow(k, [&](uint32_t index) {
+      const size_t i = patches.first_from(index);
+      return i < patches.count && patches.classes[i] == index;
+    });
+    if (left < k && !has_all) return selection.clear(k), false;
+    const T least = left < k ? T(-infinity) : logit_of<T>(selection.key[k - 1]);
+    for (size_t i = 0; i < patches.count; i++) {
+      const T x = T(patches.logits[i]);
+      found.nan |= x != x;
+      if (x >= least) selection.insert(x, patches.classes[i]);
+    }
+    selection.shrink();
+    found.max = selection.count > 0 ? logit_of<T>(selection.key[0]) : T(-infinity);
+    return true;
   }
 
   static size_t first_of(const Source& row, const Survey& found) {

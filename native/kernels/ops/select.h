@@ -202,6 +202,26 @@ struct Selection {
     shrink();
   }
 
+  // Goes on as the selection of fewer, without the classes that `drops` tells; how many are left.
+  template <class Drops>
+  size_t narrow(size_t to, Drops drops) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+      if (!drops(class_of(key[i]))) key[kept++] = key[i];
+    }
+    k = to;
+    count = sorted = kept < k ? kept : k;
+    least = T(-infinity);
+    return kept;
+  }
+
+  // Puts any logit but NaN in, in any order.
+  void insert(T x, size_t index) {
+    if (x == T(-infinity)) return;
+    key[count++] = key_of(x, index);
+    if (count == room) shrink();
+  }
+
   // The same for any logits, one by one.
   void offer(T x, size_t index) {
     if (count >= k && x <= least) return;

@@ -127,6 +127,22 @@ struct Segments {
     }
   }
 
+  // The same where these are the only classes that weigh anything, ascending.
+  void add_up(const uint32_t* index, const double* weight, size_t n, size_t classes) {
+    double total = 0;
+    divide(classes, weight_group);
+    count = 0, error = 0;
+    size_t i = 0;
+    for (size_t at = 0; at < classes; at += length) {
+      if (i < n && index[i] < at + length) {
+        alignas(64) double lane[8] = {};
+        for (; i < n && index[i] < at + length; i++) lane[index[i] % 8] += weight[i];
+        total += reduce_add(load<F64>(lane));
+      }
+      sum[count++] = total;
+    }
+  }
+
   double before(size_t segment) const { return segment == 0 ? 0 : sum[segment - 1]; }
 
   // How far `share` of the total may be off from a sum of all before the segment and exact weights in it: an error of
