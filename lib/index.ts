@@ -206,8 +206,8 @@ export function classify<X extends Logits>(x: X, options: ClassifyOptions): Labe
 }
 
 /**
- * Draws a class from every row, each with its softmax probability, after the filters topK, topP and minP (in this
- * order). A temperature of 0 takes the likeliest class. A row without probabilities (NaN or +Infinity in it, or nothing
+ * Draws a class from every row, each with its softmax probability, after bias, penalties and the filters topK, topP and
+ * minP, in the order that `order` names. A temperature of 0 takes the likeliest class. A loop passes `offset` 0, 1, 2, …. A row without probabilities (NaN or +Infinity in it, or nothing
  * left by a mask) gives 4294967295.
  *
  * @param x - Logits, [x.length] unless `shape` says otherwise.

@@ -53,8 +53,7 @@ struct Problem {
   Order order;
   size_t keepTop;  // 0 = no top-k filter
   double topP;
-  double
-      minPDepth;  // how far below the largest logit, at temperature 1, a class may be; Infinity = no min-p filter
+  double minPDepth;  // how far below the largest logit, at temperature 1, a class may be; Infinity = no min-p
   uint32_t seed[2];
   double firstDraw;        // its number: how many there were before
   const double* settings;  // of each row, settings_per_row of them; or null

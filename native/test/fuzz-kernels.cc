@@ -189,10 +189,30 @@ class Posed {
           p.logProbabilitiesType = maybe() ? Type::float64 : Type::float32;
           p.logProbabilities = output(rows * p.count, format_of(p.logProbabilitiesType).bytes);
         }
+        p.order = Order(upto(3)), p.repetitionPenalty = 1;
+        if (maybe()) adjustments();
         break;
       case Op::crossEntropy: cross_entropy(); break;
       default: p.out = output(p.op == Op::logSumExp ? rows : p.elements, element);
     }
+  }
+
+  // Bias and penalties: of some classes that no row has, and with starts that need not ascend.
+  void adjustments() {
+    const auto classes = [&](size_t count) {
+      return list<uint32_t>(count, [&](size_t) { return uint32_t(upto(p.length)); });
+    };
+    const auto starts = [&](size_t count) {
+      return maybe() ? list<uint32_t>(p.rows() + 1, [&](size_t) { return uint32_t(upto(count + 1)); }) : nullptr;
+    };
+    p.repetitionPenalty = maybe() ? 1 : 1.25;
+    p.frequencyPenalty = maybe() ? 0 : 0.5, p.presencePenalty = maybe() ? 0 : -0.25;
+    p.historyCount = upto(60), p.history = classes(p.historyCount), p.historyStarts = starts(p.historyCount);
+    p.promptCount = upto(9), p.prompt = classes(p.promptCount), p.promptStarts = starts(p.promptCount);
+    p.biasCount = upto(9), p.biasClasses = classes(p.biasCount), p.biasStarts = starts(p.biasCount);
+    p.biasValues = list<double>(p.biasCount, [&](size_t) { return bytes.ConsumeFloatingPoint<double>(); });
+    p.rawType = maybe() ? Type::float64 : Type::float32;
+    if (maybe()) p.rawLogProbabilities = output(p.rows() * p.count, format_of(p.rawType).bytes);
   }
 
   void cross_entropy() {

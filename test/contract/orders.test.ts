@@ -39,7 +39,7 @@ const systems: { readonly [order in Order]: (logits: readonly number[], filters:
     x = keepNear(x, minP);
     return softmaxOf(x.map((logit) => logit / temperature));
   },
-  // FlashInfer 0.5, top_k_top_p_sampling_from_probs with filter_apply_order="joint": a class has to pass both, each
+  // FlashInfer (0.2 and later), top_k_top_p_sampling_from_probs with filter_apply_order="joint": a class has to pass both, each
   // looked at over the whole row.
   joint(logits, { temperature, topK, topP, minP }) {
     const x = logits.map((logit) => logit / temperature);

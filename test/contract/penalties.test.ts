@@ -22,10 +22,11 @@ function logsOf(x: Logits, options: SampleOptions, classes: number): (number | u
 describe(`Bias and penalties on ${backendName}`, () => {
   const x = [2, 1, -1, 0.5, -0.25];
 
-  // What vLLM 0.11 makes of these logits: v1/sample/ops/logit_bias.py adds the bias, then apply_penalties of
-  // model_executor/layers/utils.py divides positive logits of prompt and output by the repetition penalty, and multiplies
-  // others, and takes frequency_penalty * count and presence_penalty * (count > 0) of the output from them.
-  // The first two rows are those of transformers' RepetitionPenaltyLogitsProcessor too, whose input_ids are both lists.
+  // What vLLM makes of these logits: LogitBiasLogitsProcessor adds the bias; then apply_penalties of
+  // model_executor/layers/utils.py (read at commit 00358600, 2026) divides positive logits of prompt and output by the
+  // repetition penalty and multiplies others, and takes frequency_penalty * count and presence_penalty * (count > 0) of
+  // the output from them. llama.cpp's llama_sampler_penalties_apply does the same over one list, and the first two rows are
+  // those of transformers' RepetitionPenaltyLogitsProcessor, whose input_ids are both lists.
   it.each<{ options: SampleOptions; logits: number[] }>([
     { options: { history: [0, 2, 2], repetitionPenalty: 2 }, logits: [1, 1, -2, 0.5, -0.25] },
     {
