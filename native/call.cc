@@ -240,9 +240,7 @@ const char* read_call(const double* header, const Bytes* arrays, Call& call) {
       return array->refusal;
     }
   }
-  if ((p.op == Op::judge && p.count != judge_count) || (p.op == Op::slope && p.count != slope_count)) {
-    return "a row has another count of results";
-  }
+  if (p.op == Op::slope && p.count != slope_count) return "a row has another count of results";
   const bool has_targets = p.op == Op::crossEntropy || p.op == Op::judge || p.op == Op::slope;
   return has_targets ? check_targets(p) : nullptr;
 }

@@ -65,4 +65,9 @@
   ARRAY(gradient, type, elements, false)                        \
   ARRAY(other, type, elements, true)                            \
   ARRAY(classes, int32, given, true)                            \
-  ARRAY(ranks, uint32, results, false)
+  ARRAY(ranks, uint32, results, false) \
+  ARRAY(confidences, float64, rows, true)                       \
+  ARRAY(brierScores, float64, rows, true)                       \
+  ARRAY(entropies, float64, rows, true)                         \
+  ARRAY(likeliest, uint32, rows, true)                          \
+  ARRAY(targetRanks, uint32, rows, true)

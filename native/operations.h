@@ -23,7 +23,8 @@
   OPERATION(klDivergence, divergence, outType, rows, "outType", "other")                                             \
   OPERATION(logProb, logProb, outType, k, "outType", "k", "classesShared", "ignoreIndex", "renormalize", "classes",  \
             "ranks")                                                                                                 \
-  OPERATION(judge, judge, float64, count, "count", "ignoreIndex", "bins", "targets")                                 \
+  OPERATION(judge, judge, float64, rows, "ignoreIndex", "bins", "targets", "confidences", "brierScores",             \
+            "entropies", "likeliest", "targetRanks")                                                                 \
   OPERATION(slope, slope, float64, count, "count", "ignoreIndex", "targets")                                         \
   OPERATION(sigmoid, logistic, outType, elements, "outType")                                                         \
   OPERATION(logSigmoid, logistic, outType, elements, "outType")

@@ -12,8 +12,8 @@ enum class Type : int32_t { float32, float64, float16, bfloat16 };
 // In bytes. (Static, as all that the kernels share with the rest: see block.h.)
 static constexpr size_t size_of(Type type) { return type == Type::float64 ? 8 : type == Type::float32 ? 4 : 2; }
 
-// What judge and slope say of a row, in numbers.
-static constexpr size_t judge_count = 6, slope_count = 3;
+// What slope says of a row, in numbers.
+static constexpr size_t slope_count = 3;
 
 // What `sample` takes of each row where rows differ: how many classes to keep, top-p, min-p's depth, the seed (low, high),
 // the number of the first draw, the number of the row in draws, and the penalties for repetition, frequency and presence.
@@ -49,7 +49,7 @@ struct Problem {
   bool log;  // logarithms of the probabilities
   uint32_t* indices;
 
-  // sample, judge, slope
+  // sample, slope
   size_t count;  // results per row: draws; all numbers of one
 
   // sample
@@ -92,8 +92,10 @@ struct Problem {
   bool renormalize;  // the given classes alone are the row
   uint32_t* ranks;
 
-  // judge
+  // judge: one of each per row, and the losses
   size_t bins;  // that confidences are sorted into
+  double *confidences, *brierScores, *entropies;
+  uint32_t *likeliest, *targetRanks;
 
   // Set, or null, where the results are no longer wanted: long rows are then left as they are.
   const bool* cancelled;

@@ -1,10 +1,11 @@
 /** evaluate: the parts of a problem are judged one after another and added up. */
 import { rangeError, typeError, words } from '../arguments/errors.js';
 import { type Options, readAbortable, readOptions } from '../arguments/options.js';
+import type { JudgeProblem } from '../backends/js/judge.js';
 import { refuseLost } from '../backends/memory.js';
 import { parted } from '../ops/all.js';
 import { type EvaluationTerms, evaluationTerms } from '../ops/evaluate.js';
-import { type PartedProblem, partsOf } from '../ops/parts.js';
+import { partsOf } from '../ops/parts.js';
 import type { EvaluationResult } from '../types/evaluation.js';
 import { type Plan, plan } from './plan.js';
 import { Tally } from './tally.js';
@@ -73,7 +74,7 @@ export class BatchesAtOnce extends Batches {
     this.tally.expect(problem.length);
     for (const part of partsOf(problem)) {
       backend.run(part);
-      this.tally.add(part.out, part.targets);
+      this.tally.add(part);
     }
     finish();
     return this;
@@ -89,7 +90,7 @@ export class BatchesInTurns extends Batches {
     tally.expect(problem.length);
     for (const part of partsOf(problem)) {
       await backend.runAsync(part, signal);
-      tally.add(part.out, part.targets);
+      tally.add(part);
     }
     finish();
     this.tally.merge(tally);
@@ -97,8 +98,8 @@ export class BatchesInTurns extends Batches {
   }
 }
 
-function opened(plan: Plan): { backend: Plan['backend']; problem: PartedProblem; finish: () => void } {
-  return { backend: plan.backend, problem: plan.problem as PartedProblem, finish: () => plan.finish() };
+function opened(plan: Plan): { backend: Plan['backend']; problem: JudgeProblem; finish: () => void } {
+  return { backend: plan.backend, problem: plan.problem as JudgeProblem, finish: () => plan.finish() };
 }
 
 export function evaluateAtOnce(x: unknown, targets: unknown, options: unknown): EvaluationResult {

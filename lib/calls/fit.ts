@@ -85,9 +85,7 @@ function problemOf({ problem }: Plan): Draft<SlopeProblem> {
 }
 
 function addRows(sums: Sums, { out }: SlopeProblem): void {
-  for (let at = 0; at < out.length; at += SLOPED) {
-    for (let i = 0; i < SLOPED; i++) sums.add(i, out[at + i]);
-  }
+  for (let i = 0; i < SLOPED; i++) sums.addAll(i, out, i, SLOPED);
 }
 
 function meanOf(sums: Sums, { targets, ignoreIndex }: SlopeProblem): Mean {

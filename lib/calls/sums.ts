@@ -8,19 +8,31 @@ export class Sums {
     this.low = new Float64Array(count);
   }
 
-  add(i: number, x: number): void {
+  /** Adds a number, or a sum and what it lost. */
+  add(i: number, x: number, lost = 0): void {
     const high = this.high[i];
     const next = high + x;
     const part = next - high;
-    this.low[i] += high - (next - part) + (x - part);
+    this.low[i] += high - (next - part) + (x - part) + lost;
     this.high[i] = next;
   }
 
-  merge(other: Sums): void {
-    for (let i = 0; i < this.high.length; i++) {
-      this.add(i, other.high[i]);
-      this.low[i] += other.low[i];
+  /** Adds every `step`th number from `from` on. */
+  addAll(i: number, numbers: Float64Array, from = 0, step = 1): void {
+    let high = 0;
+    let lost = 0;
+    for (let at = from; at < numbers.length; at += step) {
+      const x = numbers[at];
+      const next = high + x;
+      const part = next - high;
+      lost += high - (next - part) + (x - part);
+      high = next;
     }
+    this.add(i, high, lost);
+  }
+
+  merge(other: Sums): void {
+    for (let i = 0; i < this.high.length; i++) this.add(i, other.high[i], other.low[i]);
   }
 
   /** An infinite sum has lost nothing, but its low part is NaN. */

@@ -1,6 +1,6 @@
 /** What is added up over the rows of an evaluation, and what comes of it. */
 import { rangeError, words } from '../arguments/errors.js';
-import { JUDGED, judged } from '../backends/js/judge.js';
+import { type JudgeProblem, NO_RANK } from '../backends/js/judge.js';
 import { type EvaluationTerms, hasConfusion } from '../ops/evaluate.js';
 import type { EvaluationResult, ReliabilityBin } from '../types/evaluation.js';
 import { Sums } from './sums.js';
@@ -55,32 +55,46 @@ export class Tally {
     this.classes = classes;
   }
 
-  /** Adds rows as `judge` left them, of which the targets are these. */
-  add(said: Float64Array, targets: Int32Array): void {
-    const { means, confidences, counts, rightInBin, confusion, classes, terms } = this;
-    const { k } = terms;
-    for (let r = 0, at = 0; r < targets.length; r++, at += JUDGED) {
-      const rank = said[at + judged.rank];
-      if (rank === 0) {
-        this.ignored++;
-        continue;
-      }
-      const target = targets[r];
-      const top = said[at + judged.top];
-      const isRight = top === target;
-      this.rows++;
-      if (isRight) this.right++;
-      if (rank <= k) this.rightInTop++;
-      means.add(LOG_LOSS, said[at + judged.logLoss]);
-      means.add(BRIER, said[at + judged.brier]);
-      means.add(ENTROPY, said[at + judged.entropy]);
-      const confidence = said[at + judged.confidence];
-      if (!(confidence >= 0)) continue;
-      const bin = this.binOf(confidence);
+  /** Adds rows as `judge` left them: pass by pass, each so short that what it adds to stays in registers. */
+  add(said: JudgeProblem): void {
+    this.addRanks(said);
+    this.means.addAll(LOG_LOSS, said.out);
+    this.means.addAll(BRIER, said.brierScores);
+    this.means.addAll(ENTROPY, said.entropies);
+    this.addConfidences(said);
+    if (this.confusion !== undefined) addPairs(this.confusion, this.classes, said);
+  }
+
+  private addRanks({ targets, likeliest, targetRanks }: JudgeProblem): void {
+    const k = Math.min(this.terms.k, NO_RANK - 1);
+    let [rows, right, rightInTop] = [0, 0, 0];
+    for (let r = 0; r < targets.length; r++) {
+      const rank = targetRanks[r];
+      if (rank === 0) continue;
+      rows++;
+      right += likeliest[r] === targets[r] ? 1 : 0;
+      rightInTop += rank <= k ? 1 : 0;
+    }
+    this.rows += rows;
+    this.ignored += targets.length - rows;
+    this.right += right;
+    this.rightInTop += rightInTop;
+  }
+
+  /** To the bins, which are open below and closed above; 0 belongs to the first. */
+  private addConfidences({ targets, confidences: ps, likeliest, targetRanks }: JudgeProblem): void {
+    const { counts, rightInBin, confidences, edges } = this;
+    const bins = counts.length;
+    for (let r = 0; r < targets.length; r++) {
+      const p = ps[r];
+      if (targetRanks[r] === 0 || !(p >= 0)) continue;
+      let bin = Math.min(Math.floor(p * bins), bins - 1);
+      // The product is rounded: by one edge at most.
+      if (bin > 0 && p <= edges[bin]) bin--;
+      else if (bin < bins - 1 && p > edges[bin + 1]) bin++;
       counts[bin]++;
-      if (isRight) rightInBin[bin]++;
-      confidences.add(bin, confidence);
-      if (confusion !== undefined && top < classes) confusion[target * classes + top]++;
+      rightInBin[bin] += likeliest[r] === targets[r] ? 1 : 0;
+      confidences.add(bin, p);
     }
   }
 
@@ -142,15 +156,13 @@ export class Tally {
       accuracy: rightInBin[i] / count,
     }));
   }
+}
 
-  /** The bin that is open below and closed above; 0 belongs to the first. */
-  private binOf(confidence: number): number {
-    const { edges } = this;
-    const last = edges.length - 2;
-    let bin = Math.min(Math.floor(confidence * (last + 1)), last);
-    // The product is rounded: by one at most.
-    while (bin > 0 && confidence <= edges[bin]) bin--;
-    while (bin < last && confidence > edges[bin + 1]) bin++;
-    return bin;
+/** Pairs of true and likeliest class; rows without probabilities have none. */
+function addPairs(matrix: Uint32Array, classes: number, said: JudgeProblem): void {
+  const { targets, likeliest, targetRanks } = said;
+  for (let r = 0; r < targets.length; r++) {
+    const top = likeliest[r];
+    if (targetRanks[r] !== 0 && top < classes) matrix[targets[r] * classes + top]++;
   }
 }

@@ -1,16 +1,16 @@
 /** evaluate: what every row says of its target, a part of the rows at a time; lib/calls/evaluation.ts adds it up. */
 import { readFlag, readInteger } from '../arguments/options.js';
 import { readClassTargets, readIgnoreIndex } from '../arguments/targets.js';
-import { JUDGED, type JudgeProblem, judge } from '../backends/js/judge.js';
+import { type JudgeProblem, judge } from '../backends/js/judge.js';
 import { op } from '../backends/problem.js';
 import { declare } from './operation.js';
-import { outOfPart } from './parts.js';
+import { ofPart } from './parts.js';
 
 const judgeOp = op<JudgeProblem>({
   name: 'judge',
-  numbers: ['count', 'ignoreIndex', 'bins'],
+  numbers: ['ignoreIndex', 'bins'],
   reads: ['targets'],
-  writes: ['out'],
+  writes: ['out', 'confidences', 'brierScores', 'entropies', 'likeliest', 'targetRanks'],
   solve: judge,
 });
 
@@ -52,10 +52,22 @@ export const evaluate = declare<JudgeProblem>()({
     );
     return { k, bins, confusion, ignoreIndex, targets };
   },
-  writes: (_, request) => [outOfPart(request, JUDGED)],
-  pose(problem, { bins, ignoreIndex, targets }, _, [out]) {
+  writes: (_, request) => [
+    ofPart(request, 'out'),
+    ofPart(request, 'confidences'),
+    ofPart(request, 'brierScores'),
+    ofPart(request, 'entropies'),
+    ofPart(request, 'likeliest', 'uint32'),
+    ofPart(request, 'targetRanks', 'uint32'),
+  ],
+  pose(problem, { bins, ignoreIndex, targets }, _, outputs) {
+    const [out, confidences, brierScores, entropies, likeliest, targetRanks] = outputs;
     problem.out = out?.memory as Float64Array;
-    problem.count = JUDGED;
+    problem.confidences = confidences?.memory as Float64Array;
+    problem.brierScores = brierScores?.memory as Float64Array;
+    problem.entropies = entropies?.memory as Float64Array;
+    problem.likeliest = likeliest?.memory as Uint32Array;
+    problem.targetRanks = targetRanks?.memory as Uint32Array;
     problem.targets = targets;
     problem.ignoreIndex = ignoreIndex;
     problem.bins = bins;

@@ -3,7 +3,7 @@ import { readClassTargets, readIgnoreIndex } from '../arguments/targets.js';
 import { SLOPED, type SlopeProblem, slope } from '../backends/js/slope.js';
 import { op } from '../backends/problem.js';
 import { declare } from './operation.js';
-import { outOfPart } from './parts.js';
+import { ofPart } from './parts.js';
 
 const slopeOp = op<SlopeProblem>({
   name: 'slope',
@@ -25,7 +25,7 @@ const declared = declare<SlopeProblem>()({
     );
     return { ignoreIndex, targets };
   },
-  writes: (_, request) => [outOfPart(request, SLOPED)],
+  writes: (_, request) => [ofPart(request, 'out', 'float64', SLOPED)],
   pose(problem, { ignoreIndex, targets }, _, [out]) {
     problem.out = out?.memory as Float64Array;
     problem.count = SLOPED;

@@ -15,14 +15,20 @@ function rowsPerPart({ outer, length, inner }: Rows): number {
   return Math.min(inner > 1 ? Math.max(Math.floor(rows / inner), 1) * inner : rows, outer * inner);
 }
 
-/** What such an operation writes: `count` numbers for each row of a part. */
-export function outOfPart({ rows }: Request, count: number): Write {
-  const size = rowsPerPart(rows) * count;
+/** An array that such an operation writes: `count` numbers for each row of a part. */
+export function ofPart(
+  request: Request,
+  array: string,
+  type: 'float64' | 'uint32' = 'float64',
+  count = 1,
+): Write {
+  const size = rowsPerPart(request.rows) * count;
+  const memory = () => (type === 'float64' ? new Float64Array(size) : new Uint32Array(size));
   return {
-    array: 'out',
-    name: 'out',
-    type: 'float64',
-    extent: { dims: [size], apart: { memory: () => memoryOf(size), settle() {}, release: keep } },
+    array,
+    name: array,
+    type,
+    extent: { dims: [size], apart: { memory, settle() {} } },
     given: undefined,
     form: { kind: 'array', float16: false },
     mayBeX: false,
@@ -30,22 +36,7 @@ export function outOfPart({ rows }: Request, count: number): Write {
   };
 }
 
-/** The last call's memory serves the next, unless it is much. */
-const mostKept = 2 ** 20;
-let kept = new Float64Array(0);
-
-function memoryOf(size: number): Float64Array {
-  const memory = kept.length >= size ? kept : new Float64Array(size);
-  if (memory === kept) kept = new Float64Array(0);
-  return memory.length === size ? memory : memory.subarray(0, size);
-}
-
-function keep(memory: object): void {
-  const { buffer } = memory as Float64Array<ArrayBuffer>;
-  if (buffer.byteLength <= mostKept) kept = new Float64Array(buffer);
-}
-
-/** The parts of a problem that `outOfPart` is for, in order: each is posed in the one object, once the last is done with. */
+/** The parts of a problem whose outputs are `ofPart`, in order: each is posed in the one object, once the last is done with. */
 export function* partsOf<P extends PartedProblem>(problem: P): Generator<P, void, undefined> {
   const { outer, inner } = problem;
   const slabs = rowsPerPart(problem) / inner;
@@ -61,24 +52,28 @@ export function* partsOf<P extends PartedProblem>(problem: P): Generator<P, void
   }
 }
 
-/** What adds up over rows has a target and `count` numbers for each. */
+/** What adds up over rows has a target for each. */
 export interface PartedProblem extends Problem {
-  readonly out: Float64Array;
-  readonly count: number;
   readonly targets: Int32Array;
 }
 
 /** Slabs [first, end) of a problem. */
 function takePart(part: Draft<PartedProblem>, whole: PartedProblem, first: number, end: number): void {
-  const { x, length, inner, where, whereShared, lengths, offsets, temperatures, out, targets, count } = whole;
+  const { op, x, length, inner, where, whereShared, lengths, offsets, temperatures, targets } = whole;
   const from = offsets ? offsets[first] : first * length * inner;
   const to = offsets ? offsets[end] : end * length * inner;
+  const rows = (end - first) * inner;
   part.outer = end - first;
   part.x = x.subarray(from, to) as Data;
-  part.out = out.subarray(0, (end - first) * inner * count);
   part.targets = targets.subarray(first * inner, end * inner);
   if (where !== undefined && whereShared !== true) part.where = where.subarray(from, to);
   if (temperatures !== undefined) part.temperatures = temperatures.subarray(first * inner, end * inner);
   if (lengths !== undefined) part.lengths = lengths.subarray(first * inner, end * inner);
   if (offsets !== undefined) part.offsets = offsets.subarray(first, end + 1).map((offset) => offset - from);
+  const most = rowsPerPart(whole);
+  const arrays = part as unknown as { [name: string]: Float64Array };
+  for (const name of op.writes) {
+    const array = (whole as unknown as { readonly [name: string]: Float64Array })[name];
+    arrays[name] = array.subarray(0, (rows * array.length) / most);
+  }
 }

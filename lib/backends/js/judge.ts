@@ -6,10 +6,23 @@ import { coefficientRoom } from './scratch.js';
 import { distance } from './softmax.js';
 import { NO_CLASS } from './topK.js';
 
+/** What is said of every row, an array each; all is 0 where the row is ignored. */
 export interface JudgeProblem extends Problem {
-  /** `JUDGED` numbers per row, in the order of `judged`. */
+  /** -ln p of the target. */
   readonly out: Float64Array;
-  readonly count: number;
+  /** The largest probability; NaN where the row has none. */
+  readonly confidences: Float64Array;
+  /** Σ (p - y)². */
+  readonly brierScores: Float64Array;
+  /** -Σ p ln p. */
+  readonly entropies: Float64Array;
+  /** The likeliest class, of several the lowest; `NO_CLASS` where there is none. */
+  readonly likeliest: Uint32Array;
+  /**
+   * The place of the target, 1 for the likeliest class, ties by lower index. That of a class that takes no part is the
+   * last; `NO_RANK` where the row has no probabilities.
+   */
+  readonly targetRanks: Uint32Array;
   /** A class per row, already checked to be a class or `ignoreIndex`. */
   readonly targets: Int32Array;
   readonly ignoreIndex: number;
@@ -17,45 +30,26 @@ export interface JudgeProblem extends Problem {
   readonly bins: number;
 }
 
-/** What is said of every row, by its place. Of an ignored row all of it is 0. */
-export const judged = {
-  /** -ln p of the target. */
-  logLoss: 0,
-  /** The largest probability; NaN where the row has none. */
-  confidence: 1,
-  /** Σ (p - y)². */
-  brier: 2,
-  /** -Σ p ln p. */
-  entropy: 3,
-  /** The likeliest class, of several the lowest; `NO_CLASS` where there is none. */
-  top: 4,
-  /**
-   * The place of the target, 1 for the likeliest class, ties by lower index. That of a class that takes no part is the
-   * last. 0 where the row is ignored, Infinity where it has no probabilities.
-   */
-  rank: 5,
-} as const;
-export const JUDGED = 6;
+export const NO_RANK = 0xffffffff;
 
 /** As in entropy.ts. */
 const FURTHEST = 1000;
 
 /** What a row says of its target, from its terms t = e^((x - max)/T): those of the maximum are counted, the others added. */
 export function* judge(problem: JudgeProblem, first: number, end: number): Steps {
-  const { out, targets, ignoreIndex } = problem;
+  const { targets, ignoreIndex } = problem;
   const row = new Normalizer(problem);
   const distances = coefficientRoom(Math.min(problem.length, row.size));
   for (let r = first; r < end; r++) {
-    const said = out.subarray(r * JUDGED, (r + 1) * JUDGED);
     const target = targets[r];
     if (target === ignoreIndex) {
-      said.fill(0);
+      say(problem, r, 0, 0, 0, 0, 0, 0);
       continue;
     }
     row.open(r);
     while (row.openBlock()) yield;
-    said.set([NaN, NaN, NaN, NaN, NO_CLASS, Infinity]);
-    if (row.kind === 'nothing') said.set([Infinity, 0, 1, 0, NO_CLASS, row.length]);
+    if (row.kind === 'nothing') say(problem, r, Infinity, 0, 1, 0, NO_CLASS, row.length);
+    else if (row.kind !== 'ordinary') say(problem, r, NaN, NaN, NaN, NaN, NO_CLASS, NO_RANK);
     if (!row.normalize()) continue;
     const x = row.reader.takesPart(target) ? row.reader.logit(target) : -Infinity;
     const isTop = x === row.max;
@@ -91,13 +85,36 @@ export function* judge(problem: JudgeProblem, first: number, end: number): Steps
     // Nothing of p - y cancels: where the target is at the top, 1 - p is what the others have.
     const lacking = (isTop ? below + (tops - 1) : whole - own / top) / whole;
     const others = sums.squares.value / top / top + (isTop ? tops - 1 : tops - (own / top) ** 2);
-    said[judged.logLoss] = distance(row.max, x, problem.temperature) + Math.log1p(below + (tops - 1));
-    said[judged.confidence] = 1 / whole;
-    said[judged.brier] = lacking * lacking + others / whole / whole;
-    said[judged.entropy] = Math.log1p(below + (tops - 1)) + sums.distances.value / top / whole;
-    said[judged.top] = row.argmax;
-    said[judged.rank] = row.reader.takesPart(target) ? before + 1 : row.length;
+    const logSum = Math.log1p(below + (tops - 1));
+    say(
+      problem,
+      r,
+      distance(row.max, x, problem.temperature) + logSum,
+      1 / whole,
+      lacking * lacking + others / whole / whole,
+      logSum + sums.distances.value / top / whole,
+      row.argmax,
+      row.reader.takesPart(target) ? before + 1 : row.length,
+    );
   }
+}
+
+function say(
+  problem: JudgeProblem,
+  r: number,
+  logLoss: number,
+  confidence: number,
+  brier: number,
+  entropy: number,
+  top: number,
+  rank: number,
+): void {
+  problem.out[r] = logLoss;
+  problem.confidences[r] = confidence;
+  problem.brierScores[r] = brier;
+  problem.entropies[r] = entropy;
+  problem.likeliest[r] = top;
+  problem.targetRanks[r] = rank;
 }
 
 /** A sum that keeps what each addition rounds off. */
