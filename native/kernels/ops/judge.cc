@@ -393,7 +393,7 @@ struct Judge : Rows<V> {
     for (size_t w = 0; w < W; w++) {
       const Wide<F64> top = term_of_max<V>(maxima[w], shifts[w], scale64);
       const F64 below = sums.terms[w], whole = ::add(mul(tops[w], top.hi), ::add(below, mul(tops[w], top.lo)));
-      const F64 inverse = div(one, whole), log_sum = log_of_sum(Wide<F64>{below, nothing}, tops[w], top);
+      const F64 inverse = div(one, whole), log_sum = log_of_sum<F64>(Wide<F64>{below, nothing}, tops[w], top);
       // Where the target is at the top, 1 - p is what the others have.
       const F64 others = ::add(below, mul(sub(tops[w], one), top.hi));
       const F64 rest = ::add(zero_if_equal(is_top[w], one, sub(whole, own_terms[w])), mul(is_top[w], others));

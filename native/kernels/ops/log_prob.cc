@@ -20,10 +20,6 @@ struct LogProb : Logarithms<V> {
   // Rows in lanes ------------------------------------------------------------------------------------------------------
 
   template <class Group>
-  INLINE void end(Group& g) const {
-    g.solvable = Logarithms<V>::end(g, g.ends) && g.solvable;
-  }
-  template <class Group>
   INLINE void write(const Group& g) const {
     for (size_t j = 0; j < p.k; j++) {
       alignas(64) T lane[V::lanes] = {};
@@ -34,7 +30,7 @@ struct LogProb : Logarithms<V> {
       }
 #pragma GCC unroll 4
       for (size_t w = 0; w < W; w++) {
-        const LogProbability<T> log_of(g.ends.max[w], g.ends.log_sum[w], p.temperature, scale64);
+        const LogProbability<T> log_of(g.ends.max[w], this->log_sum(g.ends, w), p.temperature, scale64);
         Rows<V>::logs(lane + w * F64::lanes, lane + w * F64::lanes, F64::lanes, log_of);
       }
       for (size_t i = 0; i < g.count; i++)
