@@ -17,6 +17,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { tableFromIPC } from '@uwdata/flechette';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rawFields } from '../lib/cli/engine/raw-fields.js';
 import { formatNpyHeader } from '../lib/cli/npy.js';
 import { scoreFile } from '../lib/cli/score-file.js';
 import type { ScoreFileOptions } from '../lib/cli/score-job.js';
@@ -220,6 +221,82 @@ describe('NDJSON and JSON', () => {
     expect(await duckdb.arrays(`SELECT n::VARCHAR, meta::VARCHAR, s FROM '${at('digits.parquet')}'`)).toEqual(
       [['98765432109876543210', '{"id":12345678901234567}', 'é\n"']],
     );
+  });
+
+  test('fractions of more than 17 digits keep them, nested and beside a key like the logits too', async () => {
+    const long = '0.123456789012345678901234567890';
+    const others = `"x":${long},"big":1e400,"z":1.10,"o":{"logits":[12345678901234567.25],"s":"a, }\\" b"},"k\\"\\u00e9":[${long}]`;
+    const line = `{${others},"logits":[1.5,0.5,2],"none":null}`;
+    put('long.ndjson', `${line}\n{"logits":[0.2,2.2,1],"x":1}\n`);
+    await score('long.ndjson', 'long-out.ndjson', { column: 'logits' });
+    const [first, second] = lines('long-out.ndjson');
+    expect(first).toBe(
+      `{${others.replace('\\u00e9', 'é')},"none":null,"probabilities":${JSON.stringify(p(A))}}`,
+    );
+    expect(JSON.parse(second)).toEqual({
+      ...{ x: 1, big: null, z: null, o: null, 'k"é': null, none: null, probabilities: p(B) },
+    });
+    await score('long.ndjson', 'long-best.ndjson', { column: 'logits', topK: 1 });
+    expect(lines('long-best.ndjson')[0]).toContain(`"x":${long},`);
+    await score('long.ndjson', 'long-out.csv', { column: 'logits' });
+    expect(lines('long-out.csv')[1]).toMatch(new RegExp(`^${long},1e400,1.10,`));
+    // A type of Parquet's would lose them: text does not.
+    await score('long.ndjson', 'long-out.parquet', { column: 'logits' });
+    expect(await duckdb.arrays(`SELECT x::VARCHAR FROM '${at('long-out.parquet')}'`)).toEqual([
+      [long],
+      ['1'],
+    ]);
+
+    // Over several lines, in an array.
+    put(
+      'long.json',
+      JSON.stringify([JSON.parse('{"a":0}')]).replace(
+        '"a":0',
+        `"a" : {\n "b" : ${long},\n "c": "x  y" },\n "l": [1.5, 0.5, 2]`,
+      ),
+    );
+    await score('long.json', 'long-array.ndjson', { column: 'l' });
+    expect(lines('long-array.ndjson')).toEqual([
+      `{"a":{"b":${long},"c":"x  y"},"probabilities":${JSON.stringify(p(A))}}`,
+    ]);
+
+    // Rows that cannot be scored, rows of words, and a pipe.
+    put(
+      'long-bad.ndjson',
+      `${line}\n{"x":1,"logits":[1,"one",2]}\n{"x":2,"logits":["NaN",NaN,Infinity]}\n{"x":3,"logits":[0.2,2.2,1]}\n`,
+    );
+    await expect(score('long-bad.ndjson', 'long-bad-out.ndjson', { column: 'logits' })).rejects.toThrow(
+      /^Expected an array of numbers for row 1 of .*long-bad.ndjson but received/,
+    );
+    await score('long-bad.ndjson', 'long-bad-out.ndjson', { column: 'logits', errors: 'skip' });
+    expect(lines('long-bad-out.ndjson').map((row) => row.match(/"x":([^,]*)/)?.[1])).toEqual([long, '3']);
+    const input = `${line}\n`.repeat(50_000);
+    const piped = spawnSync(
+      process.execPath,
+      [CLI, ...'score - --format ndjson --column logits -o - -q'.split(' ')],
+      { input, maxBuffer: 2 ** 28, encoding: 'utf8' },
+    );
+    expect(piped.stderr).toBe('');
+    expect(piped.stdout === `${first}\n`.repeat(50_000)).toBe(true);
+  });
+
+  test('fields of a text that is no JSON, or is cut anywhere, are read without an error', () => {
+    const whole = '{"a\\q":1,"b" : {"c":[1,"]}"]}, "x":0.1234567890123456789}';
+    for (let end = 0; end <= whole.length; end++) {
+      expect(rawFields(whole.slice(0, end), new Map([['x', 0]]))).toHaveLength(1);
+    }
+    expect(
+      rawFields(
+        whole,
+        new Map([
+          ['x', 1],
+          ['b', 0],
+        ]),
+      ),
+    ).toEqual(['{"c":[1,"]}"]}', '0.1234567890123456789']);
+    for (const text of ['', '[', '{{', '{"a"', '{"a":}', '{"a":1,,"x":2}', 'null']) {
+      expect(rawFields(text, new Map([['x', 0]])), text).toEqual(['null']);
+    }
   });
 
   test('NaN and the infinities, bare or as strings', async () => {

@@ -127,6 +127,21 @@ export function writeStructLists(
   });
 }
 
+/** The same for lists of texts. */
+export function writeTextLists(
+  duckdb: DuckDBBinding,
+  vector: Vector,
+  rows: readonly (readonly string[])[],
+): void {
+  const offsets = new Int32Array(rows.length + 1);
+  rows.forEach((texts, row) => {
+    offsets[row + 1] = offsets[row] + texts.length;
+  });
+  const child = beginLists(duckdb, vector, { offsets });
+  let at = 0;
+  for (const texts of rows) for (const text of texts) duckdb.vector_assign_string_element(child, at++, text);
+}
+
 /** Writes a value per row into a vector of plain numbers. */
 export function writeValues(
   duckdb: DuckDBBinding,

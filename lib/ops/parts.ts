@@ -68,6 +68,7 @@ function takePart(part: Draft<PartedProblem>, whole: PartedProblem, first: numbe
   part.targets = targets.subarray(first * inner, end * inner);
   if (where !== undefined && whereShared !== true) part.where = where.subarray(from, to);
   if (temperatures !== undefined) part.temperatures = temperatures.subarray(first * inner, end * inner);
+  takeWords(part as object, whole, first * inner, end * inner);
   if (lengths !== undefined) part.lengths = lengths.subarray(first * inner, end * inner);
   if (offsets !== undefined) part.offsets = offsets.subarray(first, end + 1).map((offset) => offset - from);
   const most = rowsPerPart(whole);
@@ -76,4 +77,21 @@ function takePart(part: Draft<PartedProblem>, whole: PartedProblem, first: numbe
     const array = (whole as unknown as { readonly [name: string]: Float64Array })[name];
     arrays[name] = array.subarray(0, (rows * array.length) / most);
   }
+}
+
+/** A bitmask has whole words for each row. */
+interface Bitmasked {
+  bitmask?: Uint32Array | undefined;
+  readonly bitmaskShared?: boolean | undefined;
+}
+
+function takeWords(
+  part: Bitmasked,
+  { bitmask, bitmaskShared, length }: Bitmasked & Rows,
+  first: number,
+  end: number,
+) {
+  const words = Math.ceil(length / 32);
+  if (bitmask !== undefined && bitmaskShared !== true)
+    part.bitmask = bitmask.subarray(first * words, end * words);
 }

@@ -20,6 +20,9 @@ export interface Started {
   readonly told: { stdout: string; stderr: string };
 }
 
+/** Nothing said but how far it is, which a slow machine hears of. */
+export const QUIET = /^(?:[\d,]+ of [\d,]+ rows, .*\n)*$/;
+
 const running = new Set<ChildProcess>();
 
 export function start(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): Started {

@@ -30,7 +30,7 @@ export interface JudgeProblem extends Problem {
   readonly bins: number;
 }
 
-export const NO_RANK = 0xffffffff;
+export const NO_RANK = 0x7fffffff;
 
 /** As in entropy.ts. */
 const FURTHEST = 1000;

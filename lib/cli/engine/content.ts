@@ -58,6 +58,19 @@ export function bareLine({ content }: Content, numbers: Numbers): string {
   return `to_json(${value})::VARCHAR`;
 }
 
+/** A row of NDJSON whose columns beside the scores are the text that they were. */
+export function rawLine(kept: readonly Kept[], scores: readonly Named[]): string {
+  const key = (name: string) => JSON.stringify(name);
+  const values = [
+    ...kept.map(({ name, sql }) => ({ name, text: `${sql}::VARCHAR` })),
+    ...scores.map(({ name, sql }) => ({ name, text: `to_json(${sql})::VARCHAR` })),
+  ];
+  const parts = values.map(
+    ({ name, text }, i) => `${literal(`${i === 0 ? '{' : ','}${key(name)}:`)}, coalesce(${text}, 'null')`,
+  );
+  return `concat(${parts.join(', ')}, '}')`;
+}
+
 function jsonNumbers(sql: string, { type, nonfinite }: Numbers): string {
   const doubles = type === 'float32' ? `${sql}::VARCHAR[]::DOUBLE[]` : sql;
   return nonfinite ? `list_transform(${doubles}, lambda x: ${jsonNamed('x')})` : doubles;

@@ -6,6 +6,7 @@ import { expected, expectedUsage } from '../failure.js';
 import { keptNote } from './dialect.js';
 import { type Engine, engineFailure, identifier, literal, pathLiteral } from './engine.js';
 import { compressionOption, headOf } from './head.js';
+import { hasLongFraction, rawFields, registerRawFields } from './raw-fields.js';
 import type { Choice, Place, Relation } from './relation.js';
 
 const SAMPLE_ROWS = 200;
@@ -38,10 +39,13 @@ export async function ndjsonRelation(
   return relation(
     keys.sort((a, b) => order(a) - order(b) || (a < b ? -1 : 1)),
     column,
+    array ? hasLongFraction(text) : text.split('\n').some((line) => hasLongField(line, keys, column)),
   );
 
-  function relation(keys: readonly string[], column: string | undefined): Relation {
+  /** @param long whether there are numbers beside the logits that are no doubles. */
+  function relation(keys: readonly string[], column: string | undefined, long = false): Relation {
     const others = keys.filter((key) => key !== column);
+    if (long && column !== undefined) return { ...relation(keys, column), ...rawRelation(others, column) };
     const field = column ?? 'json';
     const source = (rest: string) =>
       `read_json(${file}, columns = {${[...others.map((key) => `${literal(key)}: 'JSON'`), `${literal(field)}: 'DOUBLE[]'`].join(', ')}}, ` +
@@ -73,6 +77,29 @@ export async function ndjsonRelation(
       },
     };
   }
+
+  /** The other fields as the text that they are: each object is read twice, by the engine and by us. */
+  function rawRelation(others: readonly string[], column: string): Partial<Relation> {
+    const raw = registerRawFields(engine, others);
+    const form = literal(JSON.stringify({ [column]: ['DOUBLE'] }));
+    const source = (transform: string, rest: string) =>
+      `(SELECT ${raw}(json) AS raw, ${transform}(json, ${form}) AS object FROM read_json_objects(${file}${rest}))`;
+    const logits = `object.${identifier(column)}`;
+    return {
+      from: source('json_transform_strict', ''),
+      logits,
+      tolerant: { from: source('json_transform', array ? '' : ', ignore_errors = true'), logits },
+      kept: others.map((name, i) => ({ name, sql: `nullif(raw[${i + 1}], 'null')::JSON`, type: 'JSON' })),
+      raw: true,
+    };
+  }
+}
+
+/** Whether a field beside the logits has a fraction that is no double. */
+function hasLongField(line: string, keys: readonly string[], column: string): boolean {
+  if (!hasLongFraction(line)) return false;
+  const others = keys.filter((key) => key !== column);
+  return rawFields(line, new Map(others.map((key, i) => [key, i]))).some(hasLongFraction);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -32,6 +32,8 @@ export interface Relation {
   readonly metadata?: ReadonlyMap<string, string>;
   /** Whether a row of its own text can stand for a row: NDJSON whose lines are arrays. */
   readonly bare: boolean;
+  /** Whether the columns beside the logits are JSON as it stood, and are to be written so. */
+  readonly raw?: boolean;
   /** The same of what follows in a pipe. */
   readonly next?: (place: Place) => Promise<Relation>;
   /** Why a row cannot be read: what was wanted of it, and for each column the text that is not that, or NULL. */

@@ -12,10 +12,10 @@ export interface TakenRows {
   readonly lists: Lists;
   /** The rows that are NULL, or have a NULL among their numbers. */
   readonly bad: ReadonlySet<number>;
-  /** NaN where there is none, and where 32 bits do not hold it. */
-  truth(row: number): number;
-  /** That of the row in the input; NaN where it was not asked for. */
-  number(row: number): number;
+  /** The true class of each row, NaN where there is none; undefined where they were not asked for. */
+  readonly truths: Float64Array | undefined;
+  /** The number of each row in the input, likewise. */
+  readonly numbers: Float64Array | undefined;
 }
 
 let functions = 0;
@@ -24,6 +24,7 @@ let functions = 0;
 export function registerTakeRows(
   { bindings, connection, vectors }: Engine,
   type: 'float32' | 'float64',
+  asked: { readonly truths: boolean; readonly numbers: boolean },
   take: (taken: TakenRows) => void,
 ): string {
   function main(input: Chunk, _output: Vector): void {
@@ -32,23 +33,23 @@ export function registerTakeRows(
     const lists = vectors.readLists(bindings, vector(0), rows, type);
     take({
       ...{ rows, lists, bad: badRows(lists) },
-      truth: integersOf(vector(1), rows, (low, high) => (high === low >> 31 ? low : Number.NaN)),
-      number: integersOf(vector(2), rows, (low, high) => high * 2 ** 32 + (low >>> 0)),
+      truths: asked.truths ? integersOf(vector(1), rows) : undefined,
+      numbers: asked.numbers ? integersOf(vector(2), rows) : undefined,
     });
   }
 
   /** A column of BIGINT, by halves: a bigint for each of them takes longer than all the rest. */
-  function integersOf(
-    vector: Vector,
-    rows: number,
-    joined: (low: number, high: number) => number,
-  ): (row: number) => number {
+  function integersOf(vector: Vector, rows: number): Float64Array {
     const nulls = vectors.nullsOf(bindings, vector, rows);
     const view = vectors.dataOf(bindings, vector, rows, 8);
-    return (row) =>
-      nulls?.[row] === 1
-        ? Number.NaN
-        : joined(view.getInt32(row * 8, true), view.getInt32(row * 8 + 4, true));
+    const values = new Float64Array(rows);
+    for (let row = 0; row < rows; row++) {
+      values[row] = view.getInt32(row * 8 + 4, true) * 2 ** 32 + view.getUint32(row * 8, true);
+    }
+    nulls?.forEach((isNull, row) => {
+      if (isNull === 1) values[row] = Number.NaN;
+    });
+    return values;
   }
 
   const name = `take_rows_${functions++}`;

@@ -4,7 +4,15 @@ import { expected } from '../failure.js';
 import type { Format } from '../formats.js';
 import type { Operation } from '../scoring.js';
 import type { Count } from '../tally.js';
-import { bareLine, type Content, copyOptions, keptColumn, scoreColumns, selected } from './content.js';
+import {
+  bareLine,
+  type Content,
+  copyOptions,
+  keptColumn,
+  rawLine,
+  scoreColumns,
+  selected,
+} from './content.js';
 import { type Engine, engineFailure, literal } from './engine.js';
 import type { Relation } from './relation.js';
 import { registerScoreRows, type Seen } from './scoring-function.js';
@@ -88,11 +96,16 @@ export async function runStatement(engine: Engine, statement: Statement): Promis
     ].join(', ')} FROM ${sourceOf(from, statement.range)}`;
     const numbers = { type: relation.type, nonfinite };
     const bare = format === 'ndjson' && relation.bare && content.content !== 'top';
+    const scores = scoreColumns(content, format, numbers);
+    const raw = format === 'ndjson' && relation.raw === true;
     const columns = bare
       ? [{ sql: bareLine(content, numbers), name: 'line' }]
-      : [...kept.map((column) => keptColumn(column, format)), ...scoreColumns(content, format, numbers)];
+      : raw
+        ? [{ sql: rawLine(kept, scores), name: 'line' }]
+        : [...kept.map((column) => keptColumn(column, format)), ...scores];
     const options = copyOptions(format, {
-      ...{ bare, rowBytes: statement.rowBytes, metadata: statement.metadata },
+      bare: bare || raw,
+      ...{ rowBytes: statement.rowBytes, metadata: statement.metadata },
       header: statement.header ? columns.map(({ name }) => name) : undefined,
       compression: statement.compression,
     });
@@ -122,7 +135,7 @@ async function endAfterHeader({ format, to, compression }: Statement): Promise<v
 
 export function describe({ from }: Relation): string {
   if (from.startsWith('read_parquet')) return 'a Parquet file';
-  return from.startsWith('read_json') ? 'JSON' : 'a CSV';
+  return from.includes('read_json') ? 'JSON' : 'a CSV';
 }
 
 export function sourceOf(from: string, range: readonly [number, number] | undefined): string {
@@ -236,6 +249,11 @@ function shorten(text: string): string {
   return text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }
 
+/** A text of JSON without its quotes, and anything else as it stands. */
+function jsonText(sql: string): string {
+  return `(CASE WHEN json_type(${sql}) = 'VARCHAR' THEN ${sql}->>'$' ELSE ${sql}::VARCHAR END)`;
+}
+
 /** The columns beside the logits with types of their own, where those of a text are written to a format that has types. */
 export async function typedRelation(
   engine: Engine,
@@ -245,7 +263,7 @@ export async function typedRelation(
   const untyped = relation.kept.filter(({ type }) => type === 'VARCHAR' || type === 'JSON');
   if (untyped.length === 0 || relation.metadata) return relation;
   const tests = untyped.flatMap(({ sql, type }) => {
-    const text = type === 'JSON' ? `(${sql}->>'$')` : sql;
+    const text = type === 'JSON' ? jsonText(sql) : sql;
     const kind = type === 'JSON' ? `json_type(${sql})` : `'VARCHAR'`;
     const all = (condition: string) =>
       `coalesce(bool_and(${sql} IS NULL OR coalesce(${condition}, false)), true)::VARCHAR`;
@@ -280,7 +298,7 @@ export async function typedRelation(
     kept: relation.kept.map((kept) => {
       const type = chosen.get(kept.name) ?? kept.type;
       if (type === kept.type) return kept;
-      const text = kept.type === 'JSON' ? `(${kept.sql}->>'$')` : kept.sql;
+      const text = kept.type === 'JSON' ? jsonText(kept.sql) : kept.sql;
       return { name: kept.name, type, sql: `CAST(${text} AS ${type})` };
     }),
   };

@@ -70,15 +70,17 @@ export async function passByStatement(
   const isBad = ({ bad, lists: { offsets } }: TakenRows, row: number) =>
     bad.has(row) || (classes !== undefined && offsets[row + 1] - offsets[row] !== classes);
 
+  const numberOf = ({ numbers }: TakenRows, row: number) => numbers?.[row] ?? Number.NaN;
+
   /** Which rows are judged, where it is not all of them as they are. */
   function keptOf(taken: TakenRows): number[] | undefined {
-    const { rows, lists, number } = taken;
+    const { rows, lists } = taken;
     if (taken.bad.size === 0 && (classes === undefined || lists.width === classes)) return undefined;
     const kept: number[] = [];
     for (let row = 0; row < rows; row++) {
       if (isBad(taken, row)) {
         if (!tolerant) stop('bad');
-        bad.add(number(row));
+        bad.add(numberOf(taken, row));
         if (errors === 'skip') continue;
       }
       kept.push(row);
@@ -87,12 +89,11 @@ export async function passByStatement(
   }
 
   function batchOf(taken: TakenRows, kept: readonly number[] | undefined): Batch {
-    const { rows, lists, number } = taken;
+    const { rows, lists, numbers } = taken;
     const common = { first: 0, end: 0, block: NO_BLOCK, columns: [] };
     if (!kept) {
       const offsets = classes === undefined ? lists.offsets : undefined;
-      const numbers = numbered ? Array.from({ length: rows }, (_, row) => number(row)) : undefined;
-      return { ...common, rows, logits: lists.values, offsets, numbers };
+      return { ...common, rows, logits: lists.values, offsets, numbers: numbers && Array.from(numbers) };
     }
     // A row that could not be read is one of NaN.
     const offsets = new Int32Array(kept.length + 1);
@@ -108,7 +109,7 @@ export async function passByStatement(
     });
     return {
       ...{ ...common, rows: kept.length, logits, offsets: classes === undefined ? offsets : undefined },
-      numbers: kept.map(number),
+      numbers: kept.map((row) => numberOf(taken, row)),
     };
   }
 
@@ -117,15 +118,15 @@ export async function passByStatement(
     kept: readonly number[] | undefined,
     { rows, offsets }: Batch,
   ): Int32Array {
-    const { truth, number } = taken;
+    const { truths, numbers } = taken;
     const targets = new Int32Array(rows);
     for (let i = 0; i < rows; i++) {
       const row = kept ? kept[i] : i;
-      if (ofFile && number(row) >= ofFile.length) {
+      const target = ofFile && numbers ? ofFile[numbers[row]] : truths ? truths[row] : Number.NaN;
+      if (target === undefined) {
         fewer = true;
         stop('truth');
       }
-      const target = ofFile ? ofFile[number(row)] : truth(row);
       const length = offsets ? offsets[i + 1] - offsets[i] : most;
       if ((target >= 0 && target < length) || target === ignoreIndex) targets[i] = target;
       // One that could not be read is wrong whatever its true class is.
@@ -133,7 +134,7 @@ export async function passByStatement(
         if (!ofFile) stop('truth');
         throw expected(
           `a class below ${length}`,
-          `row ${number(row)} of ${name}`,
+          `row ${numberOf(taken, row)} of ${name}`,
           `${target} in ${truthPath}`,
         );
       }
@@ -143,7 +144,8 @@ export async function passByStatement(
 
   const numbered = ofFile !== undefined || errors !== undefined || options.numbered;
   const { from, logits } = tolerant ? relation.tolerant : relation;
-  const function_ = registerTakeRows(engine, relation.type, take);
+  const asks = { truths: ofColumn !== undefined, numbers: numbered };
+  const function_ = registerTakeRows(engine, relation.type, asks, take);
   const row = numbered ? 'row_number() OVER () - 1' : 'NULL::BIGINT';
   const rows = `${function_}(${logits}, ${ofColumn?.sql ?? 'NULL::BIGINT'}, ${row})`;
   const timer = setInterval(() => {
