@@ -413,6 +413,52 @@ describe.each([
     }
   });
 
+  it.each(['float32', 'float64'] as const)(
+    'what is said of a row does not depend on the rows beside it: %s',
+    async (type) => {
+      for (const classes of [1, 3, 10, 33, 64, 65, 200]) {
+        const { x } = some(`alone ${classes}`, 21, classes, 12);
+        // Neighbours with NaN, infinities and logits too large to reduce.
+        [NaN, Infinity, 3e38, -Infinity].forEach((value, i) => {
+          x[(2 * i + 1) * classes] = value;
+        });
+        const logits = elements(x, type) as Float32Array;
+        const shape = [-1, classes];
+        for (const r of [0, 2, 9, 16, 20]) {
+          const row = logits.slice(r * classes, (r + 1) * classes);
+          const target = (r * 5) % classes;
+          const targets = new Int32Array(21).fill(none);
+          targets[r] = target;
+          const { rows, ignored: _, ...alone } = await judge(row, [target]);
+          const wide = new Float64Array(21 * 70).fill(NaN);
+          for (let i = 0; i < x.length && classes < 70; i++)
+            wide[Math.floor(i / classes) * 70 + (i % classes)] = logits[i];
+          const offsets = [0, 100, 100 + classes, 103 + classes];
+          const ragged = new Float64Array(103 + classes).fill(7);
+          ragged.set(row, 100);
+          const others = [
+            await judge(logits, targets, { shape }),
+            await judge(elements(ragged, type), [none, target, none], { offsets, confusion: false }),
+            ...(classes < 70
+              ? [
+                  await judge(elements(wide, type), targets, {
+                    shape: [-1, 70],
+                    lengths: new Uint32Array(21).fill(classes),
+                    confusion: false,
+                  }),
+                ]
+              : []),
+          ];
+          expect(rows).toBe(1);
+          for (const other of others) {
+            for (const name of ['logLoss', 'brier', 'entropy', 'calibrationError'] as const)
+              expect([classes, r, name, other[name]]).toEqual([classes, r, name, alone[name]]);
+          }
+        }
+      }
+    },
+  );
+
   it('many rows go through little memory, whole', async () => {
     const { x, targets } = some('parts', 20_000, 3);
     const expected = byDefinition(rowsOf(x, 3), targets);
