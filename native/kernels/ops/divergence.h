@@ -13,18 +13,21 @@ namespace {
 
 // 1/2!, -1/3!, 1/4! ...: (e^-d - 1 + d) / d^2 = 1/2 - d/6 + d^2/24 - ... For |d| <= 2 what 23 terms leave out is less than
 // 2^23 / 25! < 2^-60 of the sum; for -2 <= d <= 1, 13 leave 2^13 / 15! < 2^-27.
-template <class T>
-constexpr T divergence_term(int k) {
-  T product = 1;
-  for (int i = 2; i <= k + 2; i++) product /= T(i);
-  return k % 2 == 0 ? product : -product;
-}
+struct DivergenceTerms {
+  double term[23];
+  constexpr DivergenceTerms() : term() {
+    double product = 0.5;
+    for (int k = 0; k < 23; product /= -(k + 3), k++) term[k] = product;
+  }
+};
+constexpr DivergenceTerms divergence_terms;
+
 template <class V, int terms>
 INLINE V divergence_series(V d) {
-  V sum = splat<V>(typename V::Scalar(divergence_term<double>(terms - 1)));
+  using T = typename V::Scalar;
+  V sum = splat<V>(T(divergence_terms.term[terms - 1]));
 #pragma GCC unroll 32
-  for (int k = terms - 2; k >= 0; k--)
-    sum = muladd(sum, d, splat<V>(typename V::Scalar(divergence_term<double>(k))));
+  for (int k = terms - 2; k >= 0; k--) sum = muladd(sum, d, splat<V>(T(divergence_terms.term[k])));
   return sum;
 }
 

@@ -1,6 +1,7 @@
 // entropy: log S + sum of p * (max - x) / T, where S is the sum of e^((x - max) / T). No part is negative: nothing cancels.
 #include SIMD_HEADER
 #include "../math/total.h"
+#include "../shapes/gathered.h"
 #include "../shapes/rows.h"
 #include "../units.h"
 
@@ -12,6 +13,13 @@ struct Entropy : Rows<V> {
   using Rows<V>::p, Rows<V>::scale, Rows<V>::scale64;
   explicit Entropy(const Problem& p) : Rows<V>(p) {}
 
+  // Terms of logits further below the maximum are at most 2^-164 of its own, and count as such: with distances of at most
+  // this many temperatures they come to nothing.
+  static constexpr double furthest = 1000;
+
+  // Whether the quotients are not to be had from sums.
+  bool is_extreme() const { return !(p.temperature < warmest && p.temperature > 1 / warmest); }
+
   void solve(size_t r) const { Sink{static_cast<char*>(p.out), p.outType, 1}.put(r, value(source_of(p, r))); }
 
  private:
@@ -20,9 +28,6 @@ struct Entropy : Rows<V> {
   // rounded so often less one: with what a term errs by and the rounding of the result, under 4 ULP of float32, 16 of float64.
   static constexpr size_t run = sizeof(T) == 4 ? 4 : 16;
   static_assert(run % together<V> == 0 || together<V> > run, "a run is a whole number of groups");
-  // Terms of logits further below the maximum are at most 2^-164 of its own, and count as such: with distances of at most
-  // this many temperatures they come to nothing.
-  static constexpr double furthest = 1000;
   // Temperatures that keep a term times its distance within the range of T.
   static constexpr double warmest = sizeof(T) == 4 ? 1e10 : 1e100;
 
@@ -59,7 +64,7 @@ struct Entropy : Rows<V> {
   template <bool moved>
   double value(const Source& row, const Exp<V, moved>& exp, T max, Wide<double> top) const {
     alignas(64) T buffer[chunk_length];
-    const bool is_extreme = !(p.temperature < warmest && p.temperature > 1 / warmest);
+    const bool is_extreme = this->is_extreme();
     Sums sums;
     double extreme = 0;
     for (size_t at = 0; row.goes_on(at); at += chunk_length) {
@@ -131,8 +136,79 @@ struct Entropy : Rows<V> {
   }
 };
 
+// Float rows of few classes, a row per lane.
+struct EntropyInLanes {
+  static constexpr size_t L = F32::lanes, H = L / F64::lanes;
+  // Products of terms and distances that are added up as they are before they go to doubles.
+  static constexpr size_t run = 4;
+  const Problem& p;
+  const Entropy<F32> rows;
+
+  explicit EntropyInLanes(const Problem& p) : p(p), rows(p) {}
+
+  __attribute__((noinline)) void solve(size_t begin, size_t count) const {
+    const size_t n = p.length;
+    alignas(64) float x[most_gathered * L];
+    gather_rows(p, p.x, begin, count, x);
+    F32 max = load<F32>(x);
+    for (size_t c = 1; c < n; c++) max = max_number(load<F32>(x + c * L), max);
+    const LaneShift<F32> shift(max, rows.scale, ExpTraits<F32>::log_vanish);
+    const Exp<F32, false> exp(rows.scale, shift.magic, shift.lower);
+    const F32 most = splat<F32>(float(Entropy<F32>::furthest * p.temperature));
+    RestSum<F32> sum;
+    F32 equal = splat<F32>(0);
+    F64 distances[H];
+    for (size_t h = 0; h < H; h++) distances[h] = splat<F64>(0);
+    for (size_t c = 0; c < n;) {
+      F32 products = splat<F32>(0);
+      for (const size_t end = lesser(n, c + run); c < end; c++) {
+        const F32 v = load<F32>(x + c * L);
+        Term<F32> e = exp.term(v);
+        e.t = zero_if_equal(v, max, e.t);
+        products = muladd(e.value(), min_number(sub(max, v), most), products);
+        equal = count_if_equal(v, max, equal);
+        sum.add_term(e);
+      }
+      F64 wide[H];
+      widen(products, wide);
+#pragma GCC unroll 2
+      for (size_t h = 0; h < H; h++) distances[h] = add(distances[h], wide[h]);
+    }
+    sum.end_run();
+    const F64 below[2] = {sum.lo, sum.hi};
+    F64 maxima[H], exponents[H], counts[H];
+    widen(max, maxima), widen(shift.top, exponents), widen(equal, counts);
+    alignas(64) double value[L];
+    uint32_t good = 0;
+#pragma GCC unroll 2
+    for (size_t h = 0; h < H; h++) {
+      const F64 top = term_of_max<F32>(maxima[h], exponents[h], rows.scale64).hi;
+      const F64 whole = muladd(counts[h], top, below[h]), both = div(splat<F64>(1), mul(top, whole));
+      const F64 rest = mul(mul(below[h], whole), both);
+      const F64 far = mul(mul(mul(distances[h], splat<F64>(1 / p.temperature)), top), both);
+      const F64 own = add(log1p_for_floats(add(sub(counts[h], splat<F64>(1)), rest)), far);
+      store(value + h * F64::lanes, own);
+      good |= mask_greater(own, splat<F64>(-1)) << (h * F64::lanes);  // not NaN
+    }
+    good &= ~odd_rows(max, rows.scale);
+    const Sink out = {static_cast<char*>(p.out), p.outType, 1};
+    if ((good & ((1u << count) - 1)) == (1u << count) - 1 && p.outType == Type::float32) {
+      for (size_t i = 0; i < count; i++) static_cast<float*>(p.out)[begin + i] = float(value[i]);
+      return;
+    }
+    for (size_t i = 0; i < count; i++) good >> i & 1 ? out.put(begin + i, value[i]) : rows.solve(begin + i);
+  }
+};
+
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
+  if constexpr (sizeof(typename V::Scalar) == 4) {
+    const EntropyInLanes lanes(p);
+    if (fits_gathered(p) && !lanes.rows.is_extreme()) {
+      for (; begin < end; begin += F32::lanes) lanes.solve(begin, lesser(end - begin, F32::lanes));
+      return;
+    }
+  }
   const Entropy<V> rows(p);
   for (size_t r = begin; r < end; r++) rows.solve(r);
 }

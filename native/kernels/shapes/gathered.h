@@ -1,0 +1,59 @@
+// Up to 16 float rows of few classes in lanes, however they lie and whatever masks them: for ops that are done with a row
+// before its neighbours matter. A lane has the same bits whatever is in the others, so a row alone goes in lanes too.
+//
+//   row 0: a0 a1 -             class 0: a0 b0 c0 ...
+//   row 1: b0 b1 b2     =>     class 1: a1 b1 c1 ...
+//   row 2: c0 c1 c2            class 2:  - b2 c2 ...     - is -Infinity
+#pragma once
+#include "measure.h"
+
+namespace {
+
+constexpr size_t most_gathered = 32;  // classes
+
+INLINE bool fits_gathered(const Problem& p) { return p.type != Type::float64 && p.length <= most_gathered; }
+
+// Rows [begin, begin + count) of `data`, which is laid out as x: class c of all is the block at blocks + c * 16.
+inline void gather_rows(const Problem& p, const void* data, size_t begin, size_t count, float* blocks) {
+  constexpr size_t L = F32::lanes, P = panel_columns<F32>;
+  alignas(64) float rows[most_gathered * L + P];  // a panel reads 16 bytes of each row
+  const size_t n = p.length;
+  const bool plain = is_plain(p) && p.inner == 1 && p.type == Type::float32;
+  if (plain) __builtin_memcpy(rows, static_cast<const float*>(data) + begin * n, count * n * sizeof(float));
+  for (size_t i = 0; !plain && i < count; i++) {
+    Source row = source_of(p, begin + i);
+    row.data = static_cast<const char*>(data) + (row.data - static_cast<const char*>(p.x));
+    float* const to = rows + i * n;
+    const float* x = row.fetch(0, row.length, to);
+    if (x != to && row.length > 0) __builtin_memcpy(to, x, row.length * sizeof(float));
+    for (size_t c = row.length; c < n; c++) to[c] = -infinity;
+  }
+  for (size_t c = 0; c < n; c += P) {
+    F32 column[P];
+    load_panel(rows + c, n, count, column);
+    for (size_t j = 0; j < P && c + j < n; j++) store(blocks + (c + j) * L, column[j]);
+  }
+}
+
+// log(1 + rho) for rho >= 0, as log1p, with one division instead of two: to 2^-50, which is enough for floats. Where no power
+// of 2 is split off, rho itself goes into the series; elsewhere what 1 + rho rounds off is too little to count.
+INLINE F64 log1p_for_floats(F64 rho) {
+  const F64 one = splat<F64>(1), none = splat<F64>(0);
+  F64 k, m;
+  split_exponent(add(one, rho), k, m);
+  const F64 f = add(zero_if_equal(k, none, sub(m, one)), sub(rho, zero_if_equal(k, none, rho)));
+  const F64 half_square = mul(mul(splat<F64>(0.5), f), f), s = div(f, add(splat<F64>(2), f)), z = mul(s, s);
+  F64 series = splat<F64>(log_f64[6]);
+#pragma GCC unroll 8
+  for (int i = 5; i >= 0; i--) series = muladd(series, z, splat<F64>(log_f64[i]));
+  const F64 tail = sub(sub(half_square, mul(s, muladd(series, z, half_square))), f);
+  return muladd(k, splat<F64>(ln2_hi + ln2_lo), sub(none, tail));
+}
+
+// The rows, as bits, whose maximum is too large to reduce, or no number.
+INLINE uint32_t odd_rows(F32 max, const Scale<F32>& scale) {
+  const F32 reducible = splat<F32>(float(ExpTraits<F32>::reducible));
+  return ~mask_greater(reducible, absolute(mul(max, splat<F32>(float(scale.c)))));
+}
+
+}  // namespace
