@@ -46,6 +46,7 @@ export { entropy, klDivergence, logProb } from './distributions.js';
 export type * from './prepare.js';
 export { prepare } from './prepare.js';
 export { logSigmoid, sigmoid } from './sigmoids.js';
+export type * from './types/distributions.js';
 export type * from './types/evaluation.js';
 export type * from './types.js';
 

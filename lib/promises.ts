@@ -12,6 +12,7 @@ import { BatchesInTurns, evaluateInTurns } from './calls/evaluation.js';
 import { fitInTurns } from './calls/fit.js';
 import { plan, solveAsync } from './calls/plan.js';
 import { operations } from './ops/all.js';
+import type { Classes, KlDivergenceOptions, LogProbOptions } from './types/distributions.js';
 import type {
   AsyncEvaluation,
   ClassTargets,
@@ -23,17 +24,14 @@ import type {
 } from './types/evaluation.js';
 import type {
   Abortable,
-  Classes,
   ClassifyOptions,
   CrossEntropyOptions,
   ElementType,
   EntropyOptions,
   Float32Form,
-  KlDivergenceOptions,
   Labels,
   LikeX,
   Logits,
-  LogProbOptions,
   LogSoftmaxOptions,
   LogSumExpOptions,
   LogTopKResult,
@@ -53,6 +51,7 @@ import type {
 export { backend } from './backends/backend.js';
 export type * from './prepare.js';
 export { prepare } from './prepare.js';
+export type * from './types/distributions.js';
 export type * from './types/evaluation.js';
 export type * from './types.js';
 
