@@ -11,6 +11,7 @@ import { operations } from './ops/all.js';
 import type { Declared } from './ops/operation.js';
 import type { Classes, LogProbOptions } from './types/distributions.js';
 import type {
+  BinaryCrossEntropyOptions,
   CrossEntropyOptions,
   Logits,
   Reduction,
@@ -83,6 +84,14 @@ export interface PreparedLogProb<Input, Output> extends Prepared<Input, Output> 
   readonly classes: Int32Array;
   /** There if the option `ranks` is true. */
   readonly ranks: Uint32Array | undefined;
+}
+
+/** A prepared `binaryCrossEntropy`: `output` holds the loss, or with reduction `'none'` the loss of every element. */
+export interface PreparedBinaryCrossEntropy<Input, Output, Result> extends Prepared<Input, Output, Result> {
+  /** A number from 0 to 1 for each element, 0 at first. Checked by every run. */
+  readonly targets: Input;
+  /** There if the option `gradient` is true. */
+  readonly gradient: Input | undefined;
 }
 
 /** What every prepared call has to be told. */
@@ -176,6 +185,15 @@ export function prepare<Type extends ElementType = 'float32'>(
   options: PrepareOptions<Type> &
     Omit<LogProbOptions, Omitted> & { readonly classes?: Classes; readonly ranks?: boolean },
 ): PreparedLogProb<ArrayOf<Type>, Type extends 'float64' ? Float64Array : Float32Array>;
+export function prepare<Type extends ElementType = 'float32', How extends Reduction = 'mean'>(
+  op: 'binaryCrossEntropy',
+  options: PrepareOptions<Type> &
+    Omit<BinaryCrossEntropyOptions, Omitted> & { readonly reduction?: How; readonly gradient?: boolean },
+): PreparedBinaryCrossEntropy<
+  ArrayOf<Type>,
+  Type extends 'float64' ? Float64Array : Float32Array,
+  How extends 'none' ? (Type extends 'float64' ? Float64Array : Float32Array) : number
+>;
 export function prepare(op: unknown, options: unknown): unknown {
   const operation = declared[readWord(op, 'op', names)];
   if (typeof options !== 'object' || options === null) throw typeError('an object', 'options', options);

@@ -24,6 +24,8 @@ import type {
 } from './types/evaluation.js';
 import type {
   Abortable,
+  BinaryCrossEntropyOptions,
+  BinaryTargets,
   ClassifyOptions,
   CrossEntropyOptions,
   ElementType,
@@ -344,4 +346,29 @@ export async function fitTemperature(
   options?: FitTemperatureOptions & Abortable,
 ): Promise<TemperatureFit> {
   return fitInTurns(x, targets, options);
+}
+
+/**
+ * As `binaryCrossEntropy` of `simd-softmax`, without blocking the event loop.
+ *
+ * @throws What `binaryCrossEntropy` throws, as a rejection; the signal's reason where it is aborted.
+ *
+ * @example
+ * ```ts
+ * await binaryCrossEntropy([3.2, -1.3], [1, 0]); // 0.141
+ * ```
+ */
+export async function binaryCrossEntropy<
+  X extends Logits,
+  How extends Reduction = 'mean',
+  Out extends Output = never,
+>(
+  x: X,
+  targets: BinaryTargets,
+  options?: BinaryCrossEntropyOptions<How, Out> & Abortable,
+): Promise<How extends 'none' ? LikeX<X, Out, 'float32'> : number> {
+  const { signal, rest } = readAbortable(options);
+  return solveAsync(plan(operations.binaryCrossEntropy, x, targets, rest), signal) as Promise<
+    How extends 'none' ? LikeX<X, Out, 'float32'> : number
+  >;
 }

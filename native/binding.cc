@@ -331,6 +331,19 @@ napi_value pin(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// areShares(array, type): see are_shares(); false for what is no typed array.
+napi_value are_shares(napi_env env, napi_callback_info info) {
+  size_t count = 2;
+  napi_value values[2], result;
+  napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  Bytes bytes;
+  double type = 0;
+  const bool known = count == 2 && bytes_of(env, values[0], bytes) &&
+                     napi_get_value_double(env, values[1], &type) == napi_ok && type >= 0 && type <= 3;
+  napi_get_boolean(env, known && are_shares(bytes, Type(int32_t(type))), &result);
+  return result;
+}
+
 Napi::Array list_of(Napi::Env env, const std::vector<const char*>& names) {
   Napi::Array list = Napi::Array::New(env);
   for (const char* name : names) list[list.Length()] = name;
@@ -383,6 +396,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("release", release);
   add("submit", submit);
   add("cancel", cancel);
+  add("areShares", are_shares);
   return exports;
 }
 

@@ -106,6 +106,7 @@ size_t size_of(Element element, const Problem& p) {
   switch (element) {
     case Element::type: return size_of(p.type);
     case Element::outType: return size_of(p.outType);
+    case Element::losses: return p.each ? size_of(p.outType) : 8;
     case Element::logProbabilitiesType: return size_of(p.logProbabilitiesType);
     case Element::rawType: return size_of(p.rawType);
     case Element::byte: return 1;
@@ -121,10 +122,11 @@ size_t count_of(Extent extent, const Problem& p, size_t results) {
     case Extent::elements: return p.elements;
     case Extent::rows: return p.rows();
     case Extent::starts: return p.outer + 1;
-    case Extent::classes: return p.length;
+    case Extent::classes: return p.classCount ? p.classCount : p.length;
     case Extent::mask: return p.whereShared ? p.length : p.elements;
     case Extent::words: return (p.bitmaskShared ? 1 : p.rows()) * p.words();
     case Extent::normalizers: return p.logNormalizerShared ? 1 : p.rows();
+    case Extent::losses: return p.each ? p.elements : p.rows();
     case Extent::results: return results;
     case Extent::given: return p.classesShared ? p.k : results;
     case Extent::k: return p.rows() * p.k;
@@ -240,9 +242,55 @@ const char* read_call(const double* header, const Bytes* arrays, Call& call) {
       return array->refusal;
     }
   }
+  if (p.op == Op::binaryCrossEntropy && !p.targetProbabilities && p.elements > 0) {
+    return "targets is shorter than its shape";
+  }
   if (p.op == Op::slope && p.count != slope_count) return "a row has another count of results";
   const bool has_targets = p.op == Op::crossEntropy || p.op == Op::judge || p.op == Op::slope;
   return has_targets ? check_targets(p) : nullptr;
+}
+
+namespace {
+
+// Numbers from 0 to 1 are those whose bits, as integers, are from 0 to those of 1 (or those of -0, which is not looked for).
+// Many at once: the top bit is set of a number that is below 0, or of 1's bits less those of one above 1.
+template <class I>
+bool all_shares(const char* data, size_t count, I one) {
+  typedef I Lanes __attribute__((vector_size(16)));
+  constexpr size_t lanes = 16 / sizeof(I), together = 4;
+  Lanes bad[together] = {};
+  size_t i = 0;
+  for (; i + together * lanes <= count; i += together * lanes) {
+#pragma GCC unroll 4
+    for (size_t k = 0; k < together; k++) {
+      Lanes bits;
+      std::memcpy(&bits, data + (i + k * lanes) * sizeof(I), sizeof bits);
+      bad[k] |= bits | (one - bits);
+    }
+  }
+  const Lanes all = (bad[0] | bad[1]) | (bad[2] | bad[3]);
+  I any = 0;
+  for (size_t lane = 0; lane < lanes; lane++) any |= all[lane];
+  for (; i < count; i++) {
+    I bits;
+    std::memcpy(&bits, data + i * sizeof(I), sizeof bits);
+    any |= bits | I(one - bits);
+  }
+  return any >> (8 * sizeof(I) - 1) == 0;
+}
+
+}  // namespace
+
+bool are_shares(const Bytes& bytes, Type type) {
+  const char* data = static_cast<const char*>(bytes.data);
+  const size_t count = bytes.length / size_of(type);
+  switch (type) {
+    case Type::float32: return all_shares<uint32_t>(data, count, 0x3f800000);
+    case Type::float64: return all_shares<uint64_t>(data, count, 0x3ff0000000000000);
+    case Type::float16: return all_shares<uint16_t>(data, count, 0x3c00);
+    case Type::bfloat16: break;
+  }
+  return all_shares<uint16_t>(data, count, 0x3f80);
 }
 
 CallNames call_names() {

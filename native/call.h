@@ -37,6 +37,9 @@ constexpr size_t row_arrays = 7, most_arrays = 25;
 // Fills a call; says what is out of bounds, or null.
 const char* read_call(const double* header, const Bytes* arrays, Call& call);
 
+// Whether all of an array are numbers from 0 to 1; false also for -0.
+bool are_shares(const Bytes& bytes, Type type);
+
 // The kernels by their place among `isas`.
 const Kernels& kernels_at(size_t place);
 

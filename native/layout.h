@@ -42,7 +42,11 @@
   OPS(renormalize, renormalize)                   \
   OPS(labelSmoothing, labelSmoothing)             \
   OPS(gradientScale, gradientScale)               \
-  OPS(bins, bins)
+  OPS(bins, bins)                                 \
+  OPS(each, each)                                 \
+  OPS(posWeight, posWeight)                       \
+  OPS(classCount, classCount)                      \
+  OPS(classStep, classStep)
 
 // The arrays that operations take besides their rows and `out`: the member of Problem, what its elements are, how many
 // there are (see operations.h), and whether it has to be there.
@@ -62,10 +66,12 @@
   ARRAY(targets, int32, rows, false)                            \
   ARRAY(targetProbabilities, type, elements, false)             \
   ARRAY(weights, float64, classes, false)                       \
+  ARRAY(elementWeights, float64, elements, false)               \
+  ARRAY(posWeights, float64, classes, false)                    \
   ARRAY(gradient, type, elements, false)                        \
   ARRAY(other, type, elements, true)                            \
   ARRAY(classes, int32, given, true)                            \
-  ARRAY(ranks, uint32, results, false) \
+  ARRAY(ranks, uint32, results, false)                         \
   ARRAY(confidences, float64, rows, true)                       \
   ARRAY(brierScores, float64, rows, true)                       \
   ARRAY(entropies, float64, rows, true)                         \

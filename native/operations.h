@@ -27,7 +27,9 @@
             "entropies", "likeliest", "targetRanks")                                                                 \
   OPERATION(slope, slope, float64, count, "count", "ignoreIndex", "targets")                                         \
   OPERATION(sigmoid, logistic, outType, elements, "outType")                                                         \
-  OPERATION(logSigmoid, logistic, outType, elements, "outType")
+  OPERATION(logSigmoid, logistic, outType, elements, "outType")                                                      \
+  OPERATION(binaryCrossEntropy, binaryLoss, losses, losses, "outType", "each", "posWeight", "classCount",            \
+            "classStep", "gradientScale", "targetProbabilities", "weights", "elementWeights", "posWeights", "gradient")
 // clang-format on
 
 enum class Op : int32_t {
@@ -36,7 +38,7 @@ enum class Op : int32_t {
 #undef OPERATION
 };
 
-enum class Element { type, outType, logProbabilitiesType, rawType, byte, uint32, int32, float64 };
+enum class Element { type, outType, losses, logProbabilitiesType, rawType, byte, uint32, int32, float64 };
 
 enum class Extent {
   elements,     // one for each element of x
@@ -46,6 +48,7 @@ enum class Extent {
   mask,         // elements, or classes where all rows share the mask
   words,        // of a bitmask: those of a row per row, or of one row where all share it
   normalizers,  // rows, or one where all rows share it
+  losses,       // elements, or rows where only their sums are wanted
   results,      // as many as `out` has
   given,        // results, or k where all rows share them
   k,            // k per row

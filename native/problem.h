@@ -92,6 +92,14 @@ struct Problem {
   bool renormalize;  // the given classes alone are the row
   uint32_t* ranks;
 
+  // binaryCrossEntropy, beside those of crossEntropy
+  bool each;  // the loss of each element, not their sums by row
+  const double* elementWeights;
+  const double* posWeights;  // of each class; without them
+  double posWeight;
+  size_t classCount,
+      classStep;  // of rows that were cut into pieces: element e is of class e / classStep % classCount; else 0
+
   // judge: one of each per row, and the losses
   size_t bins;  // that confidences are sorted into
   double *confidences, *brierScores, *entropies;

@@ -32,6 +32,7 @@ constexpr const char* name_of(Extent extent) {
     case Extent::mask: return "mask";
     case Extent::words: return "words";
     case Extent::normalizers: return "normalizers";
+    case Extent::losses: return "losses";
     case Extent::results: return "results";
     case Extent::given: return "given";
     case Extent::k: return "k";

@@ -1346,7 +1346,7 @@ describe('prepare', () => {
       {},
       'RangeError',
       range,
-      'Expected one of softmax, logSoftmax, logSumExp, topK, sample, crossEntropy, entropy, sigmoid, logSigmoid, klDivergence, logProb for op',
+      'Expected one of softmax, logSoftmax, logSumExp, topK, sample, crossEntropy, entropy, sigmoid, logSigmoid, klDivergence, logProb, binaryCrossEntropy for op',
     ],
     ['softmax', undefined, 'TypeError', type, 'Expected an object for options but received undefined'],
     ['softmax', {}, 'TypeError', type, 'Expected an array of integers for shape but received undefined'],

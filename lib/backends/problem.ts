@@ -100,6 +100,8 @@ export interface Backend {
   ): void;
   /** For lone rows of topK, sample and crossEntropy: memory that both sides see. */
   readonly scratch?: Scratch;
+  /** Whether all elements are from 0 to 1, where the backend can look at many at once; -0 may count as none. */
+  areShares?(data: Data, type: ElementType): boolean;
   /**
    * Solves it without blocking the event loop; the outputs are written once, whole, just before the promise
    * resolves (in place where the memory is shared). Rejects with the signal's reason when aborted.

@@ -42,7 +42,7 @@ export function plan(operation: Declared, x: unknown, argument: unknown, given: 
   const options = readOptions(given, operation);
   const request = readRows(x, options, operation.zeroTemperature);
   const backend = chooseBackend(options.backend);
-  const taken = operation.takes(new Asked(request, operation.argument, argument));
+  const taken = operation.takes(new Asked(request, operation.argument, argument, backend));
   const outputs: (Written | undefined)[] = [];
   for (const write of operation.writes(taken, request)) outputs.push(writtenByCall(write));
   for (const output of outputs) {
@@ -88,7 +88,7 @@ export function planLasting(
   const request = readRows(x, options, operation.zeroTemperature);
   const backend = chooseBackend(options.backend);
   const live = operation.live?.(request, newMemory, argument);
-  const asking = new Asked(request, operation.argument, live ?? argument);
+  const asking = new Asked(request, operation.argument, live ?? argument, backend);
   let taken = operation.takes(asking);
   const outputs = operation
     .writes(taken, request)
@@ -155,11 +155,15 @@ class Asked implements Reading {
     private readonly request: Request,
     private readonly argument: string | undefined,
     private readonly value: unknown,
+    private readonly backend: Backend,
   ) {}
 
-  take<Value>(name: string, read: (value: unknown, name: string, request: Request) => Value): Value {
+  take<Value>(
+    name: string,
+    read: (value: unknown, name: string, request: Request, backend: Backend) => Value,
+  ): Value {
     const value = name === this.argument ? this.value : this.request.options[name];
-    return read(value, name, this.request);
+    return read(value, name, this.request, this.backend);
   }
 }
 

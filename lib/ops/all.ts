@@ -1,4 +1,5 @@
 /** All operations, by the names of their functions. */
+import { binaryCrossEntropy } from './binaryCrossEntropy.js';
 import { classify } from './classify.js';
 import { crossEntropy } from './crossEntropy.js';
 import { entropy } from './entropy.js';
@@ -25,6 +26,7 @@ export const operations = {
   logSigmoid,
   klDivergence,
   logProb,
+  binaryCrossEntropy,
 };
 
 /** What lib/calls asks of a backend part by part, and adds up. */

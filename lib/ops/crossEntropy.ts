@@ -1,16 +1,14 @@
 /** crossEntropy: the loss of every row against its target, reduced as PyTorch does. */
 import { reducedType } from '../arguments/elements.js';
 import { typeError } from '../arguments/errors.js';
-import { type Apart, likeX, perRow } from '../arguments/extents.js';
-import { readNumber, readWord } from '../arguments/options.js';
-import { type Request, readNumbers } from '../arguments/rows.js';
+import { likeX, perRow } from '../arguments/extents.js';
+import { readNumber } from '../arguments/options.js';
+import { readNumbers } from '../arguments/rows.js';
 import { readIgnoreIndex, readTargets, type Targets } from '../arguments/targets.js';
 import { type CrossEntropyProblem, crossEntropy as crossEntropyRows } from '../backends/js/crossEntropy.js';
 import { type Data, op } from '../backends/problem.js';
 import { declare, resultOf } from './operation.js';
-
-const reductions = ['mean', 'sum', 'none'] as const;
-type Reduction = (typeof reductions)[number];
+import { lossesOf, type Reduction, readReduction, sum } from './reduction.js';
 
 const crossEntropyOp = op<CrossEntropyProblem>({
   name: 'crossEntropy',
@@ -26,9 +24,7 @@ export const crossEntropy = declare<CrossEntropyProblem>()({
   argument: 'targets',
   memory: ['out', 'gradient'],
   takes(reading) {
-    const reduction = reading.take('reduction', (value, name) =>
-      value === undefined ? 'mean' : readWord(value, name, reductions),
-    );
+    const reduction = reading.take('reduction', readReduction);
     const ignoreIndex = reading.take('ignoreIndex', readIgnoreIndex);
     const labelSmoothing = reading.take('labelSmoothing', (value, name) =>
       value === undefined ? 0 : readNumber(value, name, 0, 1),
@@ -49,7 +45,10 @@ export const crossEntropy = declare<CrossEntropyProblem>()({
         array: 'out',
         name: 'out',
         type: reducedType(x.type),
-        extent: { dims: isEach ? perRow(request).dims : [1], apart: lossesOf(request, isEach) },
+        extent: {
+          dims: isEach ? perRow(request).dims : [1],
+          apart: lossesOf(request.rows.outer * request.rows.inner, isEach),
+        },
         given: options.out,
         form: x.form,
         mayBeX: false,
@@ -103,17 +102,6 @@ export const crossEntropy = declare<CrossEntropyProblem>()({
   },
 });
 
-/** Backends give the loss of every row in float64: it is rounded once, or added to others. */
-function lossesOf({ rows }: Request, isEach: boolean): Apart {
-  return {
-    memory: () => takeLosses(rows.outer * rows.inner),
-    settle(from, to) {
-      if (isEach) to.set(from);
-    },
-    release: (from) => keepLosses(from as Float64Array),
-  };
-}
-
 interface Weighed {
   readonly reduction: Reduction;
   readonly targets: Targets;
@@ -130,31 +118,4 @@ function denominator({ reduction, targets, ignoreIndex, weights }: Weighed, rows
     if (target !== ignoreIndex) total += weights ? weights[target] : 1;
   }
   return total;
-}
-
-/** A sum in a fixed order, compensated (Neumaier 1974): the error does not grow with the number of rows. */
-function sum(losses: Float64Array): number {
-  let total = 0;
-  let lost = 0;
-  for (const loss of losses) {
-    const next = total + loss;
-    lost += Math.abs(total) >= Math.abs(loss) ? total - next + loss : loss - next + total;
-    total = next;
-  }
-  // An infinite or NaN total has lost nothing, but Infinity - Infinity above is NaN.
-  return Number.isFinite(total) ? total + lost : total;
-}
-
-/** The losses of one call after another use the same memory, unless they are many. */
-let spare: Float64Array = new Float64Array(0);
-const mostKept = 1 << 16;
-
-function takeLosses(count: number): Float64Array {
-  const memory = spare.length >= count ? spare : new Float64Array(count);
-  if (memory === spare) spare = new Float64Array(0);
-  return memory.length === count ? memory : memory.subarray(0, count);
-}
-
-function keepLosses(losses: Float64Array): void {
-  if (losses.buffer.byteLength <= mostKept * 8) spare = new Float64Array(losses.buffer);
 }

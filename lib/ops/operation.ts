@@ -8,12 +8,15 @@ import { type Extent, likeX, type Memory, perRow } from '../arguments/extents.js
 import { type Form, handBack } from '../arguments/logits.js';
 import { rowOptions } from '../arguments/options.js';
 import type { Request } from '../arguments/rows.js';
-import type { ElementType, Op, Problem } from '../backends/problem.js';
+import type { Backend, ElementType, Op, Problem } from '../backends/problem.js';
 
 /** Reads the options and arguments of one call. */
 export interface Reading {
   /** What `read` makes of the option or argument of that name, which may be undefined. */
-  take<Value>(name: string, read: (value: unknown, name: string, request: Request) => Value): Value;
+  take<Value>(
+    name: string,
+    read: (value: unknown, name: string, request: Request, backend: Backend) => Value,
+  ): Value;
 }
 
 /** An array that an operation writes. */

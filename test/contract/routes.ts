@@ -2,9 +2,11 @@
  * Every operation by every route: a plain call, a promise, a prepared call run at once and run as a promise, and a promise
  * over shared memory. A new operation is a line in `operations`.
  */
+
+import type { ElementType } from '../../lib/backends/problem.js';
 import * as sync from '../../lib/index.js';
 import * as promises from '../../lib/promises.js';
-import type { Elements } from '../elements.js';
+import { type Elements, elements } from '../elements.js';
 
 export type Options = { readonly [name: string]: unknown };
 
@@ -145,7 +147,32 @@ export const operations: { readonly [op: string]: Operation } = {
     },
     ready: () => ({ gradient: true }),
   },
+  binaryCrossEntropy: {
+    variants: {
+      each: { reduction: 'none' },
+      mean: { reduction: 'mean' },
+      weighed: { reduction: 'sum', posWeight: 2.5 },
+    },
+    async plain(api, x, options, call) {
+      const gradient = x.slice();
+      const losses = await api.binaryCrossEntropy(x, sharesOf(x, call), { ...options, gradient });
+      if (options.reduction === 'none') return [losses as Elements, gradient];
+      const Reduced = x instanceof Float64Array ? Float64Array : Float32Array;
+      return [Reduced.of(losses as number), gradient];
+    },
+    ready: () => ({ gradient: true }),
+  },
 };
+
+/** Of routes whose targets are numbers: what PyTorch calls soft and hard ones, in the type of `x`. */
+function sharesOf(x: Elements, { rows }: Call): Elements {
+  const dtype = rows.dtype as ElementType | undefined;
+  const type = dtype ?? (x instanceof Float64Array ? 'float64' : 'float32');
+  return elements(
+    Float64Array.from({ length: x.length }, (_, i) => [0, 1, 0.25, 1, 0][i % 5]),
+    type,
+  );
+}
 
 /** The routes by name: each leaves the arrays that the operation writes. */
 export const routes: {
@@ -167,7 +194,8 @@ function plain(api: unknown, op: string, call: Call, x: Elements): Promise<reado
 async function prepared(op: string, call: Call, way: 'run' | 'runAsync'): Promise<readonly object[]> {
   const ready = prepare(op, { ...call.rows, ...call.own, ...operations[op].ready?.(call) });
   ready.input.set(call.x);
-  ready.targets?.set(call.targets);
+  if (op === 'binaryCrossEntropy') (ready.targets as unknown as Elements).set(sharesOf(call.x, call));
+  else ready.targets?.set(call.targets);
   ready.other?.set(otherOf(call.x) as Float32Array);
   await ready[way]();
   ready[Symbol.dispose]();

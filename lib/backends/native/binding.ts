@@ -19,6 +19,7 @@ export interface Addon {
   release(): void;
   submit(landed: () => void, ...arrays: Arrays): number;
   cancel(): void;
+  areShares(data: Data, type: number): boolean;
   /** What is pinned: kept here, since a process that both imports and requires this package loads one addon twice. */
   memory?: Memory;
 }

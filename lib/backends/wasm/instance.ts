@@ -56,6 +56,7 @@ export type Extent =
   | 'mask'
   | 'words'
   | 'normalizers'
+  | 'losses'
   | 'results'
   | 'given'
   | 'k'

@@ -83,6 +83,7 @@ export class Parts {
     if (extent === 'normalizers')
       return (problem as { logNormalizerShared?: boolean }).logNormalizerShared ? 'classes' : 'rows';
     if (extent === 'given') return (problem as { classesShared?: boolean }).classesShared ? 'classes' : 'k';
+    if (extent === 'losses') return (problem as { each?: boolean }).each ? 'elements' : 'rows';
     return extent === 'results' ? (this.instance.operations.get(problem.op.name)?.out as Extent) : extent;
   }
 

@@ -131,13 +131,22 @@ struct LogSigmoidOf {
   }
   INLINE V end(Middle m, V x) const {
     const V below = min_number(splat<V>(0), moved(x));  // NaN stays, and of two zeros the second
+    return min_number(total(below, m.n, rest_of(m)), quotient(below));
+  }
+
+  INLINE V moved(V x) const { return divides ? mul(mul(mul(x, down), up), more) : x; }
+  // What n lacks of log((1 + s) / (1 - s)), negative as n.
+  INLINE V rest_of(Middle m) const {
     const V z = mul(m.n, m.n);
-    const V rest = muladd(m.left, muladd(m.e, line_slope, line_start), mul(m.n, mul(z, series(z))));
-    return min_number(total(below, m.n, rest), quotient(below));
+    return muladd(m.left, muladd(m.e, line_slope, line_start), mul(m.n, mul(z, series(z))));
+  }
+  // a + n + rest, rounded once, of numbers that are not positive: of the first two the larger comes first.
+  static INLINE V sum_of(V a, V n, V rest) {
+    const V sum = add(a, n), lost = sub(max_number(a, n), sub(sum, min_number(a, n)));
+    return add(sum, add(lost, rest));
   }
 
  private:
-  INLINE V moved(V x) const { return divides ? mul(mul(mul(x, down), up), more) : x; }
   // temperature_of bounds `up` by 2^far, which is enough for exponentials. Here the quotient itself is wanted.
   static T more_than_up(double temperature) {
     const int exponent =
@@ -145,12 +154,10 @@ struct LogSigmoidOf {
     const int left = -60 - exponent - ExpTraits<V>::far;
     return T(power_of_two(left < 0 ? 0 : left > ExpTraits<V>::far ? ExpTraits<V>::far : left));
   }
-  // below/T + n + rest, rounded once: of the first two the larger comes first.
   INLINE V total(V below, V n, V rest) const {
-    const V a = divides ? mul(below, inverse) : below;
-    if (divides) rest = add(rest, muladd(below, inverse_lo, fms(below, inverse, a)));
-    const V sum = add(a, n), lost = sub(max_number(a, n), sub(sum, min_number(a, n)));
-    return add(sum, add(lost, rest));
+    if (!divides) return sum_of(below, n, rest);
+    const V a = mul(below, inverse);
+    return sum_of(a, n, add(rest, muladd(below, inverse_lo, fms(below, inverse, a))));
   }
   // below/T itself. (-Infinity * inverse_lo could be Infinity.)
   INLINE V quotient(V below) const {

@@ -1,38 +1,9 @@
 // sigmoid and logSigmoid: every element by itself.
 #include SIMD_HEADER
-#include "../math/logistic.h"
-#include "../shapes/sink.h"
+#include "../shapes/each_element.h"
 #include "../units.h"
 
 namespace {
-
-// Blocks that are begun before the first is finished.
-template <class V>
-constexpr size_t side_by_side = V::registers == 1   ? 8
-                                : V::registers == 2 ? 4
-                                                    : 1;
-
-// y = f(x), element by element; y may be x.
-template <class V, class F>
-__attribute__((noinline)) void each_element(const typename V::Scalar* x, typename V::Scalar* y, size_t n,
-                                            const F& function) {
-  constexpr size_t L = V::lanes, group = side_by_side<V>;
-  const F f = function;  // by value: in registers
-  size_t i = 0;
-  for (; i + group * L <= n; i += group * L) {
-    Reduced<V> start[group];
-    typename F::Middle middle[group];
-#pragma GCC unroll 8
-    for (size_t k = 0; k < group; k++) start[k] = f.start(load<V>(x + i + k * L));
-#pragma GCC unroll 8
-    for (size_t k = 0; k < group; k++) middle[k] = f.middle(start[k]);
-#pragma GCC unroll 8
-    for (size_t k = 0; k < group; k++) store(y + i + k * L, f.end(middle[k], load<V>(x + i + k * L)));
-  }
-  const auto one = [&](V v) INLINE_LAMBDA { return f.end(f.middle(f.start(v)), v); };
-  for (; i + L <= n; i += L) store(y + i, one(load<V>(x + i)));
-  if (i < n) store_first(y + i, one(load_first<V>(x + i, n - i, 0)), n - i);
-}
 
 template <class V, class F>
 struct Elementwise {

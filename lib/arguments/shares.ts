@@ -1,0 +1,83 @@
+/** The targets of binaryCrossEntropy: a probability for each element. */
+import type { Backend, Data, ElementType } from '../backends/problem.js';
+import { arrayKind, isHalf, newData, viewOf } from './elements.js';
+import { rangeError, shapeError, typeError } from './errors.js';
+import { type Elements, readElements } from './logits.js';
+import { arrange, type Request } from './rows.js';
+import { tensorParts } from './tensors.js';
+
+export interface BinaryTargets {
+  /** In the type of `x` and the layout of the problem. */
+  readonly values: Data;
+  /** The caller's memory, which no output may overlap. */
+  readonly memory: unknown;
+}
+
+export function readBinaryTargets(
+  value: unknown,
+  name: string,
+  request: Request,
+  backend: Backend,
+): BinaryTargets {
+  const { x, layout, options } = request;
+  const targets =
+    readWholeNumbers(value, name, x) ??
+    readElements(value, name, x.form.kind === 'nested' ? undefined : options.dtype, undefined);
+  const agrees =
+    targets.form.kind === 'array'
+      ? targets.data.length === x.data.length
+      : targets.dims.length === x.dims.length && targets.dims.every((dim, i) => dim === x.dims[i]);
+  if (!agrees) throw shapeError(`the shape of x, [${x.dims.join(', ')}],`, name, value);
+  if (targets.type !== x.type && !(targets.form.kind === 'nested' && x.type === 'float32'))
+    throw typeError(`${x.type}, the type of x,`, name, value);
+  refuseImpossible(targets, name, backend);
+  const data = targets.type === x.type ? targets.data : Float32Array.from(targets.data);
+  return { values: arrange(data, x, layout), memory: targets.data };
+}
+
+const integerKinds = ['Uint8Array', 'Uint16Array', 'Uint32Array', 'Int32Array', 'BigInt64Array'];
+
+/** Integers, of which only 0 and 1 are targets, in the type of `x`; undefined for anything else. */
+function readWholeNumbers(value: unknown, name: string, x: Elements): Elements | undefined {
+  const parts =
+    arrayKind(value) === undefined && !Array.isArray(value) ? tensorParts(value, name) : undefined;
+  const array = parts === undefined ? value : parts.data;
+  const kind = arrayKind(array);
+  if (kind === undefined || !integerKinds.includes(kind)) return undefined;
+  if (kind === 'Uint16Array' && (isHalf(x.type) || parts?.type === 'float16' || parts?.type === 'bfloat16'))
+    return undefined;
+  const list = viewOf<Int32Array | BigInt64Array>(array, kind, name);
+  const one = ones[x.type];
+  const data = newData(x.type, list.length);
+  for (let i = 0; i < list.length; i++) {
+    const target = Number(list[i]);
+    if (target !== 0 && target !== 1) throw rangeError('a number from 0 to 1', `${name}[${i}]`, list[i]);
+    if (target === 1) data[i] = one;
+  }
+  const form = parts === undefined ? ({ kind: 'array', float16: false } as const) : x.form;
+  return { data, type: x.type, dims: parts?.dims ?? [list.length], form };
+}
+
+/** 1 as an element. */
+const ones: { readonly [type in ElementType]: number } = {
+  float32: 1,
+  float64: 1,
+  float16: 0x3c00,
+  bfloat16: 0x3f80,
+};
+
+/** A backend that can look at many at once says first whether there is anything to find. */
+function refuseImpossible({ data, type }: Elements, name: string, backend: Backend): void {
+  if (backend.areShares?.(data, type)) return;
+  const most = ones[type];
+  const isGood = isHalf(type)
+    ? (bits: number) => bits <= most || bits === 0x8000
+    : (target: number) => target >= 0 && target <= 1;
+  for (let i = 0; i < data.length; i++) {
+    if (!isGood(data[i])) throw rangeError('a number from 0 to 1', `${name}[${i}]`, numberOf(data[i], type));
+  }
+}
+
+function numberOf(value: number, type: ElementType): unknown {
+  return isHalf(type) ? `the ${type} of bits 0x${value.toString(16)}` : value;
+}

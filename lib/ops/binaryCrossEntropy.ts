@@ -1,0 +1,144 @@
+/** binaryCrossEntropy: the loss of every element against its target, reduced as PyTorch does. */
+import { reducedType } from '../arguments/elements.js';
+import { typeError } from '../arguments/errors.js';
+import { likeX } from '../arguments/extents.js';
+import { readNumber } from '../arguments/options.js';
+import { type Request, readNumbers } from '../arguments/rows.js';
+import { readBinaryTargets } from '../arguments/shares.js';
+import { readWeights } from '../arguments/weights.js';
+import {
+  type BinaryCrossEntropyProblem,
+  binaryCrossEntropy as binaryCrossEntropyRows,
+} from '../backends/js/binaryCrossEntropy.js';
+import { RowReader } from '../backends/js/rows.js';
+import { type Data, op, type Rows } from '../backends/problem.js';
+import { type Draft, declare, resultOf } from './operation.js';
+import { lossesOf, type Reduction, readReduction, sum } from './reduction.js';
+
+const binaryCrossEntropyOp = op<BinaryCrossEntropyProblem>({
+  name: 'binaryCrossEntropy',
+  numbers: ['outType', 'each', 'posWeight', 'classCount', 'classStep', 'gradientScale'],
+  reads: ['targetProbabilities', 'weights', 'elementWeights', 'posWeights'],
+  writes: ['out', 'gradient'],
+  solve: binaryCrossEntropyRows,
+});
+
+export const binaryCrossEntropy = declare<BinaryCrossEntropyProblem>()({
+  name: 'binaryCrossEntropy',
+  op: binaryCrossEntropyOp,
+  argument: 'targets',
+  memory: ['out', 'gradient'],
+  takes(reading) {
+    const reduction = reading.take('reduction', readReduction);
+    const weights = reading.take('weights', readWeights);
+    const posWeight = reading.take('posWeight', readPosWeight);
+    const targets = reading.take('targets', readBinaryTargets);
+    return { reduction, weights, posWeight, targets };
+  },
+  writes({ reduction, weights, posWeight }, request) {
+    const { x, options } = request;
+    const isEach = reduction === 'none';
+    if (options.out !== undefined && !isEach)
+      throw typeError("reduction 'none' beside it", 'out', options.out, 'ERR_CONFLICTING_OPTIONS');
+    const isByClass = weights?.classes !== undefined || typeof posWeight !== 'number';
+    if (!isByClass || request.rows.offsets === undefined) cut(request.rows as Draft<Rows>);
+    const { outer, inner } = request.rows;
+    const type = reducedType(x.type);
+    return [
+      {
+        array: 'out',
+        name: 'out',
+        type,
+        extent: isEach ? likeX(request, type) : { dims: [1], apart: lossesOf(outer * inner, false) },
+        given: options.out,
+        form: x.form,
+        mayBeX: true,
+        when: isEach ? 'always' : 'prepared',
+      },
+      {
+        array: 'gradient',
+        name: 'gradient',
+        type: x.type,
+        extent: likeX(request),
+        given: options.gradient,
+        form: x.form,
+        mayBeX: true,
+        when: 'asked',
+      },
+    ];
+  },
+  pose(problem, taken, request, [out, gradient]) {
+    const { reduction, weights, posWeight, targets } = taken;
+    const { layout, options } = request;
+    problem.out = out?.memory as Data;
+    problem.outType = reducedType(request.x.type);
+    problem.each = reduction === 'none';
+    problem.targetProbabilities = targets.values;
+    problem.weights = weights?.classes;
+    problem.elementWeights = weights?.elements;
+    problem.posWeights = typeof posWeight === 'number' ? undefined : posWeight;
+    problem.posWeight = typeof posWeight === 'number' ? posWeight : 1;
+    const isCut = problem.offsets !== undefined && options.offsets === undefined;
+    problem.classCount = isCut ? layout.length : 0;
+    problem.classStep = layout.inner;
+    problem.gradient = gradient?.memory as Data | undefined;
+    problem.gradientScale = 1 / Math.max(1, denominator(reduction, request));
+  },
+  result([out], { reduction }, request) {
+    if (reduction === 'none') return resultOf(out);
+    const loss = sum(out?.memory as Float64Array) / denominator(reduction, request);
+    if (out?.data) out.data[0] = loss;
+    return loss;
+  },
+  live: ({ x, rows }, newMemory) => newMemory(x.type, rows.x.length),
+});
+
+/** One number for all, or one per class. */
+function readPosWeight(value: unknown, name: string, { layout }: Request): number | Float64Array {
+  if (value === undefined) return 1;
+  if (typeof value === 'number') return readNumber(value, name, 0, Number.MAX_VALUE);
+  const list = readNumbers(value, name, layout.length);
+  list.forEach((weight, i) => {
+    readNumber(weight, `${name}[${i}]`, 0, Number.MAX_VALUE);
+  });
+  return list;
+}
+
+/** Elements of which sums are taken side by side: enough that a sum costs nothing, few enough for any cache. */
+const pieceLength = 2 ** 12;
+
+/**
+ * Where no row differs from another, pieces of the same length, in the order of memory: whatever the shape, elements lie
+ * side by side then, and may be shared out among threads anywhere.
+ */
+function cut(rows: Draft<Rows>): void {
+  const { lengths, whereShared, temperatures } = rows;
+  if (lengths !== undefined || whereShared || temperatures !== undefined) return;
+  if ((rows as { bitmask?: unknown }).bitmask !== undefined) return;
+  const count = rows.x.length;
+  const pieces = Math.ceil(count / pieceLength);
+  if (count > 2 ** 32 - 1) return;
+  rows.outer = pieces;
+  rows.length = Math.min(count, pieceLength);
+  rows.inner = 1;
+  rows.offsets = Uint32Array.from({ length: pieces + 1 }, (_, i) => Math.min(i * pieceLength, count));
+}
+
+/** What the sum of the losses is divided by: for a mean, the elements that take part. */
+function denominator(reduction: Reduction, request: Request): number {
+  if (reduction !== 'mean') return 1;
+  const { rows } = request;
+  const reader = new RowReader(rows);
+  if (!reader.masked) return rows.x.length;
+  let count = counts.get(request);
+  if (count !== undefined) return count;
+  count = 0;
+  for (let row = 0; row < reader.rows; row++) {
+    reader.open(row);
+    count += reader.participants(0, reader.length);
+  }
+  counts.set(request, count);
+  return count;
+}
+
+const counts = new WeakMap<Request, number>();

@@ -1,0 +1,42 @@
+// Elements by themselves, wherever they lie: what is done to one depends on no other.
+#pragma once
+#include "../math/logistic.h"
+#include "sink.h"
+
+namespace {
+
+// Blocks that are begun before the first is finished.
+template <class V>
+constexpr size_t side_by_side = V::registers == 1   ? 8
+                                : V::registers == 2 ? 4
+                                                    : 1;
+
+// out = f(x), or f(x, y), element by element; out may be x or y. In steps: see logistic.h.
+template <class V, class F, class... More>
+__attribute__((noinline)) void each_element(const typename V::Scalar* x, typename V::Scalar* out, size_t n,
+                                            const F& function, const More*... more) {
+  constexpr size_t L = V::lanes, group = side_by_side<V>;
+  const F f = function;  // by value: in registers
+  size_t i = 0;
+  for (; i + group * L <= n; i += group * L) {
+    Reduced<V> start[group];
+    typename F::Middle middle[group];
+#pragma GCC unroll 8
+    for (size_t k = 0; k < group; k++) start[k] = f.start(load<V>(x + i + k * L));
+#pragma GCC unroll 8
+    for (size_t k = 0; k < group; k++) middle[k] = f.middle(start[k]);
+#pragma GCC unroll 8
+    for (size_t k = 0; k < group; k++) {
+      const size_t at = i + k * L;
+      store(out + at, f.end(middle[k], load<V>(x + at), load<V>(more + at)...));
+    }
+  }
+  const auto one = [&](V v, auto... others) INLINE_LAMBDA { return f.end(f.middle(f.start(v)), v, others...); };
+  for (; i + L <= n; i += L) store(out + i, one(load<V>(x + i), load<V>(more + i)...));
+  if (i < n) {
+    const size_t left = n - i;
+    store_first(out + i, one(load_first<V>(x + i, left, 0), load_first<V>(more + i, left, 0)...), left);
+  }
+}
+
+}  // namespace
