@@ -13,8 +13,8 @@ import type { FloatType } from './duckdb/vectors.js';
 export * as vectors from './duckdb/vectors.js';
 
 /**
- * Gives a connection, and all others of its instance, the functions softmax, log_softmax, log_sum_exp, log_prob, top_k
- * and sample over FLOAT[], DOUBLE[] and FLOAT[n]. `docs/duckdb.md` has their arguments and results.
+ * Gives a connection, and all others of its instance, the functions softmax, log_softmax, log_sum_exp,
+ * softmax_entropy, sigmoid, log_sigmoid, log_prob, top_k and sample over FLOAT[], DOUBLE[] and FLOAT[n]. `docs/duckdb.md` has their arguments and results.
  *
  * @param connection - No stream of it may be open, and a transaction of it is to be committed.
  * @throws TypeError for anything but a connection; Error where `@duckdb/node-api` is not installed, or where DuckDB did

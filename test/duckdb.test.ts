@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { register } from '../lib/duckdb.js';
-import { logSoftmax, logSumExp, sample, softmax, topK } from '../lib/index.js';
+import { entropy, logSigmoid, logSoftmax, logSumExp, sample, sigmoid, softmax, topK } from '../lib/index.js';
 import { Random } from './random.js';
 
 let connection: DuckDBConnection;
@@ -52,6 +52,11 @@ describe('every function gives what the library gives', () => {
     expect(await value(`log_softmax(${FLOATS})`)).toEqual([...logSoftmax(floats)]);
     expect(await value(`log_sum_exp(${DOUBLES})`)).toBe(logSumExp(doubles)[0]);
     expect(await value(`log_sum_exp(${FLOATS})`)).toBe(logSumExp(floats)[0]);
+    expect(await value(`softmax_entropy(${DOUBLES})`)).toBe(entropy(doubles)[0]);
+    expect(await value(`softmax_entropy(${FLOATS})`)).toBe(entropy(floats)[0]);
+    expect(await value(`sigmoid(${DOUBLES})`)).toEqual([...sigmoid(doubles)]);
+    expect(await value(`sigmoid(${FLOATS})`)).toEqual([...sigmoid(floats)]);
+    expect(await value(`log_sigmoid(${FLOATS})`)).toEqual([...logSigmoid(floats)]);
     expect(await value(`log_prob(${DOUBLES}, 2)`)).toBe(logSoftmax(doubles)[2]);
     expect(await value(`log_prob(${FLOATS}, 2)`)).toBe(logSoftmax(floats)[2]);
     expect(await value(`sample(${FLOATS}, 1, 7)`)).toBe(sample(floats, { seed: 7 })[0]);
@@ -62,6 +67,8 @@ describe('every function gives what the library gives', () => {
     expect(await value(`softmax(${DOUBLES}, 2.5)`)).toEqual([...softmax(doubles, { temperature })]);
     expect(await value(`log_softmax(${FLOATS}, 2.5)`)).toEqual([...logSoftmax(floats, { temperature })]);
     expect(await value(`log_sum_exp(${DOUBLES}, 2.5)`)).toBe(logSumExp(doubles, { temperature })[0]);
+    expect(await value(`softmax_entropy(${DOUBLES}, 2.5)`)).toBe(entropy(doubles, { temperature })[0]);
+    expect(await value(`sigmoid(${DOUBLES}, 2.5)`)).toEqual([...sigmoid(doubles, { temperature })]);
     expect(await value(`log_prob(${DOUBLES}, 0, 2.5)`)).toBe(logSoftmax(doubles, { temperature })[0]);
     expect(await value(`sample(${DOUBLES}, 0)`)).toBe(0);
     const [first] = topK(doubles, 1, { temperature }).probabilities;

@@ -1,5 +1,15 @@
 /** What `register` gives to SQL: a function per line of the table. */
-import { logProb, logSoftmax, logSumExp, sample, softmax, topK } from '../index.js';
+import {
+  entropy,
+  logProb,
+  logSigmoid,
+  logSoftmax,
+  logSumExp,
+  sample,
+  sigmoid,
+  softmax,
+  topK,
+} from '../index.js';
 import type { Floats } from './vectors.js';
 
 /** Rows that are scored together: a shape where they have one length, else their offsets. */
@@ -64,6 +74,19 @@ export const FUNCTIONS: readonly SqlFunction[] = [
   {
     ...{ name: 'log_sum_exp', arguments: ['temperature'], required: 0, result: 'number' },
     solve: (x, rows, given) => logSumExp(x, { ...rows, temperature: temperatureOf(given) }),
+  },
+  {
+    // DuckDB has an aggregate of the name entropy.
+    ...{ name: 'softmax_entropy', arguments: ['temperature'], required: 0, result: 'number' },
+    solve: (x, rows, given) => entropy(x, { ...rows, temperature: temperatureOf(given) }),
+  },
+  {
+    ...{ name: 'sigmoid', arguments: ['temperature'], required: 0, result: 'list' },
+    solve: (x, rows, given) => sigmoid(x, { ...rows, temperature: temperatureOf(given), out: x }),
+  },
+  {
+    ...{ name: 'log_sigmoid', arguments: ['temperature'], required: 0, result: 'list' },
+    solve: (x, rows, given) => logSigmoid(x, { ...rows, temperature: temperatureOf(given), out: x }),
   },
   {
     ...{ name: 'log_prob', arguments: ['class', 'temperature'], required: 1, result: 'number' },
