@@ -20,8 +20,6 @@ import type {
   TemperatureFit,
 } from './types/evaluation.js';
 import type {
-  BinaryCrossEntropyOptions,
-  BinaryTargets,
   ClassifyOptions,
   CrossEntropyOptions,
   ElementType,
@@ -44,10 +42,11 @@ import type {
 } from './types.js';
 
 export { backend } from './backends/backend.js';
-export { entropy, klDivergence, logProb } from './distributions.js';
+export { binaryCrossEntropy, logSigmoid, sigmoid } from './calls/binary.js';
+export { entropy, klDivergence, logProb } from './calls/distributions.js';
 export type * from './prepare.js';
 export { prepare } from './prepare.js';
-export { logSigmoid, sigmoid } from './sigmoids.js';
+export type * from './types/binary.js';
 export type * from './types/distributions.js';
 export type * from './types/evaluation.js';
 export type * from './types.js';
@@ -308,39 +307,4 @@ export function fitTemperature(
   options?: FitTemperatureOptions,
 ): TemperatureFit {
   return fitAtOnce(x, targets, options);
-}
-
-/**
- * The binary cross entropy (nats) between the sigmoid of every element and its target, as PyTorch defines it of logits.
- *
- * No loss is infinite but where the exact one is. Elements that a mask leaves out have no loss, no gradient and no part in
- * the mean.
- *
- * @param x - Logits, [x.length] unless `shape` says otherwise.
- * @param targets - A number from 0 to 1 for each element, in the shape of `x`.
- * @returns The mean or sum; with reduction `'none'`, the loss of every element in the form of `x`, float32 where it is
- * 16-bit.
- * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
- * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
- *
- * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy_with_logits.html
- *
- * @example
- * ```ts
- * binaryCrossEntropy([3.2, -1.3], [1, 0]); // 0.141
- * binaryCrossEntropy(logits, labels, { shape: [-1, 20], posWeight, gradient: logits });
- * ```
- */
-export function binaryCrossEntropy<
-  X extends Logits,
-  How extends Reduction = 'mean',
-  Out extends Output = never,
->(
-  x: X,
-  targets: BinaryTargets,
-  options?: BinaryCrossEntropyOptions<How, Out>,
-): How extends 'none' ? LikeX<X, Out, 'float32'> : number {
-  return solve(plan(operations.binaryCrossEntropy, x, targets, options)) as How extends 'none'
-    ? LikeX<X, Out, 'float32'>
-    : number;
 }

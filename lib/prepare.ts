@@ -9,9 +9,9 @@ import type { ElementType } from './backends/problem.js';
 import { type LastingPlan, planLasting } from './calls/plan.js';
 import { operations } from './ops/all.js';
 import type { Declared } from './ops/operation.js';
+import type { BinaryCrossEntropyOptions } from './types/binary.js';
 import type { Classes, LogProbOptions } from './types/distributions.js';
 import type {
-  BinaryCrossEntropyOptions,
   CrossEntropyOptions,
   Logits,
   Reduction,

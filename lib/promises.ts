@@ -12,6 +12,7 @@ import { BatchesInTurns, evaluateInTurns } from './calls/evaluation.js';
 import { fitInTurns } from './calls/fit.js';
 import { plan, solveAsync } from './calls/plan.js';
 import { operations } from './ops/all.js';
+import type { BinaryCrossEntropyOptions, BinaryTargets, SigmoidOptions } from './types/binary.js';
 import type { Classes, KlDivergenceOptions, LogProbOptions } from './types/distributions.js';
 import type {
   AsyncEvaluation,
@@ -24,8 +25,6 @@ import type {
 } from './types/evaluation.js';
 import type {
   Abortable,
-  BinaryCrossEntropyOptions,
-  BinaryTargets,
   ClassifyOptions,
   CrossEntropyOptions,
   ElementType,
@@ -42,7 +41,6 @@ import type {
   ReducedForm,
   Reduction,
   SampleOptions,
-  SigmoidOptions,
   SoftmaxOptions,
   Targets,
   TopKForm,
@@ -53,6 +51,7 @@ import type {
 export { backend } from './backends/backend.js';
 export type * from './prepare.js';
 export { prepare } from './prepare.js';
+export type * from './types/binary.js';
 export type * from './types/distributions.js';
 export type * from './types/evaluation.js';
 export type * from './types.js';

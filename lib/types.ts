@@ -177,12 +177,6 @@ export interface LogSumExpOptions<Out extends Losses = Losses> extends RowOption
 /** Options of `entropy`. */
 export type EntropyOptions<Out extends Losses = Losses> = LogSumExpOptions<Out>;
 
-/** Options of `sigmoid` and `logSigmoid`. */
-export type SigmoidOptions<
-  Out extends Output = Output,
-  Type extends ElementType = ElementType,
-> = LogSoftmaxOptions<Out, Type>;
-
 /** The operations that give one value per row, by name. */
 export type RowOperation = 'logSumExp' | 'entropy';
 
@@ -350,35 +344,6 @@ export interface CrossEntropyOptions<How extends Reduction = Reduction> extends 
   readonly gradient?: Output | undefined;
   /** Memory for the losses; with reduction `'none'` only. */
   readonly out?: Losses | undefined;
-}
-
-/** A target for each element: floats of the type of `x`, or integers of 0 and 1. */
-export type BinaryTargets =
-  | Float32Array
-  | Float64Array
-  | Float16ArrayLike
-  | Uint8Array
-  | Uint16Array
-  | Integers
-  | TensorLike
-  | NestedNumbers;
-
-/** Options of `binaryCrossEntropy`. */
-export interface BinaryCrossEntropyOptions<How extends Reduction = Reduction, Out extends Output = Output>
-  extends RowOptions {
-  /** One number for all elements, or the loss of each. Default: `'mean'`, over the elements that no mask leaves out. */
-  readonly reduction?: How | undefined;
-  /**
-   * What the loss of an element is multiplied by: in the shape of `x`, or in one that NumPy would broadcast to it, so one row
-   * of classes serves for all. Default: 1 for all.
-   */
-  readonly weights?: Float64Array | Float32Array | NestedNumbers | TensorLike | undefined;
-  /** What the part of a loss that the target has is multiplied by: one number per class, or one for all. Default: 1. */
-  readonly posWeight?: number | Float64Array | Float32Array | readonly number[] | undefined;
-  /** Memory for the gradient of the (reduced) loss with respect to `x`: like `x`, or `x` itself. */
-  readonly gradient?: Output | undefined;
-  /** Memory for the losses; with reduction `'none'` only. */
-  readonly out?: Out | undefined;
 }
 
 /** What becomes of the losses of the rows: their mean, their sum, or nothing: one loss per row. */

@@ -1,8 +1,9 @@
 /** What there is to know of a row's distribution: the entropy, the divergence from another, given log-probabilities. */
-import { plan, solve } from './calls/plan.js';
-import { operations } from './ops/all.js';
-import type { Classes, KlDivergenceOptions, LogProbOptions } from './types/distributions.js';
-import type { EntropyOptions, Float32Form, Logits, Losses, ReducedForm } from './types.js';
+
+import { operations } from '../ops/all.js';
+import type { Classes, KlDivergenceOptions, LogProbOptions } from '../types/distributions.js';
+import type { EntropyOptions, Float32Form, Logits, Losses, ReducedForm } from '../types.js';
+import { plan, solve } from './plan.js';
 
 /**
  * The entropy (nats) of the softmax of every row: -Σ p ln p.

@@ -1,7 +1,8 @@
-/** Element by element: the functions of models with several labels at once. `index.ts` exports them. */
-import { plan, solve } from './calls/plan.js';
-import { operations } from './ops/all.js';
-import type { ElementType, LikeX, Logits, Output, SigmoidOptions } from './types.js';
+/** The functions of single elements: each logit is a question of its own, with a yes and a no. */
+import { operations } from '../ops/all.js';
+import type { BinaryCrossEntropyOptions, BinaryTargets, SigmoidOptions } from '../types/binary.js';
+import type { ElementType, LikeX, Logits, Output, Reduction } from '../types.js';
+import { plan, solve } from './plan.js';
 
 /**
  * The logistic function of every element: 1 / (1 + exp(-x / temperature)).
@@ -46,4 +47,39 @@ export function logSigmoid<X extends Logits, Out extends Output = never, Type ex
   options?: SigmoidOptions<Out, Type>,
 ): LikeX<X, Out, Type> {
   return solve(plan(operations.logSigmoid, x, undefined, options)) as LikeX<X, Out, Type>;
+}
+
+/**
+ * The binary cross entropy (nats) between the sigmoid of every element and its target, as PyTorch defines it of logits.
+ *
+ * No loss is infinite but where the exact one is. Elements that a mask leaves out have no loss, no gradient and no part in
+ * the mean.
+ *
+ * @param x - Logits, [x.length] unless `shape` says otherwise.
+ * @param targets - A number from 0 to 1 for each element, in the shape of `x`.
+ * @returns The mean or sum; with reduction `'none'`, the loss of every element in the form of `x`, float32 where it is
+ * 16-bit.
+ * @throws TypeError for an argument or option of the wrong kind, or a misspelled option; RangeError for a wrong
+ * value. Both have a stable `code` ({@link ErrorCode}), and nothing has been written to any output by then.
+ *
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy_with_logits.html
+ *
+ * @example
+ * ```ts
+ * binaryCrossEntropy([3.2, -1.3], [1, 0]); // 0.141
+ * binaryCrossEntropy(logits, labels, { shape: [-1, 20], posWeight, gradient: logits });
+ * ```
+ */
+export function binaryCrossEntropy<
+  X extends Logits,
+  How extends Reduction = 'mean',
+  Out extends Output = never,
+>(
+  x: X,
+  targets: BinaryTargets,
+  options?: BinaryCrossEntropyOptions<How, Out>,
+): How extends 'none' ? LikeX<X, Out, 'float32'> : number {
+  return solve(plan(operations.binaryCrossEntropy, x, targets, options)) as How extends 'none'
+    ? LikeX<X, Out, 'float32'>
+    : number;
 }
