@@ -105,6 +105,11 @@ struct Problem {
   double *confidences, *brierScores, *entropies;
   uint32_t *likeliest, *targetRanks;
 
+  // Where rows are copies (shapes/copies.h): the problem that they are copied from, by which a row is solved that needs more
+  // care; and whether a copy of -Infinity alone is of a row with nothing left.
+  const Problem* copied;
+  bool emptyRows;
+
   // Set, or null, where the results are no longer wanted: long rows are then left as they are.
   const bool* cancelled;
 

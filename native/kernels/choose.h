@@ -1,6 +1,7 @@
 // From a problem to a shape, and every threshold that decides it. A shape is how rows lie in registers; see shapes/.
 // Each threshold says what it trades. The measurements are in native/TUNING.md.
 #pragma once
+#include "math/sum.h"
 #include "shapes/element.h"
 
 namespace {
@@ -37,6 +38,14 @@ constexpr size_t column_classes = 4096;  // longest row along another axis that 
 constexpr size_t grouped_classes =
     2048;  // longest row solved in groups along its blocks: a group of float32 rows and
            // their terms stay within the second cache
+
+// Longest row that is copied to lie as the shapes want it: a group of them takes 32 kB of the stack, of doubles 64.
+constexpr size_t copied_classes = 1024;
+
+// Longest row in a group along its blocks whose logits are all reduced before the first term is worked out. Longer rows leave
+// that to each_term.
+template <class V>
+constexpr size_t most_reduced = 8 * V::lanes;
 
 // Sets of groups, from memory, that go through each step together in panels of so many columns: or what is fetched for the
 // next ones leaves the first cache before they come.
@@ -93,6 +102,31 @@ template <class V>
 INLINE bool is_alone(const Problem& p, size_t rows) {
   if (rows > V::lanes * 3 / 8 || p.op != Op::softmax || p.length > few_blocks * V::lanes) return false;
   return fits_blocks<V>(p) && (rows <= V::lanes / 8 || !fills_blocks<V>(p));
+}
+
+// Whether results replace logits, by which a row could not be solved once more.
+INLINE bool is_in_place(const Problem& p) { return p.x == p.out || (p.copied && p.copied->x == p.copied->out); }
+
+// Rows that are copied to lie as the other shapes want them. Terms of a padded row start at the bias of its own length: where
+// that is not the bias of all, rows are solved one by one.
+template <class V, Sums sums>
+INLINE bool is_copied(const Problem& p, size_t rows) {
+  constexpr Type type = type_of<typename V::Scalar>;
+  if (p.inner > 1 || p.offsets || p.logNormalizer || p.length < 2 || p.length > copied_classes) return false;
+  if (rows <= V::lanes / 8) return false;
+  if (p.lengths && sums == Sums::all && bias_for<V>(1) != bias_for<V>(p.length)) return false;
+  if (p.where || p.bitmask || p.lengths) return true;
+  // Panels of more classes convert on the way.
+  return p.length <= known_classes<V> && (p.type != type || (p.op != Op::logSumExp && p.outType != type));
+}
+
+// Rows under a mask that go along their blocks as they are, the mask where they are loaded.
+template <class V>
+INLINE bool is_kept_along(const Problem& p) {
+  constexpr Type type = type_of<typename V::Scalar>;
+  if (p.op != Op::softmax || !(p.where || p.bitmask) || p.lengths || p.offsets || p.logNormalizer) return false;
+  return p.inner == 1 && p.type == type && p.outType == type && p.length > most_reduced<V> &&
+         p.length <= grouped_classes;
 }
 
 template <class V>

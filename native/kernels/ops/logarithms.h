@@ -51,7 +51,7 @@ struct LogSoftmax : Logarithms<V> {
   using Rows<V>::p, Rows<V>::scale64, Rows<V>::settle, Rows<V>::emitLogs, Logarithms<V>::W;
   explicit LogSoftmax(const Problem& p) : Logarithms<V>(p) {}
 
-  static constexpr bool writes_classes = true;
+  static constexpr bool writes_classes = true, may_be_copied = true;
   static constexpr double nothing = -__builtin_inf();
   using Ends = typename Logarithms<V>::Ends;
 
@@ -82,6 +82,7 @@ struct LogSoftmax : Logarithms<V> {
   }
 
   void solve(size_t r) const {
+    if (p.copied) return LogSoftmax(*p.copied).solve(r);
     const Source row = source_of(p, r);
     const Sink out = sink_of(p, p.out, p.outType, r, row);
     out.fill(row.length, full_length(p, row), nothing);
@@ -105,7 +106,7 @@ struct LogSumExp : Logarithms<V> {
   using Rows<V>::p, Rows<V>::scale64, Rows<V>::log_of_measure, Logarithms<V>::W;
   explicit LogSumExp(const Problem& p) : Logarithms<V>(p) {}
 
-  static constexpr bool writes_classes = false;
+  static constexpr bool writes_classes = false, may_be_copied = true;
   struct Ends : Logarithms<V>::Ends {
     uint32_t
         again;  // rows, as bits, where max / T and the logarithm may cancel: float32 terms have too few digits
@@ -145,6 +146,7 @@ struct LogSumExp : Logarithms<V> {
   }
 
   void solve(size_t r) const {
+    if (p.copied) return LogSumExp(*p.copied).solve(r);
     alignas(64) T buffer[segment_length];
     const Source row = source_of(p, r), near = row.length <= segment_length ? row.fetched(buffer) : row;
     put(near, this->template measurer<Sums::below>().row(near, nullptr, nullptr), r);

@@ -15,7 +15,7 @@ struct Softmax : Rows<V> {
   // Rows in groups ---------------------------------------------------------------------------------------------------
 
   static constexpr Sums sums = Sums::all;
-  static constexpr bool writes_classes = true;
+  static constexpr bool writes_classes = true, may_be_copied = true;
   struct Ends {};
 
   // While the logits are at hand: their maxima are known.
@@ -41,6 +41,7 @@ struct Softmax : Rows<V> {
   // A row by itself --------------------------------------------------------------------------------------------------
 
   void solve(size_t r) const {
+    if (p.copied) return Softmax(*p.copied).solve(r);
     const Source row = source_of(p, r);
     const Sink out = sink_of(p, p.out, p.outType, r, row);
     out.fill(row.length, full_length(p, row), 0);

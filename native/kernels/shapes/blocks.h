@@ -7,6 +7,7 @@
 //   ...                                                                factor of every row, a row per lane
 #pragma once
 #include "few_blocks.h"
+#include "kept.h"
 #include "lanes.h"
 
 namespace {
@@ -44,8 +45,7 @@ struct AlongBlocks {
   using T = typename V::Scalar;
   static constexpr size_t L = V::lanes;
   static constexpr size_t half_group = F64::lanes;
-  // Longest row whose logits are all reduced before the first term is worked out. Longer rows leave that to each_term.
-  static constexpr size_t most_reduced = 8 * L;
+  static constexpr size_t most_reduced = ::most_reduced<V>;
   static constexpr size_t most_waiting = V::registers == 1 ? 4 : 8;  // blocks of a row that wait for it in memory
   static constexpr size_t whole_group_bytes = 1024;  // longest row of which a block's worth of rows make a group
   const Problem& p;
@@ -56,14 +56,15 @@ struct AlongBlocks {
   };
   const Width width;
   const size_t n;
-  const bool fetches;
+  const bool fetches, masked;
 
   explicit AlongBlocks(const Problem& p)
       : p(p),
         op(p),
         width{p.length, p.length / L * L, p.length % L, (p.length + L - 1) / L * L},
         n(p.length),
-        fetches(is_large(p)) {}
+        fetches(is_large(p)),
+        masked(p.where || p.bitmask) {}
 
   void solve(size_t begin, size_t end) const {
     constexpr bool log = Op::sums == Sums::below;
@@ -75,7 +76,7 @@ struct AlongBlocks {
       const size_t count = end - begin < group ? end - begin : group, left = end - begin - count;
       const bool together = count > 1 && !op.scale.extreme;
       // Short rows from memory would be peeked at before they have come.
-      const bool peeking = peeks<V> && (n > most_reduced || !is_huge(p));
+      const bool peeking = peeks<V> && !masked && (n > most_reduced || !is_huge(p));
       g.peek.rows = !peeking ? 0 : left < count ? left : count;
       if constexpr (log) {
         if (together && solve_logs(begin, count)) continue;
@@ -103,7 +104,7 @@ struct AlongBlocks {
     alignas(64) T terms[most_reduced * L];  // of the same
     const T* x;
     T* y;
-    size_t count;
+    size_t row, count;
     T bias;
     alignas(64) T magic[L], lower[L], hi[L], lo[L];
     alignas(64) T quarter[L * P];     // of the maximum, then of what the sum has taken (see TermSum)
@@ -123,7 +124,7 @@ struct AlongBlocks {
   // False, with nothing written, where a row needs more care (infinities, huge logits).
   bool solve_group(Group& g, size_t row, size_t count) const {
     g.x = static_cast<const T*>(p.x) + row * n, g.y = static_cast<T*>(p.out) + row * n;
-    g.count = count, g.bias = bias_for<V>(n);
+    g.row = row, g.count = count, g.bias = bias_for<V>(n);
     const LaneShift<V> shift(max_of_rows(g), op.scale, ExpTraits<V>::vanish);
     if (!shift.reducible) return false;
     store(g.magic, shift.magic), store(g.lower, shift.lower);
@@ -137,7 +138,7 @@ struct AlongBlocks {
 
     uint32_t alone = alone_in_sum(taken, rest, shift, op.scale, g.bias) & ((1u << count) - 1);
     for (; alone; alone &= alone - 1) make_one(g.y + size_t(__builtin_ctz(alone)) * n, n, 1);
-    if (!all_less(taken, splat<V>(T(infinity)))) spread_nan(g, taken);
+    if (!all_less(taken, splat<V>(T(infinity)))) spread_nan(g, row, taken);
     return true;
   }
 
@@ -183,7 +184,8 @@ struct AlongBlocks {
   }
 
   V max_of_rows(Group& g) const {
-    if (!g.peek.found) by_blocks([&](auto blocks) { find_maxima<blocks()>(g); });
+    if (masked) find_kept_maxima(g);
+    if (!masked && !g.peek.found) by_blocks([&](auto blocks) { find_maxima<blocks()>(g); });
     V column[P];
     load_panel(g.peek.found ? g.peek.quarter : g.quarter, P, g.count, column);
     g.peek.found = false;
@@ -195,6 +197,14 @@ struct AlongBlocks {
     const Width row = width;
     const T* x = g.x;
     for (size_t k = 0; k < g.count; k++, x += row.n) store_register(g.quarter + k * P, maxima_of<blocks>(row, x));
+  }
+  void find_kept_maxima(Group& g) const {
+    for (size_t k = 0; k < g.count; k++) {
+      const Source row = source_of(p, g.row + k);
+      const V max =
+          row.mask ? kept_maxima<V, false>(row, g.x + k * n, n, 0) : kept_maxima<V, true>(row, g.x + k * n, n, 0);
+      store_register(g.quarter + k * P, fold_max(max.r));
+    }
   }
   template <size_t blocks>
   static INLINE auto maxima_of(Width row, const T* x) {
@@ -255,7 +265,9 @@ struct AlongBlocks {
       const T* x = g.x + k * n;
       T* y = g.y + k * n;
       TermSum<V> sum(g.bias);
-      if (by_chunks) {
+      if (masked) {
+        add_kept(source_of(p, g.row + k), x, y, exp_of(g, k), sum);
+      } else if (by_chunks) {
         sum = add_chunks(x, y, exp_of(g, k), sum);
       } else if (k < g.peek.rows) {
         Next<V> next;
@@ -268,6 +280,11 @@ struct AlongBlocks {
       put(g, k, sum);
     }
     g.peek.found = g.peek.rows > 0;
+  }
+  INLINE void add_kept(const Source& row, const T* x, T* y, const Exp<V, false>& exp, TermSum<V>& sum) const {
+    const size_t ahead = half_group * n;
+    row.mask ? sum_kept<V, false, false, false>(row, x, n, 0, exp, y, sum, nullptr, ahead)
+             : sum_kept<V, false, true, false>(row, x, n, 0, exp, y, sum, nullptr, ahead);
   }
   // As add_few does it: each_term is slow with the blocks that its groups leave over.
   INLINE TermSum<V> add_chunks(const T* x, T* y, const Exp<V, false>& exp, TermSum<V> sum) const {
@@ -371,11 +388,13 @@ struct AlongBlocks {
     }
   }
 
-  __attribute__((noinline)) void spread_nan(const Group& g, V taken) const {
+  __attribute__((noinline)) void spread_nan(const Group& g, size_t row, V taken) const {
     alignas(64) T sum[L];
     store(sum, taken);
     for (size_t k = 0; k < g.count; k++) {
-      for (size_t i = 0; sum[k] != sum[k] && i < n; i++) g.y[k * n + i] = T(__builtin_nan(""));
+      if (sum[k] == sum[k]) continue;
+      for (size_t i = 0; i < n; i++) g.y[k * n + i] = T(__builtin_nan(""));
+      if (p.copied || masked) op.solve(row + k);  // what is masked out is 0
     }
   }
 

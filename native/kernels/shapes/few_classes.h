@@ -49,7 +49,7 @@ struct FewClasses {
     // A panel reads 16 bytes of each row: another row has to follow where that is too much.
     constexpr size_t more = N < P && !is_packed<V, N>;
     const size_t most = fetches ? fetched_together(N) : together(N);
-    const bool overlaps = p.x != p.out && begin + L + more <= end;
+    const bool overlaps = !is_in_place(p) && begin + L + more <= end;
     const T* x = static_cast<const T*>(p.x);
     T* y = static_cast<T*>(p.out);
     while (begin + (overlaps ? 1 : L) + more <= end) {
@@ -95,6 +95,8 @@ struct FewClasses {
     for (size_t i = 0; i < count; i += L) copy_few(to + i, from + i, count - i < L ? count - i : L);
   }
 
+  static constexpr uint32_t all_lanes = (1u << L) - 1;
+
   // Groups from `row` on, the last of which starts at row `last`. False, with nothing written, where a row needs more care
   // (NaN, infinities, huge logits).
   template <size_t N>
@@ -106,6 +108,7 @@ struct FewClasses {
     // arrays, stores to one delay loads of another on some stacks.
     alignas(64) T t[most][N][L], r[most][N][L];
     V hi[most], lo[most], sum[most], rest[most], least[most];
+    uint32_t live[most];  // rows with something left, where some may have nothing
     LaneShift<V> shift[most];
     const T bias = bias_for<V>(N);
     bool sound = true;
@@ -116,6 +119,10 @@ struct FewClasses {
       store(t[g][0], v[0]);
 #pragma GCC unroll 16
       for (size_t i = 1; i < N; i++) store(t[g][i], v[i]), max = max_number(v[i], max);
+      if (p.emptyRows) {
+        live[g] = mask_greater(max, splat<V>(T(-infinity)));
+        if (live[g] != all_lanes) max = keep(live[g], max, splat<V>(T(0)));
+      }
       shift[g] = LaneShift<V>(max, op.scale, E::vanish);
       sound = sound && shift[g].reducible;
     }
@@ -123,8 +130,13 @@ struct FewClasses {
     for (size_t g = 0; g < groups; g++) {
       const Exp<V, false> exp(op.scale, shift[g].magic, shift[g].lower);
       if (fetches) fetch<true>(y + start(g), L * N);
+      if (p.emptyRows) {
 #pragma GCC unroll 16
-      for (size_t i = 0; i < N; i++) reduce_block(exp, t[g][i], t[g][i], r[g][i]);
+        for (size_t i = 0; i < N; i++) reduce_kept_block(exp, t[g][i], t[g][i], r[g][i]);
+      } else {
+#pragma GCC unroll 16
+        for (size_t i = 0; i < N; i++) reduce_block(exp, t[g][i], t[g][i], r[g][i]);
+      }
     }
     for (size_t g = 0; g < groups; g++) {
       // Each class is a partial sum of its own (see TermSum), and the sum of what they take is exact.
@@ -147,11 +159,15 @@ struct FewClasses {
     if (!sound) return false;
     for (size_t g = 0; g < groups; g++) invert<V>(sum[g], rest[g], hi[g], lo[g]);
     for (size_t g = 0; g < groups; g++) {
+      if (p.emptyRows && live[g] != all_lanes) {
+        const V zero = splat<V>(T(0));
+        hi[g] = keep(live[g], hi[g], zero), lo[g] = keep(live[g], lo[g], zero);
+      }
       V out[N];
 #pragma GCC unroll 16
       for (size_t i = 0; i < N; i++) out[i] = scaled(load<V>(r[g][i]), hi[g], lo[g]);
+      polish<N>(out, shift[g], least[g], sum[g], rest[g]);
       store_rows<V, N>(y + start(g), out);
-      polish<N>(y + start(g), shift[g], least[g], sum[g], rest[g]);
     }
     return true;
   }
@@ -159,13 +175,16 @@ struct FewClasses {
   // See make_one in normalize.h. A term is not alone beside one that changes what the sum leaves of it: that is at most
   // half of the bias's last bit, of which no rounding hides more than 2^-digits.
   template <size_t N>
-  INLINE void polish(T* y, const LaneShift<V>& shift, V least, V sum, V rest) const {
+  INLINE void polish(V* out, const LaneShift<V>& shift, V least, V sum, V rest) const {
     constexpr int digits = sizeof(T) == 4 ? 24 : 53;
     static_assert(most_classes <= exact_terms<V>, "the bias is that of short rows");
     constexpr double noticed = ExpTraits<V>::short_bias * power_of_two(-2 * digits + 1);
     if (all_less(splat<V>(T(noticed)), least)) return;
-    uint32_t alone = alone_in_sum(sum, rest, shift, op.scale, bias_for<V>(N));
-    for (; alone; alone &= alone - 1) make_one(y + row_of_lane<V, N>(__builtin_ctz(alone)) * N, N, 1);
+    const uint32_t alone = alone_in_sum(sum, rest, shift, op.scale, bias_for<V>(N));
+    if (!alone) return;
+    const V half = splat<V>(T(0.5)), one = splat<V>(T(1));
+#pragma GCC unroll 16
+    for (size_t i = 0; i < N; i++) out[i] = keep(alone & mask_greater(out[i], half), one, out[i]);
   }
 };
 

@@ -59,11 +59,11 @@ __attribute__((noinline)) V kept_maxima(const Source& row, const typename V::Sca
 }
 
 // The sums of their terms, which are stored in `terms` where that is not null: 0 where a class takes no part, so that nothing
-// underflows later. `next`, where it exists, is as much of the row as this, and its maxima are found on the way.
+// underflows later. Memory is fetched `ahead` elements further on. `next`, where it exists, is as much of the row as this, and its maxima are found on the way.
 template <class V, bool moved, bool by_words, bool peeking>
 __attribute__((noinline)) void sum_kept(const Source& row, const typename V::Scalar* x, size_t n, size_t at,
                                         const Exp<V, moved>& exponential, typename V::Scalar* terms,
-                                        TermSum<V>& total, Next<V>* next) {
+                                        TermSum<V>& total, Next<V>* next, size_t ahead) {
   using T = typename V::Scalar;
   constexpr size_t L = V::lanes, group = together<V>;
   const Exp<V, moved> exp = exponential;
@@ -79,7 +79,7 @@ __attribute__((noinline)) void sum_kept(const Source& row, const typename V::Sca
   };
   size_t i = 0;
   for (; i + group * L <= n; i += group * L) {
-    fetch<false>(x + i + (peeking ? n + fetch_distance : n), group * L);
+    fetch<false>(x + i + ahead, group * L);
     Reduced<V> reduced[group];
     uint32_t bits[group];
 #pragma GCC unroll 8

@@ -188,9 +188,9 @@ struct Measurer {
     const T bias = bias_for<V>(row.length);
     TermSum<V> sum(bias);
     if (peeking && next.exists) {
-      sum_kept<V, moved, by_words, peeking>(row, x, n, from, exp, terms, sum, &next);
+      sum_kept<V, moved, by_words, peeking>(row, x, n, from, exp, terms, sum, &next, n + fetch_distance);
     } else {
-      sum_kept<V, moved, by_words, false>(row, x, n, from, exp, terms, sum, nullptr);
+      sum_kept<V, moved, by_words, false>(row, x, n, from, exp, terms, sum, nullptr, n);
     }
     sum.total(splat<V>(bias), m.sum, m.sum_lo);
   }

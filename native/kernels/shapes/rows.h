@@ -13,6 +13,10 @@ struct Rows {
   const Scale<V> scale;
   const Scale<F64> scale64;
 
+  // Whether rows that do not lie as the shapes want them may be copied: an op that has no outputs but `out`, and solves a copy
+  // by the row that it is of.
+  static constexpr bool may_be_copied = false;
+
   explicit Rows(const Problem& p)
       : p(p), scale(scale_of<V>(p.temperature)), scale64(scale_of<F64>(p.temperature)) {}
 

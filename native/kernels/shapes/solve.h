@@ -2,13 +2,14 @@
 #pragma once
 #include "blocks.h"
 #include "columns.h"
+#include "copies.h"
 #include "few_classes.h"
 #include "rows.h"
 
 namespace {
 
 template <class V, class Op>
-void solve_in_shapes(const Problem& p, size_t begin, size_t end) {
+void solve_plain(const Problem& p, size_t begin, size_t end) {
   const Shape shape = shape_of<V>(p, end - begin);
   if constexpr (Op::sums == Sums::all) {
     if (shape == Shape::few_classes) return FewClasses<V, Op>(p).solve(begin, end);
@@ -17,6 +18,57 @@ void solve_in_shapes(const Problem& p, size_t begin, size_t end) {
   const Op op(p);
   if (shape == Shape::lanes) return solve_in_lanes<V>(op, begin, end);
   for (size_t r = begin; r < end; r++) op.solve(r);
+}
+
+template <class V, class Op>
+void solve_in_shapes(const Problem& p, size_t begin, size_t end);
+
+// Ragged rows: neighbours of one length are a problem with that many classes.
+template <class V, class Op>
+void solve_ragged(const Problem& p, size_t begin, size_t end) {
+  constexpr size_t fewest = 3;  // rows for which that is worth it
+  const Op op(p);
+  for (size_t row = begin, next; row < end && !(row > begin && is_set(p.cancelled)); row = next) {
+    const Source first = source_of(p, row);
+    const size_t n = first.length, bytes = n * size_of(p.type);
+    for (next = row + 1; next < end; next++) {
+      const Source other = source_of(p, next);
+      if (other.length != n || other.data != first.data + (next - row) * bytes) break;
+    }
+    if (n == 0 || next - row < fewest) {
+      for (size_t r = row; r < next; r++) op.solve(r);
+      continue;
+    }
+    // Where row 0 would be if all were so long.
+    const size_t at = size_t(first.data - static_cast<const char*>(p.x)) / size_of(p.type);
+    const auto shifted = [at, row, n](const void* array, size_t element) {
+      return reinterpret_cast<uintptr_t>(array) + (at - row * n) * element;
+    };
+    Problem part = p;
+    part.offsets = nullptr, part.length = n, part.elements = (next - row) * n;
+    part.x = reinterpret_cast<const void*>(shifted(p.x, size_of(p.type)));
+    if (Op::writes_classes) part.out = reinterpret_cast<void*>(shifted(p.out, size_of(p.outType)));
+    if (p.where) part.where = reinterpret_cast<const uint8_t*>(shifted(p.where, 1));
+    solve_in_shapes<V, Op>(part, row, next);
+  }
+}
+
+template <class V, class Op>
+void solve_in_shapes(const Problem& p, size_t begin, size_t end) {
+  if constexpr (Op::may_be_copied) {
+    if (p.offsets && !p.logNormalizer) return solve_ragged<V, Op>(p, begin, end);
+  }
+  if constexpr (Op::may_be_copied && Op::sums == Sums::all) {
+    if (is_kept_along<V>(p)) return AlongBlocks<V, Op>(p).solve(begin, end);
+  }
+  if constexpr (Op::may_be_copied) {
+    if (is_copied<V, Op::sums>(p, end - begin)) {
+      return Copies<V, Op>(p).solve(begin, end, [](const Problem& copies, size_t first, size_t last) {
+        solve_plain<V, Op>(copies, first, last);
+      });
+    }
+  }
+  solve_plain<V, Op>(p, begin, end);
 }
 
 template <class Op>

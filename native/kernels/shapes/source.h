@@ -91,6 +91,14 @@ struct Source {
     return buffer;
   }
 
+  // The first `count` elements, in `buffer`.
+  template <class T>
+  void fetch_to(T* buffer, size_t count) const {
+    for (size_t at = 0; at < count; at += chunk_length) {
+      collect(at, count - at < chunk_length ? count - at : chunk_length, buffer + at);
+    }
+  }
+
   template <class T>
   Source fetched(T* buffer) const {
     return {reinterpret_cast<const char*>(fetch_all(buffer)), type_of<T>, 1, nullptr, 0, length};

@@ -46,6 +46,15 @@ INLINE void reduce_block(const Exp<V, false>& exp, const typename V::Scalar* x, 
   const Reduced<V> reduced = exp.reduce(load<V>(x));
   store(t, reduced.t), store(r, reduced.r);
 }
+// The same where -Infinity stands for what takes no part: its term is 0, so that nothing underflows later. (A product that
+// does takes AMD's cores and Intel's three times as long.)
+template <class V>
+INLINE void reduce_kept_block(const Exp<V, false>& exp, const typename V::Scalar* x, typename V::Scalar* t,
+                              typename V::Scalar* r) {
+  const V v = load<V>(x);
+  const Reduced<V> reduced = exp.reduce(v);
+  store(t, zero_if_equal(v, splat<V>(-__builtin_inff()), reduced.t)), store(r, reduced.r);
+}
 template <class V>
 INLINE Term<V> finish_block(const typename V::Scalar* t, typename V::Scalar* r) {
   const Term<V> e = Exp<V, false>::term(Reduced<V>{load<V>(t), load<V>(r)});
