@@ -19,6 +19,7 @@ import type {
   FitTemperatureOptions,
   TemperatureFit,
 } from './types/evaluation.js';
+import type { SampleOptions } from './types/sample.js';
 import type {
   ClassifyOptions,
   CrossEntropyOptions,
@@ -33,7 +34,6 @@ import type {
   Output,
   ReducedForm,
   Reduction,
-  SampleOptions,
   SoftmaxOptions,
   Targets,
   TopKForm,
@@ -49,6 +49,7 @@ export { prepare } from './prepare.js';
 export type * from './types/binary.js';
 export type * from './types/distributions.js';
 export type * from './types/evaluation.js';
+export type * from './types/sample.js';
 export type * from './types.js';
 
 /**

@@ -11,13 +11,13 @@ import { operations } from './ops/all.js';
 import type { Declared } from './ops/operation.js';
 import type { BinaryCrossEntropyOptions } from './types/binary.js';
 import type { Classes, LogProbOptions } from './types/distributions.js';
+import type { SampleOptions } from './types/sample.js';
 import type {
   CrossEntropyOptions,
   Logits,
   Reduction,
   RowOperation,
   RowOptions,
-  SampleOptions,
   SoftmaxOptions,
   TopKForm,
   TopKOptions,

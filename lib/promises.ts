@@ -12,8 +12,6 @@ import { BatchesInTurns, evaluateInTurns } from './calls/evaluation.js';
 import { fitInTurns } from './calls/fit.js';
 import { plan, solveAsync } from './calls/plan.js';
 import { operations } from './ops/all.js';
-import type { BinaryCrossEntropyOptions, BinaryTargets, SigmoidOptions } from './types/binary.js';
-import type { Classes, KlDivergenceOptions, LogProbOptions } from './types/distributions.js';
 import type {
   AsyncEvaluation,
   ClassTargets,
@@ -23,13 +21,12 @@ import type {
   FitTemperatureOptions,
   TemperatureFit,
 } from './types/evaluation.js';
+import type { SampleOptions } from './types/sample.js';
 import type {
   Abortable,
   ClassifyOptions,
   CrossEntropyOptions,
   ElementType,
-  EntropyOptions,
-  Float32Form,
   Labels,
   LikeX,
   Logits,
@@ -40,7 +37,6 @@ import type {
   Output,
   ReducedForm,
   Reduction,
-  SampleOptions,
   SoftmaxOptions,
   Targets,
   TopKForm,
@@ -49,11 +45,14 @@ import type {
 } from './types.js';
 
 export { backend } from './backends/backend.js';
+export { binaryCrossEntropy, logSigmoid, sigmoid } from './calls/promised/binary.js';
+export { entropy, klDivergence, logProb } from './calls/promised/distributions.js';
 export type * from './prepare.js';
 export { prepare } from './prepare.js';
 export type * from './types/binary.js';
 export type * from './types/distributions.js';
 export type * from './types/evaluation.js';
+export type * from './types/sample.js';
 export type * from './types.js';
 
 /**
@@ -112,105 +111,6 @@ export async function logSumExp<X extends Logits, Out extends Losses = never>(
   return solveAsync(plan(operations.logSumExp, x, undefined, rest), signal) as Promise<
     [Out] extends [never] ? ReducedForm<X> : NoInfer<Out>
   >;
-}
-
-/**
- * As `entropy` of `simd-softmax`, without blocking the event loop.
- *
- * @throws What `entropy` throws, as a rejection; the signal's reason where it is aborted.
- *
- * @example
- * ```ts
- * await entropy([3.2, 1.3, 0.2, 0.8]); // [0.760]
- * ```
- */
-export async function entropy<X extends Logits, Out extends Losses = never>(
-  x: X,
-  options?: EntropyOptions<Out> & Abortable,
-): Promise<[Out] extends [never] ? ReducedForm<X> : NoInfer<Out>> {
-  const { signal, rest } = readAbortable(options);
-  return solveAsync(plan(operations.entropy, x, undefined, rest), signal) as Promise<
-    [Out] extends [never] ? ReducedForm<X> : NoInfer<Out>
-  >;
-}
-
-/**
- * As `klDivergence` of `simd-softmax`, without blocking the event loop.
- *
- * @throws What `klDivergence` throws, as a rejection; the signal's reason where it is aborted.
- *
- * @example
- * ```ts
- * await klDivergence([3.2, 1.3, 0.2, 0.8], [3, 1, 0, 1]); // [0.0067]
- * ```
- */
-export async function klDivergence<X extends Logits, Out extends Losses = never>(
-  x: X,
-  y: Logits,
-  options?: KlDivergenceOptions<Out> & Abortable,
-): Promise<[Out] extends [never] ? ReducedForm<X> : NoInfer<Out>> {
-  const { signal, rest } = readAbortable(options);
-  return solveAsync(plan(operations.klDivergence, x, y, rest), signal) as Promise<
-    [Out] extends [never] ? ReducedForm<X> : NoInfer<Out>
-  >;
-}
-
-/**
- * As `logProb` of `simd-softmax`, without blocking the event loop.
- *
- * @throws What `logProb` throws, as a rejection; the signal's reason where it is aborted.
- *
- * @example
- * ```ts
- * await logProb([3.2, 1.3, 0.2, 0.8], [0, 3]); // [-0.255, -2.655]
- * ```
- */
-export async function logProb<X extends Logits, Out extends Losses = never>(
-  x: X,
-  classes: Classes,
-  options?: LogProbOptions<Out> & Abortable,
-): Promise<[Out] extends [never] ? Float32Form<X> : NoInfer<Out>> {
-  const { signal, rest } = readAbortable(options);
-  return solveAsync(plan(operations.logProb, x, classes, rest), signal) as Promise<
-    [Out] extends [never] ? Float32Form<X> : NoInfer<Out>
-  >;
-}
-
-/**
- * As `sigmoid` of `simd-softmax`, without blocking the event loop.
- *
- * @throws What `sigmoid` throws, as a rejection; the signal's reason where it is aborted.
- *
- * @example
- * ```ts
- * await sigmoid(Float32Array.of(0, 2, -2)); // 0.5, 0.881, 0.119
- * ```
- */
-export async function sigmoid<X extends Logits, Out extends Output = never, Type extends ElementType = never>(
-  x: X,
-  options?: SigmoidOptions<Out, Type> & Abortable,
-): Promise<LikeX<X, Out, Type>> {
-  const { signal, rest } = readAbortable(options);
-  return solveAsync(plan(operations.sigmoid, x, undefined, rest), signal) as Promise<LikeX<X, Out, Type>>;
-}
-
-/**
- * As `logSigmoid` of `simd-softmax`, without blocking the event loop.
- *
- * @throws What `logSigmoid` throws, as a rejection; the signal's reason where it is aborted.
- *
- * @example
- * ```ts
- * await logSigmoid(Float32Array.of(0, 100)); // -0.693, -3.78e-44
- * ```
- */
-export async function logSigmoid<
-  X extends Logits,
-  Out extends Output = never,
-  Type extends ElementType = never,
->(x: X, options?: SigmoidOptions<Out, Type> & Abortable): Promise<LikeX<X, Out, Type>> {
-  const { signal, rest } = readAbortable(options);
-  return solveAsync(plan(operations.logSigmoid, x, undefined, rest), signal) as Promise<LikeX<X, Out, Type>>;
 }
 
 /**
@@ -345,29 +245,4 @@ export async function fitTemperature(
   options?: FitTemperatureOptions & Abortable,
 ): Promise<TemperatureFit> {
   return fitInTurns(x, targets, options);
-}
-
-/**
- * As `binaryCrossEntropy` of `simd-softmax`, without blocking the event loop.
- *
- * @throws What `binaryCrossEntropy` throws, as a rejection; the signal's reason where it is aborted.
- *
- * @example
- * ```ts
- * await binaryCrossEntropy([3.2, -1.3], [1, 0]); // 0.141
- * ```
- */
-export async function binaryCrossEntropy<
-  X extends Logits,
-  How extends Reduction = 'mean',
-  Out extends Output = never,
->(
-  x: X,
-  targets: BinaryTargets,
-  options?: BinaryCrossEntropyOptions<How, Out> & Abortable,
-): Promise<How extends 'none' ? LikeX<X, Out, 'float32'> : number> {
-  const { signal, rest } = readAbortable(options);
-  return solveAsync(plan(operations.binaryCrossEntropy, x, targets, rest), signal) as Promise<
-    How extends 'none' ? LikeX<X, Out, 'float32'> : number
-  >;
 }

@@ -45,7 +45,7 @@
   OPS(bins, bins)                                 \
   OPS(each, each)                                 \
   OPS(posWeight, posWeight)                       \
-  OPS(classCount, classCount)                      \
+  OPS(classCount, classCount)                     \
   OPS(classStep, classStep)
 
 // The arrays that operations take besides their rows and `out`: the member of Problem, what its elements are, how many
@@ -71,7 +71,7 @@
   ARRAY(gradient, type, elements, false)                        \
   ARRAY(other, type, elements, true)                            \
   ARRAY(classes, int32, given, true)                            \
-  ARRAY(ranks, uint32, results, false)                         \
+  ARRAY(ranks, uint32, results, false)                          \
   ARRAY(confidences, float64, rows, true)                       \
   ARRAY(brierScores, float64, rows, true)                       \
   ARRAY(entropies, float64, rows, true)                         \

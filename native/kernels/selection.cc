@@ -11,7 +11,8 @@ namespace {
 // Rows whose settings and logits are those of the problem, and of which only classes are asked for.
 bool draws_alike(const Problem& p) {
   const bool changes = p.biasClasses || p.history || p.prompt;
-  return !p.settings && !changes && !p.logProbabilities && !p.rawLogProbabilities && p.order == Order::transformers;
+  return !p.settings && !changes && !p.logProbabilities && !p.rawLogProbabilities &&
+         p.order == Order::transformers;
 }
 
 template <class V>

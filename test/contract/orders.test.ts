@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { SampleOptions } from '../../lib/index.js';
 import { sample } from '../../lib/index.js';
-import type { SampleOptions } from '../../lib/types.js';
 import { Random } from '../random.js';
 import { expectDistribution } from './distribution.js';
 import { backendName, ways } from './ways.js';

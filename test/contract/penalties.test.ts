@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { Logits, SampleOptions } from '../../lib/index.js';
 import { logSoftmax, prepare, sample } from '../../lib/index.js';
-import type { Logits, SampleOptions } from '../../lib/types.js';
 import { elements, elementTypes, numbers } from '../elements.js';
 import { budget, Random, seed } from '../random.js';
 import { expectDistribution } from './distribution.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { SampleOptions } from '../../lib/index.js';
 import { prepare, sample } from '../../lib/index.js';
-import type { SampleOptions } from '../../lib/types.js';
 import { elements, elementTypes } from '../elements.js';
 import { budget, Random, seed } from '../random.js';
 import { expectDistribution } from './distribution.js';
