@@ -108,13 +108,13 @@ function readPosWeight(value: unknown, name: string, { layout }: Request): numbe
 const pieceLength = 2 ** 12;
 
 /**
- * Where no row differs from another, pieces of the same length, in the order of memory: whatever the shape, elements lie
+ * Where no row differs from another and nothing is masked, pieces of the same length, in the order of memory: whatever the shape, elements lie
  * side by side then, and may be shared out among threads anywhere.
  */
 function cut(rows: Draft<Rows>): void {
-  const { lengths, whereShared, temperatures } = rows;
-  if (lengths !== undefined || whereShared || temperatures !== undefined) return;
-  if ((rows as { bitmask?: unknown }).bitmask !== undefined) return;
+  const { lengths, where, bitmask, temperatures } = rows;
+  // With masks rows stay whole, so that `where` and the bitmask that stands for it add up in one order.
+  if (lengths !== undefined || where !== undefined || bitmask !== undefined || temperatures !== undefined) return;
   const count = rows.x.length;
   const pieces = Math.ceil(count / pieceLength);
   if (count > 2 ** 32 - 1) return;

@@ -133,6 +133,7 @@ describe(`bitmask on ${backendName} (seed ${seed})`, () => {
               targets: Int32Array.from({ length: rows }, (_, row) => (row * 7) % length),
             });
             if (own.k !== undefined && (own.k as number) > length) continue;
+            if (op === 'logProb' && own.classes === undefined) continue; // its classes are for other shapes
             const expected = await routes.synchronously(op, call({ where }));
             for (const [route, run] of Object.entries(routes)) {
               const received = await run(op, call({ bitmask }));
