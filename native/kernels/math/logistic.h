@@ -20,7 +20,7 @@ template <class V>
 struct LogisticTraits;
 template <>
 struct LogisticTraits<F32> {
-  static constexpr int one = -60, log_one = 76;
+  static constexpr int one = -60, log_one = 40;
   static constexpr double least = 152, nearest = 30;
 };
 template <>
