@@ -114,7 +114,8 @@ const pieceLength = 2 ** 12;
 function cut(rows: Draft<Rows>): void {
   const { lengths, where, bitmask, temperatures } = rows;
   // With masks rows stay whole, so that `where` and the bitmask that stands for it add up in one order.
-  if (lengths !== undefined || where !== undefined || bitmask !== undefined || temperatures !== undefined) return;
+  if (lengths !== undefined || where !== undefined || bitmask !== undefined || temperatures !== undefined)
+    return;
   const count = rows.x.length;
   const pieces = Math.ceil(count / pieceLength);
   if (count > 2 ** 32 - 1) return;

@@ -2,6 +2,7 @@
 #include SIMD_HEADER
 #include "ops/class_gradient.h"
 #include "shapes/solve.h"
+#include "shapes/lanes_for_all.h"
 #include "units.h"
 
 namespace {
@@ -19,17 +20,21 @@ void emit(const Problem& p, size_t row, size_t from, const Measure& whole) {
 
 template <class V>
 void solve_losses(const Problem& p, size_t begin, size_t end) {
-  const bool by_class = p.targets && p.labelSmoothing == 0;
-  if (by_class && !p.gradient) return solve_in_shapes<V, ClassLoss<V>>(p, begin, end);
-  const double by = p.gradientScale / p.temperature;
-  // A double probability may be subnormal. Lanes multiply it by 1 / T before it is rounded, row by row it is divided after.
-  const bool rounds_once = p.type != Type::float64 || p.temperature == 1;
-  const bool alike = by_class && !p.weights && rounds_once && CrossEntropySolver<V>::fits_factor(by) &&
-                     __builtin_fabs(by) <= most_scale;
-  if (!alike || shape_of<V>(p, end - begin) != Shape::lanes) return CrossEntropySolver<V>(p).solve(begin, end);
-  Problem written = p;
-  written.out = p.gradient, written.outType = p.type;
-  solve_in_lanes<V>(ClassGradient<V>(written), begin, end);
+  if constexpr (lanes_for_all) {
+    const bool by_class = p.targets && p.labelSmoothing == 0;
+    if (by_class && !p.gradient) return solve_in_shapes<V, ClassLoss<V>>(p, begin, end);
+    const double by = p.gradientScale / p.temperature;
+    // A double probability may be subnormal. Lanes multiply it by 1 / T before it is rounded, row by row it is divided after.
+    const bool rounds_once = p.type != Type::float64 || p.temperature == 1;
+    const bool alike = by_class && !p.weights && rounds_once && CrossEntropySolver<V>::fits_factor(by) &&
+                       __builtin_fabs(by) <= most_scale;
+    if (alike && shape_of<V>(p, end - begin) == Shape::lanes) {
+      Problem written = p;
+      written.out = p.gradient, written.outType = p.type;
+      return solve_in_lanes<V>(ClassGradient<V>(written), begin, end);
+    }
+  }
+  CrossEntropySolver<V>(p).solve(begin, end);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "ops/top_few.h"
 #include "ops/top_one.h"
 #include "shapes/columns.h"
+#include "shapes/lanes_for_all.h"
 #include "units.h"
 
 namespace {
@@ -26,10 +27,14 @@ void solve_draws(const Problem& p, size_t begin, size_t end) {
 
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
-  if (p.op == Op::sample) return solve_draws<V>(p, begin, end);
-  const bool few = p.k > 0 && p.k <= most_few && p.k <= p.length && !p.log;
-  if (!few || shape_of<V>(p, end - begin) != Shape::lanes) return TopKSolver<V>(p).solve(begin, end);
-  p.k == 1 ? solve_in_lanes<V>(TopOne<V>(p), begin, end) : solve_in_lanes<V>(TopFew<V>(p), begin, end);
+  if constexpr (lanes_for_all) {
+    if (p.op == Op::sample) return solve_draws<V>(p, begin, end);
+    const bool few = p.k > 0 && p.k <= most_few && p.k <= p.length && !p.log;
+    if (few && shape_of<V>(p, end - begin) == Shape::lanes) {
+      return p.k == 1 ? solve_in_lanes<V>(TopOne<V>(p), begin, end) : solve_in_lanes<V>(TopFew<V>(p), begin, end);
+    }
+  }
+  p.op == Op::sample ? SampleSolver<V>(p).solve(begin, end) : TopKSolver<V>(p).solve(begin, end);
 }
 
 }  // namespace

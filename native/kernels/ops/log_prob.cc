@@ -2,6 +2,7 @@
 // bits they have; it is written nowhere. Under `renormalize` the row is those classes alone.
 #include SIMD_HEADER
 #include "../shapes/solve.h"
+#include "../shapes/lanes_for_all.h"
 #include "../units.h"
 #include "logarithms.h"
 #include "rank.h"
@@ -166,8 +167,10 @@ struct LogProb : Logarithms<V> {
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
   // Lanes do not tell masked classes from those of -Infinity, which have ranks.
-  const bool fits = !p.renormalize && (!p.ranks || is_plain(p));
-  if (fits) return solve_in_shapes<V, LogProb<V>>(p, begin, end);
+  [[maybe_unused]] const bool fits = !p.renormalize && (!p.ranks || is_plain(p));
+  if constexpr (lanes_for_all) {
+    if (fits) return solve_in_shapes<V, LogProb<V>>(p, begin, end);
+  }
   const LogProb<V> rows(p);
   for (size_t r = begin; r < end; r++) rows.solve(r);
 }

@@ -14,7 +14,7 @@ struct Elementwise {
 
   void solve(size_t begin, size_t end) const {
     // Elements side by side of which no row has a say of its own: lib/ops/sigmoid.ts makes them rows of one.
-    if (p.length == 1 && p.inner == 1 && !p.lengths && !p.offsets && !p.whereShared) {
+    if (p.length == 1 && p.inner == 1 && !p.lengths && !p.offsets && !p.whereShared && !p.bitmask) {
       Source run = source_of(p, begin);
       run.length = end - begin;
       return each_chunk(run, sink_of(p, p.out, p.outType, begin));
