@@ -177,8 +177,10 @@ struct BinaryCrossEntropy {
 
   void fill(const Row& at, size_t from, size_t n, Weights& weights) const {
     // Pieces of many rows begin at any class, and each class has `classStep` neighbours.
-    const size_t first = at.element + from, step = p.classCount ? p.classStep : 1;
-    size_t c = p.classCount ? first / step % p.classCount : from, within = p.classCount ? first % step : 0;
+    // Where the problem is part of another one, what lies before it are whole pieces.
+    const size_t first = at.element + from, step = p.classCount ? p.classStep : 1,
+                 place = p.firstRow * p.length + first;
+    size_t c = p.classCount ? place / step % p.classCount : from, within = p.classCount ? place % step : 0;
     for (size_t i = 0; i < n; i++) {
       weights.all[i] = p.weights ? p.weights[c] : 1;
       weights.positive[i] = p.posWeights ? p.posWeights[c] : p.posWeight;
