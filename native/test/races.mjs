@@ -23,6 +23,7 @@ const arrays = {
   indices: [elements, 4],
   logProbabilities: [elements, 8],
   targets: [mostRows, 4],
+  classes: [elements, 4],
   probabilities: [elements, 8],
   weights: [elements, 8],
   gradient: [elements, 8],
@@ -115,6 +116,9 @@ async function main() {
   const cover = (name) => covered.set(name, (covered.get(name) ?? 0) + 1);
   const { operations } = addon.call;
   const ops = ['softmax', 'logSoftmax', 'logSumExp', 'topK', 'sample', 'crossEntropy'];
+  /** The addon's own; binaryCrossEntropy, whose arrays are those of crossEntropy, goes by the public functions' tests. */
+  const known = operations.map((_, op) => op).filter((op) => operations[op].name !== 'binaryCrossEntropy');
+  const reductions = ['logSumExp', 'entropy', 'klDivergence', 'logProb'];
   const types = ['float32', 'float64', 'float16', 'bfloat16'];
   const kinds = [Float32Array, Float64Array, Uint16Array, Uint16Array];
   const shapes = () => {
@@ -135,11 +139,11 @@ async function main() {
   function callAddon() {
     const { header } = addon.memory;
     const { length, outer, inner } = shapes();
-    const [op, type] = [below(operations.length), below(types.length)];
+    const [op, type] = [oneOf(known), below(types.length)];
     const { name } = operations[op];
     const Kind = kinds[type];
     const isHalf = type > 1;
-    const outType = name === 'logSumExp' ? (type === 1 ? 1 : 0) : isHalf && below(2) ? 0 : type;
+    const outType = reductions.includes(name) ? (type === 1 ? 1 : 0) : isHalf && below(2) ? 0 : type;
     const rows = outer * inner;
     const kernels = below(addon.isas.length);
     const count = length * rows;
@@ -152,12 +156,21 @@ async function main() {
     const targets = new Int32Array(memory.targets, 0, rows);
     for (let r = 0; r < rows; r++) targets[r] = below(length);
     const k = below(2) ? 1 + below(length) : 1 + below(Math.min(length, 600));
-    const draws = below(3) ? 1 : 1 + below(20);
+    const draws = name === 'slope' ? 3 : below(3) ? 1 : 1 + below(20);
     const keepsLogs = below(2) === 0;
     const isShared = !isRagged && below(2) === 0;
     const isClass = below(2) === 0;
-    const results =
-      { topK: rows * k, sample: rows * draws, logSumExp: rows, crossEntropy: rows }[name] ?? count;
+    const perRow = {
+      topK: k,
+      logProb: k,
+      sample: draws,
+      slope: 3,
+      softmax: 0,
+      logSoftmax: 0,
+      sigmoid: 0,
+      logSigmoid: 0,
+    };
+    const results = perRow[name] === 0 ? count : rows * (perRow[name] ?? 1);
     if (results > elements) return resume(0);
     header.fill(0);
     const write = (numbers) => {
@@ -178,17 +191,35 @@ async function main() {
     write({ temperature: oneOf([1, 1, 0.5, 1e-300, name === 'sample' ? 0 : 1e300]), threads: 1 + below(2) });
     write({ k, count: draws, keepTop: below(2) ? 0 : below(length + 1), topP: oneOf([1, 0.9, 0.5]) });
     write({ minPDepth: oneOf([Infinity, 2]), logProbabilitiesType: keepsLogs ? 1 : 0 });
+    write({
+      bins: 15,
+      historyCount: 50,
+      repetitionPenalty: 1.2,
+      frequencyPenalty: 0.1,
+      presencePenalty: 0.1,
+    });
     write({ ignoreIndex: oneOf([-100, 0]), labelSmoothing: oneOf([0, 0.1]), gradientScale: 1 });
-    const Result = name === 'sample' ? Uint32Array : name === 'crossEntropy' ? Float64Array : kinds[outType];
+    const isDouble = ['crossEntropy', 'judge', 'slope'].includes(name);
+    const Result = name === 'sample' ? Uint32Array : isDouble ? Float64Array : kinds[outType];
     const none = undefined;
     const own = {
       logNormalizer: below(3) === 0 ? new Float64Array(memory.normalizer, 0, rows) : none,
+      other: new Kind(memory.probabilities, 0, count),
+      classes: new Int32Array(memory.classes, 0, name === 'logProb' ? results : 0),
+      ranks: name === 'logProb' && below(2) ? new Uint32Array(memory.indices, 0, results) : none,
+      confidences: new Float64Array(memory.normalizer, 0, rows),
+      brierScores: new Float64Array(memory.weights, 0, rows),
+      entropies: new Float64Array(memory.logProbabilities, 0, rows),
+      likeliest: new Uint32Array(memory.indices, 0, rows),
+      targetRanks: new Uint32Array(memory.gradient, 0, rows),
+      settings: below(3) === 0 ? new Float64Array(memory.weights, 0, rows * 10) : none,
+      history: below(3) === 0 ? new Uint32Array(memory.classes, 0, 50) : none,
       indices: name === 'topK' ? new Uint32Array(memory.indices, 0, results) : none,
       logProbabilities:
         name === 'sample' && below(2)
           ? new (keepsLogs ? Float64Array : Float32Array)(memory.logProbabilities, 0, results)
           : none,
-      targets: isClass ? targets : none,
+      targets: isClass || name === 'judge' || name === 'slope' ? targets : none,
       targetProbabilities: isClass ? none : new Kind(memory.probabilities, 0, count),
       weights: below(2) ? new Float64Array(memory.weights, 0, length) : none,
       gradient: below(2) ? new Kind(memory.gradient, 0, count) : none,
