@@ -99,7 +99,13 @@ function readClasses(list: IntegerList, { rows }: Request, ignoreIndex: number):
   if (list.length !== count) throw shapeError(`one class for each of ${count} rows`, 'targets', list);
   const asItIs = arrayKind(list) === 'Int32Array' && !isShared(list as Int32Array);
   const classes = asItIs ? (list as Int32Array) : new Int32Array(count);
-  for (let row = 0; row < count; row++) {
+  // The usual list is looked through at 1 ns a row. What is not in order is refused below, by name.
+  let first = 0;
+  if (asItIs && offsets === undefined) {
+    const last = Math.min(length - 1, 2 ** 31 - 1);
+    while (first < count && (isFrom0To(classes[first], last) || classes[first] === ignoreIndex)) first++;
+  }
+  for (let row = first; row < count; row++) {
     const entry = list[row];
     const isIgnored = (typeof entry === 'bigint' ? Number(entry) : entry) === ignoreIndex;
     const last = Math.min((offsets ? offsets[row + 1] - offsets[row] : length) - 1, 2 ** 31 - 1);
@@ -107,6 +113,10 @@ function readClasses(list: IntegerList, { rows }: Request, ignoreIndex: number):
     if (!asItIs) classes[row] = target;
   }
   return classes;
+}
+
+function isFrom0To(value: number, last: number): boolean {
+  return value >= 0 && value <= last;
 }
 
 /** In the type of `x`; plain arrays are rounded to it. */

@@ -114,7 +114,9 @@ function denominator({ reduction, targets, ignoreIndex, weights }: Weighed, rows
   if (reduction !== 'mean') return 1;
   if (targets.indices === undefined) return rows;
   let total = 0;
-  for (const target of targets.indices) {
+  const { indices } = targets;
+  for (let row = 0; row < indices.length; row++) {
+    const target = indices[row];
     if (target !== ignoreIndex) total += weights ? weights[target] : 1;
   }
   return total;
