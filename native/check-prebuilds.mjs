@@ -103,7 +103,8 @@ function isaObjects(target, prefix) {
   for (const isa of isas) {
     const own = new RegExp(`\\bkernels_${isa}$|\\b_ZN\\d+kernels_${isa}_units`);
     const objects = `${folder}/kernels_${isa}.dir/native/kernels`;
-    for (const object of readdirSync(objects)) {
+    for (const object of readdirSync(objects, { recursive: true })) {
+      if (!object.endsWith('.o')) continue;
       const symbols = run(`${prefix}nm`, ['--defined-only', '--extern-only', `${objects}/${object}`]).split(
         '\n',
       );

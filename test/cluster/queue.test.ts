@@ -213,12 +213,12 @@ describe.skipIf(!hasRedis)('a queue', () => {
     await stop(other);
   });
 
-  test('a job that loses two workers is poisoned', async () => {
+  test('a job that loses three workers is poisoned', async () => {
     const rows = 400_000;
     put('deadly.npy', formatNpyHeader("'<f4'", [rows, 500]));
     truncateSync(join(folder, 'deadly.npy'), 128 + rows * 500 * 4);
     const submission = submit('deadly.npy', '-o', 'deadly-out.npy', '--op', 'logsumexp');
-    for (let losses = 0; losses < 2; losses++) await killAtWork(worker([], { SIMD_SOFTMAX_BACKEND: 'js' }));
+    for (let losses = 0; losses < 3; losses++) await killAtWork(worker([], { SIMD_SOFTMAX_BACKEND: 'js' }));
     const witness = worker();
     const { code, stderr } = await submission.ended;
     expect(stderr).toMatch(/received one that lost its worker again and again: it is poisoned$/m);

@@ -35,7 +35,7 @@ export interface WorkerOptions {
 }
 
 /** How often a job that lost its worker is given to another. With the next loss it counts as what ends workers. */
-const MOST_STALLS = 1;
+const MOST_STALLS = 2;
 /** So long a server that is lost may hold up the end. */
 const CLOSE_MS = 2000;
 
