@@ -15,7 +15,7 @@ import {
 } from '../arguments/elements.js';
 import { decided } from '../backends/backend.js';
 import { type Backend, type ElementType, type SmallOp, smallElements } from '../backends/problem.js';
-import { logSumExp } from '../ops/logSumExp.js';
+import { logSumExp } from '../ops/rowValues.js';
 import { logSoftmax, softmax } from '../ops/softmax.js';
 
 type Floats = Float32Array | Float64Array;

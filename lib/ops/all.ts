@@ -2,12 +2,12 @@
 import { binaryCrossEntropy } from './binaryCrossEntropy.js';
 import { classify } from './classify.js';
 import { crossEntropy } from './crossEntropy.js';
-import { entropy } from './entropy.js';
+
 import { evaluate } from './evaluate.js';
 import { fitTemperature } from './fitTemperature.js';
 import { klDivergence } from './klDivergence.js';
 import { logProb } from './logProb.js';
-import { logSumExp } from './logSumExp.js';
+import { entropy, logSumExp } from './rowValues.js';
 import { sample } from './sample.js';
 import { logSigmoid, sigmoid } from './sigmoid.js';
 import { logSoftmax, softmax } from './softmax.js';

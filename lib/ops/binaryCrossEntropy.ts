@@ -1,6 +1,5 @@
 /** binaryCrossEntropy: the loss of every element against its target, reduced as PyTorch does. */
 import { reducedType } from '../arguments/elements.js';
-import { typeError } from '../arguments/errors.js';
 import { likeX } from '../arguments/extents.js';
 import { readNumber } from '../arguments/options.js';
 import { type Request, readNumbers } from '../arguments/rows.js';
@@ -12,8 +11,8 @@ import {
 } from '../backends/js/binaryCrossEntropy.js';
 import { RowReader } from '../backends/js/rows.js';
 import { type Data, op, type Rows } from '../backends/problem.js';
-import { type Draft, declare, resultOf } from './operation.js';
-import { lossesOf, type Reduction, readReduction, sum } from './reduction.js';
+import { type Draft, declare } from './operation.js';
+import { lossResult, lossWrites, type Reduction, readReduction } from './reduction.js';
 
 const binaryCrossEntropyOp = op<BinaryCrossEntropyProblem>({
   name: 'binaryCrossEntropy',
@@ -36,36 +35,10 @@ export const binaryCrossEntropy = declare<BinaryCrossEntropyProblem>()({
     return { reduction, weights, posWeight, targets };
   },
   writes({ reduction, weights, posWeight }, request) {
-    const { x, options } = request;
-    const isEach = reduction === 'none';
-    if (options.out !== undefined && !isEach)
-      throw typeError("reduction 'none' beside it", 'out', options.out, 'ERR_CONFLICTING_OPTIONS');
     const isByClass = weights?.classes !== undefined || typeof posWeight !== 'number';
     if (!isByClass || request.rows.offsets === undefined) cut(request.rows as Draft<Rows>);
-    const { outer, inner } = request.rows;
-    const type = reducedType(x.type);
-    return [
-      {
-        array: 'out',
-        name: 'out',
-        type,
-        extent: isEach ? likeX(request, type) : { dims: [1], apart: lossesOf(outer * inner, false) },
-        given: options.out,
-        form: x.form,
-        mayBeX: true,
-        when: isEach ? 'always' : 'prepared',
-      },
-      {
-        array: 'gradient',
-        name: 'gradient',
-        type: x.type,
-        extent: likeX(request),
-        given: options.gradient,
-        form: x.form,
-        mayBeX: true,
-        when: 'asked',
-      },
-    ];
+    const each = { extent: likeX(request, reducedType(request.x.type)), mayBeX: true };
+    return lossWrites(reduction, request, each);
   },
   pose(problem, taken, request, [out, gradient]) {
     const { reduction, weights, posWeight, targets } = taken;
@@ -84,11 +57,8 @@ export const binaryCrossEntropy = declare<BinaryCrossEntropyProblem>()({
     problem.gradient = gradient?.memory as Data | undefined;
     problem.gradientScale = 1 / Math.max(1, denominator(reduction, request));
   },
-  result([out], { reduction }, request) {
-    if (reduction === 'none') return resultOf(out);
-    const loss = sum(out?.memory as Float64Array) / denominator(reduction, request);
-    if (out?.data) out.data[0] = loss;
-    return loss;
+  result(outputs, { reduction }, request) {
+    return lossResult(outputs, reduction, () => denominator(reduction, request));
   },
   live: ({ x, rows }, newMemory) => newMemory(x.type, rows.x.length),
 });
@@ -108,8 +78,8 @@ function readPosWeight(value: unknown, name: string, { layout }: Request): numbe
 const pieceLength = 2 ** 12;
 
 /**
- * Where no row differs from another and nothing is masked, pieces of the same length, in the order of memory: whatever the shape, elements lie
- * side by side then, and may be shared out among threads anywhere.
+ * Where no row differs from another and nothing is masked, pieces of the same length, in the order of memory: whatever the
+ * shape, elements lie side by side then, and may be shared out among threads anywhere.
  */
 function cut(rows: Draft<Rows>): void {
   const { lengths, where, bitmask, temperatures } = rows;

@@ -1,14 +1,13 @@
 /** crossEntropy: the loss of every row against its target, reduced as PyTorch does. */
-import { reducedType } from '../arguments/elements.js';
 import { typeError } from '../arguments/errors.js';
-import { likeX, perRow } from '../arguments/extents.js';
+import { perRow } from '../arguments/extents.js';
 import { readNumber } from '../arguments/options.js';
 import { readNumbers } from '../arguments/rows.js';
 import { readIgnoreIndex, readTargets, type Targets } from '../arguments/targets.js';
 import { type CrossEntropyProblem, crossEntropy as crossEntropyRows } from '../backends/js/crossEntropy.js';
 import { type Data, op } from '../backends/problem.js';
-import { declare, resultOf } from './operation.js';
-import { lossesOf, type Reduction, readReduction, sum } from './reduction.js';
+import { declare } from './operation.js';
+import { lossesOf, lossResult, lossWrites, type Reduction, readReduction } from './reduction.js';
 
 const crossEntropyOp = op<CrossEntropyProblem>({
   name: 'crossEntropy',
@@ -36,35 +35,9 @@ export const crossEntropy = declare<CrossEntropyProblem>()({
     return { reduction, ignoreIndex, labelSmoothing, weights, targets };
   },
   writes({ reduction }, request) {
-    const { x, options } = request;
-    const isEach = reduction === 'none';
-    if (options.out !== undefined && !isEach)
-      throw typeError("reduction 'none' beside it", 'out', options.out, 'ERR_CONFLICTING_OPTIONS');
-    return [
-      {
-        array: 'out',
-        name: 'out',
-        type: reducedType(x.type),
-        extent: {
-          dims: isEach ? perRow(request).dims : [1],
-          apart: lossesOf(request.rows.outer * request.rows.inner, isEach),
-        },
-        given: options.out,
-        form: x.form,
-        mayBeX: false,
-        when: isEach ? 'always' : 'prepared',
-      },
-      {
-        array: 'gradient',
-        name: 'gradient',
-        type: x.type,
-        extent: likeX(request),
-        given: options.gradient,
-        form: x.form,
-        mayBeX: true,
-        when: 'asked',
-      },
-    ];
+    const { outer, inner } = request.rows;
+    const extent = { dims: perRow(request).dims, apart: lossesOf(outer * inner, true) };
+    return lossWrites(reduction, request, { extent, mayBeX: false });
   },
   pose(problem, taken, { rows }, [out, gradient]) {
     problem.out = out?.memory as Float64Array;
@@ -74,13 +47,11 @@ export const crossEntropy = declare<CrossEntropyProblem>()({
     problem.labelSmoothing = taken.labelSmoothing;
     problem.weights = taken.weights;
     problem.gradient = gradient?.memory as Data | undefined;
-    problem.gradientScale = 1 / denominator(taken, rows.outer * rows.inner);
+    // Nothing reads it where no gradient is written: then the targets are not counted for it.
+    problem.gradientScale = gradient === undefined ? 1 : 1 / denominator(taken, rows.outer * rows.inner);
   },
-  result([out], taken, { rows }) {
-    if (taken.reduction === 'none') return resultOf(out);
-    const loss = sum(out?.memory as Float64Array) / denominator(taken, rows.outer * rows.inner);
-    if (out?.data) out.data[0] = loss;
-    return loss;
+  result(outputs, taken, { rows }) {
+    return lossResult(outputs, taken.reduction, () => denominator(taken, rows.outer * rows.inner));
   },
   live(request, newMemory, given) {
     const { rows, options } = request;

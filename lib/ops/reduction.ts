@@ -1,6 +1,10 @@
 /** What becomes of the losses of rows or elements: their mean, their sum, or nothing. */
-import type { Apart } from '../arguments/extents.js';
+import { reducedType } from '../arguments/elements.js';
+import { typeError } from '../arguments/errors.js';
+import { type Apart, type Extent, likeX } from '../arguments/extents.js';
 import { readWord } from '../arguments/options.js';
+import type { Request } from '../arguments/rows.js';
+import { type Outputs, resultOf, type Write } from './operation.js';
 
 const reductions = ['mean', 'sum', 'none'] as const;
 export type Reduction = (typeof reductions)[number];
@@ -20,11 +24,53 @@ export function lossesOf(count: number, isEach: boolean): Apart {
   };
 }
 
+/** What a loss writes: `each` of the losses, or their mean or sum, and the gradient. */
+export function lossWrites(
+  reduction: Reduction,
+  request: Request,
+  each: { readonly extent: Extent; readonly mayBeX: boolean },
+): Write[] {
+  const { x, rows, options } = request;
+  const isEach = reduction === 'none';
+  if (options.out !== undefined && !isEach)
+    throw typeError("reduction 'none' beside it", 'out', options.out, 'ERR_CONFLICTING_OPTIONS');
+  return [
+    {
+      array: 'out',
+      name: 'out',
+      type: reducedType(x.type),
+      extent: isEach ? each.extent : { dims: [1], apart: lossesOf(rows.outer * rows.inner, false) },
+      given: options.out,
+      form: x.form,
+      mayBeX: each.mayBeX,
+      when: isEach ? 'always' : 'prepared',
+    },
+    {
+      array: 'gradient',
+      name: 'gradient',
+      type: x.type,
+      extent: likeX(request),
+      given: options.gradient,
+      form: x.form,
+      mayBeX: true,
+      when: 'asked',
+    },
+  ];
+}
+
+/** The losses, or their sum over the denominator. */
+export function lossResult([out]: Outputs, reduction: Reduction, denominator: () => number): unknown {
+  if (reduction === 'none') return resultOf(out);
+  const loss = sum(out?.memory as Float64Array) / denominator();
+  if (out?.data) out.data[0] = loss;
+  return loss;
+}
+
 /**
  * A sum in a fixed order, compensated (Neumaier 1974): the error does not grow with the number of losses. Four sums side by
  * side, because the additions of one wait for each other.
  */
-export function sum(losses: Float64Array): number {
+function sum(losses: Float64Array): number {
   const count = losses.length;
   let [a, b, c, d] = [0, 0, 0, 0];
   let [lostA, lostB, lostC, lostD] = [0, 0, 0, 0];

@@ -30,10 +30,9 @@ function elementwise(name: string, solve: typeof sigmoidRows) {
  * Where no row differs from another, rows of one element each, in the order of memory: whatever the shape, elements lie side
  * by side then, and may be shared out among threads anywhere.
  */
-export function flatten(problem: Draft<SigmoidProblem>): void {
-  const { lengths, whereShared, temperatures } = problem;
-  if (lengths !== undefined || whereShared || temperatures !== undefined) return;
-  if ((problem as { bitmask?: unknown }).bitmask !== undefined) return;
+function flatten(problem: Draft<SigmoidProblem>): void {
+  const { lengths, whereShared, bitmask, temperatures } = problem;
+  if (lengths !== undefined || whereShared || bitmask !== undefined || temperatures !== undefined) return;
   problem.outer = problem.x.length;
   problem.length = 1;
   problem.inner = 1;
