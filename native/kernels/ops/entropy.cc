@@ -2,34 +2,21 @@
 #include SIMD_HEADER
 #include "../math/total.h"
 #include "../shapes/gathered.h"
-#include "../shapes/rows.h"
 #include "../units.h"
+#include "distances.h"
 
 namespace {
 
 template <class V>
-struct Entropy : Rows<V> {
+struct Entropy : Distances<V> {
   using typename Rows<V>::T;
   using Rows<V>::p, Rows<V>::scale, Rows<V>::scale64;
-  explicit Entropy(const Problem& p) : Rows<V>(p) {}
-
-  // Terms of logits further below the maximum are at most 2^-164 of its own, and count as such: with distances of at most
-  // this many temperatures they come to nothing.
-  static constexpr double furthest = 1000;
-
-  // Whether the quotients are not to be had from sums.
-  bool is_extreme() const { return !(p.temperature < warmest && p.temperature > 1 / warmest); }
+  explicit Entropy(const Problem& p) : Distances<V>(p) {}
 
   void solve(size_t r) const { Sink{static_cast<char*>(p.out), p.outType, 1}.put(r, value(source_of(p, r))); }
 
  private:
-  static constexpr size_t L = V::lanes;
-  // Blocks that are added up as they are before they go to doubles. Their sums, of numbers none of which is negative, are
-  // rounded so often less one: with what a term errs by and the rounding of the result, under 4 ULP of float32, 16 of float64.
-  static constexpr size_t run = sizeof(T) == 4 ? 4 : 16;
-  static_assert(run % together<V> == 0 || together<V> > run, "a run is a whole number of groups");
-  // Temperatures that keep a term times its distance within the range of T.
-  static constexpr double warmest = sizeof(T) == 4 ? 1e10 : 1e100;
+  using Distances<V>::max_of_row, Distances<V>::distances_of;
 
   // What a row adds up to: the terms below the maximum, those times their distances, and how many are the maximum.
   struct Sums {
@@ -48,17 +35,6 @@ struct Entropy : Rows<V> {
     const Wide<double> top = term_of_max<V>(moved, shift.top, scale64);
     return shift.moved ? value(near, Exp<V, true>(scale, shift), max, top)
                        : value(near, Exp<V, false>(scale, shift), max, top);
-  }
-
-  T max_of_row(const Source& row) const {
-    alignas(64) T buffer[chunk_length];
-    T max = T(-infinity);
-    for (size_t at = 0; row.goes_on(at); at += chunk_length) {
-      const size_t n = lesser(row.length - at, chunk_length);
-      const T part = max_of<V>(row.fetch(at, n, buffer), n);
-      max = part > max ? part : max;
-    }
-    return max;
   }
 
   template <bool moved>
@@ -84,7 +60,7 @@ struct Entropy : Rows<V> {
   __attribute__((noinline)) void add(const T* x, size_t n, const Exp<V, moved>& exponential, T max,
                                      Sums& sums) const {
     const Exp<V, moved> exp = exponential;
-    const V top = splat<V>(max), most = splat<V>(T(furthest * lesser_of(p.temperature, warmest)));
+    const V top = splat<V>(max), most = this->most();
     V terms = splat<V>(0), distances = splat<V>(0), count = sums.count;
     const auto take = [&](V v, V term) INLINE_LAMBDA {
       const V below = zero_if_equal(v, top, term);
@@ -96,43 +72,8 @@ struct Entropy : Rows<V> {
       sums.terms.add(terms), sums.distances.add(distances);
       terms = splat<V>(0), distances = splat<V>(0);
     };
-    size_t i = 0;
-    constexpr size_t group = run < together<V> ? run : together<V>;
-    while (i + run * L <= n) {
-      for (const size_t end = i + run * L; i < end; i += group * L) {
-        Reduced<V> reduced[group];
-#pragma GCC unroll 8
-        for (size_t k = 0; k < group; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L));
-#pragma GCC unroll 8
-        for (size_t k = 0; k < group; k++) take(load<V>(x + i + k * L), exp.term(reduced[k]).value());
-      }
-      end_run();
-    }
-    for (; i + L <= n; i += L) take(load<V>(x + i), exp.term(load<V>(x + i)).value());
-    if (i < n) {
-      const V v = load_first<V>(x + i, n - i, T(-infinity));
-      take(v, exp.term(v).value());
-    }
-    end_run();
+    this->each_run(x, n, exp, T(-infinity), take, end_run);
     sums.count = count;
-  }
-
-  static double lesser_of(double a, double b) { return a < b ? a : b; }
-
-  // The quotients of extreme numbers are not to be had from sums.
-  template <bool moved>
-  __attribute__((noinline)) double distances_of(const T* x, size_t n, const Exp<V, moved>& exp, T max) const {
-    double sum = 0;
-    for (size_t i = 0; i < n; i += L) {
-      alignas(64) T term[L];
-      const size_t count = lesser(n - i, L);
-      store(term, exp.term(load_first<V>(x + i, count, T(-infinity))).value());
-      for (size_t k = 0; k < count; k++) {
-        const double far = distance(double(max), double(x[i + k]), p.temperature);
-        sum += double(term[k]) * (far < furthest ? far : 0);
-      }
-    }
-    return sum;
   }
 };
 

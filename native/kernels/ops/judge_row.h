@@ -1,7 +1,7 @@
 // A row that is judged by itself: see judge.cc. One pass for the maximum and one for all the rest, over a row that is in the
 // cache by then.
 #pragma once
-#include "../shapes/rows.h"
+#include "distances.h"
 
 namespace {
 
@@ -14,10 +14,10 @@ struct Verdict {
 constexpr uint32_t no_class = 0xffffffff, no_rank = 0x7fffffff;
 
 template <class V>
-struct JudgeRow : Rows<V> {
+struct JudgeRow : Distances<V> {
   using typename Rows<V>::T;
   using Rows<V>::p, Rows<V>::scale, Rows<V>::scale64;
-  explicit JudgeRow(const Problem& p) : Rows<V>(p) {}
+  explicit JudgeRow(const Problem& p) : Distances<V>(p) {}
 
   void solve(size_t r) const {
     const Source row = source_of(p, r);
@@ -32,18 +32,15 @@ struct JudgeRow : Rows<V> {
   static constexpr size_t L = V::lanes, W = L / F64::lanes;
   static constexpr double nan = __builtin_nan("");
   static constexpr size_t ignored = ~size_t(0);
-  // As in entropy.cc: blocks that are added up before they go to doubles, how far terms reach, and temperatures whose
-  // products stay in range.
-  static constexpr size_t run = sizeof(T) == 4 ? 4 : 16;
-  static_assert(run % together<V> == 0 || together<V> > run, "a run is a whole number of groups");
-  static constexpr double furthest = 1000, warmest = sizeof(T) == 4 ? 1e10 : 1e100;
+  using Distances<V>::max_of_row, Distances<V>::distances_of, Distances<V>::furthest;
+
   // Terms are squared in these units: from 2^77 down to 2^-48, whose squares are all there is to tell of a probability of
   // 2^-125, a run of squares stays in the range of floats. Those of doubles, up to 2^501, do without.
   static constexpr double unit = sizeof(T) == 4 ? 0x1p-15 : 1;
   // No float32 probability is wrong by as much, relative to itself.
   static constexpr double doubtful = 0x1p-20;
 
-  bool is_extreme() const { return scale.extreme || !(p.temperature < warmest && p.temperature > 1 / warmest); }
+  bool is_extreme() const { return scale.extreme || Distances<V>::is_extreme(); }
 
   size_t target_of(size_t r) const {
     const int32_t given = p.targets ? read_once(p.targets + r) : p.ignoreIndex;
@@ -133,23 +130,11 @@ struct JudgeRow : Rows<V> {
     return size_t(count_of(sums.equal)) - past;
   }
 
-  T max_of_row(const Source& row) const {
-    alignas(64) T buffer[chunk_length];
-    T max = T(-infinity);
-    for (size_t at = 0; row.goes_on(at); at += chunk_length) {
-      const size_t n = lesser(row.length - at, chunk_length);
-      const T part = max_of<V>(row.fetch(at, n, buffer), n);
-      max = part > max ? part : max;
-    }
-    return max;
-  }
-
   template <bool moved>
   __attribute__((noinline)) void add(const T* x, size_t n, const Exp<V, moved>& exponential, T max, T own,
                                      Sums& sums) const {
     const Exp<V, moved> exp = exponential;
-    const double warm = p.temperature < warmest ? p.temperature : warmest;
-    const V top = splat<V>(max), target = splat<V>(own), most = splat<V>(T(furthest * warm));
+    const V top = splat<V>(max), target = splat<V>(own), most = this->most();
     const V units = splat<V>(T(unit));
     V terms = splat<V>(0), squares = terms, distances = terms;
     V tops = sums.tops, equal = sums.equal, no_more = sums.no_more;
@@ -166,41 +151,9 @@ struct JudgeRow : Rows<V> {
       sums.terms.add(terms), sums.squares.add(squares), sums.distances.add(distances);
       terms = squares = distances = splat<V>(0);
     };
-    size_t i = 0;
-    constexpr size_t group = run < together<V> ? run : together<V>;
-    while (i + run * L <= n) {
-      for (const size_t end = i + run * L; i < end; i += group * L) {
-        Reduced<V> reduced[group];
-#pragma GCC unroll 8
-        for (size_t k = 0; k < group; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L));
-#pragma GCC unroll 8
-        for (size_t k = 0; k < group; k++) take(load<V>(x + i + k * L), exp.term(reduced[k]).value());
-      }
-      end_run();
-    }
-    for (; i + L <= n; i += L) take(load<V>(x + i), exp.term(load<V>(x + i)).value());
-    if (i < n) {
-      const V v = load_first<V>(x + i, n - i, max);
-      take(v, exp.term(v).value());
-      sums.past += L - (n - i);
-    }
-    end_run();
+    this->each_run(x, n, exp, max, take, end_run);
+    sums.past += (L - n % L) % L;
     sums.tops = tops, sums.equal = equal, sums.no_more = no_more;
-  }
-
-  template <bool moved>
-  __attribute__((noinline)) double distances_of(const T* x, size_t n, const Exp<V, moved>& exp, T max) const {
-    double sum = 0;
-    for (size_t i = 0; i < n; i += L) {
-      alignas(64) T term[L];
-      const size_t count = lesser(n - i, L);
-      store(term, exp.term(load_first<V>(x + i, count, T(-infinity))).value());
-      for (size_t k = 0; k < count; k++) {
-        const double far = distance(double(max), double(x[i + k]), p.temperature);
-        sum += double(term[k]) * (far < furthest ? far : 0);
-      }
-    }
-    return sum;
   }
 
   // The first class of this logit, which is the row's maximum.
