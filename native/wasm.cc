@@ -10,6 +10,8 @@
 
 #define EXPORT(name) extern "C" __attribute__((export_name(#name))) auto name
 
+using namespace UNITS;
+
 namespace {
 
 Problem problem, lone;

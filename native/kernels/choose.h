@@ -4,7 +4,7 @@
 #include "math/sum.h"
 #include "shapes/element.h"
 
-namespace {
+namespace UNITS {
 
 enum class Shape {
   row,          // row after row, of any length, layout and type
@@ -138,4 +138,4 @@ INLINE Shape shape_of(const Problem& p, size_t rows) {
   return fits_blocks<V>(p) ? Shape::blocks : Shape::row;
 }
 
-}  // namespace
+}  // namespace UNITS

@@ -81,7 +81,7 @@ Measure measure(const Problem& posed, size_t row, size_t span, const double* max
 
 Measure combine(const Measure* parts, size_t count) {
   Measure whole;
-  for (size_t i = 0; i < count; i++) whole = combine(whole, parts[i]);
+  for (size_t i = 0; i < count; i++) whole = UNITS::combine(whole, parts[i]);
   return whole;
 }
 

@@ -5,6 +5,8 @@
 #include "shapes/lanes_for_all.h"
 #include "units.h"
 
+using namespace UNITS;
+
 namespace {
 
 template <class V>

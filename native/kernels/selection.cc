@@ -7,6 +7,8 @@
 #include "shapes/lanes_for_all.h"
 #include "units.h"
 
+using namespace UNITS;
+
 namespace {
 
 // Rows whose settings and logits are those of the problem, and of which only classes are asked for.

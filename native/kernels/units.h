@@ -1,11 +1,8 @@
 // What the units of an ISA give to its table and to each other. A unit is a family of ops over all shapes, compiled by
-// itself, so that units compile side by side. KERNELS is the name of the table; its units live in a namespace of that name.
+// itself, so that units compile side by side.
 #pragma once
 #include "kernels.h"
-
-#define UNITS_OF(table) table##_units
-#define UNITS_OF_TABLE(table) UNITS_OF(table)
-#define UNITS UNITS_OF_TABLE(KERNELS)
+#include "namespace.h"
 
 namespace UNITS {
 

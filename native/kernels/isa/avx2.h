@@ -10,7 +10,7 @@
 
 #include "x86.h"
 
-namespace {
+namespace UNITS {
 
 using f32r = __m256;
 using f64r = __m256d;
@@ -249,6 +249,6 @@ INLINE size_t narrow_halves(const float* p, size_t count, uint16_t* half) {
   return i;
 }
 
-}  // namespace
+}  // namespace UNITS
 
 #undef INLINE

@@ -10,7 +10,7 @@
 
 #include "x86.h"
 
-namespace {
+namespace UNITS {
 
 using f32r = __m512;
 using f64r = __m512d;
@@ -269,6 +269,6 @@ INLINE size_t narrow_halves(const float* p, size_t count, uint16_t* half) {
   return i;
 }
 
-}  // namespace
+}  // namespace UNITS
 
 #undef INLINE

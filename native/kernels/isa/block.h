@@ -3,7 +3,7 @@
 // the same order, everywhere; that is what makes the bits equal across ISAs. Each isa/*.h defines the
 // register vocabulary (f32r, f64r and the functions on them); this header lifts it to blocks.
 //
-// Only intrinsics headers may be included by kernel units, and everything lives in an anonymous namespace: an
+// Only intrinsics headers may be included by kernel units, and everything lives in its ISA's own namespace: an
 // inline function of the standard library compiled for AVX-512 could be the copy the linker keeps for all.
 #pragma once
 #include <stddef.h>
@@ -18,7 +18,7 @@
 #define INLINE_LAMBDA
 #endif
 
-namespace {
+namespace UNITS {
 
 constexpr size_t block_bytes = 64;
 constexpr size_t page_bytes = 4096;
@@ -354,4 +354,4 @@ INLINE void store_panel(typename V::Scalar* base, size_t stride, size_t rows, co
   }
 }
 
-}  // namespace
+}  // namespace UNITS

@@ -8,7 +8,7 @@
 
 #define INLINE inline __attribute__((always_inline))
 
-namespace {
+namespace UNITS {
 
 using f32r = float32x4_t;
 using f64r = float64x2_t;
@@ -224,6 +224,6 @@ INLINE size_t narrow_halves(const float* p, size_t count, uint16_t* half) {
   return i;
 }
 
-}  // namespace
+}  // namespace UNITS
 
 #undef INLINE

@@ -11,7 +11,7 @@
 
 #define SUMS_INLINE __attribute__((noinline))
 
-namespace {
+namespace UNITS {
 
 typedef float f32r __attribute__((vector_size(16)));
 typedef double f64r __attribute__((vector_size(16)));
@@ -97,9 +97,9 @@ INLINE f32r mul(f32r a, f32r b) { return a * b; }
 INLINE f64r mul(f64r a, f64r b) { return a * b; }
 INLINE f32r div(f32r a, f32r b) { return a / b; }
 INLINE f64r div(f64r a, f64r b) { return a / b; }
-}  // namespace
+}  // namespace UNITS
 #include "unfused.h"
-namespace {
+namespace UNITS {
 INLINE f32r fms(f32r a, f32r b, f32r c) { return fma(a, b, -c); }
 INLINE f64r fms(f64r a, f64r b, f64r c) { return fma(a, b, -c); }
 
@@ -243,6 +243,6 @@ INLINE void store_panel_registers(Put put, f64r* c) {
 INLINE size_t widen_halves(const uint16_t*, size_t, float*) { return 0; }
 INLINE size_t narrow_halves(const float*, size_t, uint16_t*) { return 0; }
 
-}  // namespace
+}  // namespace UNITS
 
 #undef INLINE

@@ -15,7 +15,7 @@
 // A module is compiled on every load.
 #define SUMS_INLINE __attribute__((noinline))
 
-namespace {
+namespace UNITS {
 
 // Types of their own for the registers: v128_t does not tell floats from doubles.
 typedef float f32r __attribute__((vector_size(16)));
@@ -96,9 +96,9 @@ INLINE f32r muladd(f32r a, f32r b, f32r c) { return fma(a, b, c); }
 INLINE f64r muladd(f64r a, f64r b, f64r c) { return fma(a, b, c); }
 INLINE double muladd(double a, double b, double c) { return fma(a, b, c); }
 #else
-}  // namespace
+}  // namespace UNITS
 #include "unfused.h"
-namespace {
+namespace UNITS {
 #endif
 // Not with a subtraction, whose zero has the other sign.
 INLINE f32r fms(f32r a, f32r b, f32r c) { return fma(a, b, -c); }
@@ -247,6 +247,6 @@ INLINE void store_panel_registers(Put put, f64r* c) {
 INLINE size_t widen_halves(const uint16_t*, size_t, float*) { return 0; }
 INLINE size_t narrow_halves(const float*, size_t, uint16_t*) { return 0; }
 
-}  // namespace
+}  // namespace UNITS
 
 #undef INLINE

@@ -2,7 +2,7 @@
 // INLINE is defined.
 #pragma once
 
-namespace {
+namespace UNITS {
 
 using f32q = __m128;
 
@@ -79,4 +79,4 @@ INLINE void store_ymm_first(double* p, __m256d v, size_t count) {
   if (count & 1) _mm_store_sd(p, part);
 }
 
-}  // namespace
+}  // namespace UNITS

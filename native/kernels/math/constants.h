@@ -3,7 +3,9 @@
 #pragma once
 #include <stdint.h>
 
-namespace {
+#include "../namespace.h"
+
+namespace UNITS {
 
 // log2(e) as an unevaluated sum of two doubles, error < 2^-108. Source: decimal expansion, rounded twice.
 constexpr double log2e_hi = 0x1.71547652b82fep+0, log2e_lo = 0x1.777d0ffda0d24p-56;
@@ -65,4 +67,4 @@ constexpr int64_t one_bits = 0x3ff0000000000000, half_root_bits = 0x3fe6a09e0000
 constexpr int64_t mantissa_bits = 0x000fffffffffffff, two52_bits = 0x4330000000000000;
 constexpr double two52_plus_bias = 0x1p52 + 1023;
 
-}  // namespace
+}  // namespace UNITS

@@ -9,7 +9,7 @@
 #include "../isa/block.h"
 #include "constants.h"
 
-namespace {
+namespace UNITS {
 
 // 2^k exactly, for any k: 0 and Infinity beyond the range. (A call to the C library from here costs more than the
 // row it is for: it runs with the upper halves of the vector registers in use.)
@@ -266,4 +266,4 @@ struct ExpOfNear {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

@@ -2,7 +2,7 @@
 #pragma once
 #include "finish.h"
 
-namespace {
+namespace UNITS {
 
 // A factor in two parts: value = term * hi + term * lo, rounded once.
 template <class T>
@@ -53,4 +53,4 @@ bool is_single(const Scale<V>& scale, double sum, double rest, double max, size_
   return T(sum) == first_lane(one.taken(bias)) && T(rest) == first_lane(one.rest);
 }
 
-}  // namespace
+}  // namespace UNITS

@@ -4,7 +4,7 @@
 #include "log.h"
 #include "sum.h"
 
-namespace {
+namespace UNITS {
 
 // An unevaluated sum of two.
 template <class D>
@@ -142,4 +142,4 @@ struct LogProbability<double> {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

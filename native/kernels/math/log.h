@@ -3,7 +3,7 @@
 #include "../isa/block.h"
 #include "constants.h"
 
-namespace {
+namespace UNITS {
 
 // Within 1 ULP: fdlibm's scheme.
 template <class D>
@@ -43,4 +43,4 @@ INLINE D short_log1p(D rho) {
   return muladd(k, constant<D>(ln2_hi + ln2_lo), add(f, tail));
 }
 
-}  // namespace
+}  // namespace UNITS

@@ -6,7 +6,7 @@
 #pragma once
 #include "exp.h"
 
-namespace {
+namespace UNITS {
 
 // A number of more digits than one register holds: hi + lo.
 template <class V>
@@ -185,4 +185,4 @@ struct LogSigmoidOf {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

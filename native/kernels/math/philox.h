@@ -3,7 +3,7 @@
 #pragma once
 #include "../isa/block.h"
 
-namespace {
+namespace UNITS {
 
 struct Words {
   uint32_t word[4];
@@ -29,4 +29,4 @@ INLINE double uniform(uint64_t row, uint64_t draw, const uint32_t* seed) {
   return double(uint64_t(w.word[0] >> 5) << 26 | w.word[1] >> 6) * 0x1p-53;
 }
 
-}  // namespace
+}  // namespace UNITS

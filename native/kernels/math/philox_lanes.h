@@ -2,7 +2,7 @@
 #pragma once
 #include "philox.h"
 
-namespace {
+namespace UNITS {
 
 constexpr size_t word_lanes = sizeof(u64r) / sizeof(uint64_t);
 
@@ -56,4 +56,4 @@ INLINE V uniform_lanes(uint64_t row, size_t apart, uint64_t draw, const uint32_t
   return narrow(share, V());
 }
 
-}  // namespace
+}  // namespace UNITS

@@ -4,7 +4,7 @@
 #pragma once
 #include "exp.h"
 
-namespace {
+namespace UNITS {
 
 // What an op asks a shape to add up: all terms, for probabilities; or, for logarithms, the terms below the maximum, and how
 // many logits equal it.
@@ -136,4 +136,4 @@ struct RestSum<F64> {
   INLINE void total(double& whole, double& left) const { whole = reduce_add(sum), left = reduce_add(error); }
 };
 
-}  // namespace
+}  // namespace UNITS

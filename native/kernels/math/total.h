@@ -2,7 +2,7 @@
 #pragma once
 #include "finish.h"
 
-namespace {
+namespace UNITS {
 
 // Lanes of doubles, with what each addition rounds off where the parts have as many digits (Knuth's two-sum).
 template <class V>
@@ -15,10 +15,10 @@ struct Total {
     F64 wide[W];
     widen(part, wide);
     for (size_t w = 0; w < W; w++) {
-      const F64 sum = ::add(high, wide[w]);
+      const F64 sum = UNITS::add(high, wide[w]);
       if constexpr (sizeof(T) == 8) {  // floats leave digits enough
         const F64 taken = sub(sum, high);
-        low = ::add(low, ::add(sub(high, sub(sum, taken)), sub(wide[w], taken)));
+        low = UNITS::add(low, UNITS::add(sub(high, sub(sum, taken)), sub(wide[w], taken)));
       }
       high = sum;
     }
@@ -27,4 +27,4 @@ struct Total {
   INLINE double rounded() const { return reduce_add(high) + reduce_add(low); }
 };
 
-}  // namespace
+}  // namespace UNITS

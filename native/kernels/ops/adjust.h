@@ -8,7 +8,7 @@
 #include "radix.h"
 #include "settings.h"
 
-namespace {
+namespace UNITS {
 
 class Adjustments {
  public:
@@ -135,4 +135,4 @@ class Adjustments {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

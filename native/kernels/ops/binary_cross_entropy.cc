@@ -5,6 +5,8 @@
 #include "../shapes/each_element.h"
 #include "../units.h"
 
+using namespace UNITS;
+
 namespace {
 
 // The loss where nothing is weighed: max(z, 0) - z y + L. The first difference is rounded once, so nothing is lost where y

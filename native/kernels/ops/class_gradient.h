@@ -2,7 +2,7 @@
 #pragma once
 #include "class_loss.h"
 
-namespace {
+namespace UNITS {
 
 // Of problems whose `out` is the gradient, without weights, whose scale is at most most_scale: what lanes beyond a row's end
 // add to its sum where it is solved alone then comes to nothing.
@@ -82,4 +82,4 @@ struct ClassGradient : ClassLoss<V> {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

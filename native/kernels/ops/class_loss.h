@@ -4,7 +4,7 @@
 #include "cross_entropy.h"
 #include "logarithms.h"
 
-namespace {
+namespace UNITS {
 
 template <class V>
 struct ClassLoss : Logarithms<V> {
@@ -103,4 +103,4 @@ struct ClassLoss : Logarithms<V> {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

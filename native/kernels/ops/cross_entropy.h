@@ -6,7 +6,7 @@
 #pragma once
 #include "../shapes/rows.h"
 
-namespace {
+namespace UNITS {
 
 // Logarithms up to here are 0 in the type of the results.
 template <class V>
@@ -283,4 +283,4 @@ struct CrossEntropySolver {
   };
 };
 
-}  // namespace
+}  // namespace UNITS

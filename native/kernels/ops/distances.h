@@ -2,7 +2,7 @@
 #pragma once
 #include "../shapes/rows.h"
 
-namespace {
+namespace UNITS {
 
 template <class V>
 struct Distances : Rows<V> {
@@ -80,4 +80,4 @@ struct Distances : Rows<V> {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

@@ -9,7 +9,7 @@
 #include "../math/total.h"
 #include "../shapes/rows.h"
 
-namespace {
+namespace UNITS {
 
 // 1/2!, -1/3!, 1/4! ...: (e^-d - 1 + d) / d^2 = 1/2 - d/6 + d^2/24 - ... For |d| <= 2 what 23 terms leave out is less than
 // 2^23 / 25! < 2^-60 of the sum; for -2 <= d <= 1, 13 leave 2^13 / 15! < 2^-27.
@@ -136,11 +136,11 @@ struct ExactDivergence {
         const F64 none = splat<F64>(-__builtin_inf());
         const F64 v = count == L ? load<F64>(xa + i) : load_first<F64>(xa + i, count, -__builtin_inf());
         const F64 w = count == L ? load<F64>(ya + i) : load_first<F64>(ya + i, count, -__builtin_inf());
-        infinite = ::add(infinite, zero_if_equal(v, none, count_if_equal(w, none, splat<F64>(0))));
+        infinite = UNITS::add(infinite, zero_if_equal(v, none, count_if_equal(w, none, splat<F64>(0))));
         const F64 left = mul(max_number(v, splat<F64>(x_least)), splat<F64>(s));
         const F64 right = mul(max_number(w, splat<F64>(y_least)), splat<F64>(s));
         const Wide<F64> far = minus(minus(left, right), splat<F64>(between), splat<F64>(between_lo));
-        const F64 quotient = div(::add(far.hi, far.lo), splat<F64>(p.temperature));
+        const F64 quotient = div(UNITS::add(far.hi, far.lo), splat<F64>(p.temperature));
         const F64 most = splat<F64>(0x1p1000);
         const F64 distance = min_number(max_number(quotient, sub(splat<F64>(0), most)), most);
         const F64 d = sub(mul(distance, splat<F64>(1 / s)), splat<F64>(c));
@@ -163,12 +163,12 @@ struct ExactDivergence {
   // a - b, exactly; and less another such.
   static INLINE Wide<F64> minus(F64 a, F64 b) {
     const F64 hi = sub(a, b), back = sub(hi, a);
-    return {hi, sub(sub(a, sub(hi, back)), ::add(b, back))};
+    return {hi, sub(sub(a, sub(hi, back)), UNITS::add(b, back))};
   }
   static INLINE Wide<F64> minus(Wide<F64> a, F64 b, F64 b_lo) {
     const Wide<F64> hi = minus(a.hi, b);
-    return {hi.hi, ::add(hi.lo, sub(a.lo, b_lo))};
+    return {hi.hi, UNITS::add(hi.lo, sub(a.lo, b_lo))};
   }
 };
 
-}  // namespace
+}  // namespace UNITS

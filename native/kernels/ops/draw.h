@@ -6,7 +6,7 @@
 #include "../shapes/lanes.h"
 #include "sample.h"
 
-namespace {
+namespace UNITS {
 
 template <class V>
 struct Draw : Rows<V> {
@@ -80,4 +80,4 @@ struct Draw : Rows<V> {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

@@ -5,6 +5,8 @@
 #include "../units.h"
 #include "distances.h"
 
+using namespace UNITS;
+
 namespace {
 
 template <class V>
@@ -64,7 +66,7 @@ struct Entropy : Distances<V> {
     V terms = splat<V>(0), distances = splat<V>(0), count = sums.count;
     const auto take = [&](V v, V term) INLINE_LAMBDA {
       const V below = zero_if_equal(v, top, term);
-      terms = ::add(terms, below);
+      terms = UNITS::add(terms, below);
       distances = muladd(below, min_number(sub(top, v), most), distances);
       count = count_if_equal(v, top, count);
     };

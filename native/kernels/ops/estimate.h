@@ -3,7 +3,7 @@
 #pragma once
 #include "../shapes/measure.h"
 
-namespace {
+namespace UNITS {
 
 // How far a sum may be off, in parts of itself. In units of 2^-24: 2.6 for the coefficient left out (|r| <= 0.504), 0.1
 // for other errors of 2^r, 1 for its rounding, 8 for the roundings of a run.
@@ -68,4 +68,4 @@ __attribute__((noinline)) inline Estimate estimate_of(const float* x, size_t n, 
   return estimate;
 }
 
-}  // namespace
+}  // namespace UNITS

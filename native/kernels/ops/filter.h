@@ -3,7 +3,7 @@
 #pragma once
 #include "draw.h"
 
-namespace {
+namespace UNITS {
 
 // What sorts n numbers, the largest first, or at least the first `wanted`: pairs to be exchanged where they stand the wrong way
 // round. Batcher's odd-even mergesort (Knuth, vol. 3, 5.3.4).
@@ -123,4 +123,4 @@ struct FilteredDraw : Draw<V> {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

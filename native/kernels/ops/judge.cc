@@ -4,6 +4,8 @@
 #include "judge_row.h"
 #include "../units.h"
 
+using namespace UNITS;
+
 namespace {
 
 // Longest row that is judged in a lane, whatever lies beside it: so its bits do not depend on that.
@@ -155,22 +157,22 @@ struct Judge : JudgeRow<V> {
         const V v = load<V>(g.x + c * L);
         const V term = zero_if_equal(max_number(lower, v), lower, exp.term(v).value());
         const V below = zero_if_equal(v, max, term), small = mul(below, units);
-        terms = ::add(terms, below);
+        terms = UNITS::add(terms, below);
         squares = muladd(small, small, squares);
         distances = muladd(below, min_number(sub(max, v), most), distances);
         tops = count_if_equal(v, max, tops);
         equal = count_if_equal(v, target, equal);
         no_more = count_if_equal(max_number(v, target), target, no_more);
-        first = min_number(::add(place, zero_if_equal(v, max, far)), first);
-        place = ::add(place, splat<V>(1));
+        first = min_number(UNITS::add(place, zero_if_equal(v, max, far)), first);
+        place = UNITS::add(place, splat<V>(1));
       }
       F64 wide[W];
       widen(terms, wide);
-      for (size_t w = 0; w < W; w++) sums.terms[w] = ::add(sums.terms[w], wide[w]);
+      for (size_t w = 0; w < W; w++) sums.terms[w] = UNITS::add(sums.terms[w], wide[w]);
       widen(squares, wide);
-      for (size_t w = 0; w < W; w++) sums.squares[w] = ::add(sums.squares[w], wide[w]);
+      for (size_t w = 0; w < W; w++) sums.squares[w] = UNITS::add(sums.squares[w], wide[w]);
       widen(distances, wide);
-      for (size_t w = 0; w < W; w++) sums.distances[w] = ::add(sums.distances[w], wide[w]);
+      for (size_t w = 0; w < W; w++) sums.distances[w] = UNITS::add(sums.distances[w], wide[w]);
     }
     sums.tops = tops, sums.equal = equal, sums.no_more = no_more, sums.first = first;
   }
@@ -196,19 +198,19 @@ struct Judge : JudgeRow<V> {
       // In units of the maximum's term: what the others add to it is all that is rounded, and nothing of p - y cancels.
       const Wide<F64> top = term_of_max<V>(maxima[w], shifts[w], scale64);
       const F64 unit_of_top = div(one, top.hi), ratio = mul(sums.terms[w], unit_of_top);
-      const F64 others = ::add(sub(tops[w], one), ratio), confidence = div(one, ::add(tops[w], ratio));
+      const F64 others = UNITS::add(sub(tops[w], one), ratio), confidence = div(one, UNITS::add(tops[w], ratio));
       const F64 log_sum = log1p(sub(others, mul(ratio, mul(top.lo, unit_of_top))));
       const F64 share = mul(confidence, unit_of_top), own_share = mul(own_terms[w], share);
-      const F64 p_of_own = ::add(zero_if_equal(is_top[w], one, own_share), mul(is_top[w], confidence));
+      const F64 p_of_own = UNITS::add(zero_if_equal(is_top[w], one, own_share), mul(is_top[w], confidence));
       const F64 lacking =
-          ::add(zero_if_equal(is_top[w], one, sub(one, own_share)), mul(is_top[w], mul(others, confidence)));
+          UNITS::add(zero_if_equal(is_top[w], one, sub(one, own_share)), mul(is_top[w], mul(others, confidence)));
       const F64 squares = mul(mul(mul(sums.squares[w], splat<F64>(1 / unit / unit)), share), share);
       const F64 tops_squared = sub(mul(mul(tops[w], confidence), confidence), mul(p_of_own, p_of_own));
       const size_t at = w * F64::lanes;
-      store(losses + at, ::add(over_temperature(sub(maxima[w], owns[w])), log_sum));
+      store(losses + at, UNITS::add(over_temperature(sub(maxima[w], owns[w])), log_sum));
       store(confidences + at, confidence);
-      store(briers + at, ::add(mul(lacking, lacking), ::add(squares, tops_squared)));
-      store(entropies + at, ::add(log_sum, mul(over_temperature(sums.distances[w]), share)));
+      store(briers + at, UNITS::add(mul(lacking, lacking), UNITS::add(squares, tops_squared)));
+      store(entropies + at, UNITS::add(log_sum, mul(over_temperature(sums.distances[w]), share)));
       odd |= to_put_right(confidence) << at;
     }
     store_whole(likeliest, sums.first);

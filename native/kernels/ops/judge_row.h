@@ -3,7 +3,7 @@
 #pragma once
 #include "distances.h"
 
-namespace {
+namespace UNITS {
 
 // In the order of `out` and the arrays beside it.
 struct Verdict {
@@ -59,7 +59,7 @@ struct JudgeRow : Distances<V> {
     INLINE void add(V part) {
       F64 wide[W];
       widen(part, wide);
-      for (size_t w = 0; w < W; w++) sum = ::add(sum, wide[w]);
+      for (size_t w = 0; w < W; w++) sum = UNITS::add(sum, wide[w]);
     }
     double value() const { return reduce_add(sum); }
   };
@@ -140,7 +140,7 @@ struct JudgeRow : Distances<V> {
     V tops = sums.tops, equal = sums.equal, no_more = sums.no_more;
     const auto take = [&](V v, V term) INLINE_LAMBDA {
       const V below = zero_if_equal(v, top, term), small = mul(below, units);
-      terms = ::add(terms, below);
+      terms = UNITS::add(terms, below);
       squares = muladd(small, small, squares);
       distances = muladd(below, min_number(sub(top, v), most), distances);
       tops = count_if_equal(v, top, tops);
@@ -192,9 +192,9 @@ struct JudgeRow : Distances<V> {
   }
 
   double confidence_of(const Source& row) const {
-    const Measure m = Measurer<F64, ::Sums::below>{scale64, scale64}.row(row, nullptr, nullptr);
+    const Measure m = Measurer<F64, UNITS::Sums::below>{scale64, scale64}.row(row, nullptr, nullptr);
     return 1 / (m.count + (m.sum + m.sum_lo) / (m.top_term + m.top_term_lo));
   }
 };
 
-}  // namespace
+}  // namespace UNITS

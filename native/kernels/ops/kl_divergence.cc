@@ -8,6 +8,8 @@
 #include "../units.h"
 #include "divergence.h"
 
+using namespace UNITS;
+
 namespace {
 
 constexpr size_t L = F32::lanes, H = L / F64::lanes;
@@ -52,11 +54,11 @@ struct Pairs {
     for (size_t h = 0; h < H; h++) {
       const F64 at = clamp(d[h], F64()), p = load_widened(x_terms + h * F64::lanes);
       const F64 series = mul(mul(at, at), share[h]);
-      near[h] = ::add(near[h], sub(series, zero_if_equal(d[h], at, series)));
+      near[h] = UNITS::add(near[h], sub(series, zero_if_equal(d[h], at, series)));
       most[h] = max_number(zero_if_equal(p, splat<F64>(0), absolute(d[h])), most[h]);
       // Beyond that little cancels: q + p (d - 1).
       const F64 q = mul(load_widened(y_terms + h * F64::lanes), ratio[h]);
-      far[h] = ::add(far[h], zero_if_equal(d[h], at, muladd(p, sub(d[h], splat<F64>(1)), q)));
+      far[h] = UNITS::add(far[h], zero_if_equal(d[h], at, muladd(p, sub(d[h], splat<F64>(1)), q)));
     }
   }
 
@@ -197,8 +199,8 @@ struct Divergences {
       if (!stored) terms_of(x, xa, n, x_terms, ignored), terms_of(y, ya, n, y_terms, ignored);
       holes ? add<true>(pairs, xa, ya, n, x_terms, y_terms) : add<false>(pairs, xa, ya, n, x_terms, y_terms);
     }
-    const double sum =
-        reduce_add(::add(::add(pairs.near[0], pairs.near[H - 1]), ::add(pairs.far[0], pairs.far[H - 1])));
+    const double sum = reduce_add(
+        UNITS::add(UNITS::add(pairs.near[0], pairs.near[H - 1]), UNITS::add(pairs.far[0], pairs.far[H - 1])));
     const double value = sum / x.sum;
     const double most = reduce_max(max_number(pairs.most[0], pairs.most[H - 1]));
     const bool good = value > least_for(x_rest + y_rest) && most < farthest_of_floats;
@@ -258,7 +260,7 @@ struct Divergences {
     for (size_t h = 0; h < H; h++) {
       const F64 top = term_of_max<F32>(wide[h], exponent[h], exact.scale).hi;
       s.sum[h] = muladd(counts[h], top, below[h]);
-      s.rest[h] = ::add(sub(counts[h], splat<F64>(1)), div(below[h], top));
+      s.rest[h] = UNITS::add(sub(counts[h], splat<F64>(1)), div(below[h], top));
     }
   }
 
@@ -281,9 +283,9 @@ struct Divergences {
     uint32_t good = 0, odd = x.odd | y.odd;
 #pragma GCC unroll 2
     for (size_t h = 0; h < H; h++) {
-      const F64 own = div(::add(pairs.near[h], pairs.far[h]), x.sum[h]);
+      const F64 own = div(UNITS::add(pairs.near[h], pairs.far[h]), x.sum[h]);
       store(value + h * F64::lanes, own);
-      const F64 rest = min_number(::add(x.rest[h], y.rest[h]), splat<F64>(1));
+      const F64 rest = min_number(UNITS::add(x.rest[h], y.rest[h]), splat<F64>(1));
       good |= mask_greater(own, mul(mul(rest, rest), splat<F64>(least_of_floats))) << (h * F64::lanes);  // not NaN
       odd |= mask_greater(pairs.most[h], splat<F64>(farthest_of_floats)) << (h * F64::lanes);
     }

@@ -7,6 +7,8 @@
 #include "logarithms.h"
 #include "rank.h"
 
+using namespace UNITS;
+
 namespace {
 
 template <class V>

@@ -2,7 +2,7 @@
 #pragma once
 #include "../shapes/rows.h"
 
-namespace {
+namespace UNITS {
 
 // What both make of the sums of rows: log(sum / term of the maximum).
 template <class V>
@@ -175,10 +175,10 @@ struct LogSumExp : Logarithms<V> {
     bool nan = false;
     for (size_t at = 0; row.goes_on(at); at += chunk_length) {
       const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
-      nan |= ::has_nan<V>(row.fetch(at, n, buffer), n);
+      nan |= UNITS::has_nan<V>(row.fetch(at, n, buffer), n);
     }
     return nan;
   }
 };
 
-}  // namespace
+}  // namespace UNITS

@@ -3,6 +3,8 @@
 #include "../shapes/each_element.h"
 #include "../units.h"
 
+using namespace UNITS;
+
 namespace {
 
 template <class V, class F>

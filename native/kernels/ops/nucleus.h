@@ -7,7 +7,7 @@
 #include "radix.h"
 #include "weights.h"
 
-namespace {
+namespace UNITS {
 
 // Calls visit(logit, class) for the classes, in order, whose logits are above `over` and not above `most`.
 template <class V, class Visit>
@@ -146,4 +146,4 @@ struct Nucleus {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

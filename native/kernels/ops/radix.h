@@ -3,7 +3,7 @@
 #pragma once
 #include "select.h"
 
-namespace {
+namespace UNITS {
 
 // The class where there is none.
 constexpr uint32_t no_class = 0xffffffff;
@@ -80,7 +80,7 @@ struct Classes {
 
 // Not inlined: its room is not to be in every frame of the recursion below.
 template <class T>
-__attribute__((noinline)) void sort_few_classes(const Source& row, Classes c, size_t count) {
+__attribute__((noinline)) inline void sort_few_classes(const Source& row, Classes c, size_t count) {
   Key<T> key[most_selected], spare[most_selected];
   for (size_t i = 0; i < count; i++) {
     const uint32_t index = c.read(i, row);
@@ -153,4 +153,4 @@ size_t select_many(const Source& row, size_t k, Classes c) {
   return count;
 }
 
-}  // namespace
+}  // namespace UNITS

@@ -3,7 +3,7 @@
 #pragma once
 #include "select.h"
 
-namespace {
+namespace UNITS {
 
 // How many of n logits are more than x, or where `or_equal` as much; none is NaN.
 template <class V, bool or_equal>
@@ -72,4 +72,4 @@ class Seen {
   uint64_t* bits = nullptr;
 };
 
-}  // namespace
+}  // namespace UNITS

@@ -11,7 +11,7 @@
 #include "../math/philox.h"
 #include "../shapes/rows.h"
 
-namespace {
+namespace UNITS {
 
 template <class V>
 struct SampleSolver {
@@ -400,4 +400,4 @@ struct SampleSolver {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

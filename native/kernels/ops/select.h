@@ -3,7 +3,7 @@
 #pragma once
 #include "../shapes/measure.h"
 
-namespace {
+namespace UNITS {
 
 // A logit and its class as one unsigned number, larger for what comes first: the bits of the logit ordered (NaN
 // highest, -0 as 0), then those of the class, turned over.
@@ -304,4 +304,4 @@ struct Selection {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

@@ -9,7 +9,7 @@
 #pragma once
 #include "select.h"
 
-namespace {
+namespace UNITS {
 
 // Ascending `order` is best first.
 template <class T>
@@ -211,4 +211,4 @@ class ManySelection {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

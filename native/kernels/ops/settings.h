@@ -2,7 +2,7 @@
 #pragma once
 #include "../shapes/source.h"
 
-namespace {
+namespace UNITS {
 
 struct Settings {
   size_t keepTop;
@@ -43,4 +43,4 @@ INLINE Settings settings_of(const Problem& p, size_t r) {
           own[9]};
 }
 
-}  // namespace
+}  // namespace UNITS

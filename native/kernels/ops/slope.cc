@@ -4,6 +4,8 @@
 #include "../shapes/rows.h"
 #include "../units.h"
 
+using namespace UNITS;
+
 namespace {
 
 struct Slope : Rows<F64> {
@@ -74,8 +76,8 @@ struct Slope : Rows<F64> {
     const auto take = [&](F64 v) INLINE_LAMBDA {
       const F64 below = zero_if_equal(v, top, exp.term(v).value()), far = min_number(sub(top, v), most);
       const F64 product = mul(below, far);
-      sums.terms = ::add(sums.terms, below);
-      sums.means = ::add(sums.means, product);
+      sums.terms = UNITS::add(sums.terms, below);
+      sums.means = UNITS::add(sums.means, product);
       sums.squares = muladd(product, far, sums.squares);
       sums.tops = count_if_equal(v, top, sums.tops);
     };

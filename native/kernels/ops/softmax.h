@@ -3,7 +3,7 @@
 #include "../shapes/rows.h"
 #include "../units.h"
 
-namespace {
+namespace UNITS {
 
 template <class V>
 struct Softmax : Rows<V> {
@@ -111,4 +111,4 @@ struct Softmax : Rows<V> {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

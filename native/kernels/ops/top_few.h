@@ -3,7 +3,7 @@
 #include "../shapes/turned.h"
 #include "top_k.h"
 
-namespace {
+namespace UNITS {
 
 constexpr size_t most_few = 8;
 
@@ -119,4 +119,4 @@ struct TopFew : Rows<V> {
   void solve(size_t r) const { TopKSolver<V>(*this).solve(r, r + 1); }
 };
 
-}  // namespace
+}  // namespace UNITS

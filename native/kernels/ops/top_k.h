@@ -11,7 +11,7 @@
 #include "select.h"
 #include "select_many.h"
 
-namespace {
+namespace UNITS {
 
 template <class V>
 struct TopKSolver {
@@ -202,4 +202,4 @@ struct TopKSolver {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

@@ -2,7 +2,7 @@
 #pragma once
 #include "top_k.h"
 
-namespace {
+namespace UNITS {
 
 template <class V>
 struct TopOne : Rows<V> {
@@ -44,4 +44,4 @@ struct TopOne : Rows<V> {
   void solve(size_t r) const { TopKSolver<V>(*this).solve(r, r + 1); }
 };
 
-}  // namespace
+}  // namespace UNITS

@@ -7,7 +7,7 @@
 #pragma once
 #include "select.h"
 
-namespace {
+namespace UNITS {
 
 INLINE double pow2(double z) { return __builtin_bit_cast(double, __builtin_bit_cast(uint64_t, z) << 52); }
 
@@ -173,4 +173,4 @@ struct Segments {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

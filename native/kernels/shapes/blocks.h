@@ -10,7 +10,7 @@
 #include "kept.h"
 #include "lanes.h"
 
-namespace {
+namespace UNITS {
 
 // Up to eight rows, each summed along its blocks for its logarithm. The same for every op.
 template <class V>
@@ -45,7 +45,7 @@ struct AlongBlocks {
   using T = typename V::Scalar;
   static constexpr size_t L = V::lanes;
   static constexpr size_t half_group = F64::lanes;
-  static constexpr size_t most_reduced = ::most_reduced<V>;
+  static constexpr size_t most_reduced = UNITS::most_reduced<V>;
   static constexpr size_t most_waiting = V::registers == 1 ? 4 : 8;  // blocks of a row that wait for it in memory
   static constexpr size_t whole_group_bytes = 1024;  // longest row of which a block's worth of rows make a group
   const Problem& p;
@@ -412,4 +412,4 @@ struct AlongBlocks {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

@@ -9,7 +9,7 @@
 #pragma once
 #include "panels.h"
 
-namespace {
+namespace UNITS {
 
 // Groups to a strip: few, so that their blocks stay near.
 constexpr size_t column_groups = 2;
@@ -377,4 +377,4 @@ void solve_in_lanes(const Op& op, size_t begin, size_t end) {
   __builtin_free(memory);
 }
 
-}  // namespace
+}  // namespace UNITS

@@ -9,7 +9,7 @@
 #pragma once
 #include "source.h"
 
-namespace {
+namespace UNITS {
 
 // Bits one after the other, in words.
 struct BitString {
@@ -176,4 +176,4 @@ struct Copies {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

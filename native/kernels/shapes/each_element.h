@@ -3,7 +3,7 @@
 #include "../math/logistic.h"
 #include "sink.h"
 
-namespace {
+namespace UNITS {
 
 // Blocks that are begun before the first is finished.
 template <class V>
@@ -39,4 +39,4 @@ __attribute__((noinline)) void each_element(const typename V::Scalar* x, typenam
   }
 }
 
-}  // namespace
+}  // namespace UNITS

@@ -4,7 +4,7 @@
 #include "../isa/block.h"
 #include "../../problem.h"
 
-namespace {
+namespace UNITS {
 
 template <class T>
 constexpr Type type_of = sizeof(T) == 4 ? Type::float32 : Type::float64;
@@ -103,4 +103,4 @@ INLINE void narrow_from(const T* buffer, size_t count, Element<type>* y) {
   }
 }
 
-}  // namespace
+}  // namespace UNITS

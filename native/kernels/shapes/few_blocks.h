@@ -4,7 +4,7 @@
 #include "normalize.h"
 #include "terms.h"
 
-namespace {
+namespace UNITS {
 
 // Where to load a block of `n` ones, then zeros.
 template <class V>
@@ -119,4 +119,4 @@ INLINE bool softmax_of_few(const Scale<V>& scale, const T* x, size_t n, T* y) {
   return one ? softmax_blocks<V, true, false>(scale, x, n, y) : softmax_blocks<V, false, false>(scale, x, n, y);
 }
 
-}  // namespace
+}  // namespace UNITS

@@ -4,7 +4,7 @@
 #include "columns.h"
 #include "turned.h"
 
-namespace {
+namespace UNITS {
 
 template <class V, class Op>
 struct FewClasses {
@@ -188,4 +188,4 @@ struct FewClasses {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

@@ -7,7 +7,7 @@
 #pragma once
 #include "measure.h"
 
-namespace {
+namespace UNITS {
 
 constexpr size_t most_gathered = 32;  // classes
 
@@ -56,4 +56,4 @@ INLINE uint32_t odd_rows(F32 max, const Scale<F32>& scale) {
   return ~mask_greater(reducible, absolute(mul(max, splat<F32>(float(scale.c)))));
 }
 
-}  // namespace
+}  // namespace UNITS

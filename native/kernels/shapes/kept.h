@@ -4,7 +4,7 @@
 #include "source.h"
 #include "terms.h"
 
-namespace {
+namespace UNITS {
 
 // The bits of a block.
 template <size_t lanes>
@@ -105,4 +105,4 @@ __attribute__((noinline)) void sum_kept(const Source& row, const typename V::Sca
   if constexpr (peeking) next->max = max, next->found = true;
 }
 
-}  // namespace
+}  // namespace UNITS

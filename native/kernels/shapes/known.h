@@ -5,7 +5,7 @@
 #include "prefetch.h"
 #include "turned.h"
 
-namespace {
+namespace UNITS {
 
 // Groups that go through each step together: see FewClasses.
 constexpr size_t known_groups(size_t classes) { return classes > 8 ? 4 : 8; }
@@ -105,4 +105,4 @@ INLINE KnownSteps<V, sums> known_steps(size_t n) {
   return {load_classes<V, N>, add_known<V, sums, N>, rows_beyond<V, N>};
 }
 
-}  // namespace
+}  // namespace UNITS

@@ -11,7 +11,7 @@
 #include "../math/factor.h"
 #include "terms.h"
 
-namespace {
+namespace UNITS {
 
 template <class V>
 constexpr size_t wides = V::lanes / F64::lanes;  // blocks of doubles to a block of V
@@ -145,4 +145,4 @@ INLINE uint32_t alone_in_sum(V sum, V rest, const LaneShift<V>& shift, const Sca
   return ~mask_greater(beside_largest(sum, rest, largest, bias), splat<V>(0)) & ((1u << V::lanes) - 1);
 }
 
-}  // namespace
+}  // namespace UNITS

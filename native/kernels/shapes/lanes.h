@@ -4,7 +4,7 @@
 #include "lane_sums.h"
 #include "sink.h"
 
-namespace {
+namespace UNITS {
 
 // What comes near while the terms of a group are worked out: its share of what is loaded next, and of what is written
 // then, a line for each class; or null. Fetched where it is loaded, all would be waited for.
@@ -321,4 +321,4 @@ INLINE void finish_groups(const Op& op, const Group* group, size_t count) {
   }
 }
 
-}  // namespace
+}  // namespace UNITS

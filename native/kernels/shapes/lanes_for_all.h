@@ -1,6 +1,6 @@
 #pragma once
 
-namespace {
+namespace UNITS {
 
 // Whether operations other than softmax and its logarithms have lanes of their own. A WebAssembly module would be twice as
 // large with them; row by row they have the same bits.
@@ -10,4 +10,4 @@ constexpr bool lanes_for_all = false;
 constexpr bool lanes_for_all = true;
 #endif
 
-}  // namespace
+}  // namespace UNITS

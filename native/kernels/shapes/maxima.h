@@ -2,7 +2,7 @@
 #pragma once
 #include "element.h"
 
-namespace {
+namespace UNITS {
 
 // The maximum of each lane; -Infinity where a lane holds nothing but NaN.
 template <class V>
@@ -62,4 +62,4 @@ INLINE bool has_nan(const typename V::Scalar* x, size_t n) {
   return reduce_max(max_number(nan, more)) > 0;
 }
 
-}  // namespace
+}  // namespace UNITS

@@ -5,7 +5,7 @@
 #include "../math/factor.h"
 #include "kept.h"
 
-namespace {
+namespace UNITS {
 
 // A segment is measured in two passes over the first-level cache (maximum, then terms under its own shift), and
 // segments are combined exactly, so that memory is read once. Fixed, since the order of a sum depends on it.
@@ -237,4 +237,4 @@ struct Measurer {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

@@ -3,7 +3,7 @@
 #include "../math/factor.h"
 #include "maxima.h"
 
-namespace {
+namespace UNITS {
 
 // terms * factor, in place, of as many terms as groups of eight blocks hold; returns how many. The lift is taken
 // out of the factor and not of the result, a multiplication less, where that gives the same bits: where the lower
@@ -65,4 +65,4 @@ INLINE void make_one(T* y, size_t n, size_t stride) {
   }
 }
 
-}  // namespace
+}  // namespace UNITS

@@ -9,7 +9,7 @@
 #pragma once
 #include "known.h"
 
-namespace {
+namespace UNITS {
 
 // The sums of one group, as a function of its own: it is the same for every op.
 template <class V, Sums sums>
@@ -202,4 +202,4 @@ struct Panels {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

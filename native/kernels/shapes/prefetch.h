@@ -2,7 +2,7 @@
 #pragma once
 #include "../isa/block.h"
 
-namespace {
+namespace UNITS {
 
 // The lines of n elements, to read or to write them; or no nearer than into the second cache.
 template <bool written, bool near = true, class T>
@@ -12,4 +12,4 @@ INLINE void fetch(const T* x, size_t n) {
   }
 }
 
-}  // namespace
+}  // namespace UNITS

@@ -4,7 +4,7 @@
 #include "measure.h"
 #include "sink.h"
 
-namespace {
+namespace UNITS {
 
 template <class V>
 struct Rows {
@@ -167,4 +167,4 @@ struct Rows {
   }
 };
 
-}  // namespace
+}  // namespace UNITS

@@ -2,7 +2,7 @@
 #pragma once
 #include "source.h"
 
-namespace {
+namespace UNITS {
 
 struct Sink {
   char* data;
@@ -106,4 +106,4 @@ INLINE Sink sink_of(const Problem& p, void* out, Type type, size_t row, const So
   return {static_cast<char*>(out) + at * size_of(type), type, 1, p.cancelled};
 }
 
-}  // namespace
+}  // namespace UNITS

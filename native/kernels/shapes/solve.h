@@ -6,7 +6,7 @@
 #include "few_classes.h"
 #include "rows.h"
 
-namespace {
+namespace UNITS {
 
 template <class V, class Op>
 void solve_plain(const Problem& p, size_t begin, size_t end) {
@@ -78,4 +78,4 @@ Measure measure_span(const Problem& p, size_t r, size_t span, const double* max)
   return Op(p).template measurer<Op::sums>().stretch(row, from, to, max, nullptr, nullptr);
 }
 
-}  // namespace
+}  // namespace UNITS

@@ -3,7 +3,7 @@
 #pragma once
 #include "element.h"
 
-namespace {
+namespace UNITS {
 
 constexpr size_t chunk_length = 1024;
 
@@ -257,4 +257,4 @@ INLINE Source source_of(const Problem& p, size_t row) {
 // With its padding.
 INLINE size_t full_length(const Problem& p, const Source& row) { return p.offsets ? row.length : p.length; }
 
-}  // namespace
+}  // namespace UNITS

@@ -4,7 +4,7 @@
 #include "maxima.h"
 #include "prefetch.h"
 
-namespace {
+namespace UNITS {
 
 // Blocks that are reduced before the first term is worked out. A term takes 50 cycles from load to sum (doubles 80), and
 // the CPU cannot look far enough ahead to find the next blocks' work. Where a block has four registers, it can.
@@ -221,4 +221,4 @@ INLINE double count_of(V count) {
   return sum;
 }
 
-}  // namespace
+}  // namespace UNITS

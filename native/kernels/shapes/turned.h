@@ -2,7 +2,7 @@
 #pragma once
 #include "../isa/block.h"
 
-namespace {
+namespace UNITS {
 
 // Rows of as many classes as a quarter holds, or half as many, fill registers: turned around in place, they lie in the
 // lanes in another order, in which they are stored again.
@@ -145,4 +145,4 @@ INLINE void store_rows_in_order(typename V::Scalar* y, V* v) {
   store_rows<V, N>(y, v);
 }
 
-}  // namespace
+}  // namespace UNITS
