@@ -344,6 +344,22 @@ napi_value are_shares(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// longest(list, between): the largest of a Uint32Array, or of the rows between its offsets; -1 where these descend.
+napi_value longest(napi_env env, napi_callback_info info) {
+  size_t count = 2;
+  napi_value values[2], result;
+  napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  Bytes bytes;
+  bool between = false;
+  if (count != 2 || !bytes_of(env, values[0], bytes) || napi_get_value_bool(env, values[1], &between) != napi_ok)
+    return refuse(env, "an operand is not a typed array");
+  const auto* list = static_cast<const uint32_t*>(bytes.data);
+  const size_t entries = bytes.length / sizeof(uint32_t);
+  const uint64_t found = between ? longest_between(list, entries) : largest_of(list, entries);
+  napi_create_double(env, found == descends ? -1 : double(found), &result);
+  return result;
+}
+
 Napi::Array list_of(Napi::Env env, const std::vector<const char*>& names) {
   Napi::Array list = Napi::Array::New(env);
   for (const char* name : names) list[list.Length()] = name;
@@ -397,6 +413,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("submit", submit);
   add("cancel", cancel);
   add("areShares", are_shares);
+  add("longest", longest);
   return exports;
 }
 

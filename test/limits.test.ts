@@ -8,16 +8,20 @@ describe('what no Uint32Array holds is refused, and does not wrap around', () =>
   // Arrays of that many elements take 8 GB: these are the functions that read the options for them.
   it('offsets', () => {
     const count = 2 ** 32 + 8;
-    expect(() => readOffsets([0, 4, count], count)).toThrow(outOfRange);
-    expect(() => readOffsets([0, count - 4, count], count)).toThrow(outOfRange);
-    expect(() => readOffsets(BigInt64Array.of(0n, 4n, BigInt(count)), count)).toThrow(outOfRange);
-    expect(() => readOffsets([0, 4], count)).toThrow(outOfRange);
-    expect([...readOffsets([0, 4, 2 ** 32 - 1], 2 ** 32 - 1)]).toEqual([0, 4, 2 ** 32 - 1]);
+    expect(() => readOffsets([0, 4, count], count, undefined)).toThrow(outOfRange);
+    expect(() => readOffsets([0, count - 4, count], count, undefined)).toThrow(outOfRange);
+    expect(() => readOffsets(BigInt64Array.of(0n, 4n, BigInt(count)), count, undefined)).toThrow(outOfRange);
+    expect(() => readOffsets([0, 4], count, undefined)).toThrow(outOfRange);
+    expect([...readOffsets([0, 4, 2 ** 32 - 1], 2 ** 32 - 1, undefined).offsets]).toEqual([
+      0,
+      4,
+      2 ** 32 - 1,
+    ]);
   });
 
   it('lengths', () => {
-    expect(() => readLengths([2 ** 32 + 1], 1, 2 ** 32 + 8)).toThrow(outOfRange);
-    expect([...readLengths([2 ** 32 - 1], 1, 2 ** 32 + 8)]).toEqual([2 ** 32 - 1]);
+    expect(() => readLengths([2 ** 32 + 1], 1, 2 ** 32 + 8, undefined)).toThrow(outOfRange);
+    expect([...readLengths([2 ** 32 - 1], 1, 2 ** 32 + 8, undefined)]).toEqual([2 ** 32 - 1]);
   });
 
   it('class indices', () => {

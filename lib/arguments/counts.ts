@@ -1,4 +1,5 @@
 /** Lists of integers: the lengths and offsets of rows. */
+import type { Backend } from '../backends/problem.js';
 import { arrayKind, isShared, viewOf } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
 
@@ -29,7 +30,12 @@ export function integerAt(list: IntegerList, i: number, name: string, min: numbe
 }
 
 /** The valid prefix of each of `rows` rows of `length` classes. */
-export function readLengths(value: unknown, rows: number, length: number): Uint32Array {
+export function readLengths(
+  value: unknown,
+  rows: number,
+  length: number,
+  backend: Backend | undefined,
+): Uint32Array {
   const list = readIntegers(value, 'lengths');
   if (list.length !== rows) throw shapeError(`one entry for each of ${rows} rows`, 'lengths', value);
   const longest = Math.min(length, most);
@@ -37,25 +43,41 @@ export function readLengths(value: unknown, rows: number, length: number): Uint3
     list,
     'lengths',
     (i) => integerAt(list, i, 'lengths', 0, longest),
-    (numbers) => {
-      for (let i = 0; i < numbers.length; i++) if (numbers[i] > longest) return false;
-      return true;
-    },
+    (numbers) => longestOf(numbers, false, backend) <= longest,
   );
 }
 
+/** Ragged rows: where each starts and the last one ends, and the longest of them. */
+export interface Ragged {
+  readonly offsets: Uint32Array;
+  readonly longest: number;
+}
+
 /** Where each ragged row starts in `count` elements of `of`, and where the last one ends. */
-export function readOffsets(value: unknown, count: number, name = 'offsets', of = 'x'): Uint32Array {
+export function readOffsets(
+  value: unknown,
+  count: number,
+  backend: Backend | undefined,
+  name = 'offsets',
+  of = 'x',
+): Ragged {
   const list = readIntegers(value, name);
   if (list.length === 0) throw shapeError('at least one entry', name, value);
   let least = 0;
-  const offsets = checked(list, name, (i) => {
+  let longest = -1;
+  const entryAt = (i: number) => {
     least = integerAt(list, i, name, least, i === 0 ? 0 : Math.min(count, most));
     return least;
+  };
+  const offsets = checked(list, name, entryAt, (numbers) => {
+    if (numbers[0] !== 0 || numbers[numbers.length - 1] !== count) return false;
+    longest = longestOf(numbers, true, backend);
+    return longest >= 0;
   });
+  if (longest >= 0) return { offsets, longest };
   if (least !== count)
     throw rangeError(`${count}, the length of ${of},`, `${name}[${list.length - 1}]`, list[list.length - 1]);
-  return offsets;
+  return { offsets, longest: longestOf(offsets, true, backend) };
 }
 
 /** For operations that give class indices: the last number means that there is none. */
@@ -63,9 +85,15 @@ export function checkClasses(length: number): void {
   if (length > most) throw rangeError(`rows of at most ${most} classes`, 'x', words(`rows of ${length}`));
 }
 
-export function longestRow(offsets: Uint32Array): number {
+/** The largest entry; of rows `between` offsets the longest, or -1 where these descend. */
+function longestOf(list: Uint32Array, between: boolean, backend: Backend | undefined): number {
+  if (backend?.longest !== undefined) return backend.longest(list, between);
   let longest = 0;
-  for (let i = 1; i < offsets.length; i++) longest = Math.max(longest, offsets[i] - offsets[i - 1]);
+  for (let i = between ? 1 : 0; i < list.length; i++) {
+    const entry = between ? list[i] - list[i - 1] : list[i];
+    if (entry < 0) return -1;
+    if (entry > longest) longest = entry;
+  }
   return longest;
 }
 

@@ -60,7 +60,7 @@ function readLists(
   }
   const count = rows.outer * rows.inner;
   // A copy: what a prepared call was given does not change.
-  const own = readOffsets(starts, classes.length, startsName, name).slice();
+  const own = readOffsets(starts, classes.length, undefined, startsName, name).offsets.slice();
   if (own.length !== count + 1)
     throw shapeError(`${count + 1} entries, one more than rows,`, startsName, starts);
   for (let row = 0; row < count; row++) {

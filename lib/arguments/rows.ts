@@ -1,6 +1,6 @@
 /** What all operations share: `x` and the options that say what its rows are. */
-import type { Data, ElementType, Rows } from '../backends/problem.js';
-import { longestRow, readLengths, readOffsets } from './counts.js';
+import type { Backend, Data, ElementType, Rows } from '../backends/problem.js';
+import { type Ragged, readLengths, readOffsets } from './counts.js';
 import { arrayKind, isHalf, isShared, newData, viewOf } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
 import { foldAxes, type Layout, permute } from './layout.js';
@@ -17,20 +17,25 @@ export interface Request {
   readonly options: Options;
 }
 
-export function readRows(input: unknown, options: Options, zeroTemperature = false): Request {
+export function readRows(
+  input: unknown,
+  options: Options,
+  backend: Backend,
+  zeroTemperature = false,
+): Request {
   const x = readElements(input, 'x', options.dtype, options.shape);
   const isEach = isList(options.temperature);
   const temperature = isEach ? 1 : readTemperature(options.temperature, zeroTemperature);
   const threads = options.threads === undefined ? 0 : readInteger(options.threads, 'threads', 1);
-  const offsets = options.offsets === undefined ? undefined : readRagged(x, options);
-  const layout = offsets ? raggedLayout(offsets) : foldAxes(x.dims, options.axis);
+  const ragged = options.offsets === undefined ? undefined : readRagged(x, options, backend);
+  const layout = ragged ? raggedLayout(ragged) : foldAxes(x.dims, options.axis);
   const { outer, length, inner } = layout;
-  const { where, whereShared } = offsets
+  const { where, whereShared } = ragged
     ? readFlatMask(options.where, x.data.length)
     : readMask(options.where, x.dims, layout);
   const { bitmask, bitmaskShared } = readBitmask(options.bitmask, outer * inner, length);
   const lengths =
-    options.lengths === undefined ? undefined : readLengths(options.lengths, outer * inner, length);
+    options.lengths === undefined ? undefined : readLengths(options.lengths, outer * inner, length, backend);
   const temperatures = isEach
     ? readTemperatures(options.temperature, outer * inner, zeroTemperature)
     : undefined;
@@ -48,7 +53,7 @@ export function readRows(input: unknown, options: Options, zeroTemperature = fal
     bitmask,
     bitmaskShared,
     lengths,
-    offsets,
+    offsets: ragged?.offsets,
   };
   return { x, layout, rows, options };
 }
@@ -69,20 +74,19 @@ function readTemperatures(value: unknown, rows: number, zero: boolean): Float64A
 }
 
 /** Ragged rows are flat: the options that shape rectangular ones exclude them. */
-function readRagged(x: Elements, options: Options): Uint32Array {
+function readRagged(x: Elements, options: Options, backend: Backend): Ragged {
   for (const other of ['shape', 'axis', 'lengths', 'bitmask']) {
     if (options[other] !== undefined)
       throw typeError(`no ${other} beside it`, 'offsets', options.offsets, 'ERR_CONFLICTING_OPTIONS');
   }
   if (x.dims.length !== 1)
     throw shapeError('flat data beside offsets', 'x', words(`dimensions [${x.dims.join(', ')}]`));
-  return readOffsets(options.offsets, x.data.length);
+  return readOffsets(options.offsets, x.data.length, backend);
 }
 
-function raggedLayout(offsets: Uint32Array): Layout {
+function raggedLayout({ offsets, longest }: Ragged): Layout {
   const outer = offsets.length - 1;
-  const length = longestRow(offsets);
-  return { outer, length, inner: 1, axes: [0], kept: [outer], before: 1, order: undefined };
+  return { outer, length: longest, inner: 1, axes: [0], kept: [outer], before: 1, order: undefined };
 }
 
 /** Brings data of the shape of `x` into the layout of the problem: a copy only where the axes lie apart. */

@@ -103,6 +103,11 @@ export interface Backend {
   /** Whether all elements are from 0 to 1, where the backend can look at many at once; -0 may count as none. */
   areShares?(data: Data, type: ElementType): boolean;
   /**
+   * The largest entry, or of rows `between` the offsets that entries are the longest, -1 where these descend: where the backend can look at many
+   * at once.
+   */
+  longest?(list: Uint32Array, between: boolean): number;
+  /**
    * Solves it without blocking the event loop; the outputs are written once, whole, just before the promise
    * resolves (in place where the memory is shared). Rejects with the signal's reason when aborted.
    */

@@ -40,8 +40,8 @@ export interface LastingPlan extends Plan {
 /** Plans one call. */
 export function plan(operation: Declared, x: unknown, argument: unknown, given: unknown): Plan {
   const options = readOptions(given, operation);
-  const request = readRows(x, options, operation.zeroTemperature);
   const backend = chooseBackend(options.backend);
+  const request = readRows(x, options, backend, operation.zeroTemperature);
   const taken = operation.takes(new Asked(request, operation.argument, argument, backend));
   const outputs: (Written | undefined)[] = [];
   for (const write of operation.writes(taken, request)) outputs.push(writtenByCall(write));
@@ -85,8 +85,8 @@ export function planLasting(
   const asked: { [name: string]: unknown } = {};
   for (const name in given) (operation.memory.includes(name) ? flags : asked)[name] = given[name];
   const options = readOptions(asked, operation);
-  const request = readRows(x, options, operation.zeroTemperature);
   const backend = chooseBackend(options.backend);
+  const request = readRows(x, options, backend, operation.zeroTemperature);
   const live = operation.live?.(request, newMemory, argument);
   const asking = new Asked(request, operation.argument, live ?? argument, backend);
   let taken = operation.takes(asking);

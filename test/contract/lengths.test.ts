@@ -23,6 +23,41 @@ function placed(x: Elements, offset: number): { view: Elements; guards: () => nu
   return { view, guards: () => [...whole.subarray(0, start), ...whole.subarray(start + x.length)] };
 }
 
+describe(`Lists of many lengths and offsets on ${backendName}`, () => {
+  const rows = 70;
+
+  it('are refused for one entry, wherever it is', () => {
+    for (let row = 0; row < rows; row++) {
+      for (const wrong of [4, 2 ** 31 + 1, 2 ** 32 - 1]) {
+        const lengths = new Uint32Array(rows).fill(3);
+        lengths[row] = wrong;
+        const call = () => softmax(new Float32Array(rows * 3), { shape: [rows, 3], lengths });
+        expect(call).toThrow(`for lengths[${row}] but received ${wrong}`);
+        if (row === 0) continue;
+        const offsets = Uint32Array.from({ length: rows + 1 }, (_, r) => 3 * r);
+        offsets[row] = wrong;
+        if (wrong > 3 * row + 3)
+          expect(() => softmax(new Float32Array(rows * 3), { offsets })).toThrow(/for offsets/);
+      }
+    }
+  });
+
+  it('may have rows of equal lengths beside others, and empty ones', () => {
+    const random = new Random('runs');
+    const lengths = Array.from({ length: 400 }, (_, r) => (r % 7 === 0 ? random.below(4) : (r >> 4) % 6));
+    const offsets = new Uint32Array(lengths.length + 1);
+    lengths.forEach((length, r) => {
+      offsets[r + 1] = offsets[r] + length;
+    });
+    const x = random.fill(new Float32Array(offsets[lengths.length]), 20);
+    const together = softmax(x, { offsets });
+    lengths.forEach((_, r) => {
+      const row = [offsets[r], offsets[r + 1]] as const;
+      expect(bits(together.subarray(...row))).toEqual(bits(softmax(x.slice(...row))));
+    });
+  });
+});
+
 describe(`Every length of 0 to ${LONGEST} on ${backendName} (seed ${seed})`, () => {
   for (const type of elementTypes) {
     const dtype = { dtype: type };

@@ -20,6 +20,7 @@ export interface Addon {
   submit(landed: () => void, ...arrays: Arrays): number;
   cancel(): void;
   areShares(data: Data, type: number): boolean;
+  longest(list: Uint32Array, between: boolean): number;
   /** What is pinned: kept here, since a process that both imports and requires this package loads one addon twice. */
   memory?: Memory;
 }

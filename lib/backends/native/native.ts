@@ -93,6 +93,7 @@ export function nativeBackend(native: Addon, isa: string): Backend {
     },
     runSmall,
     scratch: scratchOf(native, memory, header, kernels),
+    longest: native.longest,
     areShares: (data, type) => native.areShares(data, header.codeOfType(type)),
     runAsync(problem, signal) {
       return promised(problem, signal, () => this.run(problem));

@@ -23,6 +23,20 @@ void solve_plain(const Problem& p, size_t begin, size_t end) {
 template <class V, class Op>
 void solve_in_shapes(const Problem& p, size_t begin, size_t end);
 
+// The first row behind `row`, which has n elements from `at` on, that has not as many; those before lie within x.
+INLINE size_t behind_equal_rows(const Problem& p, size_t row, size_t end, size_t at, size_t n) {
+  constexpr size_t few = 8;
+  if (n > 0) end = lesser(end, row + (p.elements - at) / n);
+  size_t next = row + 1, after = at + 2 * n;  // where row `next` has to end
+  for (uint64_t differ = 0; next + few <= end; next += few, after += few * n) {
+#pragma GCC unroll 8
+    for (size_t k = 0; k < few; k++) differ |= read_once(p.offsets + next + 1 + k) ^ (after + k * n);
+    if (differ != 0) break;
+  }
+  for (; next < end && read_once(p.offsets + next + 1) == after; next++) after += n;
+  return next;
+}
+
 // Ragged rows: neighbours of one length are a problem with that many classes.
 template <class V, class Op>
 void solve_ragged(const Problem& p, size_t begin, size_t end) {
@@ -30,17 +44,14 @@ void solve_ragged(const Problem& p, size_t begin, size_t end) {
   const Op op(p);
   for (size_t row = begin, next; row < end && !(row > begin && is_set(p.cancelled)); row = next) {
     const Source first = source_of(p, row);
-    const size_t n = first.length, bytes = n * size_of(p.type);
-    for (next = row + 1; next < end; next++) {
-      const Source other = source_of(p, next);
-      if (other.length != n || other.data != first.data + (next - row) * bytes) break;
-    }
+    const size_t n = first.length;
+    const size_t at = size_t(first.data - static_cast<const char*>(p.x)) / size_of(p.type);
+    next = behind_equal_rows(p, row, end, at, n);
     if (n == 0 || next - row < fewest) {
       for (size_t r = row; r < next; r++) op.solve(r);
       continue;
     }
     // Where row 0 would be if all were so long.
-    const size_t at = size_t(first.data - static_cast<const char*>(p.x)) / size_of(p.type);
     const auto shifted = [at, row, n](const void* array, size_t element) {
       return reinterpret_cast<uintptr_t>(array) + (at - row * n) * element;
     };
