@@ -22,6 +22,11 @@ Problem with_flag(Problem problem, const bool* cancelled) {
   return problem;
 }
 
+// Sums begin with nothing.
+void clear_total(const Problem& p) {
+  if (p.summed) std::fill_n(p.losses, total_length, 0.0);
+}
+
 }  // namespace
 
 Batch::Batch(const Kernels& kernels, const Problem& posed, size_t limit)
@@ -66,6 +71,7 @@ size_t Batch::next_stage() {
   switch (stage) {
     case Stage::rows: return 0;
     case Stage::begin:
+      clear_total(problem);
       if (!by_spans) return open(Stage::rows, blocks);
       break;
     case Stage::measure:
@@ -111,5 +117,6 @@ void solve_batch(const Kernels& kernels, const Problem& problem, size_t threads)
     Batch batch(kernels, problem, threads);
     if (batch.useful_threads() > 1) return Pool::instance().run(batch, batch.useful_threads());
   }
+  clear_total(problem);
   kernels.solve(problem, 0, problem.rows());
 }

@@ -14,6 +14,7 @@
 
 #include "batch.h"
 #include "call.h"
+#include "classes.h"
 #include "dispatch.h"
 #include "pool.h"
 
@@ -360,6 +361,67 @@ napi_value longest(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// A typed array of integers.
+bool integers_of(napi_env env, napi_value value, Integers& list) {
+  napi_typedarray_type type;
+  void* data;
+  if (napi_get_typedarray_info(env, value, &type, &list.length, &data, nullptr, nullptr) != napi_ok) return false;
+  list.data = data;
+  list.type = type == napi_uint32_array     ? Integers::Type::uint32
+              : type == napi_bigint64_array ? Integers::Type::int64
+                                            : Integers::Type::int32;
+  return type == napi_int32_array || type == napi_uint32_array || type == napi_bigint64_array;
+}
+
+// An integer that a double holds; 0 for what is none.
+int64_t integer_of(napi_env env, napi_value value) {
+  double number;
+  const bool known =
+      napi_get_value_double(env, value, &number) == napi_ok && number >= -0x1p53 && number <= 0x1p53;
+  return known ? int64_t(number) : 0;
+}
+
+// countClasses(list, last, ignoreIndex, to, offsets): see count_classes(); -1 also where an array is missing, or too short.
+napi_value count_classes(napi_env env, napi_callback_info info) {
+  constexpr size_t all = 5;
+  size_t count = all;
+  napi_value values[all], result;
+  napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  Integers list;
+  Bytes arrays[2];  // `to` and `offsets`
+  double counted = -1;
+  if (integers_of(env, values[0], list) && read_arrays(env, values + 3, 2, arrays)) {
+    const auto fits = [](const Bytes& bytes, size_t entries) {
+      return !bytes.data || bytes.length / sizeof(uint32_t) >= entries;
+    };
+    if (fits(arrays[0], list.length) && fits(arrays[1], list.length + 1)) {
+      counted = count_classes(list, integer_of(env, values[1]), static_cast<const uint32_t*>(arrays[1].data),
+                              int32_t(integer_of(env, values[2])), static_cast<int32_t*>(arrays[0].data));
+    }
+  }
+  napi_create_double(env, counted, &result);
+  return result;
+}
+
+// weighClasses(list, ignoreIndex, weights, total): see weigh_classes().
+napi_value weigh_classes(napi_env env, napi_callback_info info) {
+  constexpr size_t all = 4;
+  size_t count = all;
+  napi_value values[all];
+  void* data;
+  napi_get_cb_info(env, info, &count, values, nullptr, &data);
+  const Environment& environment = *static_cast<Environment*>(data);
+  Integers list;
+  Bytes arrays[2];  // `weights` and `total`
+  if (!integers_of(env, values[0], list) || list.type != Integers::Type::int32 ||
+      !read_arrays(env, values + 2, 2, arrays) || arrays[1].length / sizeof(double) < total_length)
+    return refuse(env, "an operand is not a typed array, or too short");
+  weigh_classes(static_cast<const int32_t*>(list.data), list.length, int32_t(integer_of(env, values[1])),
+                static_cast<const double*>(arrays[0].data), arrays[0].length / sizeof(double),
+                *environment.kernels[0], static_cast<double*>(arrays[1].data));
+  return nullptr;
+}
+
 Napi::Array list_of(Napi::Env env, const std::vector<const char*>& names) {
   Napi::Array list = Napi::Array::New(env);
   for (const char* name : names) list[list.Length()] = name;
@@ -414,6 +476,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("cancel", cancel);
   add("areShares", are_shares);
   add("longest", longest);
+  add("countClasses", count_classes);
+  add("weighClasses", weigh_classes);
   return exports;
 }
 

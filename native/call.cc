@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "classes.h"
 #include "dispatch.h"
 #include "pool.h"
 
@@ -126,7 +127,7 @@ size_t count_of(Extent extent, const Problem& p, size_t results) {
     case Extent::mask: return p.whereShared ? p.length : p.elements;
     case Extent::words: return (p.bitmaskShared ? 1 : p.rows()) * p.words();
     case Extent::normalizers: return p.logNormalizerShared ? 1 : p.rows();
-    case Extent::losses: return p.each ? p.elements : p.rows();
+    case Extent::losses: return p.each ? p.elements : p.summed ? total_length : p.rows();
     case Extent::results: return results;
     case Extent::given: return p.classesShared ? p.k : results;
     case Extent::k: return p.rows() * p.k;
@@ -212,13 +213,9 @@ const char* read_rows(const Bytes& where, const Bytes& lengths, const Bytes& off
 
 const char* check_targets(const Problem& p) {
   if (!p.targets) return p.targetProbabilities || p.elements == 0 ? nullptr : "targets is shorter than its shape";
-  for (size_t r = 0; r < p.rows(); r++) {
-    const size_t length = p.offsets ? p.offsets[r + 1] - p.offsets[r] : p.length;
-    if (p.targets[r] != p.ignoreIndex && (p.targets[r] < 0 || size_t(p.targets[r]) >= length)) {
-      return "a target is no class";
-    }
-  }
-  return nullptr;
+  const Integers targets = {p.targets, p.rows(), Integers::Type::int32};
+  const int64_t last = int64_t(std::min<size_t>(p.length, INT32_MAX)) - 1;
+  return count_classes(targets, last, p.offsets, p.ignoreIndex, nullptr) < 0 ? "a target is no class" : nullptr;
 }
 
 }  // namespace

@@ -43,6 +43,7 @@
   OPS(labelSmoothing, labelSmoothing)             \
   OPS(gradientScale, gradientScale)               \
   OPS(bins, bins)                                 \
+  OPS(summed, summed)                             \
   OPS(each, each)                                 \
   OPS(posWeight, posWeight)                       \
   OPS(classCount, classCount)                     \

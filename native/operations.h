@@ -17,8 +17,8 @@
             "rawType", "biasClasses", "biasValues", "biasStarts", "biasCount", "history",            \
             "historyStarts", "historyCount", "prompt", "promptStarts", "promptCount", "repetitionPenalty",           \
             "frequencyPenalty", "presencePenalty")                                                                   \
-  OPERATION(crossEntropy, loss, float64, rows, "ignoreIndex", "labelSmoothing", "gradientScale", "targets",          \
-            "targetProbabilities", "weights", "gradient")                                                            \
+  OPERATION(crossEntropy, loss, losses, losses, "summed", "ignoreIndex", "labelSmoothing", "gradientScale",          \
+            "targets", "targetProbabilities", "weights", "gradient")                                                 \
   OPERATION(entropy, entropy, outType, rows, "outType")                                                              \
   OPERATION(klDivergence, divergence, outType, rows, "outType", "other")                                             \
   OPERATION(logProb, logProb, outType, k, "outType", "k", "classesShared", "ignoreIndex", "renormalize", "classes",  \
@@ -28,8 +28,9 @@
   OPERATION(slope, slope, float64, count, "count", "ignoreIndex", "targets")                                         \
   OPERATION(sigmoid, logistic, outType, elements, "outType")                                                         \
   OPERATION(logSigmoid, logistic, outType, elements, "outType")                                                      \
-  OPERATION(binaryCrossEntropy, binaryLoss, losses, losses, "outType", "each", "posWeight", "classCount",            \
-            "classStep", "gradientScale", "targetProbabilities", "weights", "elementWeights", "posWeights", "gradient")
+  OPERATION(binaryCrossEntropy, binaryLoss, losses, losses, "outType", "summed", "each", "posWeight",                \
+            "classCount", "classStep", "gradientScale", "targetProbabilities", "weights", "elementWeights",          \
+            "posWeights", "gradient")
 // clang-format on
 
 enum class Op : int32_t {
@@ -48,7 +49,7 @@ enum class Extent {
   mask,         // elements, or classes where all rows share the mask
   words,        // of a bitmask: those of a row per row, or of one row where all share it
   normalizers,  // rows, or one where all rows share it
-  losses,       // elements, or rows where only their sums are wanted
+  losses,       // elements where each is wanted, total_length where their sum is, else rows
   results,      // as many as `out` has
   given,        // results, or k where all rows share them
   k,            // k per row

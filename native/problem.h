@@ -20,6 +20,9 @@ static constexpr size_t slope_count = 3;
 // See kernels/ops/settings.h.
 static constexpr size_t settings_per_row = 10;
 
+// The sum of losses, as digits: see kernels/math/exact_sum.h.
+static constexpr size_t total_length = 87;
+
 // The order in which `sample` filters: that of transformers, vLLM and llama.cpp; joint has top-k and top-p over all classes.
 enum class Order : int32_t { transformers, vllm, llama_cpp, joint };
 
@@ -82,6 +85,7 @@ struct Problem {
   double* losses;
   void* gradient;
   double gradientScale;
+  bool summed;  // `out` is the exact sum of the losses of rows, in total_length digits
 
   // klDivergence
   const void* other;  // the logits of q, laid out as x

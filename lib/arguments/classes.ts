@@ -1,7 +1,9 @@
 /** The classes that logProb is asked for: integers, [rows, n] with n in the place of the axis, or n for all rows. */
-import { type IntegerList, integerAt, readIntegers } from './counts.js';
-import { arrayKind, isShared } from './elements.js';
-import { shapeError, typeError, words } from './errors.js';
+import type { Backend } from '../backends/problem.js';
+import { readClasses } from './classIndices.js';
+import { type IntegerList, readIntegers } from './counts.js';
+import { arrayKind } from './elements.js';
+import { shapeError, words } from './errors.js';
 import { dimsWith, entriesOrder, inverse, permute, product } from './layout.js';
 import { flatten, nestedDims } from './nested.js';
 import { readFlag } from './options.js';
@@ -24,6 +26,7 @@ export function readGiven(
   request: Request,
   shared: boolean,
   ignoreIndex: number,
+  backend?: Backend,
 ): Given {
   const { layout, rows } = request;
   const { list, dims } = readList(value, name);
@@ -40,7 +43,7 @@ export function readGiven(
       name,
       words(`dimensions [${dims.join(', ')}]`),
     );
-  const indices = checked(list, name, Math.min(rows.length, 2 ** 31) - 1, ignoreIndex);
+  const { indices } = readClasses(list, name, rows.length, undefined, ignoreIndex, backend);
   const { order } = layout;
   if (order === undefined || shared || list.length === 0) return { indices, n, memory: list };
   const bits = new Uint32Array(indices.buffer, indices.byteOffset, indices.length);
@@ -90,18 +93,4 @@ function readList(value: unknown, name: string): { list: IntegerList; dims: read
   if (product(parts.dims) !== list.length)
     throw shapeError(`dimensions of ${list.length} elements`, `${name}.${parts.key}`, parts.dims);
   return { list, dims: parts.dims };
-}
-
-/** Copied, unless it is memory of that kind which no other thread can write. */
-function checked(list: IntegerList, name: string, last: number, ignoreIndex: number): Int32Array {
-  const asItIs = arrayKind(list) === 'Int32Array' && !isShared(list as Int32Array);
-  const classes = asItIs ? (list as Int32Array) : new Int32Array(list.length);
-  for (let i = 0; i < list.length; i++) {
-    const entry: unknown = list[i];
-    if (entry === undefined) throw typeError('an integer', `${name}[${i}]`, entry);
-    const isIgnored = (typeof entry === 'bigint' ? Number(entry) : entry) === ignoreIndex;
-    const one = isIgnored ? ignoreIndex : integerAt(list, i, name, 0, last);
-    if (!asItIs) classes[i] = one;
-  }
-  return classes;
 }

@@ -1,8 +1,9 @@
 /** The targets of crossEntropy: a class per row, or a distribution over the classes per row. */
 
-import type { Data } from '../backends/problem.js';
-import { type IntegerList, integerAt, readIntegers } from './counts.js';
-import { arrayKind, isShared } from './elements.js';
+import type { Backend, Data } from '../backends/problem.js';
+import { type Classes, readClasses } from './classIndices.js';
+import { type IntegerList, readIntegers } from './counts.js';
+import { arrayKind } from './elements.js';
 import { shapeError, typeError } from './errors.js';
 import { product } from './layout.js';
 import { type Elements, readElements } from './logits.js';
@@ -14,23 +15,33 @@ import { tensorParts } from './tensors.js';
 export interface Targets {
   /** A checked class, or `ignoreIndex`, per row. */
   readonly indices: Int32Array | undefined;
+  /** How many rows have a class, or a distribution. */
+  readonly counted: number;
   /** A distribution per row, in the layout of the problem. */
   readonly probabilities: Data | undefined;
   /** The caller's memory behind either, which no output may overlap. */
   readonly memory: unknown;
 }
 
-export function readTargets(value: unknown, request: Request, ignoreIndex: number): Targets {
+export function readTargets(
+  value: unknown,
+  request: Request,
+  ignoreIndex: number,
+  backend?: Backend,
+): Targets {
   const list = indexList(value, request);
-  if (list !== undefined)
-    return { indices: readClasses(list, request, ignoreIndex), probabilities: undefined, memory: list };
+  if (list !== undefined) {
+    const { indices, counted } = classPerRow(list, request, ignoreIndex, backend);
+    return { indices, counted, probabilities: undefined, memory: list };
+  }
   const { data, memory } = readLikeX(
     value,
     'targets',
     request,
     ({ dims }) => `one class per row, or the shape of x, [${dims.join(', ')}],`,
   );
-  return { indices: undefined, probabilities: data, memory };
+  const { outer, inner } = request.rows;
+  return { indices: undefined, counted: outer * inner, probabilities: data, memory };
 }
 
 /** Elements in the type and shape of x, whatever their form, in the layout of the problem; and where they come from. */
@@ -56,7 +67,12 @@ export function readIgnoreIndex(value: unknown, name: string): number {
 }
 
 /** Targets that are classes and nothing else: a list of one per row, or a tensor or nested arrays of as many. */
-export function readClassTargets(value: unknown, request: Request, ignoreIndex: number): Int32Array {
+export function readClassTargets(
+  value: unknown,
+  request: Request,
+  ignoreIndex: number,
+  backend?: Backend,
+): Int32Array {
   const data = arrayKind(value) === undefined ? (tensorParts(value, 'targets')?.data ?? value) : value;
   const dims = Array.isArray(data) ? nestedDims(data, 'targets') : [];
   const count = product(dims);
@@ -70,7 +86,7 @@ export function readClassTargets(value: unknown, request: Request, ignoreIndex: 
     dims.length > 1
       ? flatten(data as unknown[], dims, new Array<number>(count), 'targets', asClass)
       : readIntegers(data, 'targets');
-  return readClasses(list, request, ignoreIndex);
+  return classPerRow(list, request, ignoreIndex, backend).indices;
 }
 
 /** Class indices as a flat list; undefined where the targets are distributions. */
@@ -93,30 +109,16 @@ export function asClass(leaf: unknown, name: string): number {
   return Number(leaf);
 }
 
-function readClasses(list: IntegerList, { rows }: Request, ignoreIndex: number): Int32Array {
+function classPerRow(
+  list: IntegerList,
+  { rows }: Request,
+  ignoreIndex: number,
+  backend: Backend | undefined,
+): Classes {
   const { outer, inner, length, offsets } = rows;
   const count = outer * inner;
   if (list.length !== count) throw shapeError(`one class for each of ${count} rows`, 'targets', list);
-  const asItIs = arrayKind(list) === 'Int32Array' && !isShared(list as Int32Array);
-  const classes = asItIs ? (list as Int32Array) : new Int32Array(count);
-  // The usual list is looked through at 1 ns a row. What is not in order is refused below, by name.
-  let first = 0;
-  if (asItIs && offsets === undefined) {
-    const last = Math.min(length - 1, 2 ** 31 - 1);
-    while (first < count && (isFrom0To(classes[first], last) || classes[first] === ignoreIndex)) first++;
-  }
-  for (let row = first; row < count; row++) {
-    const entry = list[row];
-    const isIgnored = (typeof entry === 'bigint' ? Number(entry) : entry) === ignoreIndex;
-    const last = Math.min((offsets ? offsets[row + 1] - offsets[row] : length) - 1, 2 ** 31 - 1);
-    const target = isIgnored ? ignoreIndex : integerAt(list, row, 'targets', 0, last);
-    if (!asItIs) classes[row] = target;
-  }
-  return classes;
-}
-
-function isFrom0To(value: number, last: number): boolean {
-  return value >= 0 && value <= last;
+  return readClasses(list, 'targets', length, offsets, ignoreIndex, backend);
 }
 
 /** In the type of `x`; plain arrays are rounded to it. */

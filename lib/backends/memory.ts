@@ -53,11 +53,11 @@ function lost(name: string, until: string): Error {
  */
 export function isBrief(problem: Problem): boolean {
   const { x, out, outer, inner } = problem;
-  return x.length <= briefElements && out.length <= Math.max(x.length, outer * inner * briefResults);
+  return x.length <= briefElements && out.length <= Math.max(x.length, (outer * inner + 1) * briefResults);
 }
 
 const briefElements = 4096;
-/** Per row: draws of `sample` may be many. */
+/** Per row, and of all: draws of `sample` may be many. */
 const briefResults = 64;
 
 /** Shared where the runtime has it: memory that can neither be detached nor shrunk. */

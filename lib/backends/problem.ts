@@ -108,6 +108,20 @@ export interface Backend {
    */
   longest?(list: Uint32Array, between: boolean): number;
   /**
+   * How many entries of a list are classes, where all others are `ignoreIndex`; -1 where one is neither. A class is from 0 to
+   * `last`; of ragged rows, whose `offsets` are one more than the entries, below the length of the entry's row too. All are
+   * copied `to`.
+   */
+  countClasses?(
+    list: Int32Array | Uint32Array | BigInt64Array,
+    last: number,
+    ignoreIndex: number,
+    to: Int32Array | undefined,
+    offsets: Uint32Array | undefined,
+  ): number;
+  /** Adds the weights of all classes of a list but `ignoreIndex` to an exact sum (lib/backends/js/exactSum.ts). */
+  weighClasses?(list: Int32Array, ignoreIndex: number, weights: Float64Array, total: Float64Array): void;
+  /**
    * Solves it without blocking the event loop; the outputs are written once, whole, just before the promise
    * resolves (in place where the memory is shared). Rejects with the signal's reason when aborted.
    */

@@ -16,7 +16,7 @@ import { lossResult, lossWrites, type Reduction, readReduction } from './reducti
 
 const binaryCrossEntropyOp = op<BinaryCrossEntropyProblem>({
   name: 'binaryCrossEntropy',
-  numbers: ['outType', 'each', 'posWeight', 'classCount', 'classStep', 'gradientScale'],
+  numbers: ['outType', 'summed', 'each', 'posWeight', 'classCount', 'classStep', 'gradientScale'],
   reads: ['targetProbabilities', 'weights', 'elementWeights', 'posWeights'],
   writes: ['out', 'gradient'],
   solve: binaryCrossEntropyRows,
@@ -45,7 +45,8 @@ export const binaryCrossEntropy = declare<BinaryCrossEntropyProblem>()({
     const { layout, options } = request;
     problem.out = out?.memory as Data;
     problem.outType = reducedType(request.x.type);
-    problem.each = reduction === 'none';
+    problem.summed = reduction !== 'none';
+    problem.each = !problem.summed;
     problem.targetProbabilities = targets.values;
     problem.weights = weights?.classes;
     problem.elementWeights = weights?.elements;
@@ -58,7 +59,7 @@ export const binaryCrossEntropy = declare<BinaryCrossEntropyProblem>()({
     problem.gradientScale = 1 / Math.max(1, denominator(reduction, request));
   },
   result(outputs, { reduction }, request) {
-    return lossResult(outputs, reduction, () => denominator(reduction, request));
+    return lossResult(outputs, reduction, denominator(reduction, request));
   },
   live: ({ x, rows }, newMemory) => newMemory(x.type, rows.x.length),
 });
@@ -92,7 +93,9 @@ function cut(rows: Draft<Rows>): void {
   rows.outer = pieces;
   rows.length = Math.min(count, pieceLength);
   rows.inner = 1;
-  rows.offsets = Uint32Array.from({ length: pieces + 1 }, (_, i) => Math.min(i * pieceLength, count));
+  const offsets = new Uint32Array(pieces + 1);
+  for (let i = 0; i <= pieces; i++) offsets[i] = Math.min(i * pieceLength, count);
+  rows.offsets = offsets;
 }
 
 /** What the sum of the losses is divided by: for a mean, the elements that take part. */

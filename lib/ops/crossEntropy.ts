@@ -5,13 +5,14 @@ import { readNumber } from '../arguments/options.js';
 import { readNumbers } from '../arguments/rows.js';
 import { readIgnoreIndex, readTargets, type Targets } from '../arguments/targets.js';
 import { type CrossEntropyProblem, crossEntropy as crossEntropyRows } from '../backends/js/crossEntropy.js';
-import { type Data, op } from '../backends/problem.js';
+import { ExactSum, rounded, TOTAL_LENGTH } from '../backends/js/exactSum.js';
+import { type Backend, type Data, op } from '../backends/problem.js';
 import { declare } from './operation.js';
-import { lossesOf, lossResult, lossWrites, type Reduction, readReduction } from './reduction.js';
+import { lossesOf, lossResult, lossWrites, readReduction } from './reduction.js';
 
 const crossEntropyOp = op<CrossEntropyProblem>({
   name: 'crossEntropy',
-  numbers: ['ignoreIndex', 'labelSmoothing', 'gradientScale'],
+  numbers: ['summed', 'ignoreIndex', 'labelSmoothing', 'gradientScale'],
   reads: ['targets', 'targetProbabilities', 'weights'],
   writes: ['out', 'gradient'],
   solve: crossEntropyRows,
@@ -31,34 +32,39 @@ export const crossEntropy = declare<CrossEntropyProblem>()({
     const weights = reading.take('weights', (value, name, { rows }) =>
       value === undefined ? undefined : readNumbers(value, name, rows.length),
     );
-    const targets = reading.take('targets', (value, _, request) => readTargets(value, request, ignoreIndex));
+    const targets = reading.take('targets', (value, _, request, backend) => {
+      const read = readTargets(value, request, ignoreIndex, backend);
+      return {
+        ...read,
+        denominator: reduction === 'mean' ? weightOf(read, weights, ignoreIndex, backend) : 1,
+      };
+    });
     return { reduction, ignoreIndex, labelSmoothing, weights, targets };
   },
   writes({ reduction }, request) {
     const { outer, inner } = request.rows;
-    const extent = { dims: perRow(request).dims, apart: lossesOf(outer * inner, true) };
+    const extent = { dims: perRow(request).dims, apart: lossesOf(outer * inner) };
     return lossWrites(reduction, request, { extent, mayBeX: false });
   },
-  pose(problem, taken, { rows }, [out, gradient]) {
+  pose(problem, taken, _, [out, gradient]) {
     problem.out = out?.memory as Float64Array;
+    problem.summed = taken.reduction !== 'none';
     problem.targets = taken.targets.indices;
     problem.targetProbabilities = taken.targets.probabilities;
     problem.ignoreIndex = taken.ignoreIndex;
     problem.labelSmoothing = taken.labelSmoothing;
     problem.weights = taken.weights;
     problem.gradient = gradient?.memory as Data | undefined;
-    // Nothing reads it where no gradient is written: then the targets are not counted for it.
-    problem.gradientScale = gradient === undefined ? 1 : 1 / denominator(taken, rows.outer * rows.inner);
+    problem.gradientScale = 1 / taken.targets.denominator;
   },
-  result(outputs, taken, { rows }) {
-    return lossResult(outputs, taken.reduction, () => denominator(taken, rows.outer * rows.inner));
-  },
+  result: (outputs, { reduction, targets }) => lossResult(outputs, reduction, targets.denominator),
   live(request, newMemory, given) {
     const { rows, options } = request;
     const { outer, inner, length, offsets } = rows;
     const targets = newMemory('int32', outer * inner) as Int32Array;
     if (given !== undefined) {
-      const { indices } = readTargets(given, request, readIgnoreIndex(options.ignoreIndex, 'ignoreIndex'));
+      const ignoreIndex = readIgnoreIndex(options.ignoreIndex, 'ignoreIndex');
+      const { indices } = readTargets(given, request, ignoreIndex);
       if (indices === undefined) throw typeError('a class per row', 'targets', given);
       targets.set(indices);
       return targets;
@@ -73,22 +79,22 @@ export const crossEntropy = declare<CrossEntropyProblem>()({
   },
 });
 
-interface Weighed {
-  readonly reduction: Reduction;
-  readonly targets: Targets;
-  readonly ignoreIndex: number;
-  readonly weights: Float64Array | undefined;
-}
-
-/** What the sum of the losses is divided by: for a mean over class indices, the weights of their classes. */
-function denominator({ reduction, targets, ignoreIndex, weights }: Weighed, rows: number): number {
-  if (reduction !== 'mean') return 1;
-  if (targets.indices === undefined) return rows;
-  let total = 0;
-  const { indices } = targets;
-  for (let row = 0; row < indices.length; row++) {
-    const target = indices[row];
-    if (target !== ignoreIndex) total += weights ? weights[target] : 1;
+/** What the sum of the losses is divided by for their mean: the rows, or over classes the weights of those that count. */
+function weightOf(
+  { indices, counted }: Targets,
+  weights: Float64Array | undefined,
+  ignoreIndex: number,
+  backend: Backend,
+): number {
+  if (indices === undefined || weights === undefined) return counted;
+  const total = new Float64Array(TOTAL_LENGTH);
+  if (backend.weighClasses !== undefined) backend.weighClasses(indices, ignoreIndex, weights, total);
+  else {
+    const sum = new ExactSum(total);
+    for (let row = 0; row < indices.length; row++) {
+      const target = indices[row];
+      if (target !== ignoreIndex) sum.add(weights[target]);
+    }
   }
-  return total;
+  return rounded(total);
 }

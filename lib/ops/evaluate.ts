@@ -47,8 +47,8 @@ export const evaluate = declare<JudgeProblem>()({
     const bins = reading.take('bins', evaluationTerms.bins);
     const confusion = reading.take('confusion', evaluationTerms.confusion);
     const ignoreIndex = reading.take('ignoreIndex', evaluationTerms.ignoreIndex);
-    const targets = reading.take('targets', (value, _, request) =>
-      readClassTargets(value, request, ignoreIndex),
+    const targets = reading.take('targets', (value, _, request, backend) =>
+      readClassTargets(value, request, ignoreIndex, backend),
     );
     return { k, bins, confusion, ignoreIndex, targets };
   },

@@ -20,8 +20,8 @@ const declared = declare<SlopeProblem>()({
   memory: [],
   takes(reading) {
     const ignoreIndex = reading.take('ignoreIndex', readIgnoreIndex);
-    const targets = reading.take('targets', (value, _, request) =>
-      readClassTargets(value, request, ignoreIndex),
+    const targets = reading.take('targets', (value, _, request, backend) =>
+      readClassTargets(value, request, ignoreIndex, backend),
     );
     return { ignoreIndex, targets };
   },

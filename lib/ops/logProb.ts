@@ -26,8 +26,8 @@ export const logProb = declare<LogProbProblem>()({
     const ignoreIndex = reading.take('ignoreIndex', readIgnoreIndex);
     const renormalize = reading.take('renormalize', readFlag);
     const shared = reading.take('shared', readFlag);
-    const classes = reading.take('classes', (value, name, request) =>
-      readGiven(value, name, request, shared, ignoreIndex),
+    const classes = reading.take('classes', (value, name, request, backend) =>
+      readGiven(value, name, request, shared, ignoreIndex, backend),
     );
     return { ignoreIndex, renormalize, shared, classes };
   },

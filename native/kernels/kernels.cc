@@ -1,5 +1,6 @@
 // The table of one ISA. SIMD_HEADER names its register vocabulary, KERNELS the table.
 #include SIMD_HEADER
+#include "math/exact_sum.h"
 #include "shapes/few_blocks.h"
 #include "shapes/measure.h"
 #include "units.h"
@@ -59,8 +60,34 @@ void solve_by_temperature(const Problem& p, size_t begin, size_t end) {
   }
 }
 
-void solve(const Problem& p, size_t begin, size_t end) {
+void solve_rows(const Problem& p, size_t begin, size_t end) {
   p.temperatures ? solve_by_temperature(p, begin, end) : solve_at_one_temperature(p, begin, end);
+}
+
+// Losses that are added up wait for it in the first cache: some rows at a time are a problem that gives them one by one.
+void solve_and_sum(const Problem& p, size_t begin, size_t end) {
+  alignas(64) double losses[ExactSum::most];
+  ExactSum sum;
+  Problem part = p;
+  part.summed = false;
+  for (size_t from = begin; from < end && !(from > begin && is_set(p.cancelled)); from += ExactSum::most) {
+    const size_t count = lesser(end - from, ExactSum::most);
+    // Where the loss of row 0 would be.
+    part.losses = reinterpret_cast<double*>(reinterpret_cast<uintptr_t>(losses) - from * sizeof(double));
+    solve_rows(part, from, from + count);
+    sum.add_all(losses, count);
+  }
+  sum.add_to(p.losses);
+}
+
+void solve(const Problem& p, size_t begin, size_t end) {
+  p.summed ? solve_and_sum(p, begin, end) : solve_rows(p, begin, end);
+}
+
+void sum(double* numbers, size_t count, double* total) {
+  ExactSum sum;
+  sum.add_all(numbers, count);
+  sum.add_to(total);
 }
 
 bool solve_lone(const float* x, size_t classes, double temperature, float* y) {
@@ -92,4 +119,4 @@ void emit(const Problem& posed, size_t row, size_t span, const Measure& whole) {
 
 }  // namespace
 
-const Kernels KERNELS = {KERNELS_NAME, solve_lone, solve, measure, combine, emit};
+const Kernels KERNELS = {KERNELS_NAME, solve_lone, solve, measure, combine, emit, sum};

@@ -26,6 +26,8 @@ struct Kernels {
   Measure (*measure)(const Problem&, size_t row, size_t span, const double* max);
   Measure (*combine)(const Measure*, size_t count);
   void (*emit)(const Problem&, size_t row, size_t span, const Measure& whole);
+  // Adds up to 1024 numbers, which are lost, to an exact sum: total_length digits.
+  void (*sum)(double* numbers, size_t count, double* total);
 };
 
 constexpr size_t span_length = 1 << 18;

@@ -1,16 +1,21 @@
 import type { Data, Problem } from '../problem.js';
 import { BLOCK, block, exponentials } from './block.js';
 import { decodingTable } from './half.js';
+import { Losses } from './losses.js';
 import { originOf, reduction, TOP_EXPONENT } from './reduction.js';
 import { RowReader, store } from './rows.js';
 import { coefficientRoom } from './scratch.js';
 import type { Steps } from './steps.js';
 
 export interface BinaryCrossEntropyProblem extends Problem {
-  /** The loss of each element, in the layout of `x`; or, unless `each`, the sum of those of every row. */
+  /**
+   * The loss of each element, in the layout of `x`; or, unless `each`, the sum of those of every row; where `summed`, the exact
+   * sum of these.
+   */
   readonly out: Data;
   readonly outType: 'float32' | 'float64';
   readonly each: boolean;
+  readonly summed: boolean;
   /** In [0, 1]: the layout and type of `x`. */
   readonly targetProbabilities: Data;
   /** What the loss and the gradient of an element are multiplied by: one for each class, or one for each element. */
@@ -41,6 +46,7 @@ export function* binaryCrossEntropy(problem: BinaryCrossEntropyProblem, first: n
     out,
     outType,
     each,
+    summed,
     classCount,
     classStep,
     type,
@@ -53,6 +59,7 @@ export function* binaryCrossEntropy(problem: BinaryCrossEntropyProblem, first: n
   const { stride } = row;
   const room = coefficientRoom(3 * Math.min(problem.length, BLOCK));
   const values = type === 'float16' || type === 'bfloat16' ? decodingTable(type) : undefined;
+  const sums = new Losses(out, summed, first);
   for (let r = first; r < end; r++) {
     row.open(r);
     let [sum, lost] = [0, 0];
@@ -88,8 +95,9 @@ export function* binaryCrossEntropy(problem: BinaryCrossEntropyProblem, first: n
       if (each) storeAll(losses, count, out, outType, start, stride);
       if (gradient) storeAll(slopes, count, gradient, type, start, stride);
     }
-    if (!each) out[r] = Number.isFinite(sum) ? sum + lost : sum;
+    if (!each) sums.put(r, Number.isFinite(sum) ? sum + lost : sum);
   }
+  sums.end();
 }
 
 /** What `exponentials` makes of -Infinity: not 0, but e^-780. */

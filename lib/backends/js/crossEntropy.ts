@@ -2,6 +2,7 @@ import type { Data, Problem } from '../problem.js';
 import { block } from './block.js';
 import { twoSum } from './doubleDouble.js';
 import { decodingTable } from './half.js';
+import { Losses } from './losses.js';
 import { Normalizer } from './normalizer.js';
 import { store } from './rows.js';
 import { coefficientRoom } from './scratch.js';
@@ -18,8 +19,9 @@ export interface CrossEntropyProblem extends Problem {
   readonly labelSmoothing: number;
   /** One weight per class. */
   readonly weights?: Float64Array | undefined;
-  /** The loss of every row, before any reduction; 0 for an ignored row. */
+  /** The loss of every row, before any reduction; 0 for an ignored row. Where `summed`, their exact sum. */
   readonly out: Float64Array;
+  readonly summed: boolean;
   /** Where d(loss)/dx goes, if wanted: the layout and type of `x`; may be `x` itself. */
   readonly gradient?: Data | undefined;
   /** Every row's gradient is multiplied by this (1 over the mean's denominator, say). */
@@ -32,10 +34,11 @@ export interface CrossEntropyProblem extends Problem {
  * number of classes that take part. A class without weight costs nothing, however improbable: 0·∞ is 0 here.
  */
 export function* crossEntropy(problem: CrossEntropyProblem, first: number, end: number): Steps {
-  const { targets, ignoreIndex, out, gradient, type } = problem;
+  const { targets, ignoreIndex, out, summed, gradient, type } = problem;
   const row = new Normalizer(problem);
   const coefficients = new Coefficients(problem, row);
   const { stride } = row.reader;
+  const losses = new Losses(out, summed, first);
   for (let r = first; r < end; r++) {
     row.open(r);
     while (row.openBlock()) yield;
@@ -43,15 +46,15 @@ export function* crossEntropy(problem: CrossEntropyProblem, first: number, end: 
     while (coefficients.countBlock()) yield;
     const ignored = targets !== undefined && targets[r] === ignoreIndex;
     let weight = 0;
-    if (ignored) out[r] = 0;
+    if (ignored) losses.put(r, 0);
     else if (row.kind === 'ordinary' || row.kind === 'nothing') {
       while (coefficients.measureBlock(r)) yield;
       const { sum, distances } = coefficients;
       weight = sum;
       const good = row.normalize();
       while (row.sumBlock()) yield;
-      out[r] = good ? distances + sum * row.logSum() : distances;
-    } else out[r] = NaN;
+      losses.put(r, good ? distances + sum * row.logSum() : distances);
+    } else losses.put(r, NaN);
     if (!gradient) continue;
     for (let from = 0; from < row.length; from += row.size) {
       if (from > 0) yield;
@@ -62,6 +65,7 @@ export function* crossEntropy(problem: CrossEntropyProblem, first: number, end: 
       store(1, count, gradient, type, row.reader.base + from * stride, stride);
     }
   }
+  losses.end();
 }
 
 /**

@@ -1,5 +1,5 @@
 /** What native/binding.cc exports. */
-import type { Data } from '../problem.js';
+import type { Backend, Data } from '../problem.js';
 
 /** The arrays of a problem, in the order that the addon names them; undefined for those that it lacks. */
 export type Arrays = readonly (Data | Uint32Array | Int32Array | Uint8Array | undefined)[];
@@ -21,6 +21,8 @@ export interface Addon {
   cancel(): void;
   areShares(data: Data, type: number): boolean;
   longest(list: Uint32Array, between: boolean): number;
+  countClasses: NonNullable<Backend['countClasses']>;
+  weighClasses: NonNullable<Backend['weighClasses']>;
   /** What is pinned: kept here, since a process that both imports and requires this package loads one addon twice. */
   memory?: Memory;
 }

@@ -7,7 +7,7 @@ import { isBrief, nextTurn, onPrivateMemory } from '../memory.js';
 import { type Backend, type Problem, smallElements } from '../problem.js';
 import type { Instance } from './instance.js';
 import { isSpanned, solveSpans } from './long-row.js';
-import { longestBytes, Parts } from './parts.js';
+import { isSummed, longestBytes, Parts } from './parts.js';
 import type { WasmIsa } from './probe.js';
 
 /** The modules that there are, for backend.ts to choose from. */
@@ -29,6 +29,7 @@ export function wasmBackend(instance: Instance): Backend {
       return;
     }
     const parts = new Parts(instance, problem);
+    if (isSummed(problem)) problem.out.fill(0);
     for (const part of parts) {
       if (parts.bytesOf(part) <= longestBytes) parts.solve(part);
       else if (isSpanned(problem)) yield* solveSpans(instance, problem, part.first, parts.place(part.first));

@@ -1,0 +1,114 @@
+// The exact sum of doubles: the same in whatever order they come, and however they are shared out among calls, threads and
+// backends. lib/backends/js/exactSum.ts is its twin, and rounds it.
+//
+// A double is a whole number of 2^-1074. The sum is kept in digits of 26 bits: digit i counts 2^(26 i - 1074). Behind them lie
+// how many numbers were Infinity, -Infinity and NaN:
+//
+//   | 2^-1074 | 2^-1048 | ...                  | digit 83 | Infinity | -Infinity | NaN |
+#pragma once
+#include "../../problem.h"
+#include "../isa/block.h"
+
+namespace UNITS {
+
+struct ExactSum {
+  static constexpr size_t digits = total_length - 3;
+  static constexpr int bits = 26;
+  // The largest double ends in digit 80; 2^64 of them in digit 83.
+  static_assert(digits * bits >= 2098 + 64, "room for the sum of the largest numbers");
+  // Numbers at a time: 2^10.
+  static constexpr size_t most = 1024;
+
+  int64_t at[total_length] = {};
+
+  INLINE void add(double x) {
+    const uint64_t pattern = __builtin_bit_cast(uint64_t, x), exponent = pattern >> 52 & 0x7ff;
+    const uint64_t fraction = pattern & ((uint64_t(1) << 52) - 1);
+    const bool negative = pattern >> 63;
+    if (exponent == 0x7ff) return (void)at[digits + (fraction ? 2 : negative)]++;
+    const uint64_t whole = exponent ? fraction | uint64_t(1) << 52 : fraction, place = exponent ? exponent - 1 : 0;
+    const size_t i = place / bits, shift = place % bits;
+    constexpr uint64_t digit = (uint64_t(1) << bits) - 1;
+    const uint64_t low = (whole & digit) << shift, high = (whole >> bits) << shift;
+    const auto put = [&](size_t i, uint64_t part)
+                         INLINE_LAMBDA { at[i] += negative ? -int64_t(part) : int64_t(part); };
+    put(i, low & digit), put(i + 1, (low >> bits) + (high & digit)), put(i + 2, high >> bits);
+  }
+
+  // Up to `most` numbers, which are lost. What they have above some bit adds up without rounding (Rump, Ogita and Oishi
+  // 2008): of at most 2^10 numbers below 2^e all that is above 2^(e - 42). The rest takes its turn.
+  __attribute__((noinline)) void add_all(double* x, size_t count) {
+    constexpr size_t L = F64::lanes;
+    while (count % L) x[count++] = 0;
+    double largest = finite_largest(x, count);
+    while (largest > 0) {
+      const int exponent = int(__builtin_bit_cast(uint64_t, largest) >> 52) - 1022;  // largest < 2^exponent
+      if (exponent + 11 > 1023) {
+        for (size_t i = 0; i < count; i++) add(x[i]);
+        return;
+      }
+      const int least = -1022 + 52, top = exponent + 10 < least ? least : exponent + 10;
+      const F64 above = splat<F64>(1.5 * __builtin_bit_cast(double, uint64_t(top + 1023) << 52));
+      F64 sum[2] = {splat<F64>(0), splat<F64>(0)}, rest[2] = {splat<F64>(0), splat<F64>(0)};
+      const auto take = [&](size_t i, size_t k) INLINE_LAMBDA {
+        const F64 number = load<F64>(x + i), part = sub(UNITS::add(above, number), above),
+                  left = sub(number, part);
+        store(x + i, left);
+        sum[k] = UNITS::add(sum[k], part), rest[k] = max_number(absolute(left), rest[k]);
+      };
+      size_t i = 0;
+      for (; i + 2 * L <= count; i += 2 * L) take(i, 0), take(i + L, 1);
+      if (i < count) take(i, 0);
+      add(reduce_add(UNITS::add(sum[0], sum[1])));
+      largest = largest_of(max_number(rest[0], rest[1]));
+    }
+  }
+
+  // To a sum that other threads add to.
+  void add_to(double* total) {
+    for (size_t i = 0; i + 1 < digits; i++) {
+      const int64_t carry = (at[i] + (int64_t(1) << (bits - 1))) >> bits;
+      at[i] -= carry * (int64_t(1) << bits), at[i + 1] += carry;
+    }
+    for (size_t i = 0; i < total_length; i++) {
+      if (at[i] != 0) add_to(reinterpret_cast<uint64_t*>(total + i), double(at[i]));
+    }
+  }
+
+ private:
+  static void add_to(uint64_t* digit, double more) {
+    uint64_t was = __atomic_load_n(digit, __ATOMIC_RELAXED), is;
+    do {
+      is = __builtin_bit_cast(uint64_t, __builtin_bit_cast(double, was) + more);
+    } while (!__atomic_compare_exchange_n(digit, &was, is, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+  }
+
+  static INLINE double largest_of(F64 v) {
+    alignas(64) double lane[F64::lanes];
+    store(lane, v);
+    double largest = 0;
+    for (double one : lane) largest = one > largest ? one : largest;
+    return largest;
+  }
+
+  // The largest size of finite numbers; others are counted, and 0 from then on.
+  INLINE double finite_largest(double* x, size_t count) {
+    F64 largest = splat<F64>(0), odd = splat<F64>(0);
+    for (size_t i = 0; i < count; i += F64::lanes) {
+      const F64 size = absolute(load<F64>(x + i));
+      largest = max_number(size, largest), odd = muladd(size, splat<F64>(0), odd);
+    }
+    if (all_less(odd, splat<F64>(1))) return largest_of(largest);
+    for (size_t i = 0; i < count; i++) {
+      if (!(x[i] - x[i] == 0)) add(x[i]), x[i] = 0;
+    }
+    return finite_largest_again(x, count);
+  }
+  __attribute__((noinline)) double finite_largest_again(double* x, size_t count) {
+    double largest = 0;
+    for (size_t i = 0; i < count; i++) largest = __builtin_fabs(x[i]) > largest ? __builtin_fabs(x[i]) : largest;
+    return largest;
+  }
+};
+
+}  // namespace UNITS
