@@ -1,4 +1,4 @@
-/** binaryCrossEntropy: PyTorch's cases, decimal.js, masks, weights, gradients; the record of bits has its routes. */
+/** binaryCrossEntropy: PyTorch's definition, decimal.js, masks, weights, gradients; the record of bits has its routes. */
 import { Decimal } from 'decimal.js';
 import { describe, expect, it } from 'vitest';
 import type { ElementType } from '../../lib/backends/problem.js';
@@ -65,7 +65,8 @@ const dtypeOf = (type: ElementType) => (type === 'float16' || type === 'bfloat16
 const reducedOf = (type: ElementType) => (type === 'float64' ? 'float64' : 'float32');
 
 describe(`The binary cross entropy, on ${backendName} (seed ${seed})`, () => {
-  // The definition of torch.nn.functional.binary_cross_entropy_with_logits in the docs of torch 2.13, in 40 digits of mpmath 1.3.0.
+  // The definition of torch.nn.functional.binary_cross_entropy_with_logits, in 40 digits of mpmath 1.3.0; PyTorch's own answers are
+  // in references.test.ts.
   const x = [0, 1, -1, 3.2, -40, 40];
   const y = [1, 0, 0.25, 0.9, 0, 1];
   const weights = [1, 2, 0.5, 1, 3, 1];
@@ -107,7 +108,7 @@ describe(`The binary cross entropy, on ${backendName} (seed ${seed})`, () => {
         1.6993417021166355e-17,
       ],
     ],
-  ])("is PyTorch's: %s", (_, options, losses) => {
+  ])("is what PyTorch's definition gives: %s", (_, options, losses) => {
     const shape = [6];
     const each = binaryCrossEntropy(Float64Array.from(x), Float64Array.from(y), {
       shape,

@@ -10,9 +10,12 @@ type Filters = { temperature: number; topK: number; topP: number; minP: number }
 
 const orders: readonly Order[] = ['transformers', 'vllm', 'llama.cpp', 'joint'];
 
-/** The probabilities that a system draws by, written down from its source, sorting and all. */
+/**
+ * The probabilities that a system draws by, by its definition, sorting and all. references.test.ts has what transformers,
+ * vLLM and llama.cpp themselves answered. FlashInfer needs a GPU: it was not run.
+ */
 const systems: { readonly [order in Order]: (logits: readonly number[], filters: Filters) => number[] } = {
-  // transformers 5.17, generation/logits_process.py: TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper,
+  // transformers, generation/logits_process.py: TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper,
   // MinPLogitsWarper, each of which sets logits to -inf. top-p sorts ascending and removes classes while the sum of
   // probabilities so far is at most 1 - top_p.
   transformers(logits, { temperature, topK, topP, minP }) {
@@ -22,7 +25,7 @@ const systems: { readonly [order in Order]: (logits: readonly number[], filters:
     x = keepNear(x, minP);
     return softmaxOf(x);
   },
-  // vLLM 0.11, v1/sample/sampler.py: temperature, then the processor of min_p, then apply_top_k_top_p, which masks by
+  // vLLM, v1/sample/sampler.py: temperature, then the processor of min_p, then apply_top_k_top_p, which masks by
   // top-k, and by top-p of the softmax of what that left.
   vllm(logits, { temperature, topK, topP, minP }) {
     let x = logits.map((logit) => logit / temperature);
@@ -39,7 +42,7 @@ const systems: { readonly [order in Order]: (logits: readonly number[], filters:
     x = keepNear(x, minP);
     return softmaxOf(x.map((logit) => logit / temperature));
   },
-  // FlashInfer (0.2 and later), top_k_top_p_sampling_from_probs with filter_apply_order="joint": a class has to pass both, each
+  // FlashInfer, top_k_top_p_sampling_from_probs with filter_apply_order="joint": a class has to pass both, each
   // looked at over the whole row.
   joint(logits, { temperature, topK, topP, minP }) {
     const x = logits.map((logit) => logit / temperature);
