@@ -66,6 +66,40 @@ describe(`Every backend draws the same classes: ${backendName} those of js (seed
     }
   });
 
+  for (const type of ['float32', 'float64'] as const) {
+    it(`of rows of every kind and length under top-p: ${type}`, () => {
+      const random = new Random(`kinds ${type}`);
+      const uniform = () => random.below(2 ** 20) / 2 ** 20;
+      const bell = () => uniform() + uniform() + uniform() + uniform() + uniform() + uniform() - 3;
+      const kinds: Record<string, (i: number, classes: number) => number> = {
+        uniform: () => 20 * uniform(),
+        normal: () => 4 * bell(),
+        ascending: (i, classes) => (20 * i) / classes,
+        descending: (i, classes) => (-20 * i) / classes,
+        'on a grid': () => Math.round(16 * bell()) / 16,
+        equal: () => 1.5,
+        'of two values': () => random.below(3),
+        'with a spike': (i) => (i === 777 ? 30 : bell()),
+        'with few that count': (i) => (i % 999 === 7 ? 15 + 8 * uniform() : 3 * bell()),
+        'hardly different': () => 1e-4 * bell(),
+        'half of them masked': (i) => (i % 2 === 0 ? -Infinity : 4 * bell()),
+      };
+      for (const [kind, logit] of Object.entries(kinds)) {
+        for (const classes of [1000, 8000, 8200, 20_000, 60_000]) {
+          const x = elements(
+            Float64Array.from({ length: classes }, (_, i) => logit(i, classes)),
+            type,
+          );
+          for (const filters of [{ topP: 0.9 }, { topP: 0.5 }, { topP: 0.99, minP: 0.1 }]) {
+            const options = { seed: random.below(2 ** 31), count: 3, ...filters };
+            const place = `${classes} classes, ${kind}: ${JSON.stringify(options)}`;
+            expect([...sample(x, options)], place).toEqual([...sample(x, { ...options, backend: 'js' })]);
+          }
+        }
+      }
+    });
+  }
+
   it('of classes so many and so equal that every draw is near a boundary', () => {
     const x = new Random('near').fill(new Float32Array(2_000_003), 0.001);
     const options = { seed: 1, count: 20 };

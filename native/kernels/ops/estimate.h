@@ -1,7 +1,7 @@
 // Estimates of the sum of a row's terms, for draws without filters: by the exponential of softmax less its last
 // coefficient, added up as floats in short runs. In 60 % of the time of the sums that softmax divides by.
 #pragma once
-#include "../shapes/measure.h"
+#include "weights.h"
 
 namespace UNITS {
 
@@ -32,6 +32,41 @@ INLINE F32 estimated_term(const Exp<F32, false>& exp, F32 x, F32 plus) {
   q = muladd(q, e.r, splat<F32>(exp_f32[0]));
   return muladd(e.t, muladd(q, e.r, splat<F32>(1)), plus);
 }
+
+// What stands for weights where a draw is told by sums that are not quite exact, all of a row under one shift, by its maximum:
+// estimated terms of floats, of doubles the weights themselves.
+template <class V>
+struct Estimator;
+
+template <>
+struct Estimator<F32> {
+  // How far a term may be off, in parts of itself: the coefficient left out, other errors of 2^r, two roundings of its own
+  // (three without fused operations), and the 1e-10 of a weight. And what a term loses where it is added to others.
+  static constexpr double error = 6 * 0x1p-24, rounding = 0x1p-24;
+  const Shift<float> shift;
+  const Exp<F32, false> exp;
+
+  Estimator(float max, double, const Scale<F32>& scale) : shift(shift_for<F32>(max, scale)), exp(scale, shift) {}
+  // Otherwise it tells nothing.
+  bool sound() const { return !shift.moved; }
+  INLINE F32 of(F32 x) const { return estimated_term(exp, x, splat<F32>(0)); }
+  // In weights.
+  double unit(double max, double temperature) const {
+    return 1 / term_of_max<F32>(max, shift.top, scale_of<F64>(temperature)).hi;
+  }
+};
+
+template <>
+struct Estimator<F64> {
+  // Weights are what they are; but those that they are compared with are added up in another order.
+  static constexpr double error = 0, rounding = 0x1p-44;
+  const Weigher weigher;
+
+  Estimator(double max, double temperature, const Scale<F64>&) : weigher(max, temperature) {}
+  bool sound() const { return !weigher.moved(); }
+  INLINE F64 of(F64 x) const { return weigher.weight<false>(x); }
+  double unit(double, double) const { return 1; }
+};
 
 // Of n classes, up to a chunk. Sums vanish whose terms lie too far below 0 for float32 to reduce.
 __attribute__((noinline)) inline Estimate estimate_of(const float* x, size_t n, const Scale<F32>& scale) {

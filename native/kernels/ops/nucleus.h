@@ -60,6 +60,13 @@ struct Nucleus {
     magic = 1.5 * bound;
   }
 
+  // A weight as it counts here.
+  template <class D>
+  INLINE D rounded_weight(D x) const {
+    const D whole = constant<D>(magic);
+    return sub(add(weigher.weight<moved>(x), whole), whole);
+  }
+
   Cut<V> keeping(double share) const {
     double bin[bins] = {}, light = 0;
     add_up((1 - share) / double(row.length), bin, light);

@@ -7,7 +7,8 @@
 #pragma once
 #include "adjust.h"
 #include "estimate.h"
-#include "nucleus.h"
+#include "long_cut.h"
+#include "shortlist.h"
 #include "../math/philox.h"
 #include "../shapes/rows.h"
 
@@ -34,6 +35,12 @@ struct SampleSolver {
   }
 
  private:
+  struct Drawn {
+    size_t index;
+    T logit;
+    bool sure;
+  };
+
   // What is known of a row before anything is weighed.
   struct Survey {
     T max = T(-infinity);
@@ -48,9 +55,13 @@ struct SampleSolver {
   };
 
   void solve(size_t r, const Settings& settings, const Source& row, Selection<V>& selection) const {
-    if constexpr (sizeof(T) == 4) {
-      if (!settings.filter() && p.temperature > 0x1p-16 && p.temperature < 0x1p16)
-        return estimated(r, settings, row);
+    if (p.temperature > 0x1p-16 && p.temperature < 0x1p16 &&
+        (!settings.filter() || p.order == Order::transformers)) {
+      if (row.length > 0 && row.length <= Ranking<V>::most && near(r, settings, row)) return;
+      if (row.length > Ranking<V>::most && settings.filter() && far(r, settings, row)) return;
+      if constexpr (sizeof(T) == 4) {
+        if (!settings.filter()) return estimated(r, settings, row);
+      }
     }
     const size_t k = settings.keepTop;
     const bool selects = p.temperature > 0 && k > 0 && k < row.length && k <= most_selected;
@@ -77,13 +88,78 @@ struct SampleSolver {
             : cut_of<moved>(settings, row, weigher, max, p.temperature * settings.minPDepth, selection);
     Segments segments(row.length);
     if (is_whole(selection)) {
-      const Shortlist list = shortlist_of<moved>(weigher, cut, selection);
+      Shortlist<V> list;
+      list.template take<moved>(weigher, cut, selection);
       segments.add_up(list.index, list.weight, list.count, row.length);
       return draw(r, settings, row, max, cut, [&](double share) { return find(list, segments, share); });
     }
     segments.add_up<moved>(row, weigher, cut);
     draw(r, settings, row, max, cut,
          [&](double share) { return find<moved>(row, weigher, cut, segments, share); });
+  }
+
+  // A row short enough to be ranked in one place; false where that does not tell what the filters leave.
+  __attribute__((noinline)) bool near(size_t r, const Settings& settings, const Source& row) const {
+    Ranking<V> ranking;
+    const auto read = ranking.read(row);
+    if (read.nan || !finite(read.max)) return fill(r, no_class, __builtin_nan("")), true;
+    const Estimator<V> estimator(read.max, p.temperature, small_scale_of<V>(p.temperature));
+    Cut<V> cut;
+    if (!estimator.sound() || !QuickCut<V>{settings, p.temperature}.near(ranking, read, estimator, cut))
+      return false;
+    const double total = ranking.add_up(), slack = 0.51 * Ranking<V>::error * total;
+    const Weigher weigher(read.max, p.temperature);
+    Segments segments(row.length);
+    draw(r, settings, row, read.max, cut, [&](double share) {
+      size_t place;
+      if (ranking.find_sum(share * total, slack, place)) {
+        return Drawn{ranking.class_at(place), ranking.logit[place], true};
+      }
+      return find_surely(row, weigher, cut, segments, share);
+    });
+    return true;
+  }
+
+  // A longer row under top-p, min-p or both; false where that does not tell what they leave.
+  __attribute__((noinline)) bool far(size_t r, const Settings& settings, const Source& row) const {
+    const bool narrows = settings.topP < 1;
+    if ((settings.keepTop > 0 && settings.keepTop < row.length) ||
+        !(1 - settings.topP > least_left_out || !narrows))
+      return false;
+    V maxima = splat<V>(T(-infinity));
+    for_each_chunk(row, [&](const T* x, size_t n, size_t) {
+      maxima = max_number(lane_maxima<V>(x, n), maxima);
+      return false;
+    });
+    const T max = reduce_max(maxima);
+    if (!finite(max)) return false;
+    const Estimator<V> estimator(max, p.temperature, small_scale_of<V>(p.temperature));
+    if (!estimator.sound()) return false;
+    const Weigher weigher(max, p.temperature);
+    Segments segments(row.length, 256);
+    LongCut<V> quick(row, max, estimator, estimator.unit(double(max), p.temperature), segments);
+    Cut<V> cut;
+    if (narrows && !quick.find(settings.topP, p.temperature, weigher, cut)) return false;
+    const double reach = p.temperature * settings.minPDepth;
+    const T least = reach < __builtin_inf() ? at_least<T>(double(max) - reach) : T(-infinity);
+    if (least > cut.least || !narrows) {
+      if (!quick.add_up_above(Selection<V>::below(least))) return false;
+      cut.raise(least);
+    }
+    draw(r, settings, row, max, cut,
+         [&](double share) { return find_surely(row, weigher, cut, segments, share); });
+    return true;
+  }
+
+  // By sums that may be estimates, or by exact ones from then on where those do not tell.
+  Drawn find_surely(const Source& row, const Weigher& weigher, const Cut<V>& cut, Segments& segments,
+                    double share) const {
+    if (segments.count > 0) {
+      const Drawn drawn = find<false>(row, weigher, cut, segments, share);
+      if (drawn.sure) return drawn;
+    }
+    segments.add_up<false>(row, weigher, cut);
+    return find<false>(row, weigher, cut, segments, share);
   }
 
   // Without filters, float32 terms tell nearly every draw. Where one is too near a boundary to be sure, the weights
@@ -121,12 +197,8 @@ struct SampleSolver {
       segments.add_up<false>(row, weigher, all);
       if (segments.total() != segments.total()) return fill(r, no_class, __builtin_nan(""));
     }
-    draw(r, settings, row, T(whole.max), all, [&](double share) {
-      const Drawn drawn = find<false>(row, weigher, all, segments, share);
-      if (drawn.sure) return drawn;
-      segments.add_up<false>(row, weigher, all);
-      return find<false>(row, weigher, all, segments, share);
-    });
+    draw(r, settings, row, T(whole.max), all,
+         [&](double share) { return find_surely(row, weigher, all, segments, share); });
   }
 
   // find(share) gives the class at which the running sum exceeds that share of the total.
@@ -139,12 +211,6 @@ struct SampleSolver {
       put(r * p.count + i, uint32_t(drawn.index), 0 - (distance(max, drawn.logit, p.temperature) + log_total));
     }
   }
-
-  struct Drawn {
-    size_t index;
-    T logit;
-    bool sure;
-  };
 
   // The first class at which the running sum exceeds that share of the total; where rounding kept it from that, the
   // last class of the segment that has a weight. Not sure where another total in reach of the slack gives another.
@@ -179,36 +245,7 @@ struct SampleSolver {
     return drawn;
   }
 
-  // What a cut leaves of a selection, by class: the only ones that weigh anything.
-  struct Shortlist {
-    size_t count = 0;
-    uint32_t index[most_selected];
-    alignas(64) T logit[most_selected];
-    alignas(64) double weight[most_selected];
-  };
-
-  template <bool moved>
-  static Shortlist shortlist_of(const Weigher& weigher, const Cut<V>& cut, const Selection<V>& selection) {
-    uint64_t order[most_selected], spare[most_selected];
-    Shortlist list;
-    for (size_t i = 0; i < selection.count; i++) {
-      const Key<T> key = selection.key[i];
-      // The lowest class has the largest of these.
-      if (cut.keeps(logit_of<T>(key), class_of(key))) order[list.count++] = uint64_t(uint32_t(key)) << 32 | i;
-    }
-    sort_keys(order, list.count, spare);
-    for (size_t i = 0; i < (list.count + 7) / 8 * 8; i++) {
-      const bool is_padding = i >= list.count;
-      const Key<T> key = selection.key[is_padding ? 0 : uint32_t(order[i])];
-      list.index[i] = class_of(key), list.logit[i] = is_padding ? T(-infinity) : logit_of<T>(key);
-    }
-    for (size_t i = 0; i < list.count; i += 8) {
-      store(list.weight + i, weigher.weight<moved>(load_eight(list.logit + i)));
-    }
-    return list;
-  }
-
-  static Drawn find(const Shortlist& list, const Segments& segments, double share) {
+  static Drawn find(const Shortlist<V>& list, const Segments& segments, double share) {
     const double target = share * segments.total();
     const size_t segment = segments.find(target), from = segment * segments.length;
     double running = segments.before(segment);

@@ -48,16 +48,30 @@ class ManySelection {
   T logit(size_t i) const { return logit_of_order<T>(~best[i].order); }
   uint32_t index(size_t i) const { return best[i].index; }
 
- private:
-  static constexpr size_t group = Selection<V>::group, stretch = 16, most_sampled = 4096;
-  const size_t k, room;
-  Candidate<T>*memory, *best = nullptr;
-  size_t count = 0;
-
+  // A sample: of so many logits, in stretches from all over the row.
+  static constexpr size_t stretch = 16, most_sampled = 4096;
   static size_t sampled_of(size_t length) {
     const size_t quarter = length / 4 / stretch * stretch;
     return quarter < most_sampled ? quarter : most_sampled;
   }
+
+  static void take_sample(const Source& row, size_t sampled, T* sample) {
+    if (sampled == 0) return;
+    const size_t stretches = sampled / stretch, step = row.length / stretches;
+    for (size_t i = 0; i < stretches; i++) {
+      // Not always the same place of a step: rows may have a period.
+      const size_t at = i * step + i * 7 % (step - stretch + 1);
+      T buffer[stretch];
+      const T* x = row.fetch(at, stretch, buffer);
+      for (size_t j = 0; j < stretch; j++) sample[i * stretch + j] = x[j];
+    }
+  }
+
+ private:
+  static constexpr size_t group = Selection<V>::group;
+  const size_t k, room;
+  Candidate<T>*memory, *best = nullptr;
+  size_t count = 0;
 
   // Half again as many as the sample's threshold lets pass, where it errs by three of its standard deviations.
   static size_t room_for(size_t k, size_t length) {
@@ -94,18 +108,6 @@ class ManySelection {
       }
       if (high - low <= 1) return take_ties(row, logit_of_order<T>(high), k - above);
       if (at <= low || at >= high) at = low + (high - low) / 2;
-    }
-  }
-
-  static void take_sample(const Source& row, size_t sampled, T* sample) {
-    if (sampled == 0) return;
-    const size_t stretches = sampled / stretch, step = row.length / stretches;
-    for (size_t i = 0; i < stretches; i++) {
-      // Not always the same place of a step: rows may have a period.
-      const size_t at = i * step + i * 7 % (step - stretch + 1);
-      T buffer[stretch];
-      const T* x = row.fetch(at, stretch, buffer);
-      for (size_t j = 0; j < stretch; j++) sample[i * stretch + j] = x[j];
     }
   }
 

@@ -106,6 +106,7 @@ struct Segments {
   static constexpr size_t most = 128;
   size_t length, count = 0;
   double error = 0;  // how far a segment's sum may be off, in parts of itself; 0 where it is the twin's
+  double off = 0;    // and how far the sums of all may be beside
   double sum[most];
 
   // Of at least so many classes, a power of 2 times weight_group.
@@ -116,7 +117,7 @@ struct Segments {
   void add_up(const Source& row, const Weigher& weigher, const Cut<V>& cut) {
     double total = 0;
     divide(row.length, weight_group);
-    count = 0, error = 0;
+    count = 0, error = 0, off = 0;
     for (size_t at = 0; at < row.length; at += length) {
       F64 lanes = splat<F64>(0);
       const size_t end = row.length - at < length ? row.length : at + length;
@@ -131,7 +132,7 @@ struct Segments {
   void add_up(const uint32_t* index, const double* weight, size_t n, size_t classes) {
     double total = 0;
     divide(classes, weight_group);
-    count = 0, error = 0;
+    count = 0, error = 0, off = 0;
     size_t i = 0;
     for (size_t at = 0; at < classes; at += length) {
       if (i < n && index[i] < at + length) {
@@ -148,7 +149,7 @@ struct Segments {
   // How far `share` of the total may be off from a sum of all before the segment and exact weights in it: an error of
   // the former goes into both.
   double slack(size_t segment, double share) const {
-    return error * ((1 - share) * before(segment) + share * (total() - before(segment)));
+    return error * ((1 - share) * before(segment) + share * (total() - before(segment))) + off;
   }
 
   // The segment in which the running sum first exceeds x; the last that adds to it where none does (x < total, but
