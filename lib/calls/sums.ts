@@ -17,18 +17,25 @@ export class Sums {
     this.high[i] = next;
   }
 
-  /** Adds every `step`th number from `from` on. */
+  /** Adds every `step`th number from `from` on, in two sums at once: each waits for its own last addition alone. */
   addAll(i: number, numbers: Float64Array, from = 0, step = 1): void {
-    let high = 0;
-    let lost = 0;
-    for (let at = from; at < numbers.length; at += step) {
+    let [high, lost, otherHigh, otherLost] = [0, 0, 0, 0];
+    let at = from;
+    for (; at + step < numbers.length; at += 2 * step) {
       const x = numbers[at];
       const next = high + x;
       const part = next - high;
       lost += high - (next - part) + (x - part);
       high = next;
+      const y = numbers[at + step];
+      const otherNext = otherHigh + y;
+      const otherPart = otherNext - otherHigh;
+      otherLost += otherHigh - (otherNext - otherPart) + (y - otherPart);
+      otherHigh = otherNext;
     }
+    if (at < numbers.length) this.add(i, numbers[at]);
     this.add(i, high, lost);
+    this.add(i, otherHigh, otherLost);
   }
 
   merge(other: Sums): void {

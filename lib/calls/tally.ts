@@ -8,6 +8,12 @@ import { Sums } from './sums.js';
 /** A confusion matrix of more classes takes over a gigabyte. */
 const mostClasses = 2 ** 14;
 
+/**
+ * A row's confidence p is at most 1, so that p * 2^26 fits an integer, and 2^27 multiples of 2^-26 add up without rounding
+ * (a part has far fewer rows). What is left is below 2^-26, and so is what its sum loses.
+ */
+const COARSE = 2 ** 26;
+
 /** The places of `Sums` over rows. */
 const LOG_LOSS = 0;
 const BRIER = 1;
@@ -22,17 +28,24 @@ export class Tally {
   private classes = 0;
   private readonly means = new Sums(3);
   private readonly confidences: Sums;
+  /** The rows of each bin: the wrong ones, then the right ones; at the end the rows that lie in none. */
   private readonly counts: Float64Array;
-  private readonly rightInBin: Float64Array;
-  private readonly edges: Float64Array;
+  /** Of the confidences of a part, as `counts` lie: the multiples of 2^-26, whose sum is exact, and the rest. */
+  private readonly coarse: Float64Array;
+  private readonly fine: Float64Array;
+  /** Of the bins, but that nothing lies below the first or above the last. */
+  private readonly bounds: Float64Array;
   private confusion: Uint32Array | undefined;
 
   constructor(private readonly terms: EvaluationTerms) {
     const { bins } = terms;
     this.confidences = new Sums(bins);
-    this.counts = new Float64Array(bins);
-    this.rightInBin = new Float64Array(bins);
-    this.edges = Float64Array.from({ length: bins + 1 }, (_, i) => i / bins);
+    this.counts = new Float64Array(2 * bins + 1);
+    this.coarse = new Float64Array(2 * bins + 1);
+    this.fine = new Float64Array(2 * bins + 1);
+    this.bounds = Float64Array.from({ length: bins + 1 }, (_, i) =>
+      i === 0 ? -1 : i === bins ? Infinity : i / bins,
+    );
   }
 
   /** Rows of at most `classes` classes are to come. */
@@ -55,51 +68,52 @@ export class Tally {
     this.classes = classes;
   }
 
-  /** Adds rows as `judge` left them: pass by pass, each so short that what it adds to stays in registers. */
+  /** Adds rows as `judge` left them. */
   add(said: JudgeProblem): void {
-    this.addRanks(said);
+    this.addRows(said);
     this.means.addAll(LOG_LOSS, said.out);
     this.means.addAll(BRIER, said.brierScores);
     this.means.addAll(ENTROPY, said.entropies);
-    this.addConfidences(said);
     if (this.confusion !== undefined) addPairs(this.confusion, this.classes, said);
   }
 
-  private addRanks({ targets, likeliest, targetRanks }: JudgeProblem): void {
+  /**
+   * Counts, and the bins, which are open below and closed above; 0 belongs to the first. Signs and sums of comparisons
+   * stand for branches, which nobody could foresee: that takes half the time.
+   */
+  private addRows({ targets, likeliest, targetRanks, confidences: ps }: JudgeProblem): void {
+    const { counts, coarse, fine, bounds } = this;
+    const bins = this.terms.bins;
+    const last = bins - 1;
     const k = Math.min(this.terms.k, NO_RANK - 1);
-    let rows = 0;
-    let right = 0;
-    let rightInTop = 0;
+    let [rows, right, rightInTop] = [0, 0, 0];
+    coarse.fill(0);
+    fine.fill(0);
     for (let r = 0; r < targets.length; r++) {
-      // Signs instead of branches, which nobody could foresee.
       const rank = targetRanks[r] | 0;
       const judged = -rank >>> 31;
       const off = likeliest[r] ^ targets[r];
+      const same = 1 + ((off | -off) >> 31);
       rows += judged;
-      right += judged & ~((off | -off) >> 31);
+      right += judged & same;
       rightInTop += judged & ((rank - k - 1) >>> 31);
+      const p = ps[r];
+      let bin = (p * bins) | 0;
+      if (bin > last) bin = last;
+      // The product is rounded: by one edge at most.
+      bin += (p > bounds[bin + 1] ? 1 : 0) - (p <= bounds[bin] ? 1 : 0);
+      const place = rank !== 0 && p >= 0 ? 2 * bin + same : 2 * bins;
+      counts[place]++;
+      const multiple = ((p * COARSE) | 0) / COARSE;
+      coarse[place] += multiple;
+      fine[place] += p - multiple;
     }
     this.rows += rows;
     this.ignored += targets.length - rows;
     this.right += right;
     this.rightInTop += rightInTop;
-  }
-
-  /** To the bins, which are open below and closed above; 0 belongs to the first. */
-  private addConfidences({ targets, confidences: ps, likeliest, targetRanks }: JudgeProblem): void {
-    const { counts, rightInBin, confidences, edges } = this;
-    const bins = counts.length;
-    for (let r = 0; r < targets.length; r++) {
-      const p = ps[r];
-      if (targetRanks[r] === 0 || !(p >= 0)) continue;
-      let bin = Math.min(Math.floor(p * bins), bins - 1);
-      // The product is rounded: by one edge at most.
-      if (bin > 0 && p <= edges[bin]) bin--;
-      else if (bin < bins - 1 && p > edges[bin + 1]) bin++;
-      counts[bin]++;
-      rightInBin[bin] += likeliest[r] === targets[r] ? 1 : 0;
-      confidences.add(bin, p);
-    }
+    for (let place = 0; place < 2 * bins; place++)
+      this.confidences.add(place >> 1, coarse[place], fine[place]);
   }
 
   merge(other: Tally): void {
@@ -110,10 +124,7 @@ export class Tally {
     this.rightInTop += other.rightInTop;
     this.means.merge(other.means);
     this.confidences.merge(other.confidences);
-    for (let i = 0; i < this.counts.length; i++) {
-      this.counts[i] += other.counts[i];
-      this.rightInBin[i] += other.rightInBin[i];
-    }
+    for (let i = 0; i < this.counts.length; i++) this.counts[i] += other.counts[i];
     const { confusion, classes } = this;
     if (confusion === undefined || other.confusion === undefined) return;
     for (let i = 0; i < other.classes; i++) {
@@ -151,14 +162,18 @@ export class Tally {
   }
 
   private reliability(): ReliabilityBin[] {
-    const { counts, rightInBin, confidences, edges } = this;
-    return Array.from(counts, (count, i) => ({
-      lower: edges[i],
-      upper: edges[i + 1],
-      count,
-      confidence: confidences.value(i) / count,
-      accuracy: rightInBin[i] / count,
-    }));
+    const { counts, confidences, terms } = this;
+    return Array.from({ length: terms.bins }, (_, i) => {
+      const right = counts[2 * i + 1];
+      const count = counts[2 * i] + right;
+      return {
+        lower: i / terms.bins,
+        upper: (i + 1) / terms.bins,
+        count,
+        confidence: confidences.value(i) / count,
+        accuracy: right / count,
+      };
+    });
   }
 }
 

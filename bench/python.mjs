@@ -1,0 +1,184 @@
+/**
+ * Our operations beside those of PyTorch and scikit-learn: `npm run bench:python`. Both sides take turns, on one thread each,
+ * the one waiting while the other runs; each must have the right answer first. `-- --write` writes bench/PYTHON.md.
+ * PYTHON names the interpreter; by default it is the first of python3 and /usr/bin/python3 that has both packages.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { backend, evaluate, logSigmoid, sample, sigmoid } from '../dist/index.js';
+
+const { values: options } = parseArgs({
+  options: { rounds: { type: 'string', default: '9' }, write: { type: 'boolean', default: false } },
+});
+const rounds = Number(options.rounds);
+
+function findPython() {
+  const candidates = process.env.PYTHON ? [process.env.PYTHON] : ['python3', '/usr/bin/python3'];
+  const found = candidates.find((name) => spawnSync(name, ['-c', 'import torch, sklearn']).status === 0);
+  if (found) return found;
+  console.error(
+    `*** NOTHING MEASURED: no PyTorch and scikit-learn for ${candidates.join(' or ')} (apt-get install python3-torch python3-sklearn, or pip install torch scikit-learn and PYTHON=…) ***`,
+  );
+  process.exit(1);
+}
+
+/** Uniform in ±10, and targets of which seven in ten are the likeliest class. */
+function dataOf([rows, classes]) {
+  let state = 12345;
+  const random = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  const x = Float32Array.from({ length: rows * classes }, () => (random() - 0.5) * 20);
+  const targets = Int32Array.from({ length: rows }, (_, r) => {
+    const row = x.subarray(r * classes, (r + 1) * classes);
+    return random() < 0.3 ? Math.floor(random() * classes) : row.indexOf(Math.max(...blockwise(row)));
+  });
+  return { x, targets };
+}
+
+/** Its largest numbers by blocks: too many arguments overflow the stack. */
+function* blockwise(row) {
+  for (let i = 0; i < row.length; i += 10_000) yield Math.max(...row.subarray(i, i + 10_000));
+}
+
+const filters = { temperature: 0.8, topK: 50, topP: 0.95 };
+const near = (a, b, tolerance) => Math.abs(a - b) <= tolerance * Math.max(Math.abs(a), 1e-30);
+
+function elementwise(operation) {
+  return {
+    prepare: ({ x, shape }) => ({ x, options: { shape, threads: 1, out: new Float32Array(x.length) } }),
+    run: ({ x, options }) => operation(x, options),
+    check: (own, theirs) => theirs.every((value, i) => near(own[i], value, 1e-6)),
+  };
+}
+
+const sampling = {
+  prepare: ({ x, shape }) => ({
+    x,
+    options: { shape, threads: 1, ...filters, seed: 1, out: new Uint32Array(shape[0]) },
+  }),
+  run({ x, options }) {
+    options.offset = (options.offset ?? 0) + 1;
+    return sample(x, options);
+  },
+  // Each of our draws is one of the classes that the filter left.
+  check: (own, kept) => own.every((draw, row) => kept[row].includes(draw)),
+};
+
+const judging = {
+  prepare: ({ x, targets, shape }) => ({ x, targets, options: { shape, threads: 1, confusion: false } }),
+  run: ({ x, targets, options }) => evaluate(x, targets, options),
+  check: ({ logLoss, accuracy, topKAccuracy }, [theirLoss, theirAccuracy, theirTop]) =>
+    near(logLoss, theirLoss, 1e-6) &&
+    near(accuracy, theirAccuracy, 1e-9) &&
+    near(topKAccuracy, theirTop, 1e-4),
+};
+
+/** What, who, its name over there, the shape, and how many times faster we mean to be. */
+const CASES = [
+  [
+    'sample, T 0.8, topK 50, topP 0.95',
+    'PyTorch: sort, filter, multinomial',
+    'sorted',
+    [64, 128_256],
+    20,
+    sampling,
+  ],
+  ['the same', 'PyTorch: topk, filter, multinomial', 'top', [64, 128_256], null, sampling],
+  ...[
+    [1024, 1000],
+    [100_000, 10],
+    [8, 128_256],
+  ].flatMap((shape) => [
+    ['sigmoid', 'PyTorch', 'sigmoid', shape, 1, elementwise(sigmoid)],
+    ['logSigmoid', 'PyTorch', 'logSigmoid', shape, 1, elementwise(logSigmoid)],
+  ]),
+  ...[
+    [100_000, 10],
+    [8192, 1000],
+    [64, 128_256],
+  ].map((shape) => [
+    'evaluate (all its metrics)',
+    'scikit-learn: log_loss, accuracy_score, top_k_accuracy_score',
+    'evaluate',
+    shape,
+    20,
+    judging,
+  ]),
+];
+
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
+const least = (numbers) => Math.min(...numbers);
+const ms = (time) => (time < 10 ? time.toFixed(2) : time.toFixed(0));
+
+const python = findPython();
+const folder = mkdtempSync(join(tmpdir(), 'simd-softmax-python-'));
+const child = spawn(python, [join(import.meta.dirname, 'contenders/operations.py')], {
+  env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' },
+  stdio: ['pipe', 'pipe', 'inherit'],
+});
+const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+const ask = async (request) => {
+  if (request) child.stdin.write(`${JSON.stringify(request)}\n`);
+  const { value, done } = await lines.next();
+  if (done) throw new Error(`${python} ended`);
+  return JSON.parse(value);
+};
+
+const page = [];
+const say = (line) => {
+  page.push(line);
+  console.log(line);
+};
+try {
+  const versions = Object.entries(await ask()).map((pair) => pair.join(' '));
+  const load = loadavg()[0].toFixed(1);
+  say(
+    `${cpus()[0].model}, Node ${process.version}, ${backend.isa}; ${versions.join(', ')}; ${new Date().toISOString().slice(0, 10)}; load of the machine at the start ${load} (two cores). float32, logits uniform in ±10, one thread on each side, in turns: least time of ${rounds} rounds, and the median of the ratios. × misses what we mean to be ahead.`,
+  );
+  say(
+    '\n| Ours | Beside | Rows × classes | ours, ms | theirs, ms | ahead | meant |\n|---|---|---|---|---|---|---|',
+  );
+  for (const [name, who, theirName, shape, limit, how] of CASES) {
+    const data = { ...dataOf(shape), shape };
+    writeFileSync(join(folder, 'x'), data.x);
+    writeFileSync(join(folder, 'targets'), data.targets);
+    const { answer } = await ask({ do: 'prepare', name: theirName, shape, folder });
+    const own = how.prepare(data);
+    if (!how.check(how.run(own), answer)) throw new Error(`${name} of ${shape} and ${who} differ`);
+    const times = [[], []];
+    await ask({ do: 'time' });
+    for (let round = 0; round < rounds; round++) {
+      for (const side of round % 2 ? [1, 0] : [0, 1]) {
+        if (side === 1) {
+          times[1].push((await ask({ do: 'time' })).ms);
+          continue;
+        }
+        const start = performance.now();
+        how.run(own);
+        times[0].push(performance.now() - start);
+      }
+    }
+    const ratio = median(times[0].map((time, i) => times[1][i] / time));
+    const missed = limit !== null && ratio < limit ? ' ×' : '';
+    say(
+      `| ${name} | ${who} | ${shape.join(' × ')} | ${ms(least(times[0]))} | ${ms(least(times[1]))} | ${ratio.toFixed(1)}${missed} | ${limit ?? ''} |`,
+    );
+  }
+  if (options.write) {
+    const title = '# Beside PyTorch and scikit-learn';
+    const how =
+      '`npm run bench:python -- --write` writes this page (PYTHON names the interpreter). scikit-learn is given probabilities: the softmax before is not counted.';
+    writeFileSync(join(import.meta.dirname, 'PYTHON.md'), `${title}\n\n${how}\n\n${page.join('\n')}\n`);
+  }
+} finally {
+  child.stdin.end();
+  if (child.exitCode === null) await once(child, 'close');
+  rmSync(folder, { recursive: true, force: true });
+}
