@@ -1,6 +1,6 @@
 /**
- * Our operations beside those of PyTorch and scikit-learn: `npm run bench:python`. Both sides take turns, on one thread each,
- * the one waiting while the other runs; each must have the right answer first. `-- --write` writes bench/PYTHON.md.
+ * Our functions compared with PyTorch and scikit-learn: `npm run bench:python`. Both sides are measured alternately, on one
+ * thread each; one waits while the other runs. Each must give the right answer first. `-- --write` writes bench/PYTHON.md.
  * PYTHON names the interpreter; by default it is the first of python3 and /usr/bin/python3 that has both packages.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -80,7 +80,7 @@ const judging = {
     near(topKAccuracy, theirTop, 1e-4),
 };
 
-/** What, who, its name over there, the shape, and how many times faster we mean to be. */
+/** What, who, its name over there, the shape, and how many times faster it has to be. */
 const CASES = [
   [
     'sample, T 0.8, topK 50, topP 0.95',
@@ -140,10 +140,10 @@ try {
   const versions = Object.entries(await ask()).map((pair) => pair.join(' '));
   const load = loadavg()[0].toFixed(1);
   say(
-    `${cpus()[0].model}, Node ${process.version}, ${backend.isa}; ${versions.join(', ')}; ${new Date().toISOString().slice(0, 10)}; load of the machine at the start ${load} (two cores). float32, logits uniform in ±10, one thread on each side, in turns: least time of ${rounds} rounds, and the median of the ratios. × misses what we mean to be ahead.`,
+    `${cpus()[0].model}, Node ${process.version}, ${backend.isa}; ${versions.join(', ')}; ${new Date().toISOString().slice(0, 10)}; load of the machine at the start ${load} (two cores). float32, logits uniform in ±10, one thread on each side. The two sides are measured alternately: the times are the least of ${rounds} rounds, the ratio is the median of the rounds. × marks a ratio below its limit.`,
   );
   say(
-    '\n| Ours | Beside | Rows × classes | ours, ms | theirs, ms | ahead | meant |\n|---|---|---|---|---|---|---|',
+    '\n| Function | Compared with | Rows × classes | ours, ms | theirs, ms | times faster | limit |\n|---|---|---|---|---|---|---|',
   );
   for (const [name, who, theirName, shape, limit, how] of CASES) {
     const data = { ...dataOf(shape), shape };
@@ -172,9 +172,9 @@ try {
     );
   }
   if (options.write) {
-    const title = '# Beside PyTorch and scikit-learn';
+    const title = '# Compared with PyTorch and scikit-learn';
     const how =
-      '`npm run bench:python -- --write` writes this page (PYTHON names the interpreter). scikit-learn is given probabilities: the softmax before is not counted.';
+      '`npm run bench:python -- --write` writes this page; the environment variable PYTHON names the interpreter. scikit-learn takes probabilities: they are ready, and the time of that softmax is not counted.';
     writeFileSync(join(import.meta.dirname, 'PYTHON.md'), `${title}\n\n${how}\n\n${page.join('\n')}\n`);
   }
 } finally {

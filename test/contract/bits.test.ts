@@ -4,7 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { operations as declared } from '../../lib/ops/all.js';
+import type { JudgeProblem } from '../../lib/backends/js/judge.js';
+import type { SlopeProblem } from '../../lib/backends/js/slope.js';
+import { plan } from '../../lib/calls/plan.js';
+import { operations as declared, parted } from '../../lib/ops/all.js';
+import { partsOf } from '../../lib/ops/parts.js';
 import { bits, type Elements, elements, elementTypes } from '../elements.js';
 import { type Call, type Options, operations, routes } from './routes.js';
 import { backendName } from './ways.js';
@@ -137,6 +141,45 @@ describe(`The bits are those of the record, on ${backendName}`, () => {
         }
       }
       await expect(`${lines.join('\n')}\n`).toMatchFileSnapshot(`bits/${op}.${group}.txt`);
+    });
+  }
+
+  // What evaluate and fitTemperature know of each row, before it is added up.
+  for (const [name, op] of [
+    ['judge', 'evaluate'],
+    ['slope', 'fitTemperature'],
+  ] as const) {
+    it(name, async () => {
+      const lines: string[] = [];
+      for (const type of elementTypes) {
+        for (const [kind, own] of Object.entries(kinds)) {
+          if (op === 'fitTemperature' && kind === 'warm') continue; // the temperature is what it looks for
+          const hashes = { run: createHash('sha1'), runAsync: createHash('sha1') };
+          for (const [salt, shape] of shapes.entries()) {
+            const { rows, targets } = own(shape);
+            const { shape: dims, ...others } = rows;
+            const size = dims.reduce((a: number, b: number) => a * b);
+            const x = elements(logits(size, salt + 1), type);
+            const dtype = type === 'float16' || type === 'bfloat16' ? { dtype: type } : {};
+            const place = 'offsets' in others ? {} : { shape: dims };
+            for (const [route, hash] of Object.entries(hashes)) {
+              const { backend, problem } = plan(parted[op], x, targets, { ...others, ...place, ...dtype });
+              for (const part of partsOf(problem as JudgeProblem | SlopeProblem)) {
+                await backend[route as 'run' | 'runAsync'](part);
+                hash.update(bits(part.out));
+                if (!('brierScores' in part)) continue;
+                const { confidences, brierScores, entropies, likeliest, targetRanks } = part;
+                for (const array of [confidences, brierScores, entropies, likeliest, targetRanks])
+                  hash.update(bits(array));
+              }
+            }
+          }
+          const [one, other] = Object.values(hashes).map((hash) => hash.digest('hex').slice(0, 16));
+          expect(other, `${name} of ${type}, ${kind}, runAsync`).toBe(one);
+          lines.push(`${type} | ${kind} | ${one}`);
+        }
+      }
+      await expect(`${lines.join('\n')}\n`).toMatchFileSnapshot(`bits/${name}.${group}.txt`);
     });
   }
 
