@@ -168,7 +168,7 @@ try {
     const ratio = median(times[0].map((time, i) => times[1][i] / time));
     const missed = limit !== null && ratio < limit ? ' ×' : '';
     say(
-      `| ${name} | ${who} | ${shape.join(' × ')} | ${ms(least(times[0]))} | ${ms(least(times[1]))} | ${ratio.toFixed(1)}${missed} | ${limit ?? ''} |`,
+      `| ${name} | ${who} | ${shape.join(' × ')} | ${ms(least(times[0]))} | ${ms(least(times[1]))} | ${ratio.toFixed(ratio < 10 ? 2 : 0)}${missed} | ${limit ?? ''} |`,
     );
   }
   if (options.write) {
