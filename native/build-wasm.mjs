@@ -43,7 +43,7 @@ if (clang === undefined || linker === undefined) {
 }
 
 const flags = [
-  ...['--target=wasm32', '-std=c++17', '-O2', '-msimd128', '-mbulk-memory', '-ffreestanding', '-nostdlib'],
+  ...['--target=wasm32', '-std=c++17', '-Os', '-msimd128', '-mbulk-memory', '-ffreestanding', '-nostdlib'],
   ...['-fno-exceptions', '-fno-rtti', '-ffp-contract=off', '-fvisibility=hidden', '-Wall', '-Wextra'],
   ...['-Wno-unused-function', '-Werror'],
   ...['-Inative/kernels', '-DSIMD_HEADER="isa/wasm.h"', '-DKERNELS=kernels_wasm', '-DKERNELS_NAME="wasm"'],

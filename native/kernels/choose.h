@@ -57,9 +57,10 @@ INLINE size_t most_filtered(size_t length) { return length > 4096 ? 24 : 100; }
 
 // Most classes that the compiler knows: more take longer than in panels.
 template <class V>
-constexpr size_t known_classes = V::registers > 2                  ? 4
-                                 : sizeof(typename V::Scalar) == 4 ? 16
-                                                                   : 8;
+constexpr size_t known_classes = is_compact && sizeof(typename V::Scalar) == 8 ? 2
+                                 : V::registers > 2                            ? 4
+                                 : sizeof(typename V::Scalar) == 4             ? 16
+                                                                               : 8;
 
 // Rows of x as the kernels want them: all classes of all rows take part.
 INLINE bool is_plain(const Problem& p) {

@@ -12,6 +12,9 @@
 
 namespace UNITS {
 
+// Code may be large where that is faster.
+constexpr bool is_compact = false;
+
 using f32r = __m256;
 using f64r = __m256d;
 

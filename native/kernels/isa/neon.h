@@ -10,6 +10,9 @@
 
 namespace UNITS {
 
+// Code may be large where that is faster.
+constexpr bool is_compact = false;
+
 using f32r = float32x4_t;
 using f64r = float64x2_t;
 using f32q = f32r;

@@ -13,6 +13,9 @@
 
 namespace UNITS {
 
+// Code is kept small where the last tenth of speed costs much of it: few machines run it.
+constexpr bool is_compact = true;
+
 typedef float f32r __attribute__((vector_size(16)));
 typedef double f64r __attribute__((vector_size(16)));
 using f32q = f32r;

@@ -17,6 +17,9 @@
 
 namespace UNITS {
 
+// Code is kept small where the last tenth of speed costs much of it: it is downloaded.
+constexpr bool is_compact = true;
+
 // Types of their own for the registers: v128_t does not tell floats from doubles.
 typedef float f32r __attribute__((vector_size(16)));
 typedef double f64r __attribute__((vector_size(16)));

@@ -39,9 +39,9 @@ INLINE f64r uniform_of_words(u64r word0, u64r word1) {
   return mul(add(mul(high, splat_register(0x1p26)), low), splat_register(0x1p-53));
 }
 
-// For draw `draw` of rows `row`, `row` + `apart`, ...; floats are rounded.
+// For draw `draw` of rows `row`, `row` + `apart`, ...; floats are rounded. A function by itself: ten rounds are long.
 template <class V>
-INLINE V uniform_lanes(uint64_t row, size_t apart, uint64_t draw, const uint32_t* seed) {
+__attribute__((noinline)) V uniform_lanes(uint64_t row, size_t apart, uint64_t draw, const uint32_t* seed) {
   alignas(64) uint64_t number[V::lanes];
   for (size_t i = 0; i < V::lanes; i++) number[i] = row + i * apart;
   constexpr size_t count = V::lanes / word_lanes;

@@ -138,18 +138,13 @@ struct Columns {
         next[more].start = stretch.start, next[more].together = stretch.together;
         row = stretch.next;
       }
-      const bool puts = Op::writes_classes && p.outType == type_of<T> && is_whole(done, finished);
-      const bool takes = p.type == type_of<T> && is_whole(next, more);
+      const bool puts = !is_compact && Op::writes_classes && p.outType == type_of<T> && is_whole(done, finished);
+      const bool takes = !is_compact && p.type == type_of<T> && is_whole(next, more);
       for (size_t i = 0; Op::writes_classes && !puts && i < finished; i++) {
         if (done[i].solvable) put_columns(done[i]);
       }
-      if (puts && takes) {
-        pages_alike ? add_terms_of<true, true, false>(done, now, count, next)
-                    : add_terms_of<true, true, true>(done, now, count, next);
-      } else if (takes) {
-        add_terms_of<false, true, false>(done, now, count, next);
-      } else if (puts) {
-        add_terms_of<true, false, false>(done, now, count, next);
+      if (puts || takes) {
+        if constexpr (!is_compact) add_terms_beside(done, puts, now, count, next, takes);
       } else {
         for (size_t i = 0; i < count; i++) {
           if (reduces(now[i])) add_terms_of_panel<V, Op::sums>(now[i], op.scale, n, false);
@@ -172,6 +167,12 @@ struct Columns {
     return g.solvable;
   }
 
+  void add_terms_beside(const G* done, bool puts, G* now, size_t count, G* next, bool takes) const {
+    if (!puts) return add_terms_of<false, true, false>(done, now, count, next);
+    if (!takes) return add_terms_of<true, false, false>(done, now, count, next);
+    pages_alike ? add_terms_of<true, true, false>(done, now, count, next)
+                : add_terms_of<true, true, true>(done, now, count, next);
+  }
   template <bool puts, bool takes, bool near>
   void add_terms_of(const G* done, G* now, size_t count, G* next) const {
     constexpr bool waits = Op::sums == Sums::below && V::registers > 1;  // too few registers for partial sums
@@ -188,10 +189,11 @@ struct Columns {
     }
     constexpr Sums sums = Op::sums;
     if constexpr (sums == Sums::all) {
-      n > few_classes ? add_terms_beside<V, sums, true, puts, takes, near>(group, count, op.scale, strips, max)
-                      : add_terms_beside<V, sums, false, puts, takes, near>(group, count, op.scale, strips, max);
+      n > few_classes
+          ? UNITS::add_terms_beside<V, sums, true, puts, takes, near>(group, count, op.scale, strips, max)
+          : UNITS::add_terms_beside<V, sums, false, puts, takes, near>(group, count, op.scale, strips, max);
     } else {
-      add_terms_beside<V, sums, waits, puts, takes, near>(group, count, op.scale, strips, max);
+      UNITS::add_terms_beside<V, sums, waits, puts, takes, near>(group, count, op.scale, strips, max);
     }
     for (size_t k = 0; takes && k < column_groups; k++) next[k].max = max[k];
   }
