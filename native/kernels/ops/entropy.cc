@@ -89,15 +89,43 @@ struct EntropyInLanes {
 
   explicit EntropyInLanes(const Problem& p) : p(p), rows(p) {}
 
-  __attribute__((noinline)) void solve(size_t begin, size_t count) const {
-    const size_t n = p.length;
+  // Groups of rows take each step together: the next step of one waits for the one before.
+  static constexpr size_t together = 4;
+  struct Group {
+    size_t begin, count;
+    F32 max, equal;
+    LaneShift<F32> shift;
+    F64 below[H], distances[H], value[H];
     alignas(64) float x[most_gathered * L];
-    gather_rows(p, p.x, begin, count, x);
-    F32 max = load<F32>(x);
-    for (size_t c = 1; c < n; c++) max = max_number(load<F32>(x + c * L), max);
-    const LaneShift<F32> shift(max, rows.scale, ExpTraits<F32>::log_vanish);
-    const Exp<F32, false> exp(rows.scale, shift.magic, shift.lower);
-    const F32 most = splat<F32>(float(Entropy<F32>::furthest * p.temperature));
+  };
+
+  void solve(size_t begin, size_t end) const {
+    Group group[together];
+    while (begin < end) {
+      size_t groups = 0;
+      for (; groups < together && begin < end; groups++, begin += L) {
+        group[groups].begin = begin, group[groups].count = lesser(end - begin, L);
+        load(group[groups]);
+      }
+      for (size_t g = 0; g < groups; g++) add_up(group[g]);
+      for (size_t g = 0; g < groups; g++) work_out(group[g]);
+      for (size_t g = 0; g < groups; g++) write(group[g]);
+    }
+  }
+
+ private:
+  INLINE void load(Group& g) const {
+    gather_rows(p, p.x, g.begin, g.count, g.x);
+    F32 max = UNITS::load<F32>(g.x);
+    for (size_t c = 1; c < p.length; c++) max = max_number(UNITS::load<F32>(g.x + c * L), max);
+    g.max = max;
+    g.shift = LaneShift<F32>(max, rows.scale, ExpTraits<F32>::log_vanish);
+  }
+
+  INLINE void add_up(Group& g) const {
+    const size_t n = p.length;
+    const F32 max = g.max, most = splat<F32>(float(Entropy<F32>::furthest * p.temperature));
+    const Exp<F32, false> exp(rows.scale, g.shift.magic, g.shift.lower);
     RestSum<F32> sum;
     F32 equal = splat<F32>(0);
     F64 distances[H];
@@ -105,7 +133,7 @@ struct EntropyInLanes {
     for (size_t c = 0; c < n;) {
       F32 products = splat<F32>(0);
       for (const size_t end = lesser(n, c + run); c < end; c++) {
-        const F32 v = load<F32>(x + c * L);
+        const F32 v = UNITS::load<F32>(g.x + c * L);
         Term<F32> e = exp.term(v);
         e.t = zero_if_equal(v, max, e.t);
         products = muladd(e.value(), min_number(sub(max, v), most), products);
@@ -118,28 +146,38 @@ struct EntropyInLanes {
       for (size_t h = 0; h < H; h++) distances[h] = add(distances[h], wide[h]);
     }
     sum.end_run();
-    const F64 below[2] = {sum.lo, sum.hi};
+    g.below[0] = sum.lo, g.below[H - 1] = sum.hi, g.equal = equal;
+    for (size_t h = 0; h < H; h++) g.distances[h] = distances[h];
+  }
+
+  INLINE void work_out(Group& g) const {
     F64 maxima[H], exponents[H], counts[H];
-    widen(max, maxima), widen(shift.top, exponents), widen(equal, counts);
-    alignas(64) double value[L];
-    uint32_t good = 0;
+    widen(g.max, maxima), widen(g.shift.top, exponents), widen(g.equal, counts);
+    const F64 one = splat<F64>(1), inverse = splat<F64>(1 / p.temperature);
 #pragma GCC unroll 2
     for (size_t h = 0; h < H; h++) {
       const F64 top = term_of_max<F32>(maxima[h], exponents[h], rows.scale64).hi;
-      const F64 whole = muladd(counts[h], top, below[h]), both = div(splat<F64>(1), mul(top, whole));
-      const F64 rest = mul(mul(below[h], whole), both);
-      const F64 far = mul(mul(mul(distances[h], splat<F64>(1 / p.temperature)), top), both);
-      const F64 own = add(log1p_for_floats(add(sub(counts[h], splat<F64>(1)), rest)), far);
-      store(value + h * F64::lanes, own);
-      good |= mask_greater(own, splat<F64>(-1)) << (h * F64::lanes);  // not NaN
+      const F64 whole = muladd(counts[h], top, g.below[h]), both = div(one, mul(top, whole));
+      const F64 rest = mul(mul(g.below[h], whole), both);
+      const F64 far = mul(mul(mul(g.distances[h], inverse), top), both);
+      g.value[h] = add(log1p_for_floats(add(sub(counts[h], one), rest)), far);
     }
-    good &= ~odd_rows(max, rows.scale);
+  }
+
+  INLINE void write(const Group& g) const {
+    constexpr uint32_t all = (1u << L) - 1;
+    uint32_t good = ~odd_rows(g.max, rows.scale);
+    uint32_t numbers = 0;
+#pragma GCC unroll 2
+    for (size_t h = 0; h < H; h++) numbers |= mask_greater(g.value[h], splat<F64>(-1)) << (h * F64::lanes);
+    good &= numbers;
+    if (good == all && g.count == L && p.outType == Type::float32) {
+      return store(static_cast<float*>(p.out) + g.begin, narrow(g.value, F32()));
+    }
+    alignas(64) double value[L];
+    for (size_t h = 0; h < H; h++) store(value + h * F64::lanes, g.value[h]);
     const Sink out = {static_cast<char*>(p.out), p.outType, 1};
-    if ((good & ((1u << count) - 1)) == (1u << count) - 1 && p.outType == Type::float32) {
-      for (size_t i = 0; i < count; i++) static_cast<float*>(p.out)[begin + i] = float(value[i]);
-      return;
-    }
-    for (size_t i = 0; i < count; i++) good >> i & 1 ? out.put(begin + i, value[i]) : rows.solve(begin + i);
+    for (size_t i = 0; i < g.count; i++) good >> i & 1 ? out.put(g.begin + i, value[i]) : rows.solve(g.begin + i);
   }
 };
 
@@ -147,10 +185,7 @@ template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
   if constexpr (sizeof(typename V::Scalar) == 4) {
     const EntropyInLanes lanes(p);
-    if (fits_gathered(p) && !lanes.rows.is_extreme()) {
-      for (; begin < end; begin += F32::lanes) lanes.solve(begin, lesser(end - begin, F32::lanes));
-      return;
-    }
+    if (fits_gathered(p) && !lanes.rows.is_extreme()) return lanes.solve(begin, end);
   }
   const Entropy<V> rows(p);
   for (size_t r = begin; r < end; r++) rows.solve(r);
