@@ -17,7 +17,7 @@ static constexpr size_t slope_count = 3;
 
 // What `sample` takes of each row where rows differ: how many classes to keep, top-p, min-p's depth, the seed (low, high),
 // the number of the first draw, the number of the row in draws, and the penalties for repetition, frequency and presence.
-// See kernels/ops/settings.h.
+// See kernels/ops/sample_settings.h.
 static constexpr size_t settings_per_row = 10;
 
 // The sum of losses, as digits: see kernels/math/exact_sum.h.

@@ -17,7 +17,7 @@ import * as arrow from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FORMATS, type Format } from '../lib/cli/formats.js';
 import { lock } from '../lib/cli/lock.js';
-import { formatNpyHeader, parseNpyHeader } from '../lib/cli/npy.js';
+import { formatNpyHeader, parseNpyHeader } from '../lib/cli/npy-header.js';
 import { scoreFile } from '../lib/cli/score-file.js';
 import type { ScoreFileOptions } from '../lib/cli/score-job.js';
 import { logSumExp, softmax, topK } from '../lib/index.js';

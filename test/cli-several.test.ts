@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { formatNpyHeader } from '../lib/cli/npy.js';
+import { formatNpyHeader } from '../lib/cli/npy-header.js';
 
 const CLI = join(import.meta.dirname, '..', 'dist', 'cli.js');
 

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Decimal } from 'decimal.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { formatNpyHeader } from '../lib/cli/npy.js';
+import { formatNpyHeader } from '../lib/cli/npy-header.js';
 import { newProgressDisplay } from '../lib/cli/progress.js';
 import { EXACT_CASES, type Operations, selfTest } from '../lib/cli/selftest.js';
 import { lookOf } from '../lib/cli/streams.js';

@@ -9,7 +9,7 @@ import * as arrow from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pairsOf } from '../lib/cli/evaluation/details.js';
 import { type EvaluateFileOptions, evaluateFile } from '../lib/cli/evaluation/evaluate-file.js';
-import { formatNpyHeader } from '../lib/cli/npy.js';
+import { formatNpyHeader } from '../lib/cli/npy-header.js';
 import { type EvaluationResult, evaluate, fitTemperature, softmax } from '../lib/index.js';
 import { newDuckDB } from './duckdb-files.js';
 

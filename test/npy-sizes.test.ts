@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { formatNpyHeader } from '../lib/cli/npy.js';
+import { formatNpyHeader } from '../lib/cli/npy-header.js';
 
 const CLI = join(import.meta.dirname, '../dist/cli.js');
 const MOST = Number.MAX_SAFE_INTEGER;

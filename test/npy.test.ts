@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { elementKind, openArray, readWhole } from '../lib/cli/arrays.js';
 import { Failure } from '../lib/cli/failure.js';
 import { ByteSource } from '../lib/cli/input.js';
-import { formatNpyHeader, readNpyHeader } from '../lib/cli/npy.js';
+import { formatNpyHeader, readNpyHeader } from '../lib/cli/npy-header.js';
 import { parsePythonLiteral } from '../lib/cli/python-literal.js';
 import { best, rowsAlong } from '../lib/cli/rows.js';
 

@@ -2,7 +2,7 @@
 import { rangeError, typeError, words } from '../arguments/errors.js';
 import { type Options, readAbortable, readOptions } from '../arguments/options.js';
 import type { JudgeProblem } from '../backends/js/judge.js';
-import { refuseLost } from '../backends/memory.js';
+import { refuseLost } from '../backends/privateMemory.js';
 import { parted } from '../ops/all.js';
 import { type EvaluationTerms, evaluationTerms } from '../ops/evaluate.js';
 import { partsOf } from '../ops/parts.js';

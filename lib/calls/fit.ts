@@ -2,7 +2,7 @@
 import { rangeError } from '../arguments/errors.js';
 import { readAbortable } from '../arguments/options.js';
 import { SLOPED, type SlopeProblem } from '../backends/js/slope.js';
-import { refuseLost } from '../backends/memory.js';
+import { refuseLost } from '../backends/privateMemory.js';
 import { parted } from '../ops/all.js';
 import type { Draft } from '../ops/operation.js';
 import { partsOf } from '../ops/parts.js';

@@ -9,7 +9,7 @@ import { arrayKind, lengthOf, setElements } from '../arguments/elements.js';
 import { decided } from '../backends/backend.js';
 import { type Scratch, smallElements } from '../backends/problem.js';
 import type { Label } from '../ops/classify.js';
-import { randomKey } from '../ops/settings.js';
+import { randomKey } from '../ops/sampleSettings.js';
 
 type Floats = Float32Array | Float64Array;
 type TopK = { readonly probabilities: Floats | number[]; readonly indices: Uint32Array | number[] };

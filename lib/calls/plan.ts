@@ -6,7 +6,7 @@ import { type Options, readFlag, readOptions } from '../arguments/options.js';
 import { readOutput, readPlainOutput, refuseOverlap, refusePartialOverlap } from '../arguments/outputs.js';
 import { type Request, readRows } from '../arguments/rows.js';
 import { boundThreads, chooseBackend } from '../backends/backend.js';
-import { refuseLost } from '../backends/memory.js';
+import { refuseLost } from '../backends/privateMemory.js';
 import type { Backend, ElementType, Problem } from '../backends/problem.js';
 import {
   type Declared,

@@ -2,7 +2,7 @@
 
 import { expected } from './failure.js';
 import type { Bytes } from './input.js';
-import { NPY_MAGIC, type NpyHeader, product, readNpyHeader, type StoredArray } from './npy.js';
+import { NPY_MAGIC, type NpyHeader, product, readNpyHeader, type StoredArray } from './npy-header.js';
 import { isSafetensors, openTensor } from './safetensors.js';
 import { spool } from './spool.js';
 import { isZip, openZipMember } from './zip.js';

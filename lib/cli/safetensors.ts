@@ -7,7 +7,7 @@
  */
 import { expected } from './failure.js';
 import { type Bytes, Section } from './input.js';
-import { product, type StoredArray } from './npy.js';
+import { product, type StoredArray } from './npy-header.js';
 
 /** That of the reference implementation. */
 const MOST_HEADER = 100_000_000;

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import type { Reader, ScoredBatch, Writer } from './batch.js';
 import { newBlocks } from './blocks.js';
 import { readLabels } from './classes.js';
-import type { EngineInput } from './engine/input.js';
+import type { EngineInput } from './duckdb/input.js';
 import { expectedUsage } from './failure.js';
 import { openReader, openWriter } from './formats/open.js';
 import { canResume, type Format, inputFormat, isEngineFormat, outputFormat } from './formats.js';
@@ -86,11 +86,11 @@ async function scoreInto(
     const source = await unlessAborted(openInput(options.input), options.signal);
     return await scoreBatches({ output, options, resuming, format, to, source });
   }
-  const { openEngineInput } = await import('./engine/input.js');
+  const { openEngineInput } = await import('./duckdb/input.js');
   const input = await openEngineInput(options, format, to);
   try {
     if (output && to && isEngineFormat(to)) {
-      const { scoreStatements } = await import('./engine/score.js');
+      const { scoreStatements } = await import('./duckdb/score.js');
       return await scoreStatements(input, output, to, options, format);
     }
     return await scoreBatches({ output, options, resuming, format, to, input });

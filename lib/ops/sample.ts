@@ -7,7 +7,7 @@ import { ORDERS } from '../backends/js/filters.js';
 import { type SampleProblem, sample as sampleRows } from '../backends/js/sample.js';
 import { op } from '../backends/problem.js';
 import { declare, type Write } from './operation.js';
-import { addDraws, poseSettings, takeSettings } from './settings.js';
+import { addDraws, poseSettings, takeSettings } from './sampleSettings.js';
 
 type Logs = Float32Array | Float64Array | undefined;
 

@@ -1,5 +1,5 @@
-// From a problem to a shape, and every threshold that decides it. A shape is how rows lie in registers; see shapes/.
-// Each threshold says what it trades. The measurements are in native/TUNING.md.
+// From a problem to a shape, and the thresholds that decide it. A shape is how rows lie in registers; see shapes/. What one
+// op or one shape alone goes by stands there. Each threshold says what it trades. The measurements are in native/TUNING.md.
 #pragma once
 #include "math/sum.h"
 #include "shapes/element.h"

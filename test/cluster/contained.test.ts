@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { formatNpyHeader } from '../../lib/cli/npy.js';
+import { formatNpyHeader } from '../../lib/cli/npy-header.js';
 import { hasRedis, type RedisServer, startRedis } from './redis.js';
 import { killAll, type Started, start, until } from './started.js';
 

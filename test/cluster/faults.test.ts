@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { formatNpyHeader } from '../../lib/cli/npy.js';
+import { formatNpyHeader } from '../../lib/cli/npy-header.js';
 import { hasPostgres, type PostgresServer, startPostgres } from './postgres.js';
 import { hasRedis, type RedisServer, startCluster, startRedis } from './redis.js';
 import { killAll, QUIET, start, until } from './started.js';

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { formatNpyHeader } from '../../lib/cli/npy.js';
+import { formatNpyHeader } from '../../lib/cli/npy-header.js';
 import { hasPostgres, startPostgres } from './postgres.js';
 import { startProxy } from './proxy.js';
 import { hasRedis, type RedisServer, startRedis } from './redis.js';

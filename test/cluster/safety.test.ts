@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Job, Queue } from 'bullmq';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { formatNpyHeader } from '../../lib/cli/npy.js';
+import { formatNpyHeader } from '../../lib/cli/npy-header.js';
 import { PREFIX, QUEUE } from '../../lib/cli/queue/names.js';
 import { hasRedis, type RedisServer, startRedis } from './redis.js';
 import { killAll, type Started, start, until } from './started.js';

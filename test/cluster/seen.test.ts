@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { formatNpyHeader } from '../../lib/cli/npy.js';
+import { formatNpyHeader } from '../../lib/cli/npy-header.js';
 import { newMetrics } from '../../lib/cli/queue/metrics.js';
 import { hasPostgres, startPostgres } from './postgres.js';
 import { hasRedis, type RedisServer, startRedis } from './redis.js';

@@ -2,7 +2,7 @@
 import type { Problem } from '../problem.js';
 import type { Patches } from './patches.js';
 import type { RowReader } from './rows.js';
-import type { Settings } from './settings.js';
+import type { Settings } from './sampleSettings.js';
 
 /** What a problem says of bias and penalties. Starts are those of each row, and the end; without, a list is for every row. */
 export interface Adjusted extends Problem {

@@ -3,7 +3,7 @@ import { type Adjusted, patchesOf } from './adjustments.js';
 import { Filters, filters as hasFilters } from './filters.js';
 import { Normalizer } from './normalizer.js';
 import { uniform } from './philox.js';
-import { Settings, type Settled } from './settings.js';
+import { Settings, type Settled } from './sampleSettings.js';
 import { distance, vanishing } from './softmax.js';
 import type { Steps } from './steps.js';
 import { NO_CLASS } from './topK.js';

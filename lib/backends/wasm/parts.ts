@@ -3,7 +3,7 @@
  * a few megabytes do for any number of rows.
  */
 import { bufferOf, byteOffsetOf, lengthOf } from '../../arguments/elements.js';
-import { SETTINGS } from '../js/settings.js';
+import { SETTINGS } from '../js/sampleSettings.js';
 import type { Op, Problem } from '../problem.js';
 import type { Extent, Instance } from './instance.js';
 

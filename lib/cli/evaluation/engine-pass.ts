@@ -1,12 +1,12 @@
 /** A pass over what the engine reads: one statement of SQL, whose rows are judged while it runs. */
 import type { Batch, Layout } from '../batch.js';
 import { readLabels, readTruth } from '../classes.js';
-import { engineFailure } from '../engine/engine.js';
-import { type EngineInput, relationOf } from '../engine/input.js';
-import { firstLength, type Place } from '../engine/relation.js';
-import { registerTakeRows, type TakenRows } from '../engine/rows-function.js';
-import { truthColumnOf } from '../engine/score.js';
-import { type Asked, describe, reasonOf } from '../engine/statement.js';
+import { engineFailure } from '../duckdb/engine.js';
+import { type EngineInput, relationOf } from '../duckdb/input.js';
+import { firstLength, type Place } from '../duckdb/relation.js';
+import { registerTakeRows, type TakenRows } from '../duckdb/rows-function.js';
+import { truthColumnOf } from '../duckdb/score.js';
+import { type Asked, describe, reasonOf } from '../duckdb/statement.js';
 import { expected } from '../failure.js';
 import type { Format } from '../formats.js';
 import { needsUniform } from '../score-job.js';

@@ -2,7 +2,7 @@
 import { type Batch, numberOf, type Reader } from '../batch.js';
 import { newBlocks } from '../blocks.js';
 import { readLabels } from '../classes.js';
-import { openEngineInput } from '../engine/input.js';
+import { openEngineInput } from '../duckdb/input.js';
 import { expected } from '../failure.js';
 import { openReader } from '../formats/open.js';
 import { type Format, inputFormat, isEngineFormat } from '../formats.js';

@@ -6,7 +6,7 @@ import { logitsOn } from '../blocks.js';
 import { expected, expectedUsage } from '../failure.js';
 import type { Dtype, ReaderOptions, WriterOptions } from '../formats.js';
 import { ByteSource, type Bytes } from '../input.js';
-import { formatNpyHeader, product } from '../npy.js';
+import { formatNpyHeader, product } from '../npy-header.js';
 import type { Output } from '../output.js';
 
 interface Stored {

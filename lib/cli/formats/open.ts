@@ -27,6 +27,6 @@ export async function openWriter(format: Format, output: Output, options: Writer
     case 'arrows':
       return (await import('./arrow/writer.js')).newArrowWriter(output, options, format === 'arrow');
     default:
-      return (await import('../engine/writer.js')).newEngineWriter(format, output, options);
+      return (await import('../duckdb/writer.js')).newEngineWriter(format, output, options);
   }
 }

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { expected } from '../failure.js';
 import { openWriter } from '../formats/open.js';
 import { openInput } from '../input.js';
-import { readNpyHeader } from '../npy.js';
+import { readNpyHeader } from '../npy-header.js';
 import { openOutput } from '../output.js';
 import { type Report, sumOfReports } from '../report.js';
 import { folderOf } from '../root.js';

@@ -6,7 +6,7 @@
 // Time and memory go by the entries of the row, not by its classes. The caller's logits are never written.
 #pragma once
 #include "radix.h"
-#include "settings.h"
+#include "sample_settings.h"
 
 namespace UNITS {
 

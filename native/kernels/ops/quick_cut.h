@@ -3,7 +3,7 @@
 #pragma once
 #include "nucleus.h"
 #include "ranking.h"
-#include "settings.h"
+#include "sample_settings.h"
 
 namespace UNITS {
 

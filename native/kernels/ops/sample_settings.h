@@ -1,4 +1,4 @@
-// What filters and draws of a row go by: the problem's numbers, or the row's own. The twin of lib/backends/js/settings.ts.
+// What filters and draws of a row go by: the problem's numbers, or the row's own. The twin of lib/backends/js/sampleSettings.ts.
 #pragma once
 #include "../shapes/source.h"
 

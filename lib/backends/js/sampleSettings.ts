@@ -1,7 +1,7 @@
 /** What filters and draws of a row go by: the problem's numbers, or the row's own. */
 import type { Filtering } from './filters.js';
 
-/** Where the settings of a row lie: the twin of native/kernels/ops/settings.h. */
+/** Where the settings of a row lie: the twin of native/kernels/ops/sample_settings.h. */
 export const SETTINGS = {
   keepTop: 0,
   topP: 1,

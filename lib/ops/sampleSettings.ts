@@ -1,10 +1,10 @@
 /** The settings of `sample`: one number for every row or one of each row's own, read and handed to backends. */
 import { rangeError, typeError } from '../arguments/errors.js';
 import { readInteger, readNumber } from '../arguments/options.js';
-import { readSeeds, readSetting, type Seed, type Setting } from '../arguments/settings.js';
+import { readSeeds, readSetting, type Seed, type Setting } from '../arguments/perRow.js';
 import { isBuildingSnapshot } from '../backends/environment.js';
 import type { SampleProblem } from '../backends/js/sample.js';
-import { SETTINGS } from '../backends/js/settings.js';
+import { SETTINGS } from '../backends/js/sampleSettings.js';
 import type { Draft, Reading } from './operation.js';
 
 export interface TakenSettings {
