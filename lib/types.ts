@@ -143,7 +143,7 @@ export interface RowOptions {
   readonly offsets?: Integers | undefined;
   /** At most so many threads, from 1 up. Default: as many as `backend.threads` says. */
   readonly threads?: number | undefined;
-  /** Which backend solves this call. Default: `'auto'`: `'native'` where the addon has loaded, else `'js'`. */
+  /** Which backend solves this call. Default: `'auto'`: `'native'` where the addon has loaded, else `'wasm'` where its module has, else `'js'`. */
   readonly backend?: 'auto' | 'native' | 'wasm' | 'js' | undefined;
   /** What the elements of `x` are; needed where `x` is a `Uint16Array`, whose bits are then taken for floats. */
   readonly dtype?: ElementType | undefined;

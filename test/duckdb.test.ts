@@ -141,7 +141,7 @@ describe('odd rows', () => {
       'Expected numbers for the logits of softmax but received a list with NULL in it',
     );
     await expect(value(`softmax(${FLOATS}, -1)`)).rejects.toThrow(
-      'Expected a finite number over 0 for temperature but received -1',
+      'Expected a finite number greater than 0 for temperature but received -1',
     );
     await expect(value(`log_prob(${FLOATS}, 4)`)).rejects.toThrow(
       'Expected a class from 0 to 3 for log_prob but received 4',

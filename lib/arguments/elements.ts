@@ -87,7 +87,7 @@ export function viewOf<V extends View>(array: unknown, kind: string, name: strin
   const length = lengthOf(view);
   if (length === 0 && isDetached(view))
     throw typeError(
-      expected ?? 'an array with its memory',
+      expected ?? 'an array that is not detached',
       name,
       words(`a detached ${kind}`),
       'ERR_DETACHED',

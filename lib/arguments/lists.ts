@@ -26,7 +26,7 @@ export function readClassLists(
 ): ClassLists | undefined {
   if (value !== undefined) return readLists(value, name, starts, startsName, request);
   if (starts !== undefined)
-    throw typeError(`${name} beside it`, startsName, starts, 'ERR_CONFLICTING_OPTIONS');
+    throw typeError(`${name} together with it`, startsName, starts, 'ERR_CONFLICTING_OPTIONS');
   return undefined;
 }
 

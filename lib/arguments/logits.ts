@@ -68,7 +68,7 @@ export function readArray(
   const isBits = kind === 'Uint16Array';
   const type = isBits ? dtype : typeOfKind[kind];
   if (isBits && type === undefined)
-    throw typeError("dtype 'float16' or 'bfloat16' beside a Uint16Array", name, value);
+    throw typeError("dtype 'float16' or 'bfloat16' with a Uint16Array", name, value);
   if (type === undefined) throw typeError(wanted, name, value);
   if ((isBits && !isHalf(type)) || (dtype !== undefined && dtype !== type))
     throw rangeError(isBits ? 'float16 or bfloat16' : `${type}, the type of ${name},`, 'dtype', dtype);

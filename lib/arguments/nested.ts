@@ -37,7 +37,7 @@ export function flatten<Flat extends { [index: number]: number }>(
   const walk = (level: unknown, depth: number): void => {
     if (!Array.isArray(level)) throw typeError(`an array of length ${dims[depth]}`, here(), level);
     if (level.length !== dims[depth])
-      throw shapeError(`an array of length ${dims[depth]}, as its siblings are,`, here(), level);
+      throw shapeError(`an array of length ${dims[depth]}, like the arrays beside it,`, here(), level);
     const isLast = depth === dims.length - 1;
     for (let i = 0; i < level.length; i++) {
       const entry: unknown = level[i];

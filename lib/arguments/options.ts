@@ -118,7 +118,7 @@ export function readNumber(value: unknown, name: string, min: number, max: numbe
 /** A finite number over 0; or 0 itself where that means the argmax. */
 export function readTemperature(value: unknown, zero: boolean, name = 'temperature'): number {
   if (value === undefined) return 1;
-  const expected = zero ? 'a finite number of at least 0' : 'a finite number over 0';
+  const expected = zero ? 'a finite number of at least 0' : 'a finite number greater than 0';
   if (typeof value !== 'number') throw typeError(expected, name, value);
   if (!(zero ? value >= 0 : value > 0) || value === Number.POSITIVE_INFINITY)
     throw rangeError(expected, name, value);

@@ -68,14 +68,19 @@ export function refuseOverlap(
   view: unknown,
 ): void {
   if (out !== undefined && ArrayBuffer.isView(view) && overlaps(out, view))
-    throw rangeError(`memory apart from ${other}`, name, words('a view that overlaps it'), 'ERR_OVERLAP');
+    throw rangeError(
+      `memory that does not overlap ${other}`,
+      name,
+      words('a view that overlaps it'),
+      'ERR_OVERLAP',
+    );
 }
 
 /** As `refuseOverlap`, but `out` may be `x` itself, element for element. */
 export function refusePartialOverlap(out: Data | Uint32Array | undefined, name: string, x: Data): void {
   if (out !== undefined && !isSameMemory(out as Data, x) && overlaps(out, x))
     throw rangeError(
-      'x itself, or memory apart from x',
+      'x itself, or memory that does not overlap x',
       name,
       words('a view that overlaps part of it'),
       'ERR_OVERLAP',

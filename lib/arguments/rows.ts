@@ -77,7 +77,7 @@ function readTemperatures(value: unknown, rows: number, zero: boolean): Float64A
 function readRagged(x: Elements, options: Options, backend: Backend): Ragged {
   for (const other of ['shape', 'axis', 'lengths', 'bitmask']) {
     if (options[other] !== undefined)
-      throw typeError(`no ${other} beside it`, 'offsets', options.offsets, 'ERR_CONFLICTING_OPTIONS');
+      throw typeError(`no ${other} together with it`, 'offsets', options.offsets, 'ERR_CONFLICTING_OPTIONS');
   }
   if (x.dims.length !== 1)
     throw shapeError('flat data beside offsets', 'x', words(`dimensions [${x.dims.join(', ')}]`));

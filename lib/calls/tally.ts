@@ -55,7 +55,7 @@ export class Tally {
     if (!hasConfusion(terms, classes)) this.confusion = undefined;
     else if (classes > mostClasses)
       throw rangeError(
-        `at most ${mostClasses} classes beside it`,
+        `at most ${mostClasses} classes together with it`,
         'confusion',
         words(`true, and ${classes}`),
       );

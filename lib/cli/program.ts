@@ -112,7 +112,7 @@ async function run(argv: readonly string[]): Promise<number> {
   withInput(
     program
       .command('evaluate')
-      .summary('tell how right logits are, and how far their probabilities can be believed')
+      .summary('measure how often logits are right, and how well their probabilities are calibrated')
       .description(
         'Compare a file of logits, however large, with the true classes: accuracy, log loss, Brier score, calibration error, and a reliability diagram.',
       )
@@ -120,7 +120,7 @@ async function run(argv: readonly string[]): Promise<number> {
       .option('--truth <file>', 'the true class of each row: a .npy of integers, or column:NAME'),
   )
     .option('--temperature <t>', 'divides the logits', fromText<number>('temperature'), 1)
-    .option('--fit-temperature', 'look for the temperature of the least log loss')
+    .option('--fit-temperature', 'find the temperature with the lowest log loss')
     .option('--labels <file>', 'the class names, one per line')
     .option(
       '--k <n>',
@@ -150,11 +150,11 @@ async function run(argv: readonly string[]): Promise<number> {
 
   program
     .command('worker')
-    .summary('score what others hand to a queue')
+    .summary('score the files of a queue')
     .description(
-      'Score the files that `score --queue` hands over, until Ctrl-C: the first ends what is begun, the second gives it back.',
+      'Score the files of a queue until Ctrl-C. The first Ctrl-C finishes the current part and exits; the second gives its job back at once.',
     )
-    .argument('[url]', 'the server that hands them out: redis://host:port or postgres://user@host/database')
+    .argument('[url]', 'the server of the queue: redis://host:port or postgres://user@host/database')
     .option('--queue <url>', 'the same as an option')
     .option('--root <folder>', 'the folder below which files are read and written', '.')
     .option(
@@ -163,30 +163,36 @@ async function run(argv: readonly string[]): Promise<number> {
       textTo(integer(1), '--concurrency'),
       1,
     )
-    .option('--rate <n>', 'jobs per second that all workers together begin', textTo(integer(1), '--rate'))
+    .option(
+      '--rate <n>',
+      'most jobs that all workers together start per second',
+      textTo(integer(1), '--rate'),
+    )
     .option(
       '--stalled <seconds>',
-      'silence after which a worker counts as lost',
+      'a worker that is silent for so long counts as lost',
       textTo<number>(positive, '--stalled'),
       30,
     )
     .option(
       '--memory <MB>',
-      'what the scoring of a job may have in memory; more ends it',
+      'memory limit of the process that scores a job; above it, the job fails',
       textTo<number>(integer(1), '--memory'),
       2048,
     )
-    .option('--metrics <port>', 'answer to Prometheus there: a port of this machine, or host:port')
+    .option('--metrics <port>', 'serve /metrics and /healthz there: a port of this machine, or host:port')
     .option('-q, --quiet', 'print nothing but errors')
     .action((url, { queue, ...options }) => work({ ...options, queue: oneUrl(url, queue, 'worker') }));
 
   program
     .command('queue')
     .summary('list the jobs of a queue')
-    .description('List what waits, runs and failed, with reasons; with --retry what failed is done again.')
+    .description(
+      'List the jobs that wait, run or have failed, with reasons. With --retry, the failed ones run again.',
+    )
     .argument('[url]', 'the server: redis://host:port or postgres://user@host/database')
     .option('--queue <url>', 'the same as an option')
-    .option('--retry', 'do again what failed')
+    .option('--retry', 'run the failed jobs again')
     .option('--root <folder>', 'with --retry, the folder below which files are looked at', '.')
     .option('--json', 'print it as JSON')
     .action((url, { queue, ...options }) => list({ ...options, queue: oneUrl(url, queue, 'queue') }));
@@ -199,8 +205,8 @@ async function run(argv: readonly string[]): Promise<number> {
 
   program
     .command('info')
-    .summary('tell the version, the backend and a self-test')
-    .description('Tell the version and the backend in use, and check it against exact results.')
+    .summary('print the version, the backend and a self-test')
+    .description('Print the version and the backend in use, and check it against exact results.')
     .option('--json', 'print it as JSON')
     .action(async (options) => {
       exitCode = (await info(options)) ? EXIT.ok : EXIT.failed;
@@ -232,11 +238,11 @@ function withInput(command: Command): Command {
       `${FORMATS.join(', ')} (default: by the name; npy for stdin)`,
       fromText('format'),
     )
-    .option('--column <names>', 'the column of the logits, or a column per class, with commas between')
+    .option('--column <names>', 'the column of the logits, or a column per class, separated by commas')
     .option('--logits <names>', 'the same')
     .option(
       '--keep <names>',
-      'the columns of a CSV or Parquet file that are no classes, with commas between',
+      'the columns of a CSV or Parquet file that are not classes, separated by commas',
       fromText('keep'),
     )
     .option(
@@ -244,7 +250,7 @@ function withInput(command: Command): Command {
       'whether the first line of a CSV names its columns',
       fromText<boolean>('header'),
     )
-    .option('--delimiter <text>', 'what stands between the cells of a CSV', fromText('delimiter'))
+    .option('--delimiter <text>', 'the character between the cells of a CSV', fromText('delimiter'))
     .option(
       '--axis <n>',
       'the axis of the classes; negative counts from the end',

@@ -43,7 +43,7 @@ export const classify = declare<TopKProblem>()({
     );
     const logNormalizer = reading.take('logNormalizer', (value, name, request) => {
       if (value !== undefined && activation !== 'softmax')
-        throw typeError(`no ${name} beside it`, 'activation', activation, 'ERR_CONFLICTING_OPTIONS');
+        throw typeError(`no ${name} together with it`, 'activation', activation, 'ERR_CONFLICTING_OPTIONS');
       return readNormalizer(value, name, request);
     });
     return { labels, k, activation, threshold, logNormalizer };

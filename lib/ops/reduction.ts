@@ -28,7 +28,7 @@ export function lossWrites(
   const { x, options } = request;
   const isEach = reduction === 'none';
   if (options.out !== undefined && !isEach)
-    throw typeError("reduction 'none' beside it", 'out', options.out, 'ERR_CONFLICTING_OPTIONS');
+    throw typeError("reduction 'none' together with it", 'out', options.out, 'ERR_CONFLICTING_OPTIONS');
   return [
     {
       array: 'out',

@@ -106,7 +106,7 @@ function readFinite(value: unknown, name: string): number {
 }
 
 function readPositive(value: unknown, name: string): number {
-  const expected = 'a finite number over 0';
+  const expected = 'a finite number greater than 0';
   if (typeof value !== 'number') throw typeError(expected, name, value);
   if (!(value > 0 && value < Infinity)) throw rangeError(expected, name, value);
   return value;

@@ -103,12 +103,12 @@ describe(`classify by activation, on ${backendName} (seed ${seed})`, () => {
     [
       { activation: 'sigmoid', logNormalizer: 1 },
       'TypeError',
-      'Expected no logNormalizer beside it for activation',
+      'Expected no logNormalizer together with it for activation',
     ],
     [
       { activation: 'none', logNormalizer: 1 },
       'TypeError',
-      'Expected no logNormalizer beside it for activation',
+      'Expected no logNormalizer together with it for activation',
     ],
     [{ labels: ['a', 'b', 'c', 4] }, 'TypeError', 'labels[3]'],
     [{ labels: new Array(4) }, 'TypeError', 'labels[0]'],

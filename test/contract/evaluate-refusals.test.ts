@@ -18,7 +18,11 @@ describe(`An evaluation, on ${backendName}`, () => {
     [{ bins: 1.5 }, 'RangeError', 'Expected an integer from 1 to 65536 for bins but received 1.5'],
     [{ confusion: 1 }, 'TypeError', 'Expected true or false for confusion but received 1'],
     [{ ignoreIndex: 0.5 }, 'RangeError', 'for ignoreIndex but received 0.5'],
-    [{ temperature: 0 }, 'RangeError', 'Expected a finite number over 0 for temperature but received 0'],
+    [
+      { temperature: 0 },
+      'RangeError',
+      'Expected a finite number greater than 0 for temperature but received 0',
+    ],
     [{ bin: 3 }, 'TypeError', 'for the options of evaluate but received "bin" (did you mean bins?)'],
   ])('refuses %j', (options, name, message) => {
     const attempt = () => evaluate(x, [0, 1], options as EvaluateOptions);

@@ -385,7 +385,7 @@ describe.each([
     const result = await judge([1, 2], [0], { confusion: false });
     expect('confusion' in result).toBe(false);
     await expect(judge(new Float32Array(16385), [0], { confusion: true })).rejects.toThrow(
-      'Expected at most 16384 classes beside it for confusion but received true, and 16385',
+      'Expected at most 16384 classes together with it for confusion but received true, and 16385',
     );
   });
 
