@@ -36,31 +36,29 @@ struct ExactSum {
   }
 
   // Up to `most` numbers, which are lost. What they have above some bit adds up without rounding (Rump, Ogita and Oishi
-  // 2008): of at most 2^10 numbers below 2^e all that is above 2^(e - 42). The rest takes its turn.
+  // 2008): of at most 2^10 numbers below 2^e all that is above 2^(e - 42), then what is left above 2^(e - 84). What few
+  // have below takes another turn.
   __attribute__((noinline)) void add_all(double* x, size_t count) {
     constexpr size_t L = F64::lanes;
     while (count % L) x[count++] = 0;
-    double largest = finite_largest(x, count);
-    while (largest > 0) {
+    for (double largest; count > 0 && (largest = finite_largest(x, count)) > 0;) {
       const int exponent = int(__builtin_bit_cast(uint64_t, largest) >> 52) - 1022;  // largest < 2^exponent
       if (exponent + 11 > 1023) {
         for (size_t i = 0; i < count; i++) add(x[i]);
         return;
       }
-      const int least = -1022 + 52, top = exponent + 10 < least ? least : exponent + 10;
-      const F64 above = splat<F64>(1.5 * __builtin_bit_cast(double, uint64_t(top + 1023) << 52));
-      F64 sum[2] = {splat<F64>(0), splat<F64>(0)}, rest[2] = {splat<F64>(0), splat<F64>(0)};
-      const auto take = [&](size_t i, size_t k) INLINE_LAMBDA {
-        const F64 number = load<F64>(x + i), part = sub(UNITS::add(above, number), above),
-                  left = sub(number, part);
-        store(x + i, left);
-        sum[k] = UNITS::add(sum[k], part), rest[k] = max_number(absolute(left), rest[k]);
-      };
-      size_t i = 0;
-      for (; i + 2 * L <= count; i += 2 * L) take(i, 0), take(i + L, 1);
-      if (i < count) take(i, 0);
-      add(reduce_add(UNITS::add(sum[0], sum[1])));
-      largest = largest_of(max_number(rest[0], rest[1]));
+      const F64 first = above(exponent + 10), second = above(exponent + 10 - 42), none = splat<F64>(0x1p-1074);
+      F64 sum = splat<F64>(0), more = splat<F64>(0);
+      size_t left = 0;
+      for (size_t i = 0; i < count; i += L) {
+        const F64 number = load<F64>(x + i), high = sub(UNITS::add(first, number), first),
+                  rest = sub(number, high);
+        const F64 low = sub(UNITS::add(second, rest), second), last = sub(rest, low);
+        sum = UNITS::add(sum, high), more = UNITS::add(more, low);
+        if (!all_less(absolute(last), none)) store(x + left, last), left += L;
+      }
+      add(reduce_add(sum)), add(reduce_add(more));
+      count = left;
     }
   }
 
@@ -76,6 +74,12 @@ struct ExactSum {
   }
 
  private:
+  // Added and taken away again, this leaves of numbers below 2^top / 2^10 what they have above 2^(top - 53).
+  static INLINE F64 above(int top) {
+    constexpr int least = -1022 + 52;  // all that a double has
+    return splat<F64>(1.5 * __builtin_bit_cast(double, uint64_t((top < least ? least : top) + 1023) << 52));
+  }
+
   static void add_to(uint64_t* digit, double more) {
     uint64_t was = __atomic_load_n(digit, __ATOMIC_RELAXED), is;
     do {

@@ -24,6 +24,60 @@ struct ClassGradient : ClassLoss<V> {
   template <class Group>
   INLINE void end(Group& g) const {
     ClassLoss<V>::end(g);
+    if constexpr (sizeof(T) == 4) end_floats(g);
+    if constexpr (sizeof(T) == 8) end_doubles(g);
+  }
+  template <class Group>
+  INLINE void write(Group& g) const {
+    ClassLoss<V>::write(g);
+    const Ends& e = g.ends;
+    const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
+    const V hi = e.hi, lo = e.lo;
+    T* x = g.x;
+    if (ClassLoss<V>::compares(g)) {
+      const V target = load_whole<V>(p.targets + g.row), entry = e.targets, half = splat<V>(T(0.5));
+      for (size_t c = 0; c < p.length; c++, x += g.step) {
+        const V far = absolute(sub(target, splat<V>(T(c)))), value = scaled(exp.term(load<V>(x)).value(), hi, lo);
+        store(x, select_greater(half, far, entry, value));
+      }
+      return;
+    }
+    for (size_t c = 0; c < p.length; c++, x += g.step) store(x, scaled(exp.term(load<V>(x)).value(), hi, lo));
+    alignas(64) T entry[V::lanes];
+    store(entry, e.targets);
+    for (size_t i = 0; i < g.count; i++) {
+      const int32_t given = read_once(p.targets + g.row + i * g.apart);
+      if (given >= 0 && size_t(given) < p.length) g.x[size_t(given) * g.step + i] = entry[i];
+    }
+  }
+
+ private:
+  template <class Group>
+  INLINE void end_floats(Group& g) const {
+    Ends& e = g.ends;
+    F64 count[W], below[W], slope[W], back[W], entry[W];
+    widen(g.count_of_max, count);
+    widen(sub(g.max, e.target), below);
+    const WideTerm own = wide_term(Exp<V, false>(scale, g.shift.magic, g.shift.lower).term(e.target));
+    const F64 zero = splat<F64>(0), one = splat<F64>(1), least = splat<F64>(least_entry<V>);
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) {
+      const F64 top = e.top_term[w].hi, sum = sum_of_floats(g.sum[w], count[w], top);
+      slope[w] = slope_of_floats(mul(splat<F64>(by), e.weight[w]), sum);
+      const F64 of_max = sum_of_floats(g.sum[w], sub(count[w], one), top);
+      const F64 less = entry_of_floats(select_greater(below[w], zero, sub(sum, own.part[w]), of_max), slope[w]);
+      entry[w] = sub(zero, zero_if_equal(max_number(absolute(less), least), least, less));
+    }
+    e.hi = narrow(slope, V());
+    widen(e.hi, back);
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) slope[w] = sub(slope[w], back[w]);
+    e.lo = narrow(slope, V());
+    e.targets = narrow(entry, V());
+  }
+
+  template <class Group>
+  INLINE void end_doubles(Group& g) const {
     Ends& e = g.ends;
     F64 count[W], rest[W];
     Wide<F64> inverse[W], factor[W];
@@ -52,31 +106,7 @@ struct ClassGradient : ClassLoss<V> {
     }
     e.targets = narrow(entry, V());
   }
-  template <class Group>
-  INLINE void write(Group& g) const {
-    ClassLoss<V>::write(g);
-    const Ends& e = g.ends;
-    const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
-    const V hi = e.hi, lo = e.lo;
-    T* x = g.x;
-    for (size_t c = 0; c < p.length; c++, x += g.step) store(x, scaled(exp.term(load<V>(x)).value(), hi, lo));
-    alignas(64) T entry[V::lanes];
-    store(entry, e.targets);
-    for (size_t i = 0; i < g.count; i++) {
-      const int32_t given = read_once(p.targets + g.row + i * g.apart);
-      if (given >= 0 && size_t(given) < p.length) g.x[size_t(given) * g.step + i] = entry[i];
-    }
-  }
 
- private:
-  static INLINE void narrow_factor(const Wide<F64>* factor, F32& hi, F32& lo) {
-    const F64 whole[2] = {factor[0].hi, factor[1].hi};
-    hi = narrow(whole, F32());
-    F64 back[2];
-    widen(hi, back);
-    const F64 left[2] = {add(sub(whole[0], back[0]), factor[0].lo), add(sub(whole[1], back[1]), factor[1].lo)};
-    lo = narrow(left, F32());
-  }
   static INLINE void narrow_factor(const Wide<F64>* factor, F64& hi, F64& lo) {
     hi = factor[0].hi, lo = factor[0].lo;
   }

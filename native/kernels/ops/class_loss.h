@@ -22,7 +22,7 @@ struct ClassLoss : Logarithms<V> {
   INLINE void begin(Group& g) const {
     Logarithms<V>::begin(g);
     Ends& e = g.ends;
-    if (p.length <= most_compared && !p.weights && g.apart == 1 && g.count == V::lanes) return compare(g, e);
+    if (compares(g) && !p.weights) return compare(g, e);
     alignas(64) T target[V::lanes];
     alignas(64) double weight[V::lanes] = {};
     store(target, g.max);
@@ -62,8 +62,14 @@ struct ClassLoss : Logarithms<V> {
 
   void solve(size_t r) const { CrossEntropySolver<V>(*this).solve(r, r + 1); }
 
+ protected:
+  // Whether the targets of neighbouring rows are found by comparing each class with all of them.
+  template <class Group>
+  INLINE bool compares(const Group& g) const {
+    return p.length <= most_compared && g.apart == 1 && g.count == V::lanes;
+  }
+
  private:
-  // Up to here the logits of neighbouring rows' targets are found by comparing each class with all targets.
   static constexpr size_t most_compared = 12;
 
   template <class Group>

@@ -16,6 +16,21 @@ constexpr double least_log = sizeof(typename V::Scalar) == 4 ? 0x1p-151 : 0;
 template <class V>
 constexpr double least_entry = sizeof(typename V::Scalar) == 4 ? 0x1p-150 : 0;
 
+// Of rows of floats: what makes their gradient of terms, scale / sum times 2^lift; and the gradient of a target, to whose
+// class all others add up to `others`. Terms are floats: doubles have digits enough for their sum.
+template <class D>
+INLINE D sum_of_floats(Wide<D> rest, D count, D top_term) {
+  return muladd(count, top_term, add(rest.hi, rest.lo));
+}
+template <class D>
+INLINE D slope_of_floats(D scale, D sum) {
+  return div(mul(scale, constant<D>(power_of_two(ExpTraits<F32>::lift))), sum);
+}
+template <class D>
+INLINE D entry_of_floats(D others, D slope) {
+  return mul(mul(others, constant<D>(power_of_two(-ExpTraits<F32>::lift))), slope);
+}
+
 template <class V>
 struct CrossEntropySolver {
   using T = typename V::Scalar;
@@ -72,13 +87,12 @@ struct CrossEntropySolver {
       if (p.gradient) rows.settle(row, gradient, 0, row.length, m, 0);
       return !row.nothing_left() ? __builtin_nan("") : weight == 0 ? 0 : weight * __builtin_inf();
     }
-    const Wide<double> sum = sum_of(m), inverse = reciprocal<V>(sum);
     if (p.gradient) {
-      rows.finish(row, gradient, m, terms, tops, factor_of<T>({inverse.hi * scale, inverse.lo * scale}));
-      if (target < row.length && !row.masked_out(target)) {
-        const double less = scale * others(m, x, inverse, rest_of(m, sum));
-        gradient.put(target, __builtin_fabs(less) <= least_entry<V> ? 0 : 0 - less);
-      }
+      const bool is_given = target < row.length && !row.masked_out(target);
+      Wide<double> factor;
+      const double less = entry(m, is_given ? x : m.max, scale, factor);
+      rows.finish(row, gradient, m, terms, tops, factor_of<T>(factor));
+      if (is_given) gradient.put(target, __builtin_fabs(less) <= least_entry<V> ? 0 : 0 - less);
     }
     return weight == 0 ? 0 : weight * (distance(m.max, x, p.temperature) + log_sum_of(m));
   }
@@ -93,6 +107,29 @@ struct CrossEntropySolver {
   double log_sum_of(const Measure& m) const {
     const double value = rows.log_of_measure(m);
     return value <= least_log<V> ? 0 : value;
+  }
+
+  // What a row's gradient is to its terms, and, less 0, that of the class whose logit is x.
+  double entry(const Measure& m, double x, double scale, Wide<double>& factor) const {
+    const Wide<double> below = {m.sum, m.sum_lo};
+    if constexpr (sizeof(T) == 4) {
+      const double sum = sum_of_floats(below, m.count, m.top_term);
+      const double others = x == m.max ? sum_of_floats(below, m.count - 1, m.top_term) : sum - term_of(m, x);
+      factor = {slope_of_floats(scale, sum), 0};
+      return entry_of_floats(others, factor.hi);
+    }
+    const Wide<double> sum = sum_of(m), inverse = reciprocal<V>(sum);
+    factor = {inverse.hi * scale, inverse.lo * scale};
+    return scale * others(m, x, inverse, rest_of(m, sum));
+  }
+
+  // Of a float logit, in double precision.
+  double term_of(const Measure& m, double x) const {
+    const Shift<T> shift = shift_for<V>(T(m.max), rows.scale, ExpTraits<V>::log_vanish);
+    const V logit = splat<V>(T(x));
+    return first_lane(wide_term(shift.moved ? Exp<V, true>(rows.scale, shift).term(logit)
+                                            : Exp<V, false>(rows.scale, shift).term(logit))
+                          .part[0]);
   }
 
   // 1 - p of a class, without cancellation where p is near 1.

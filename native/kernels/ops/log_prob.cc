@@ -24,38 +24,31 @@ struct LogProb : Logarithms<V> {
 
   template <class Group>
   INLINE void write(const Group& g) const {
+    F64 log_sum[W];
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) log_sum[w] = this->log_sum(g.ends, w);
+    const bool whole = g.count == V::lanes, neighbours = p.inner == 1 && p.k == 1 && !p.classesShared;
+    const bool compares = whole && p.length <= most_compared;
+    if (compares && neighbours) {
+      const V given = load_whole<V>(p.classes + g.row);
+      return store(static_cast<T*>(p.out) + g.row, compared(g, given, log_sum)), rank_lanes(g);
+    }
     for (size_t j = 0; j < p.k; j++) {
       alignas(64) T lane[V::lanes] = {};
-      int32_t given[V::lanes];
-      for (size_t i = 0; i < g.count; i++) {
-        given[i] = class_at(g.row + i * g.apart, j);
-        if (is_class(given[i], p.length)) lane[i] = g.x[size_t(given[i]) * g.step + i];
-      }
-#pragma GCC unroll 4
-      for (size_t w = 0; w < W; w++) {
-        const LogProbability<T> log_of(g.ends.max[w], this->log_sum(g.ends, w), p.temperature, scale64);
-        Rows<V>::logs(lane + w * F64::lanes, lane + w * F64::lanes, F64::lanes, log_of);
-      }
-      for (size_t i = 0; i < g.count; i++)
-        put(g.row + i * g.apart, j, is_class(given[i], p.length) ? lane[i] : other(given[i]));
-    }
-    if (!p.ranks) return;
-    for (size_t i = 0; i < g.count; i++) {
-      const size_t r = g.row + i * g.apart;
-      const auto logit = [&](size_t c) INLINE_LAMBDA { return g.x[c * g.step + i]; };
-      for (size_t j = 0; j < p.k; j++) {
-        const int32_t given = class_at(r, j);
-        uint32_t before = 0;
-        if (is_class(given, p.length)) {
-          const size_t own = size_t(given);
-          const T x = logit(own);
-          before = 1;
-          for (size_t c = 0; c < own; c++) before += logit(c) >= x;
-          for (size_t c = own + 1; c < p.length; c++) before += logit(c) > x;
+      alignas(64) int32_t given[V::lanes] = {};
+      read_classes(g, j, given);
+      if (compares) {
+        store(lane, compared(g, load_whole<V>(given), log_sum));
+      } else {
+        for (size_t i = 0; i < g.count; i++) {
+          if (is_class(given[i], p.length)) lane[i] = g.x[size_t(given[i]) * g.step + i];
         }
-        p.ranks[place_of(r, j)] = before;
+        store(lane, logs_of(g, load<V>(lane), log_sum));
+        for (size_t i = 0; i < g.count; i++) lane[i] = is_class(given[i], p.length) ? lane[i] : other(given[i]);
       }
+      put(g, j, lane);
     }
+    rank_lanes(g);
   }
   template <class Group>
   void after(const Group&) const {}
@@ -95,6 +88,69 @@ struct LogProb : Logarithms<V> {
   }
 
  private:
+  // Up to here the logits of given classes are found by comparing each class with those of all lanes.
+  static constexpr size_t most_compared = 12;
+
+  // Class j of each row in lanes, and what becomes of it. Contiguous rows divide nothing.
+  template <class Group>
+  INLINE void read_classes(const Group& g, size_t j, int32_t* given) const {
+    const bool contiguous = p.inner == 1 && !p.classesShared;
+    const int32_t* const from = p.classes + (contiguous ? g.row * p.k + j : 0);
+    for (size_t i = 0; i < g.count; i++)
+      given[i] = contiguous ? read_once(from + i * p.k) : class_at(g.row + i * g.apart, j);
+  }
+  template <class Group>
+  INLINE void put(const Group& g, size_t j, const T* lane) const {
+    T* const to = static_cast<T*>(p.out) + (p.inner == 1 ? g.row * p.k + j : 0);
+    for (size_t i = 0; i < g.count; i++) {
+      p.inner == 1 ? (void)(to[i * p.k] = lane[i]) : put(g.row + i * g.apart, j, lane[i]);
+    }
+  }
+  // Of logits, a row per lane.
+  template <class Group>
+  INLINE V logs_of(const Group& g, V logits, const F64* log_sum) const {
+    F64 wide[W];
+    widen(logits, wide);
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) {
+      wide[w] = LogProbability<T>(g.ends.max[w], log_sum[w], p.temperature, scale64)(wide[w]);
+    }
+    return narrow(wide, V());
+  }
+  // Of classes that are few, and stand there as numbers.
+  template <class Group>
+  INLINE V compared(const Group& g, V given, const F64* log_sum) const {
+    const V zero = splat<V>(0), ignored = splat<V>(T(p.ignoreIndex));
+    V logit = load<V>(g.x);
+    for (size_t c = 1; c < p.length; c++) {
+      logit = select_greater(given, splat<V>(T(c) - T(0.5)), load<V>(g.x + c * g.step), logit);
+    }
+    const V from = select_greater(given, splat<V>(-1), splat<V>(1), zero);
+    const V counts = zero_if_equal(given, ignored, select_greater(splat<V>(T(p.length)), given, from, zero));
+    return select_greater(counts, zero, logs_of(g, logit, log_sum),
+                          zero_if_equal(given, ignored, splat<V>(T(-infinity))));
+  }
+  template <class Group>
+  INLINE void rank_lanes(const Group& g) const {
+    if (!p.ranks) return;
+    for (size_t i = 0; i < g.count; i++) {
+      const size_t r = g.row + i * g.apart;
+      const auto logit = [&](size_t c) INLINE_LAMBDA { return g.x[c * g.step + i]; };
+      for (size_t j = 0; j < p.k; j++) {
+        const int32_t given = class_at(r, j);
+        uint32_t before = 0;
+        if (is_class(given, p.length)) {
+          const size_t own = size_t(given);
+          const T x = logit(own);
+          before = 1;
+          for (size_t c = 0; c < own; c++) before += logit(c) >= x;
+          for (size_t c = own + 1; c < p.length; c++) before += logit(c) > x;
+        }
+        p.ranks[place_of(r, j)] = before;
+      }
+    }
+  }
+
   size_t place_of(size_t r, size_t j) const { return (r / p.inner * p.k + j) * p.inner + r % p.inner; }
   int32_t class_at(size_t r, size_t j) const {
     return read_once(p.classes + (p.classesShared ? j : place_of(r, j)));

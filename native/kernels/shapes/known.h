@@ -89,20 +89,36 @@ __attribute__((noinline)) void add_known(Lanes<V, sums>* const* group, size_t co
   add_classes<V, N>(group, count, scale);
 }
 
+// Classes back to rows, which lie one behind the other; groups that are not solvable leave them as they are.
+template <class V, Sums sums, size_t N>
+__attribute__((noinline)) void store_classes(Lanes<V, sums>* const* group, size_t count, typename V::Scalar* y) {
+  constexpr size_t L = V::lanes;
+  for (size_t g = 0; g < count; g++, y += N * L) {
+    if (!group[g]->solvable) continue;
+    V v[N];
+#pragma GCC unroll 16
+    for (size_t c = 0; c < N; c++) v[c] = group[g]->result(load<V>(group[g]->x + c * L));
+    store_rows_in_order<V, N>(y, v);
+  }
+}
+
 // The steps of as many classes as a problem has, up to N.
 template <class V, Sums sums>
 struct KnownSteps {
   using T = typename V::Scalar;
   void (*load)(const T* x, T* blocks, size_t count, bool fetches, V* max);
   void (*add)(Lanes<V, sums>* const* group, size_t count, const Scale<V>& scale);
+  void (*store)(Lanes<V, sums>* const* group, size_t count, T* y);  // of ops that write classes
   size_t beyond;  // rows that have to follow those that are loaded
 };
-template <class V, Sums sums, size_t N>
+template <class V, Sums sums, bool stores, size_t N>
 INLINE KnownSteps<V, sums> known_steps(size_t n) {
   if constexpr (N > 2) {
-    if (n < N) return known_steps<V, sums, N - 1>(n);
+    if (n < N) return known_steps<V, sums, stores, N - 1>(n);
   }
-  return {load_classes<V, N>, add_known<V, sums, N>, rows_beyond<V, N>};
+  KnownSteps<V, sums> steps = {load_classes<V, N>, add_known<V, sums, N>, nullptr, rows_beyond<V, N>};
+  if constexpr (stores) steps.store = store_classes<V, sums, N>;
+  return steps;
 }
 
 }  // namespace UNITS

@@ -88,9 +88,10 @@ struct Panels {
 
   // Whole groups of rows of few classes; returns the first row that is left.
   size_t solve_known(size_t begin, size_t end, T* blocks) const {
-    const KnownSteps<V, Op::sums> known = known_steps<V, Op::sums, most_known>(n);
+    const KnownSteps<V, Op::sums> known = known_steps<V, Op::sums, Op::writes_classes, most_known>(n);
     const size_t most = known_groups(n);
     const T* x = static_cast<const T*>(p.x);
+    T* y = p.outType == type_of<T> ? static_cast<T*>(p.out) : nullptr;
     G group[most_known_groups];
     Lanes<V, Op::sums>* lanes[most_known_groups];
     V max[most_known_groups];
@@ -105,10 +106,12 @@ struct Panels {
         g.solvable = g.find_shift(op.scale);
         if (g.solvable) op.begin(g);
       }
+      if (Op::writes_classes && y && fetches) fetch<true>(y + begin * n, count * n * L);
       known.add(lanes, count, op.scale);
       end_groups(op, group, count);
-      for (size_t i = 0; Op::writes_classes && i < count; i++) {
-        store_outer(begin + i * L, L, group + i, blocks + i * n * L);
+      if constexpr (Op::writes_classes) {
+        if (y) known.store(lanes, count, y + begin * n);
+        for (size_t i = 0; !y && i < count; i++) store_outer(begin + i * L, L, group + i, blocks + i * n * L);
       }
       finish_groups(op, group, count);
       begin += count * L;
