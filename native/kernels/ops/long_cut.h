@@ -1,7 +1,7 @@
 // top-p of rows that are too long to be ranked in one place.
 //
 //   a strided sample  --> thresholds, around the logit at which the last class kept is to be expected
-//   one pass          --> what weighs above each of the upper ones and below each of the lower ones, by segments
+//   one pass          --> what the logits up to each of them weigh, by segments
 //   another           --> what lies between the two thresholds that enclose the last class, ranked
 //
 // The masses are by segments because the draw goes on from there. Where too many lie between two thresholds, others are laid
@@ -24,11 +24,20 @@ class LongCut {
 
   // Gives the segments what is above a logit; false if a logit is NaN.
   bool add_up_above(T over) {
-    threshold[0] = over;
-    measure<1, 0>();
-    for (size_t s = 0; s < count; s++) above_high[s] = side[0][s];
+    threshold[0] = over, off = 0;
+    measure<1>();
+    for (size_t s = 0; s < count; s++) above_high[s] = side[0][s], beside[s] = 0;
     give_segments();
     return sum_of(all) == sum_of(all);
+  }
+
+  // The same sums more closely, of the cut that was found last.
+  void refine() {
+    if (off == 0) return;
+    threshold[0] = high, off = 0;
+    measure<1>();
+    for (size_t s = 0; s < count; s++) above_high[s] = side[0][s];
+    give_segments();
   }
 
   // The cut of top-p, and what it leaves to the segments; false where it is not found.
@@ -37,9 +46,9 @@ class LongCut {
     low = T(double(max) - temperature * negligible_depth(row.length, 1 - share));
     if (!(low < max)) low = Selection<V>::below(max);
     Ranking<V> ranking;
-    lay_by_sample(ranking);
+    lay_by_sample(ranking, false);
     for (int round = 0; round < 8; round++) {
-      measure<half, half>();
+      measure<thresholds>();
       total = sum_of(all);
       if (!enclose() && (round > 0 || total != total)) return false;
       if (has_low) {
@@ -54,15 +63,16 @@ class LongCut {
           return true;
         }
       }
-      lay_evenly();
+      round == 0 && has_low ? lay_by_sample(ranking, true) : lay_evenly();
     }
     return false;
   }
 
  private:
-  static constexpr size_t L = V::lanes, half = 4, run = 16 * L, group = weight_group;
-  // Of sums in `measure`, in parts of themselves: 16 roundings in a run, 4 where runs are added up, 4 of the lanes.
-  static constexpr double error = Estimator<V>::error + 26 * Estimator<V>::rounding;
+  static constexpr size_t L = V::lanes, thresholds = 8, run = 8 * L, group = weight_group;
+  // Of sums in `measure`, in parts of themselves: 8 roundings in a run, 8 where runs are added up, 4 of the lanes.
+  static constexpr double error =
+      Estimator<V>::error + 8 * Estimator<V>::rounding + (chunk_length / run + 4) * Estimator<V>::rounding;
 
   const Source& row;
   const Estimator<V>& estimator;
@@ -74,13 +84,13 @@ class LongCut {
   T low, high;
   const T max;
   bool has_low = false;
-  double below_low = 0, slack = 0;  // what is not above low; how far what may go beside it may be off
+  double below_low = 0, slack = 0;     // what is not above low; how far what may go beside it may be off
+  double beside[Segments::most] = {};  // what the cut leaves of what lies between
   double above_high[Segments::most] = {},
          off = 0;  // what is above high, by segments; how far off the sum may be, beside its error
 
-  T threshold[2 * half];  // descending
-  double side[2 * half][Segments::most],
-      all[Segments::most];  // by segments: above the upper thresholds, not above the lower
+  T threshold[thresholds];                                       // descending
+  double side[thresholds][Segments::most], all[Segments::most];  // by segments: what is not above each, and all
   size_t count = 0;
 
   double sum_of(const double* part) const {
@@ -89,9 +99,9 @@ class LongCut {
     return sum;
   }
 
-  template <size_t uppers, size_t lowers>
+  // With one threshold: what is above it.
+  template <size_t N>
   __attribute__((noinline)) void measure() {
-    constexpr size_t N = uppers + lowers;
     const V zero = splat<V>(0);
     V limit[N];
     for (size_t j = 0; j < N; j++) limit[j] = splat<V>(threshold[j]);
@@ -119,8 +129,8 @@ class LongCut {
             own = add(own, w);
 #pragma GCC unroll 8
             for (size_t j = 0; j < N; j++) {
-              part[j] = add(part[j], j < uppers ? select_greater(v, limit[j], w, zero)
-                                                : select_greater(v, limit[j], zero, w));
+              part[j] = add(part[j],
+                            N == 1 ? select_greater(v, limit[j], w, zero) : select_greater(v, limit[j], zero, w));
             }
           }
           whole = add(whole, own);
@@ -135,24 +145,17 @@ class LongCut {
 
   // From what was measured to the nearest thresholds above and below the last class; false where none is new.
   bool enclose() {
-    const double rest = (1 - share) * total, rounded = rounding_of(row.length) / unit;
+    const double rest = (1 - share) * total, margin = 2.02 * error * rest + rounding_of(row.length) / unit;
+    slack = margin;
     bool is_new = false;
-    for (size_t j = 0; j < 2 * half; j++) {
-      const bool upper = j < half;
-      const double own = sum_of(side[j]), other = total - own, limit = upper ? share * total : rest;
-      const double own_slack = 2.02 * error * limit + rounded;
-      const bool above =
-          upper ? own < limit - own_slack : own > limit + own_slack;  // it, or it is the last itself
-      if (above && threshold[j] < high) {
-        is_new = true;
-        high = threshold[j], off = upper ? 0 : error * (total + own);
-        for (size_t s = 0; s < count; s++) above_high[s] = upper ? side[j][s] : all[s] - side[j][s];
+    for (size_t j = 0; j < thresholds; j++) {
+      const double below = sum_of(side[j]);
+      if (below > rest + margin && threshold[j] < high) {
+        is_new = true, high = threshold[j], off = error * (total + below);
+        for (size_t s = 0; s < count; s++) above_high[s] = all[s] - side[j][s];
       }
-      const bool below = upper ? own > limit + own_slack : own < limit - own_slack;
-      if (below && (threshold[j] > low || !has_low)) {
-        is_new = has_low = true;
-        low = threshold[j], below_low = upper ? other : own;
-        slack = upper ? error * (total + own + rest) + rounded : own_slack;
+      if (below < rest - margin && (threshold[j] > low || !has_low)) {
+        is_new = has_low = true, low = threshold[j], below_low = below;
       }
     }
     return is_new;
@@ -246,29 +249,12 @@ class LongCut {
     if (even) {
       const double each = nucleus.rounded_weight(double(high));
       if (!(reached + double(between) * each >= target)) return false;
-      size_t kept = 1;
-      const double about = (target - reached) / each;
-      if (about > 2) kept = size_t(about) - 1;
-      while (kept < between && reached + double(kept) * each < target) kept++;
-      cut.least = high, cut.last = class_of_even(kept);
+      cut.least = high, cut.last = class_of_even(Ranking<V>::fewest(between, each, target, reached));
       return true;
     }
-    double most = reached;
-    for (size_t i = 0; i < ranking.count; i++) most += nucleus.rounded_weight(double(ranking.logit[i]));
-    if (!(most >= target)) return false;
-    const auto key = [&](size_t i) { return key_of(ranking.logit[i], ranking.index[i]); };
-    const Key<T> least = search_keys<T, double>(
-        [&](auto visit) {
-          for (size_t i = 0; i < ranking.count; i++) {
-            visit(key(i), [&] { return nucleus.rounded_weight(double(ranking.logit[i])); });
-          }
-        },
-        target, reached);
-    Key<T> last = ~Key<T>(0);
-    for (size_t i = 0; i < ranking.count; i++) {
-      if (key(i) >= least && key(i) < last) last = key(i);
-    }
-    cut.least = logit_of<T>(last), cut.last = class_of(last);
+    typename Ranking<V>::Last last;
+    if (!ranking.find_exactly(nucleus, target, reached, last)) return false;
+    cut.least = last.logit, cut.last = uint32_t(ranking.class_at(last.place));
     return true;
   }
 
@@ -276,7 +262,7 @@ class LongCut {
   void add_ranked(const Ranking<V>& ranking, const Cut<V>& cut) {
     for (size_t i = 0; i < ranking.count; i++) {
       const size_t index = ranking.index[i];
-      above_high[index / segments.length] += cut.keeps(ranking.logit[i], index) ? double(ranking.weight[i]) : 0;
+      beside[index / segments.length] += cut.keeps(ranking.logit[i], index) ? double(ranking.weight[i]) : 0;
     }
   }
   void add_even(const Cut<V>& cut) {
@@ -285,40 +271,52 @@ class LongCut {
       uint64_t bits = even_bits(x, n);
       const bool goes_on = at + group <= cut.last;
       if (!goes_on) bits &= (uint64_t(2) << (cut.last - at)) - 1;
-      above_high[at / segments.length] += each * double(__builtin_popcountll(bits));
+      beside[at / segments.length] += each * double(__builtin_popcountll(bits));
       return goes_on;
     });
   }
 
   void give_segments() {
     double sum = 0;
-    for (size_t s = 0; s < count; s++) segments.sum[s] = sum += above_high[s] * unit;
+    for (size_t s = 0; s < count; s++) segments.sum[s] = sum += (above_high[s] + beside[s]) * unit;
     segments.count = count, segments.error = error, segments.off = off * unit;
   }
 
   void lay_evenly() {
-    for (size_t j = 0; j < 2 * half; j++) {
-      threshold[j] = T(double(high) - (double(high) - double(low)) * double(j + 1) / double(2 * half + 1));
+    for (size_t j = 0; j < thresholds; j++) {
+      threshold[j] = T(double(high) - (double(high) - double(low)) * double(j + 1) / double(thresholds + 1));
     }
   }
 
-  // Quantiles of a sample's mass, nearer to each other where the last class is more likely.
-  void lay_by_sample(Ranking<V>& ranking) {
+  // Quantiles of a sample's mass, nearer to each other where the last class is more likely. What is left out is estimated well,
+  // by many light classes, and what all weigh may not be, by few heavy ones: until it is known, both may err by a factor.
+  void lay_by_sample(Ranking<V>& ranking, bool knows_total) {
+    constexpr size_t half = thresholds / 2;
     constexpr double deviations[half] = {3.5, 1.7, 0.8, 0.25};
     ranking.read_sample(row);
     ranking.weigh(estimator, T(-infinity));
-    const double mass = ranking.add_up(),
-                 deviation = __builtin_sqrt(share * (1 - share) * ranking.sum_of_squares(unit));
-    if (!(mass > 0)) return lay_evenly();
-    const auto rest_of = [&](double by) { return (1 - share) * mass - by * deviation; };
+    const double sampled = ranking.add_up();
+    if (!(sampled > 0)) return lay_evenly();
+    const double mass = knows_total ? total * double(ranking.count) / double(row.length) : sampled,
+                 rest = (1 - share) * mass;
+    const T about = ranking.quantile(rest, low, high, false);
+    const auto relative = [&](T up_to, double of) {
+      return ranking.squares_up_to(up_to, unit) / (of * of * unit * unit);
+    };
+    const double variance = relative(about, rest) + (knows_total ? 0 : relative(high, mass));
+    const double deviation = __builtin_sqrt(variance < 1 ? variance : 1);
+    const auto rest_at = [&](double by) {
+      return by < 0 ? rest / (1 - by * deviation) : rest * (1 + by * deviation);
+    };
     // The outer ones first: the others lie between them.
-    const T top = ranking.quantile(rest_of(-deviations[0]), low, high, true);
-    const T bottom = ranking.quantile(rest_of(deviations[0]), low, high, false);
-    threshold[0] = top, threshold[2 * half - 1] = bottom;
-    const double base = bottom < top ? ranking.list_between(bottom, top) : 0;
+    const T top = ranking.quantile(rest_at(deviations[0]), low, high, true);
+    const T bottom = ranking.quantile(rest_at(-deviations[0]), low, high, false);
+    threshold[0] = top, threshold[thresholds - 1] = bottom;
+    const double base = ranking.below(bottom);
+    ranking.template list_between<true>(bottom, top);
     for (size_t j = 1; j < half; j++) {
-      threshold[j] = ranking.quantile(rest_of(-deviations[j]) - base, bottom, top, true);
-      threshold[2 * half - 1 - j] = ranking.quantile(rest_of(deviations[j]) - base, bottom, top, false);
+      threshold[j] = ranking.quantile(rest_at(deviations[j]) - base, bottom, top, true);
+      threshold[thresholds - 1 - j] = ranking.quantile(rest_at(-deviations[j]) - base, bottom, top, false);
     }
   }
 };

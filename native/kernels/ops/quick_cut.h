@@ -14,9 +14,14 @@ INLINE double negligible_depth(size_t n, double share) {
   return (exponent(double(n)) + 3 - exponent(share)) * (ln2_hi + ln2_lo);
 }
 
-// How far n weights, and what is to be left out of them, may be off because weights are rounded for top-p, to multiples of
-// 2^-52 times a power of two that is not below their number (nucleus.h). Of the largest weight.
-INLINE double rounding_of(size_t n) { return double(n) * double(n) * 0x1p-51; }
+// How far what top-p leaves out of n weights may be off because weights are rounded (nucleus.h), to multiples of 2^-52 times
+// the least power of two that is not below their number: by half of that for each that is left out, less its share of the
+// half for each. Of the largest weight.
+INLINE double rounding_of(size_t n) {
+  double bound = 1;
+  while (bound < double(n)) bound *= 2;
+  return double(n) * bound * 0x1p-53;
+}
 
 // Shares so near 1 leave out too little to tell.
 constexpr double least_left_out = 0x1p-20;
@@ -25,46 +30,56 @@ constexpr double least_left_out = 0x1p-20;
 template <class V>
 struct QuickCut {
   using T = typename V::Scalar;
+  using Last = typename Ranking<V>::Last;
+  const Source& row;
   const Settings& settings;
   double temperature;
+  Ranking<V>& ranking;  // that has the row
 
-  // The cut of a row that is in the ranking whole; false where it is not certain.
-  bool near(Ranking<V>& ranking, const typename Ranking<V>::Read& row, const Estimator<V>& estimator,
-            Cut<V>& cut) const {
+  // The cut, where estimates tell it.
+  bool find(const typename Ranking<V>::Read& read, const Estimator<V>& estimator, Cut<V>& cut) {
     constexpr T none = T(-infinity);
     const size_t k = settings.keepTop;
-    typename Ranking<V>::Last last;
-    if (k > 0 && k < ranking.count && ranking.find_count(k, row, last)) {
+    Last last;
+    if (k > 0 && k < row.length && ranking.find_count(k, read, last)) {
       ranking.keep_to(last, ranking.logit, none);
-      cut.least = last.logit, cut.last = uint32_t(ranking.class_at(last.place));
+      narrow(cut, last);
     }
     const double reach = temperature * settings.minPDepth;
-    const T least = reach < __builtin_inf() ? at_least<T>(double(row.max) - reach) : none;
+    const T least = reach < __builtin_inf() ? at_least<T>(double(read.max) - reach) : none;
     const T over = Selection<V>::below(least);
     if (!(settings.topP < 1)) {
       ranking.weigh(estimator, over);
-      cut.raise(least);
-      return true;
-    }
-    const double share = 1 - settings.topP;
-    if (!(share > least_left_out)) return false;
-    ranking.weigh(estimator, none);
-    const double total = ranking.add_up();
-    const double largest = double(first_lane(estimator.of(splat<V>(row.max))));
-    const double rest = share * total,
-                 slack = 2.02 * Ranking<V>::error * rest + rounding_of(ranking.count) * largest;
-    if (!(rest + slack < total)) return false;
-    const T low = T(double(row.max) - temperature * negligible_depth(ranking.count, share));
-    if (!ranking.find_mass(rest, slack, low < row.max ? low : Selection<V>::below(row.max), row.max, last))
-      return false;
-    cut.least = last.logit, cut.last = uint32_t(ranking.class_at(last.place));
-    if (least > last.logit) {
-      ranking.weigh(estimator, over);
-      cut.raise(least);
     } else {
-      ranking.keep_to(last, ranking.weight, T(0));
+      ranking.weigh(estimator, none);
+      if (!find_nucleus(read.max, estimator, last) && !find_exactly(read.max, last)) return false;
+      narrow(cut, last);
+      least > last.logit ? ranking.weigh(estimator, over) : ranking.keep_to(last, ranking.weight, T(0));
     }
+    cut.raise(least);
     return true;
+  }
+
+ private:
+  void narrow(Cut<V>& cut, const Last& last) const {
+    cut.least = last.logit, cut.last = uint32_t(ranking.class_at(last.place));
+  }
+
+  bool find_nucleus(T max, const Estimator<V>& estimator, Last& last) const {
+    const double share = 1 - settings.topP, total = ranking.add_up(), rest = share * total;
+    const double largest = double(first_lane(estimator.of(splat<V>(max))));
+    const double slack = 2.02 * Ranking<V>::error * rest + rounding_of(ranking.count) * largest;
+    if (!(share > least_left_out && rest + slack < total)) return false;
+    const T low = T(double(max) - temperature * negligible_depth(ranking.count, share));
+    return ranking.find_mass(rest, slack, low < max ? low : Selection<V>::below(max), max, last);
+  }
+
+  bool find_exactly(T max, Last& last) const {
+    const Weigher weigher(max, temperature);
+    const Cut<V> every;
+    const Nucleus<V, false> nucleus(row, weigher, every);
+    const double target = settings.topP * ranking.exact_mass(nucleus, T(-infinity), T(infinity));
+    return ranking.find_exactly(nucleus, target, 0, last);
   }
 };
 

@@ -6,99 +6,16 @@
 //
 // Sums are rounded. An answer is given only where it would be the same with so much more or less of everything.
 #pragma once
-#include "estimate.h"
-#include "select_many.h"
+#include "entries.h"
 
 namespace UNITS {
 
 template <class V>
-class Ranking {
+class Ranking : public Entries<V> {
  public:
-  using T = typename V::Scalar;
-  static constexpr size_t most = 32768 / sizeof(T), group = weight_group;
-
-  size_t count = 0;  // both arrays go on to a whole group, with -Infinity and 0
-  alignas(64) T logit[most], weight[most];
-  uint32_t index[most];  // the classes, where they are listed; else those of a row, from 0 on
-  bool listed = false;
-
-  // How far a sum of weights may be off, in parts of itself.
-  static constexpr double error = Estimator<V>::error + 20 * Estimator<V>::rounding;
-
-  size_t class_at(size_t i) const { return listed ? index[i] : i; }
-
-  // What is known of a row that was read.
-  struct Read {
-    T max, depth;  // of the least lane's maximum below the largest
-    bool nan;
-  };
-
-  // Takes a whole row in, of at most `most` classes. Its memory is not read again.
-  Read read(const Source& row) {
-    count = row.length, listed = false;
-    const V one = splat<V>(1);
-    V max = splat<V>(T(-infinity)), nan = splat<V>(0);
-    for (size_t at = 0; row.goes_on(at); at += chunk_length) {
-      const size_t n = lesser(count - at, chunk_length);
-      const T* x = row.fetch(at, n, logit + at);
-      for (size_t i = 0; i < n; i += L) {
-        const V v = n - i < L ? load_first<V>(x + i, n - i, T(-infinity)) : load<V>(x + i);
-        max = max_number(v, max), nan = max_number(zero_if_equal(v, v, one), nan);
-        store(logit + at + i, v);
-      }
-    }
-    pad();
-    const T largest = reduce_max(max);
-    return {largest, largest + reduce_max(sub(splat<V>(0), max)), reduce_max(nan) > 0};
-  }
-
-  // Some of a row: stretches, from the first to the last.
-  void read_sample(const Source& row) {
-    count = ManySelection<V>::sampled_of(row.length), listed = true;
-    ManySelection<V>::take_sample(row, count, logit);
-    pad();
-  }
-
-  // Weighs what is above `over`; the rest weighs nothing.
-  void weigh(const Estimator<V>& estimator, T over) {
-    const V limit = splat<V>(over), zero = splat<V>(0);
-    for (size_t i = 0; i < padded(); i += L) {
-      const V x = load<V>(logit + i);
-      store(weight + i, select_greater(x, limit, estimator.of(x), zero));
-    }
-  }
-
-  // Leaves only what is above `low` and not above `high`, listed. Returns the weight of what is not above `low`.
-  double list_between(T low, T high) {
-    const double below = split<false>(low).below;
-    size_t kept = 0;
-    for (size_t i = 0; i < padded(); i += group) {
-      for (uint64_t bits = between(i, low, high); bits != 0; bits &= bits - 1) {
-        const size_t from = i + size_t(__builtin_ctzll(bits));
-        logit[kept] = logit[from], weight[kept] = weight[from], index[kept++] = uint32_t(class_at(from));
-      }
-    }
-    count = kept, listed = true;
-    pad();
-    return below;
-  }
-
-  // A list of its own: cleared, added to, and padded.
-  void clear() { count = 0, listed = true; }
-  void add(T x, size_t class_of_x) { logit[count] = x, index[count++] = uint32_t(class_of_x); }
-  void pad() {
-    for (size_t i = count; i < padded(); i++) logit[i] = T(-infinity), weight[i] = 0;
-  }
-
-  // In the unit of the weights, squared; `unit` makes them numbers that may be squared.
-  double sum_of_squares(double unit) const {
-    V sum = splat<V>(0);
-    for (size_t i = 0; i < padded(); i += L) {
-      const V w = mul(load<V>(weight + i), splat<V>(T(unit)));
-      sum = UNITS::add(sum, mul(w, w));
-    }
-    return double(reduce_add(sum)) / (unit * unit);
-  }
+  using typename Entries<V>::T;
+  using typename Entries<V>::Read;
+  using Entries<V>::group, Entries<V>::count, Entries<V>::logit, Entries<V>::weight, Entries<V>::listed;
 
   // About the logit up to which the weights add up to `rest`, between two others: the next one above that, or below.
   T quantile(double rest, T low, T high, bool above) const {
@@ -106,12 +23,12 @@ class Ranking {
     for (int step = 0; step < 12 && in.between() > 8; step++) {
       T middle = in.low / 2 + in.high / 2;
       if (!(middle > in.low && middle < in.high)) break;
-      const Split at = split<false>(middle);
+      const Split at = this->template split<false>(middle);
       at.below > rest ? (in.high = middle, in.above_high = at.above) : (in.low = middle, in.above_low = at.above);
     }
     if (in.between() > 8) {  // of equal logits, exactly that one and the one below it
       T least, largest;
-      bounds(in, least, largest);
+      bounds(in.low, in.high, least, largest);
       if (least <= largest) in.low = Selection<V>::below(least), in.high = largest;
     }
     return above ? in.high : in.low;
@@ -133,7 +50,7 @@ class Ranking {
       step = step > 0 ? 2 * step : T(1);
       low = row.max - step;
     }
-    if (!listed && above_low <= most / 4) list_between(low, T(infinity));
+    if (!listed && above_low <= 4 * few) this->template list_between<false>(low, T(infinity));
     // Kept is a logit with k - 1 or fewer above it, and so with more than this many not above it.
     const double rest = double(count - k) + 0.5;
     return find<true>({low, high, double(count - above_low), above_low, above_high}, rest, 0, last);
@@ -142,7 +59,7 @@ class Ranking {
   // The last of the best beside which no more than `rest` is left, give or take the slack. All that is not above `low` has to
   // go, and is less than that.
   bool find_mass(double rest, double slack, T low, T high, Last& last) const {
-    const Split at_low = split<false>(low);
+    const Split at_low = this->template split<false>(low);
     return at_low.below < rest - slack &&
            find<false>({low, high, at_low.below, at_low.above, 0}, rest, slack, last);
   }
@@ -161,99 +78,11 @@ class Ranking {
     }
   }
 
-  // The sums of the weights up to the end of each group; the last one.
-  double add_up() {
-    double total = 0;
-    for (size_t i = 0; i < padded(); i += group) sum[i / group] = total += double(sum_of_group(i));
-    return total;
-  }
-
-  // The place at which the running sum first exceeds the target; false where that is not certain.
-  bool find_sum(double target, double slack, size_t& place) const {
-    const double low = target - slack, high = target + slack;
-    const size_t groups = padded() / group;
-    size_t g = 0;
-    for (size_t i = 0; i + 1 < groups; i++) g += sum[i] <= target;
-    double running = g == 0 ? 0 : sum[g - 1];
-    size_t at = g * group;
-    for (size_t i = 0; i + 1 < group / L; i++) {
-      const double next = running + double(reduce_add(load<V>(weight + at)));
-      if (next > target) break;
-      running = next, at += L;
-    }
-    if (!(running <= low || running == 0)) return false;
-    size_t least = 0, surely = 0;
-    for (size_t i = 0; i < L; i++) {
-      running += double(weight[at + i]);
-      least += running <= low, surely += running <= high;
-    }
-    place = at + least;
-    return least == surely && least < L && place < count;
-  }
-
  private:
-  static constexpr size_t L = V::lanes, few = 64, stretch = 16 * group;
-  double sum[most / group];
-
-  size_t padded() const { return (count + group - 1) / group * group; }
-
-  // Bit i is set where logit from + i is above `low` and not above `high`.
-  INLINE uint64_t between(size_t from, T low, T high) const {
-    const uint64_t bits = Selection<V>::above(logit + from, group, low);
-    return bits != 0 ? bits & ~Selection<V>::above(logit + from, group, high) : bits;
-  }
-
-  INLINE T sum_of_group(size_t from) const {
-    V part[group / L];
-    for (size_t j = 0; j < group / L; j++) part[j] = load<V>(weight + from + j * L);
-    for (size_t half = group / L / 2; half > 0; half /= 2) {
-      for (size_t j = 0; j < half; j++) part[j] = UNITS::add(part[j], part[j + half]);
-    }
-    return reduce_add(part[0]);
-  }
-
-  size_t above(T at) const {
-    size_t n = 0;
-    for (size_t i = 0; i < padded(); i += group) {
-      n += size_t(__builtin_popcountll(Selection<V>::above(logit + i, group, at)));
-    }
-    return n;
-  }
-
-  // What is not above a logit: its mass, or how many there are; and how many are above it.
-  struct Split {
-    double below;
-    size_t above;
-  };
-
-  template <bool counts>
-  __attribute__((noinline)) Split split(T at) const {
-    if (counts) {
-      const size_t n = above(at);
-      return {double(count - n), n};
-    }
-    const V limit = splat<V>(at), zero = splat<V>(0);
-    F64 wide[2] = {splat<F64>(0), splat<F64>(0)};
-    size_t above = 0;
-    for (size_t from = 0; from < padded();
-         from += stretch) {  // 16 roundings to each chain, 2 to put them together
-      V chain[4] = {zero, zero, zero, zero};
-      const size_t end = lesser(padded(), from + stretch);
-      for (size_t i = from; i < end; i += 4 * L) {
-#pragma GCC unroll 4
-        for (size_t j = 0; j < 4; j++) {
-          const V x = load<V>(logit + i + j * L);
-          above += size_t(__builtin_popcount(mask_greater(x, limit)));
-          chain[j] = UNITS::add(chain[j], select_greater(x, limit, zero, load<V>(weight + i + j * L)));
-        }
-      }
-      F64 part[2];
-      part[1] = splat<F64>(0);
-      widen(UNITS::add(UNITS::add(chain[0], chain[1]), UNITS::add(chain[2], chain[3])), part);
-      wide[0] = UNITS::add(wide[0], part[0]), wide[1] = UNITS::add(wide[1], part[1]);
-    }
-    return {reduce_add(UNITS::add(wide[0], wide[1])), above};
-  }
+  using typename Entries<V>::Split;
+  using Entries<V>::L, Entries<V>::padded, Entries<V>::above, Entries<V>::between, Entries<V>::each_between,
+      Entries<V>::bounds, Entries<V>::place_of;
+  static constexpr size_t few = 32;  // are compared with each other
 
   struct Bracket {
     T low, high;
@@ -267,15 +96,15 @@ class Ranking {
     for (int step = 0; in.between() > few; step++) {
       T middle = in.low / 2 + in.high / 2;
       const bool splits = middle > in.low && middle < in.high;
-      if (!splits || step % 4 == 3) {
+      if (!splits || (step > 4 && step % 2 == 1)) {
         T least, largest;
-        bounds(in, least, largest);
+        bounds(in.low, in.high, least, largest);
         if (!(least < largest)) return find_among_even<counts>(in, largest, rest, slack, last);
         in.high = largest;
         middle = least / 2 + largest / 2;
         if (!(middle < largest)) middle = least;
       }
-      const Split at = split<counts>(middle);
+      const Split at = this->template split<counts>(middle);
       if (at.below > rest + slack) {
         in.high = middle, in.above_high = at.above;
       } else if (at.below < rest - slack) {
@@ -287,36 +116,65 @@ class Ranking {
     return find_among_few<counts>(in, rest, slack, last);
   }
 
-  // The least and the largest between.
-  void bounds(const Bracket& in, T& least, T& largest) const {
-    const V low = splat<V>(in.low), high = splat<V>(in.high), none = splat<V>(T(-infinity));
-    V up = none, down = none;
-    for (size_t i = 0; i < padded(); i += L) {
-      const V x = load<V>(logit + i), inside = select_greater(x, high, none, select_greater(x, low, x, none));
-      up = max_number(inside, up);
-      down = max_number(select_greater(inside, none, sub(splat<V>(0), inside), none), down);
-    }
-    largest = reduce_max(up), least = -reduce_max(down);
-  }
-
   // Where all that is between equals v.
   template <bool counts>
   bool find_among_even(const Bracket& in, T v, double rest, double slack, Last& last) const {
-    size_t place = 0;
-    while (place + 1 < count && logit[place] != v) place++;
     size_t kept;
-    if (!kept_of_even(in.between(), counts ? 1 : double(weight[place]), rest - in.below, slack, kept))
-      return false;
-    for (size_t i = place; i < count; i++) {
-      if (logit[i] != v) continue;
-      place = i;
-      if (--kept == 0) break;
-    }
-    last = {v, place};
+    const double each = counts ? 1 : double(weight[place_of(v, 1)]);
+    if (!kept_of_even(in.between(), each, rest - in.below, slack, kept)) return false;
+    last = {v, place_of(v, kept)};
     return true;
   }
 
  public:
+  // The exact weights, rounded for top-p, of what is above `low` and not above `high`.
+  template <class Nucleus>
+  __attribute__((noinline)) double exact_mass(const Nucleus& nucleus, T low, T high) const {
+    const F64 from = splat<F64>(double(low)), to = splat<F64>(double(high)), zero = splat<F64>(0);
+    F64 sum = zero;
+    for (size_t i = 0; i < padded(); i += F64::lanes) {
+      const F64 x = load_eight(logit + i), w = nucleus.rounded_weight(x);
+      sum = UNITS::add(sum, select_greater(x, to, zero, select_greater(x, from, w, zero)));
+    }
+    return reduce_add(sum);
+  }
+
+  // The last of the fewest of the best whose exact weights reach a target, of which `reached` is reached by others. It is above
+  // -Infinity.
+  template <class Nucleus>
+  __attribute__((noinline)) bool find_exactly(const Nucleus& nucleus, double target, double reached,
+                                              Last& last) const {
+    T low = T(-infinity), high = T(infinity);
+    if (!(reached < target && reached + exact_mass(nucleus, low, high) >= target)) return false;
+    for (;;) {
+      T least, largest;
+      bounds(low, high, least, largest);
+      if (!(least < largest)) {
+        size_t even = 0;
+        for (size_t i = 0; i < padded(); i += group) even += size_t(__builtin_popcountll(between(i, low, high)));
+        const double each = nucleus.rounded_weight(double(largest));
+        last = {largest, place_of(largest, fewest(even, each, target, reached))};
+        return even > 0;
+      }
+      T middle = least / 2 + largest / 2;
+      if (!(middle < largest)) middle = least;
+      const double mass = exact_mass(nucleus, middle, largest);
+      if (reached + mass >= target) {
+        low = middle;
+      } else {
+        high = middle, reached += mass;
+      }
+    }
+  }
+
+  // How many of `even` classes of the same weight it takes to get from there to the target; sums of weights are exact.
+  static size_t fewest(size_t even, double each, double target, double reached) {
+    const double about = (target - reached) / each;
+    size_t n = about > 2 && about < double(even) ? size_t(about) - 1 : 1;
+    while (n < even && reached + double(n) * each < target) n++;
+    return n;
+  }
+
   // How many of `even` classes that weigh the same are kept where `rest` of them may go; false where that is not certain.
   static bool kept_of_even(size_t even, double each, double rest, double slack, size_t& kept) {
     const double go = rest / each, off = slack / each + go * 0x1p-40;
@@ -328,51 +186,57 @@ class Ranking {
  private:
   template <bool counts>
   bool find_among_few(const Bracket& in, double rest, double slack, Last& last) const {
-    alignas(64) T x[few], own[few];
-    uint32_t place[few];
-    size_t n = 0;
-    for (size_t i = 0; i < padded(); i += group) {
-      for (uint64_t bits = between(i, in.low, in.high); bits != 0 && n < few; bits &= bits - 1) {
-        const size_t at = i + size_t(__builtin_ctzll(bits));
-        x[n] = logit[at], own[n] = counts ? T(1) : weight[at], place[n++] = uint32_t(at);
-      }
-    }
-    const size_t blocks = (n + L - 1) / L;
-    for (size_t i = n; i < blocks * L; i++) x[i] = T(infinity), own[i] = 0;
+    alignas(64) T x[few + 4], own[few + 4];
+    uint32_t place[few + 4];
+    const size_t n = each_between(in.low, in.high, [&](size_t i, size_t at) INLINE_LAMBDA {
+      x[i] = logit[at], own[i] = counts ? T(1) : weight[at], place[i] = uint32_t(at);
+    });
+    for (size_t i = n; i < few; i++) x[i] = T(infinity), own[i] = 0;
     // Of each, what is not above it.
-    V below[few / L];
+    constexpr size_t blocks = few / L;
     const V zero = splat<V>(0), none = splat<V>(T(-infinity));
-    for (size_t b = 0; b < blocks; b++) below[b] = zero;
+    V logits[blocks], below[blocks], all = zero;
+#pragma GCC unroll 4
+    for (size_t b = 0; b < blocks; b++) {
+      logits[b] = load<V>(x + b * L), below[b] = zero, all = UNITS::add(all, load<V>(own + b * L));
+    }
     for (size_t i = 0; i < n; i++) {
       const V other = splat<V>(x[i]), weighs = splat<V>(own[i]);
+#pragma GCC unroll 4
       for (size_t b = 0; b < blocks; b++) {
-        below[b] = UNITS::add(below[b], select_greater(other, load<V>(x + b * L), zero, weighs));
+        below[b] = UNITS::add(below[b], select_greater(other, logits[b], zero, weighs));
       }
     }
-    double mass = 0;
-    for (size_t i = 0; i < n; i++) mass += double(own[i]);
-    if (!counts) slack += mass * (Estimator<V>::error + double(n) * Estimator<V>::rounding);
+    if (!counts) slack += double(reduce_add(all)) * (Estimator<V>::error + (few + 8) * Estimator<V>::rounding);
     const V low = splat<V>(T(rest - in.below - slack)), high = splat<V>(T(rest - in.below + slack));
     V likely = none, surely = none;
+#pragma GCC unroll 4
     for (size_t b = 0; b < blocks; b++) {
-      const V minus = sub(zero, load<V>(x + b * L));
+      const V minus = sub(zero, logits[b]);
       likely = max_number(select_greater(below[b], low, minus, none), likely);
       surely = max_number(select_greater(below[b], high, minus, none), surely);
     }
     const T v = -reduce_max(surely);
     if (v != -reduce_max(likely) || !(v < T(infinity))) return false;
-    size_t even = 0, at = 0;
-    for (size_t i = 0; i < n; i++) {
-      const bool is = x[i] == v;
-      even += is, at = is ? i : at;
+    uint32_t differs = 0;
+    const V value = splat<V>(v);
+#pragma GCC unroll 4
+    for (size_t b = 0; b < blocks; b++) {
+      differs |= (mask_greater(logits[b], value) | mask_greater(value, logits[b])) << b * L;
     }
-    if (even > 1) {
+    uint32_t even = ~differs;
+    if (even == 0) return false;
+    size_t at = size_t(__builtin_ctz(even));
+    if ((even & (even - 1)) != 0) {
       double lighter = 0;
       for (size_t i = 0; i < n; i++) lighter += x[i] < v ? double(own[i]) : 0;
       size_t kept;
-      if (!kept_of_even(even, double(own[at]), rest - in.below - lighter, slack, kept)) return false;
-      for (at = 0; kept > 0; at++) kept -= x[at] == v;
-      at--;
+      if (!kept_of_even(size_t(__builtin_popcount(even)), double(own[at]), rest - in.below - lighter, slack,
+                        kept)) {
+        return false;
+      }
+      for (; kept > 1; kept--) even &= even - 1;
+      at = size_t(__builtin_ctz(even));
     }
     last = {v, place[at]};
     return true;

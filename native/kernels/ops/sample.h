@@ -9,6 +9,7 @@
 #include "estimate.h"
 #include "long_cut.h"
 #include "shortlist.h"
+#include "survey.h"
 #include "../math/philox.h"
 #include "../shapes/rows.h"
 
@@ -41,19 +42,6 @@ struct SampleSolver {
     bool sure;
   };
 
-  // What is known of a row before anything is weighed.
-  struct Survey {
-    T max = T(-infinity);
-    size_t at = 0;  // the first class of the stretch with the first of the largest logits
-    bool nan = false;
-
-    void add(V maxima, bool has_nan, size_t from) {
-      const T own = reduce_max(maxima);
-      if (own > max) max = own, at = from;
-      nan |= has_nan;
-    }
-  };
-
   void solve(size_t r, const Settings& settings, const Source& row, Selection<V>& selection) const {
     if (p.temperature > 0x1p-16 && p.temperature < 0x1p16 &&
         (!settings.filter() || p.order == Order::transformers)) {
@@ -66,11 +54,11 @@ struct SampleSolver {
     const size_t k = settings.keepTop;
     const bool selects = p.temperature > 0 && k > 0 && k < row.length && k <= most_selected;
     selection.clear(selects ? k : 0);
-    Survey found;
-    if (!selects || !select_patched(row, k, selection, found))
-      found = selects ? select(row, selection) : survey(row);
+    Survey<V> found;
+    if (!selects || !Survey<V>::select_patched(row, k, selection, found))
+      found = selects ? Survey<V>::select(row, selection) : Survey<V>::of(row);
     if (found.nan || !finite(found.max)) return fill(r, no_class, __builtin_nan(""));
-    if (p.temperature == 0) return fill(r, uint32_t(first_of(row, found)), 0);
+    if (p.temperature == 0) return fill(r, uint32_t(found.first(row)), 0);
     const Weigher weigher(found.max, p.temperature);
     weigher.moved() ? filtered<true>(r, settings, row, weigher, found.max, selection)
                     : filtered<false>(r, settings, row, weigher, found.max, selection);
@@ -101,21 +89,36 @@ struct SampleSolver {
   // A row short enough to be ranked in one place; false where that does not tell what the filters leave.
   __attribute__((noinline)) bool near(size_t r, const Settings& settings, const Source& row) const {
     Ranking<V> ranking;
+    const Scale<V>& scale = small_scale_of<V>(p.temperature);
+    if (!settings.filter()) {
+      const T* x = row.template direct<T>() ? row.template fetch<T>(0, row.length, nullptr)
+                                            : (ranking.read(row), ranking.logit);
+      const T max = max_of<V>(x, row.length);
+      const Estimator<V> estimator(max, p.temperature, scale);
+      if (!finite(max) || !estimator.sound()) return false;
+      return draw(r, settings, row, max, ranking, ranking.weigh(estimator, x, row.length), Cut<V>());
+    }
     const auto read = ranking.read(row);
     if (read.nan || !finite(read.max)) return fill(r, no_class, __builtin_nan("")), true;
-    const Estimator<V> estimator(read.max, p.temperature, small_scale_of<V>(p.temperature));
+    const Estimator<V> estimator(read.max, p.temperature, scale);
     Cut<V> cut;
-    if (!estimator.sound() || !QuickCut<V>{settings, p.temperature}.near(ranking, read, estimator, cut))
-      return false;
-    const double total = ranking.add_up(), slack = 0.51 * Ranking<V>::error * total;
-    const Weigher weigher(read.max, p.temperature);
+    QuickCut<V> quick{row, settings, p.temperature, ranking};
+    return estimator.sound() && quick.find(read, estimator, cut) &&
+           draw(r, settings, row, read.max, ranking, ranking.add_up(), cut);
+  }
+
+  // By the weights that are left in the ranking; false where they do not add up.
+  bool draw(size_t r, const Settings& settings, const Source& row, T max, const Ranking<V>& ranking, double total,
+            const Cut<V>& cut) const {
+    const double slack = 0.51 * Ranking<V>::error * total;
+    if (!(total < __builtin_inf())) return false;
+    const Weigher weigher(max, p.temperature);
     Segments segments(row.length);
-    draw(r, settings, row, read.max, cut, [&](double share) {
+    draw(r, settings, row, max, cut, [&](double share) {
       size_t place;
-      if (ranking.find_sum(share * total, slack, place)) {
-        return Drawn{ranking.class_at(place), ranking.logit[place], true};
-      }
-      return find_surely(row, weigher, cut, segments, share);
+      if (!ranking.find_sum(share * total, slack, place)) return find_surely(row, weigher, cut, segments, share);
+      const size_t index = ranking.class_at(place);
+      return Drawn{index, p.logProbabilities ? logit_at<T>(row, index) : 0, true};
     });
     return true;
   }
@@ -127,10 +130,8 @@ struct SampleSolver {
         !(1 - settings.topP > least_left_out || !narrows))
       return false;
     V maxima = splat<V>(T(-infinity));
-    for_each_chunk(row, [&](const T* x, size_t n, size_t) {
-      maxima = max_number(lane_maxima<V>(x, n), maxima);
-      return false;
-    });
+    for_each_chunk<T>(row,
+                      [&](const T* x, size_t n, size_t) { maxima = max_number(lane_maxima<V>(x, n), maxima); });
     const T max = reduce_max(maxima);
     if (!finite(max)) return false;
     const Estimator<V> estimator(max, p.temperature, small_scale_of<V>(p.temperature));
@@ -146,8 +147,12 @@ struct SampleSolver {
       if (!quick.add_up_above(Selection<V>::below(least))) return false;
       cut.raise(least);
     }
-    draw(r, settings, row, max, cut,
-         [&](double share) { return find_surely(row, weigher, cut, segments, share); });
+    draw(r, settings, row, max, cut, [&](double share) {
+      const Drawn drawn = find<false>(row, weigher, cut, segments, share);
+      if (drawn.sure) return drawn;
+      quick.refine();
+      return find_surely(row, weigher, cut, segments, share);
+    });
     return true;
   }
 
@@ -328,83 +333,6 @@ struct SampleSolver {
     return sizeof(S) == 4 && log < 0x1p-151 ? 0 : log;  // as in cross_entropy.h
   }
 
-  static Survey survey(const Source& row) {
-    Survey found;
-    for_each_chunk(row, [&](const T* x, size_t n, size_t at) {
-      found.add(lane_maxima<V>(x, n), has_nan<V>(x, n), at);
-      return false;
-    });
-    return found;
-  }
-
-  // The same, with the k best in the selection.
-  static Survey select(const Source& row, Selection<V>& selection) {
-    alignas(64) T buffer[segment_length];
-    Survey found;
-    selection.clear();
-    for (size_t at = 0; row.goes_on(at); at += segment_length) {
-      const size_t n = row.length - at < segment_length ? row.length - at : segment_length;
-      const T* x = row.fetch(at, n, buffer);
-      const V maxima = lane_maxima<V>(x, n);
-      found.add(maxima, has_nan<V>(x, n), at);
-      if (reduce_max(maxima) > selection.least) selection.filter(x, n, at, selection.bound(maxima), maxima);
-    }
-    return found;
-  }
-
-  // The same of a row with patches, by a pass over what is in memory: some more than k are selected, patched classes drop
-  // out of them, and come in with their new logits. False where that leaves too few.
-  static bool select_patched(const Source& row, size_t k, Selection<V>& selection, Survey& found) {
-    if (row.patches.count == 0) return false;
-    // Each time the selection takes longer, a tenth with the first of these and half as long again with the other.
-    return select_patched(row, k, 16, selection, found) || select_patched(row, k, 128, selection, found);
-  }
-
-  static bool select_patched(const Source& row, size_t k, size_t more, Selection<V>& selection, Survey& found) {
-    const Patches& patches = row.patches;
-    const size_t wide = k + more;
-    if (wide > most_selected || wide >= row.length) return false;
-    Source raw = row;
-    raw.patches = {};
-    selection.clear(wide);
-    found = select(raw, selection);
-    const bool has_all = selection.count < wide;
-    const size_t left = selection.narrow(k, [&](uint32_t index) {
-      const size_t i = patches.first_from(index);
-      return i < patches.count && patches.classes[i] == index;
-    });
-    if (left < k && !has_all) return selection.clear(k), false;
-    const T least = left < k ? T(-infinity) : logit_of<T>(selection.key[k - 1]);
-    for (size_t i = 0; i < patches.count; i++) {
-      const T x = T(patches.logits[i]);
-      found.nan |= x != x;
-      if (x >= least) selection.insert(x, patches.classes[i]);
-    }
-    selection.shrink();
-    found.max = selection.count > 0 ? logit_of<T>(selection.key[0]) : T(-infinity);
-    return true;
-  }
-
-  static size_t first_of(const Source& row, const Survey& found) {
-    alignas(64) T buffer[chunk_length];
-    const size_t rest = row.length - found.at, n = rest < chunk_length ? rest : chunk_length;
-    const T* x = row.fetch(found.at, n, buffer);
-    size_t i = 0;
-    while (i + 1 < n && !(x[i] == found.max)) i++;
-    return found.at + i;
-  }
-
-  // Calls visit(logits, count, class of the first) until it returns true; whether it did.
-  template <class Visit>
-  static INLINE bool for_each_chunk(const Source& row, Visit visit) {
-    alignas(64) T buffer[chunk_length];
-    for (size_t at = 0; row.goes_on(at); at += chunk_length) {
-      const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
-      if (visit(row.fetch(at, n, buffer), n, at)) return true;
-    }
-    return false;
-  }
-
   void fill(size_t r, uint32_t index, double log) const {
     for (size_t i = 0; i < p.count; i++) {
       if (i > 0 && i % chunk_length == 0 && is_set(p.cancelled)) return;
@@ -415,7 +343,7 @@ struct SampleSolver {
   // The log-probabilities of the classes drawn, by the row as it is in memory and at a temperature of 1.
   void put_raw(size_t r) const {
     const Source row = source_of(p, r);
-    const Survey found = survey(row);
+    const Survey<V> found = Survey<V>::of(row);
     const bool is_ordinary = !found.nan && finite(found.max);
     const double log_total = is_ordinary ? log_of_total(row, found.max, Cut<V>(), 1, p.rawType) : 0;
     const Sink logs{static_cast<char*>(p.rawLogProbabilities), p.rawType, 1};

@@ -1,0 +1,97 @@
+// What is known of a row before anything is weighed: the largest logit, whether there is a NaN, and the k best where they are
+// selected on the way.
+#pragma once
+#include "select.h"
+
+namespace UNITS {
+
+// Calls visit(logits, count, class of the first) for the chunks of a row.
+template <class T, class Visit>
+INLINE void for_each_chunk(const Source& row, Visit visit) {
+  alignas(64) T buffer[chunk_length];
+  for (size_t at = 0; row.goes_on(at); at += chunk_length) {
+    const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
+    visit(row.fetch(at, n, buffer), n, at);
+  }
+}
+
+template <class V>
+struct Survey {
+  using T = typename V::Scalar;
+  T max = T(-infinity);
+  size_t at = 0;  // the first class of the stretch with the first of the largest logits
+  bool nan = false;
+
+  void add(V maxima, bool has_nan, size_t from) {
+    const T own = reduce_max(maxima);
+    if (own > max) max = own, at = from;
+    nan |= has_nan;
+  }
+
+  static Survey of(const Source& row) {
+    Survey found;
+    for_each_chunk<T>(
+        row, [&](const T* x, size_t n, size_t at) { found.add(lane_maxima<V>(x, n), has_nan<V>(x, n), at); });
+    return found;
+  }
+
+  // The same, with the k best in the selection.
+  static Survey select(const Source& row, Selection<V>& selection) {
+    alignas(64) T buffer[segment_length];
+    Survey found;
+    selection.clear();
+    for (size_t at = 0; row.goes_on(at); at += segment_length) {
+      const size_t n = row.length - at < segment_length ? row.length - at : segment_length;
+      const T* x = row.fetch(at, n, buffer);
+      const V maxima = lane_maxima<V>(x, n);
+      found.add(maxima, has_nan<V>(x, n), at);
+      if (reduce_max(maxima) > selection.least) selection.filter(x, n, at, selection.bound(maxima), maxima);
+    }
+    return found;
+  }
+
+  // The same of a row with patches, by a pass over what is in memory: some more than k are selected, patched classes drop
+  // out of them, and come in with their new logits. False where that leaves too few.
+  static bool select_patched(const Source& row, size_t k, Selection<V>& selection, Survey& found) {
+    if (row.patches.count == 0) return false;
+    // Each time the selection takes longer, a tenth with the first of these and half as long again with the other.
+    return select_patched(row, k, 16, selection, found) || select_patched(row, k, 128, selection, found);
+  }
+
+  static bool select_patched(const Source& row, size_t k, size_t more, Selection<V>& selection, Survey& found) {
+    const Patches& patches = row.patches;
+    const size_t wide = k + more;
+    if (wide > most_selected || wide >= row.length) return false;
+    Source raw = row;
+    raw.patches = {};
+    selection.clear(wide);
+    found = select(raw, selection);
+    const bool has_all = selection.count < wide;
+    const size_t left = selection.narrow(k, [&](uint32_t index) {
+      const size_t i = patches.first_from(index);
+      return i < patches.count && patches.classes[i] == index;
+    });
+    if (left < k && !has_all) return selection.clear(k), false;
+    const T least = left < k ? T(-infinity) : logit_of<T>(selection.key[k - 1]);
+    for (size_t i = 0; i < patches.count; i++) {
+      const T x = T(patches.logits[i]);
+      found.nan |= x != x;
+      if (x >= least) selection.insert(x, patches.classes[i]);
+    }
+    selection.shrink();
+    found.max = selection.count > 0 ? logit_of<T>(selection.key[0]) : T(-infinity);
+    return true;
+  }
+
+  // The first of the largest logits.
+  size_t first(const Source& row) const {
+    alignas(64) T buffer[chunk_length];
+    const size_t rest = row.length - at, n = rest < chunk_length ? rest : chunk_length;
+    const T* x = row.fetch(at, n, buffer);
+    size_t i = 0;
+    while (i + 1 < n && !(x[i] == max)) i++;
+    return at + i;
+  }
+};
+
+}  // namespace UNITS
