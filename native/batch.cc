@@ -22,9 +22,9 @@ Problem with_flag(Problem problem, const bool* cancelled) {
   return problem;
 }
 
-// Sums begin with nothing.
+// Sums begin with nothing. Without rows nobody has asked whether there is room for one.
 void clear_total(const Problem& p) {
-  if (p.summed) std::fill_n(p.losses, total_length, 0.0);
+  if (p.summed && p.rows() > 0) std::fill_n(p.losses, total_length, 0.0);
 }
 
 }  // namespace

@@ -269,6 +269,7 @@ function writeHeader(header) {
     whereShared: below(2),
     bitmaskShared: below(2),
     logNormalizerShared: below(2),
+    summed: below(2),
     k: below(length + 1),
     ignoreIndex: -100,
     gradientScale: 1,
@@ -281,9 +282,20 @@ async function callAddon() {
   const operand = () => (below(3) ? typedArray() : below(4) ? undefined : anything());
   writeHeader(header);
   const operands = list(below(14), operand);
-  const name = oneOf(['solve', 'solve', 'solve', 'solveScratch', 'prepare', 'release', 'cancel', 'submit']);
+  const name = oneOf([
+    'solve',
+    'solve',
+    'solve',
+    'solveScratch',
+    'prepare',
+    'release',
+    'cancel',
+    'submit',
+    'lists',
+  ]);
   try {
     if (name === 'submit') await submitted(operands);
+    else if (name === 'lists') lookThrough(operand);
     else if (name === 'prepare') {
       // Prepared calls are for shared memory that stays, as lib/prepare.ts makes it.
       const kept = operands.map((one) => (ArrayBuffer.isView(one) && !isFixed(one) ? undefined : one));
@@ -297,6 +309,19 @@ async function callAddon() {
       process.exit(1);
     }
   }
+}
+
+/** Lists of integers, which may be anything else. */
+function lookThrough(operand) {
+  const number = () =>
+    below(3) ? below(20) - 5 : oneOf([2 ** 31, -(2 ** 31), 2 ** 60, NaN, Infinity, anything()]);
+  const integers = () => {
+    const Kind = oneOf([Int32Array, Uint32Array, BigInt64Array]);
+    const make = Kind === BigInt64Array ? BigInt : Number;
+    return below(3) ? Kind.from(list(below(300), () => make(below(20)))) : operand();
+  };
+  addon.countClasses(integers(), number(), number(), operand(), operand());
+  addon.weighClasses(integers(), number(), operand(), below(2) ? new Float64Array(below(100)) : operand());
 }
 
 /** Asynchronous calls are for shared memory. */
