@@ -1,11 +1,12 @@
 /** A server that cannot be used is told in one line, before anything waits for it. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatNpyHeader } from '../../lib/cli/npy-header.js';
 import { hasPostgres, type PostgresServer, startPostgres } from './postgres.js';
-import { hasRedis, type RedisServer, startCluster, startRedis } from './redis.js';
+import { freePort, hasRedis, type RedisServer, startCluster, startRedis } from './redis.js';
 import { killAll, QUIET, start, until } from './started.js';
 
 let folder: string;
@@ -19,6 +20,32 @@ async function server(name: string, ...more: string[]): Promise<RedisServer> {
   const started = await startRedis(join(folder, name), more);
   servers.push(started);
   return started;
+}
+
+/** A certificate that signs itself, for the user `scorer` and this machine by any of its names. */
+function newCertificate(): { certificate: string; key: string } {
+  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
+  const names = 'subjectAltName=IP:0.0.0.0,IP:127.0.0.1,DNS:localhost';
+  const made = spawnSync(
+    'openssl',
+    [
+      ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=scorer'],
+      ...['-addext', names, '-keyout', key, '-out', certificate],
+    ],
+    { encoding: 'utf8' },
+  );
+  if (made.status !== 0) throw new Error(`openssl: ${made.stderr}`);
+  return { certificate, key };
+}
+
+/** Whether a worker warns that anybody may use the server. */
+async function isWarned(url: string, env: NodeJS.ProcessEnv = {}): Promise<boolean> {
+  const worker = start(['worker', url], folder, env);
+  await until('the worker', () => worker.told.stderr.includes('waiting') || worker.child.exitCode !== null);
+  worker.child.kill('SIGINT');
+  const { code, stderr } = await worker.ended;
+  expect(code, stderr).toBe(0);
+  return /^warning: \S+ asks for no password/m.test(stderr);
 }
 
 /** For worker and submitter alike. */
@@ -106,6 +133,21 @@ describe.skipIf(!hasRedis)('a Redis that cannot be used', () => {
       worker.child.kill('SIGINT');
       expect((await worker.ended).code).toBe(0);
     }
+  });
+
+  test('the same over TLS, and a certificate that is not trusted', async () => {
+    const { certificate, key } = newCertificate();
+    const files = ['--tls-cert-file', certificate, '--tls-key-file', key, '--tls-ca-cert-file', certificate];
+    const [open, closed] = [await freePort(), await freePort()];
+    const tls = (port: number) => ['--tls-port', String(port), ...files, '--tls-auth-clients', 'no'];
+    await server('open-tls', ...tls(open));
+    await server('closed-tls', ...tls(closed), '--requirepass', SECRET);
+    const trusting = { NODE_EXTRA_CA_CERTS: certificate };
+    expect(await isWarned(`rediss://0.0.0.0:${open}`, trusting)).toBe(true);
+    expect(await isWarned(`rediss://localhost:${open}`, trusting)).toBe(false);
+    const secret = encodeURIComponent(SECRET);
+    expect(await isWarned(`rediss://:${secret}@0.0.0.0:${closed}`, trusting)).toBe(false);
+    await expectRefusal(`rediss://localhost:${open}`, /a certificate that is not trusted here/);
   });
 
   test('lost and found in a run is told once each', async () => {
@@ -219,6 +261,26 @@ describe.skipIf(!hasPostgres)('a PostgreSQL that cannot be used', () => {
       }
     } finally {
       await open.stop();
+    }
+  });
+
+  test('the same over TLS: whoever has a certificate is somebody', async () => {
+    const files = newCertificate();
+    const tls = {
+      certificate: readFileSync(files.certificate, 'utf8'),
+      key: readFileSync(files.key, 'utf8'),
+    };
+    for (const [method, warned] of [
+      ['trust', true],
+      ['cert', false],
+      ['scram-sha-256', false],
+    ] as const) {
+      const server = await startPostgres(SECRET, method, tls);
+      try {
+        expect(await isWarned(server.url.replace('127.0.0.1', '0.0.0.0')), method).toBe(warned);
+      } finally {
+        await server.stop();
+      }
     }
   });
 

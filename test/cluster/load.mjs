@@ -1,12 +1,13 @@
 /**
  * `npm run test:load -- throughput` and `npm run test:load -- soak [seconds]`, on a Redis of its own: what the queue costs
- * beside a single `score`, and whether the memory of workers stays flat. Timings: two cores should be free.
+ * compared with a single `score`, and whether the memory of workers stays flat. For the times two cores must be free; the
+ * seconds of the processor, of all processes together, say what is to be had where they are not.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -26,11 +27,25 @@ function start(command, args, options = {}) {
   return { child, ended, told: () => told };
 }
 
+/** Says at its end what it took of the processor. */
+const TELL = `data:text/javascript,process.on('exit', () => {
+  const { user, system } = process.cpuUsage();
+  process.stderr.write('cpu ' + (user + system) / 1e6 + '\\n');
+});`;
+
 async function run(...args) {
   const begun = performance.now();
-  const { code, told } = await start(process.execPath, [CLI, ...args]).ended;
+  const { code, told } = await start(process.execPath, ['--import', TELL, CLI, ...args]).ended;
   if (code !== 0) throw new Error(`${args.join(' ')}: ${told}`);
-  return (performance.now() - begun) / 1000;
+  return { seconds: (performance.now() - begun) / 1000, cpu: Number(told.match(/^cpu (.*)$/m)[1]) };
+}
+
+/** Seconds of the processor of a process and its children so far. */
+function cpuOf(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/.*\) /, '').split(' ');
+  const own = (Number(fields[11]) + Number(fields[12])) / 100;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return children === '' ? own : children.split(' ').reduce((sum, child) => sum + cpuOf(child), own);
 }
 
 async function freePort() {
@@ -62,21 +77,26 @@ function makeFiles(name, files, megabytes) {
 
 async function throughput(url) {
   const sets = [
-    ['small', 1000, 1],
-    ['large', Number(process.env.LARGE_FILES ?? 20), 50],
+    ['small', Number(process.env.SMALL_FILES ?? 1000), 1],
+    ['large', Number(process.env.LARGE_FILES ?? 60), 50],
   ];
   for (const [name, files, megabytes] of sets) {
     makeFiles(name, files, megabytes);
     const input = `${name}/*.npy`;
     const single = await run('score', input, '-o', `${name}-single/`, '-q');
     rmSync(join(folder, `${name}-single`), { recursive: true });
-    await startWorkers(2, url);
+    const workers = await startWorkers(2, url);
+    const others = [server, ...workers.map(({ child }) => child)].map(({ pid }) => pid);
+    const cpuOfOthers = () => others.reduce((sum, pid) => sum + cpuOf(pid), 0);
+    const before = cpuOfOthers();
     const queued = await run('score', input, '-o', `${name}-queued/`, '-q', '--queue', url);
+    const cpu = queued.cpu + cpuOfOthers() - before;
     rmSync(join(folder, `${name}-queued`), { recursive: true });
     rmSync(join(folder, name), { recursive: true });
     console.log(
-      `${files} files of ${megabytes} MB: score ${single.toFixed(1)} s, two workers ${queued.toFixed(1)} s ` +
-        `(${(single / queued).toFixed(2)} times; ${((1000 * (queued - single)) / files).toFixed(1)} ms per job more)`,
+      `${files} files of ${megabytes} MB: score ${single.seconds.toFixed(1)} s, two workers ${queued.seconds.toFixed(1)} s ` +
+        `(${(single.seconds / queued.seconds).toFixed(2)} times); processor ${single.cpu.toFixed(1)} s and ${cpu.toFixed(1)} s ` +
+        `(${((1000 * (cpu - single.cpu)) / files).toFixed(1)} ms per job more); load ${loadavg()[0].toFixed(1)}`,
     );
     await stopWorkers();
   }
@@ -119,7 +139,16 @@ async function stopWorkers() {
 
 const port = await freePort();
 const url = `redis://127.0.0.1:${port}`;
-start('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder]);
+const { child: server } = start('redis-server', [
+  '--port',
+  String(port),
+  '--bind',
+  '127.0.0.1',
+  '--save',
+  '',
+  '--dir',
+  folder,
+]);
 try {
   await sleep(500);
   if (task === 'soak') await soak(url, Number(seconds));

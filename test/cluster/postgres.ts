@@ -29,10 +29,14 @@ export interface PostgresServer extends RedisServer {
   query(sql: string): Promise<void>;
 }
 
-/** @param method how it asks for the password; `trust` lets anybody in. */
+/**
+ * @param method how it asks for the password; `trust` lets anybody in, `cert` whoever has a certificate of ours.
+ * @param tls a certificate and its key, both PEM: then nobody comes in without TLS.
+ */
 export async function startPostgres(
   password: string,
-  method: 'scram-sha-256' | 'trust' = 'scram-sha-256',
+  method: 'scram-sha-256' | 'trust' | 'cert' = 'scram-sha-256',
+  tls?: { readonly certificate: string; readonly key: string },
 ): Promise<PostgresServer> {
   const bin = binaries ?? '';
   const folder = mkdtempSync(join(tmpdir(), 'simd-softmax-postgres-'));
@@ -43,13 +47,35 @@ export async function startPostgres(
   const data = join(folder, 'data');
   const made = spawnSync(
     join(bin, 'initdb'),
-    ['-D', data, '-U', 'scorer', '-A', method, '--pwfile', secret, '-E', 'UTF8', '--no-sync'],
+    [
+      '-D',
+      data,
+      '-U',
+      'scorer',
+      '-A',
+      method === 'cert' ? 'reject' : method,
+      '--pwfile',
+      secret,
+      '-E',
+      'UTF8',
+      '--no-sync',
+    ],
     { ...user, cwd: folder, encoding: 'utf8' },
   );
   if (made.status !== 0) throw new Error(`initdb: ${made.stderr}`);
+  let ours = '';
+  if (tls) {
+    const own = { certificate: join(data, 'server.crt'), key: join(data, 'server.key') };
+    for (const name of ['certificate', 'key'] as const) {
+      writeFileSync(own[name], tls[name], { mode: 0o600 });
+      if (user.uid !== undefined) chownSync(own[name], user.uid, user.gid);
+    }
+    ours = `?sslmode=no-verify&sslcert=${own.certificate}&sslkey=${own.key}`;
+    writeFileSync(join(data, 'pg_hba.conf'), `hostssl all all 0.0.0.0/0 ${method}\n`);
+  }
   const port = await freePort();
   const urlOf = (database: string, secret = password) =>
-    `postgres://scorer:${encodeURIComponent(secret)}@127.0.0.1:${port}/${database}`;
+    `postgres://scorer:${encodeURIComponent(secret)}@127.0.0.1:${port}/${database}${ours}`;
   let server: ChildProcess;
 
   async function query(sql: string): Promise<void> {
@@ -61,6 +87,7 @@ export async function startPostgres(
 
   async function start(): Promise<void> {
     const where = ['-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=${folder}`];
+    if (tls) where.push('-c', 'ssl=on', '-c', 'ssl_ca_file=server.crt');
     server = spawn(join(bin, 'postgres'), ['-D', data, '-p', String(port), ...where], {
       ...user,
       cwd: folder,

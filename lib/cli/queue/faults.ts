@@ -22,6 +22,10 @@ const CAUSES: readonly (readonly [RegExp, string])[] = [
   [/DB index is out of range|3D000|invalid DB index/, 'a database that is not there'],
   [/LOADING|57P03/, 'a server that is still starting'],
   [/53300|max number of clients/, 'too many connections'],
+  [
+    /self-signed certificate|unable to (verify|get)[^:]* certificate|UNABLE_TO_|CERT_|ERR_TLS_CERT/,
+    'a certificate that is not trusted here (NODE_EXTRA_CA_CERTS names the file of an authority of your own)',
+  ],
   [/wrong version number|packet length too long|EPROTO/, 'no TLS (redis:// instead of rediss://?)'],
 ];
 

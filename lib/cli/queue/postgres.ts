@@ -1,4 +1,5 @@
 /** PostgreSQL, by BullMQ's own backend. Its tables lie in a schema of ours, and are made by the first who comes. */
+import type { ConnectionOptions } from 'node:tls';
 import type { QueueOptions } from 'bullmq';
 import { needPeer } from '../peers.js';
 import type { Address } from './address.js';
@@ -11,6 +12,15 @@ const CONNECT_MS = 10_000;
 const CONNECTIONS = 3;
 
 type Step = (name: string) => void;
+
+/** Of a client that has not connected; its types leave the object out. */
+interface Known {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string | undefined;
+  readonly database: string | undefined;
+  readonly ssl: boolean | ConnectionOptions | undefined;
+}
 
 export async function connectPostgres({ url }: Address, step: Step): Promise<Backend> {
   const { bullmq, pg } = await needPeer(['bullmq', 'pg'], '--queue', async () => ({
@@ -81,12 +91,11 @@ export async function connectPostgres({ url }: Address, step: Step): Promise<Bac
     ping,
     async isOpen() {
       let asked = false;
+      // What the URL and the environment say, TLS too, but for what says who we are.
+      const { host, port, user, database, ssl } = new pg.Client(where) as unknown as Known;
       const anybody = new pg.Client({
-        host: url.searchParams.get('host') ?? url.hostname,
-        port: Number(url.port || 5432),
-        user: decodeURIComponent(url.username) || undefined,
-        database: decodeURIComponent(url.pathname.slice(1)) || undefined,
-        connectionTimeoutMillis: CONNECT_MS,
+        ...{ host, port, user, database, connectionTimeoutMillis: CONNECT_MS },
+        ssl: typeof ssl === 'object' ? { ...ssl, cert: undefined, key: undefined } : ssl,
         password: () => {
           asked = true;
           return '';

@@ -4,6 +4,7 @@ import { Failure } from '../failure.js';
 import type { FilePair } from '../inputs.js';
 import type { ScoreJob, ScoreProgress } from '../score-job.js';
 import type { Outcome } from '../summary.js';
+import { eachAtOnce } from './at-once.js';
 import { isPassing, refusal } from './faults.js';
 import { add, reasonOf } from './flows.js';
 import { type Cutting, type FileJob, fileJob, isSame, type JobProgress, stampOf } from './jobs.js';
@@ -78,9 +79,9 @@ async function finish(
     if (!job) return await add(flows, file);
     if (state === 'completed') {
       await removeParts(file.parts);
+      if (!pending.delete(id)) return; // somebody else looked meanwhile
       progress.done(file);
       onOutcome(file, outcomeOf(file, job));
-      pending.delete(id);
     } else if (state === 'failed') {
       const failure = await reasonOf(queue, file, job.failedReason);
       await job.removeUnprocessedChildren();
@@ -88,13 +89,12 @@ async function finish(
       const states = await Promise.all(file.parts.map((part) => queue.getJobState(part.id)));
       if (states.includes('active')) return;
       await removeParts(file.parts);
-      onOutcome(file, { input: file.pair.input, failure });
-      pending.delete(id);
+      if (pending.delete(id)) onOutcome(file, { input: file.pair.input, failure });
     }
   }
 
-  async function lookAt(ids: Iterable<string>): Promise<void> {
-    for (const id of ids) await watch.patiently(() => settle(id));
+  function lookAt(ids: Iterable<string>): Promise<void> {
+    return eachAtOnce(ids, (id) => watch.patiently(() => settle(id)));
   }
 
   async function countWorkers(): Promise<void> {
@@ -111,8 +111,8 @@ async function finish(
     await promptly(events.waitUntilReady()).catch((error) => {
       throw refusal(error, 'waiting for its first word', server.address);
     });
-    for (const file of files) await watch.patiently(() => forgetStale(queue, file));
-    for (const file of files) await watch.patiently(() => add(flows, file));
+    await eachAtOnce(files, (file) => watch.patiently(() => forgetStale(queue, file)));
+    await eachAtOnce(files, (file) => watch.patiently(() => add(flows, file)));
     await new Promise<void>((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
       if (signal.aborted) reject(signal.reason);
@@ -148,6 +148,7 @@ async function finish(
  * done, is what this run waits for.
  */
 export async function forgetStale(queue: Queue<unknown, unknown>, file: FileJob): Promise<void> {
+  if (!(await queue.getJob(file.id))) return;
   const state = await queue.getJobState(file.id);
   const job = await queue.getJob(file.id);
   if (!job) return;
