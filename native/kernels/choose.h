@@ -121,13 +121,24 @@ INLINE bool is_copied(const Problem& p, size_t rows) {
   return p.length <= known_classes<V> && (p.type != type || (p.op != Op::logSumExp && p.outType != type));
 }
 
-// Rows under a mask that go along their blocks as they are, the mask where they are loaded.
+// Rows that differ in what takes part, in length or in place, and go along their blocks as they are: see shapes/varied.h. Short
+// rows that are equally long fare better in lanes.
 template <class V>
-INLINE bool is_kept_along(const Problem& p) {
+INLINE bool is_varied(const Problem& p, size_t rows) {
   constexpr Type type = type_of<typename V::Scalar>;
-  if (p.op != Op::softmax || !(p.where || p.bitmask) || p.lengths || p.offsets || p.logNormalizer) return false;
-  return p.inner == 1 && p.type == type && p.outType == type && p.length > most_reduced<V> &&
-         p.length <= grouped_classes;
+  if (p.op != Op::softmax || p.logNormalizer || rows < 2) return false;
+  if (p.inner > 1 || p.type != type || p.outType != type) return false;
+  if (p.offsets) return true;
+  return (p.where || p.bitmask || p.lengths) && p.length > V::lanes && p.length <= grouped_classes;
+}
+
+// Rows of few classes and of several lengths, which are masked in lanes.
+template <class V>
+INLINE bool has_known_lengths(const Problem& p, size_t rows) {
+  constexpr Type type = type_of<typename V::Scalar>;
+  if (p.op != Op::softmax || !p.lengths || p.where || p.bitmask || p.logNormalizer || rows <= V::lanes / 8)
+    return false;
+  return p.inner == 1 && p.type == type && p.outType == type && p.length >= 2 && p.length <= known_classes<V>;
 }
 
 template <class V>

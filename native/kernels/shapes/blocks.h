@@ -7,7 +7,6 @@
 //   ...                                                                factor of every row, a row per lane
 #pragma once
 #include "few_blocks.h"
-#include "kept.h"
 #include "lanes.h"
 
 namespace UNITS {
@@ -56,15 +55,14 @@ struct AlongBlocks {
   };
   const Width width;
   const size_t n;
-  const bool fetches, masked;
+  const bool fetches;
 
   explicit AlongBlocks(const Problem& p)
       : p(p),
         op(p),
         width{p.length, p.length / L * L, p.length % L, (p.length + L - 1) / L * L},
         n(p.length),
-        fetches(is_large(p)),
-        masked(p.where || p.bitmask) {}
+        fetches(is_large(p)) {}
 
   void solve(size_t begin, size_t end) const {
     constexpr bool log = Op::sums == Sums::below;
@@ -76,7 +74,7 @@ struct AlongBlocks {
       const size_t count = end - begin < group ? end - begin : group, left = end - begin - count;
       const bool together = count > 1 && !op.scale.extreme;
       // Short rows from memory would be peeked at before they have come.
-      const bool peeking = peeks<V> && !masked && (n > most_reduced || !is_huge(p));
+      const bool peeking = peeks<V> && (n > most_reduced || !is_huge(p));
       g.peek.rows = !peeking ? 0 : left < count ? left : count;
       if constexpr (log) {
         if (together && solve_logs(begin, count)) continue;
@@ -184,8 +182,7 @@ struct AlongBlocks {
   }
 
   V max_of_rows(Group& g) const {
-    if (masked) find_kept_maxima(g);
-    if (!masked && !g.peek.found) by_blocks([&](auto blocks) { find_maxima<blocks()>(g); });
+    if (!g.peek.found) by_blocks([&](auto blocks) { find_maxima<blocks()>(g); });
     V column[P];
     load_panel(g.peek.found ? g.peek.quarter : g.quarter, P, g.count, column);
     g.peek.found = false;
@@ -197,14 +194,6 @@ struct AlongBlocks {
     const Width row = width;
     const T* x = g.x;
     for (size_t k = 0; k < g.count; k++, x += row.n) store_register(g.quarter + k * P, maxima_of<blocks>(row, x));
-  }
-  void find_kept_maxima(Group& g) const {
-    for (size_t k = 0; k < g.count; k++) {
-      const Source row = source_of(p, g.row + k);
-      const V max =
-          row.mask ? kept_maxima<V, false>(row, g.x + k * n, n, 0) : kept_maxima<V, true>(row, g.x + k * n, n, 0);
-      store_register(g.quarter + k * P, fold_max(max.r));
-    }
   }
   template <size_t blocks>
   static INLINE auto maxima_of(Width row, const T* x) {
@@ -237,22 +226,7 @@ struct AlongBlocks {
       taken = sum_quarters<V>(g.quarter, g.count);
       return invert<V>(taken, rest, hi, lo);
     }
-    constexpr size_t W = wides<V>;
-    Wide<F64> sum[W];
-    F64 left[W];
-    widen(rest, left);
-#pragma GCC unroll 4
-    for (size_t w = 0; w < W; w++) {
-      const size_t first = w * F64::lanes < g.count ? w * F64::lanes : 0, some = g.count - first;
-      sum[w] = {sum_quarters<F64>(g.taken + first * 2, some < F64::lanes ? some : F64::lanes), left[w]};
-    }
-    factor_of(sum, taken, rest, hi, lo);
-  }
-  template <class D>
-  static INLINE D sum_quarters(const typename D::Scalar* quarter, size_t count) {
-    D column[panel_columns<D>];
-    load_panel(quarter, panel_columns<D>, count, column);
-    return tree<panel_columns<D>>(column, panel_columns<D>);
+    factor_of_quarters(g.taken, g.count, taken, rest, hi, lo);
   }
 
   Exp<V, false> exp_of(const Group& g, size_t k) const {
@@ -265,9 +239,7 @@ struct AlongBlocks {
       const T* x = g.x + k * n;
       T* y = g.y + k * n;
       TermSum<V> sum(g.bias);
-      if (masked) {
-        add_kept(source_of(p, g.row + k), x, y, exp_of(g, k), sum);
-      } else if (by_chunks) {
+      if (by_chunks) {
         sum = add_chunks(x, y, exp_of(g, k), sum);
       } else if (k < g.peek.rows) {
         Next<V> next;
@@ -280,11 +252,6 @@ struct AlongBlocks {
       put(g, k, sum);
     }
     g.peek.found = g.peek.rows > 0;
-  }
-  INLINE void add_kept(const Source& row, const T* x, T* y, const Exp<V, false>& exp, TermSum<V>& sum) const {
-    const size_t ahead = half_group * n;
-    row.mask ? sum_kept<V, false, false, false>(row, x, n, 0, exp, y, sum, nullptr, ahead)
-             : sum_kept<V, false, true, false>(row, x, n, 0, exp, y, sum, nullptr, ahead);
   }
   // As add_few does it: each_term is slow with the blocks that its groups leave over.
   INLINE TermSum<V> add_chunks(const T* x, T* y, const Exp<V, false>& exp, TermSum<V> sum) const {
@@ -394,7 +361,7 @@ struct AlongBlocks {
     for (size_t k = 0; k < g.count; k++) {
       if (sum[k] == sum[k]) continue;
       for (size_t i = 0; i < n; i++) g.y[k * n + i] = T(__builtin_nan(""));
-      if (p.copied || masked) op.solve(row + k);  // what is masked out is 0
+      if (p.copied) op.solve(row + k);  // what is masked out is 0
     }
   }
 

@@ -22,11 +22,14 @@ struct FewClasses {
 
   void solve(size_t begin, size_t end) const {
     if (p.length == 1) return solve_ones(begin, end);
-    if (op.scale.extreme) return solve_in_lanes<V>(op, begin, end);
+    if (op.scale.extreme) return p.lengths ? solve_alone(begin, end) : solve_in_lanes<V>(op, begin, end);
     solve_groups<most_classes>(begin, end);
   }
 
  private:
+  void solve_alone(size_t begin, size_t end) const {
+    for (size_t r = begin; r < end; r++) op.solve(r);
+  }
   void solve_ones(size_t begin, size_t end) const {
     const T* x = static_cast<const T*>(p.x);
     T* y = static_cast<T*>(p.out);
@@ -56,11 +59,11 @@ struct FewClasses {
       const size_t left = end - begin - more, whole = left / L + (overlaps && left % L > 0);
       const size_t groups = whole < most ? whole : most, count = groups * L < left ? groups * L : left;
       const size_t last = begin + count - L;
-      const bool solved = solve_together<N>(x, y, begin, groups, last);
+      const bool solved = solve_together<N>(x, y, begin, groups, last, p.lengths);
       for (size_t g = 0; !solved && g < groups; g++) {
         const size_t row = row_of_group(begin, g, last);
-        if (groups > 1 && solve_together<N>(x, y, row, 1, row)) continue;
-        for (size_t r = row; r < row + L; r++) op.solve(r);
+        if (groups > 1 && solve_together<N>(x, y, row, 1, row, p.lengths)) continue;
+        solve_alone(row, row + L);
       }
       begin += count;
       if (is_packed<V, N> && overlaps && begin < end) begin -= rows_past_line<N>(y + begin * N);
@@ -86,13 +89,26 @@ struct FewClasses {
       alignas(64) T copy[L * N + P] = {};
       T* y = static_cast<T*>(p.out) + begin * N;
       copy_blocks(copy, static_cast<const T*>(p.x) + begin * N, count * N);
-      if (solve_together<N>(copy, copy, 0, 1, 0)) return copy_blocks(y, copy, count * N);
+      uint32_t lengths[L] = {};
+      for (size_t i = 0; p.lengths && i < count; i++) lengths[i] = p.lengths[begin + i];
+      if (solve_together<N>(copy, copy, 0, 1, 0, p.lengths ? lengths : nullptr))
+        return copy_blocks(y, copy, count * N);
     }
-    for (size_t r = begin; r < end; r++) op.solve(r);
+    solve_alone(begin, end);
   }
 
   static INLINE void copy_blocks(T* to, const T* from, size_t count) {
     for (size_t i = 0; i < count; i += L) copy_few(to + i, from + i, count - i < L ? count - i : L);
+  }
+
+  // -Infinity for the classes of each row that lie behind its length. Returns the rows, as bits, that have any.
+  template <size_t N>
+  static INLINE uint32_t hide_behind(const uint32_t* lengths, V* v) {
+    const V length = load_in_disorder<V, N>(reinterpret_cast<const int32_t*>(lengths)),
+            none = splat<V>(T(-infinity));
+#pragma GCC unroll 16
+    for (size_t i = 0; i < N; i++) v[i] = select_greater(length, splat<V>(T(i)), v[i], none);
+    return mask_greater(length, splat<V>(T(0)));
   }
 
   static constexpr uint32_t all_lanes = (1u << L) - 1;
@@ -100,7 +116,8 @@ struct FewClasses {
   // Groups from `row` on, the last of which starts at row `last`. False, with nothing written, where a row needs more care
   // (NaN, infinities, huge logits).
   template <size_t N>
-  __attribute__((noinline)) bool solve_together(const T* x, T* y, size_t row, size_t groups, size_t last) const {
+  __attribute__((noinline)) bool solve_together(const T* x, T* y, size_t row, size_t groups, size_t last,
+                                                const uint32_t* lengths) const {
     using E = ExpTraits<V>;
     constexpr size_t most = together(N);
     const auto start = [row, last](size_t g) INLINE_LAMBDA { return row_of_group(row, g, last) * N; };
@@ -111,16 +128,20 @@ struct FewClasses {
     uint32_t live[most];  // rows with something left, where some may have nothing
     LaneShift<V> shift[most];
     const T bias = bias_for<V>(N);
+    const bool kept = p.emptyRows || lengths;  // -Infinity may stand for what takes no part
     bool sound = true;
     for (size_t g = 0; g < groups; g++) {
       V v[N];
       load_rows<V, N>(x + start(g), v);
+      uint32_t some = 0;  // rows with classes: nothing but -Infinity is not nothing
+      if (lengths) some = hide_behind<N>(lengths + start(g) / N, v);
       V max = v[0];
       store(t[g][0], v[0]);
 #pragma GCC unroll 16
       for (size_t i = 1; i < N; i++) store(t[g][i], v[i]), max = max_number(v[i], max);
-      if (p.emptyRows) {
+      if (kept) {
         live[g] = mask_greater(max, splat<V>(T(-infinity)));
+        sound = sound && (some & ~live[g]) == 0;
         if (live[g] != all_lanes) max = keep(live[g], max, splat<V>(T(0)));
       }
       shift[g] = LaneShift<V>(max, op.scale, E::vanish);
@@ -130,7 +151,7 @@ struct FewClasses {
     for (size_t g = 0; g < groups; g++) {
       const Exp<V, false> exp(op.scale, shift[g].magic, shift[g].lower);
       if (fetches) fetch<true>(y + start(g), L * N);
-      if (p.emptyRows) {
+      if (kept) {
 #pragma GCC unroll 16
         for (size_t i = 0; i < N; i++) reduce_kept_block(exp, t[g][i], t[g][i], r[g][i]);
       } else {
@@ -159,7 +180,7 @@ struct FewClasses {
     if (!sound) return false;
     for (size_t g = 0; g < groups; g++) invert<V>(sum[g], rest[g], hi[g], lo[g]);
     for (size_t g = 0; g < groups; g++) {
-      if (p.emptyRows && live[g] != all_lanes) {
+      if (kept && live[g] != all_lanes) {
         const V zero = splat<V>(T(0));
         hi[g] = keep(live[g], hi[g], zero), lo[g] = keep(live[g], lo[g], zero);
       }

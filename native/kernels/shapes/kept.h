@@ -1,6 +1,10 @@
 // The terms of a row under a mask, which is applied where logits are loaded. For softmax, of rows that lie as the kernels want
-// them; other masked rows are collected first (source.h).
+// them; other masked rows are collected first (source.h). A mask is a string of bits, some for each block of the row:
+//
+//   classes   0 1 2 ... 15 | 16 17 ... 31 | 32 33 ...
+//   bits      1 0 1 ...  1 |  0  1 ...  1 |  1  1 ...     one number for each block: as a bitmask has them in its words
 #pragma once
+#include "../choose.h"
 #include "source.h"
 #include "terms.h"
 
@@ -15,94 +19,139 @@ template <>
 struct MaskOf<8> {
   using Bits = uint8_t;
 };
+template <class V>
+using BitsOf = typename MaskOf<V::lanes>::Bits;
 
-// Which lanes of the blocks of a row take part. `by_words`: said by a bitmask alone, whose blocks lie within words.
-template <class V, bool by_words>
-struct Kept {
-  const Source& row;
-  INLINE uint32_t operator()(size_t at) const {
-    if constexpr (
-        by_words) {  // straight to a mask register, where there are any (no address, so no need to read it once)
-      typename MaskOf<V::lanes>::Bits bits;
-      __builtin_memcpy(&bits, reinterpret_cast<const char*>(row.words) + at / 8, sizeof bits);
-      return bits;
-    }
-    return row.kept(at, V::lanes);
+// The bits of a row of up to grouped_classes of which all take part.
+struct AllBits {
+  alignas(8) uint8_t byte[grouped_classes / 8];
+  constexpr AllBits() : byte() {
+    for (uint8_t& b : byte) b = 0xff;
   }
 };
+template <class V>
+INLINE const BitsOf<V>* all_kept() {
+  static constexpr AllBits all;
+  return reinterpret_cast<const BitsOf<V>*>(all.byte);
+}
 
-template <class V, class Kept>
-INLINE V load_kept(const typename V::Scalar* x, size_t i, size_t at, const Kept& kept) {
-  return keep(kept(at + i), load<V>(x + i), splat<V>(typename V::Scalar(-infinity)));
+// The bits of rows of up to most_reduced<V> classes of which the first `length` take part: for each remainder of whole blocks a
+// string, which is read from where as many blocks are left as such a row has.
+//
+//   remainder 3      1111 1111 ... 1111 | 1110 | 0000 ... 0000
+//   length 2 * L + 3           ^ from here
+template <class V>
+struct PrefixBits {
+  static constexpr size_t L = V::lanes, most = most_reduced<V> / L;
+  BitsOf<V> of[L][2 * most + 1];
+  constexpr PrefixBits() : of() {
+    for (size_t r = 0; r < L; r++) {
+      for (size_t b = 0; b <= most; b++) of[r][b] = BitsOf<V>(b < most ? ~0u : (1u << r) - 1);
+    }
+  }
+};
+template <class V>
+INLINE const BitsOf<V>* first_kept(size_t length) {
+  static constexpr PrefixBits<V> prefix;
+  return prefix.of[length % V::lanes] + prefix.most - length / V::lanes;
+}
+
+INLINE uint32_t set_in_block(const uint8_t* bytes, uint16_t) { return set_among_sixteen(bytes); }
+INLINE uint32_t set_in_block(const uint8_t* bytes, uint8_t) { return set_among_eight(bytes); }
+
+// The bits of n classes from `at` on, which starts a block: in the words of a bitmask, where that is all that hides classes, or
+// at `to`.
+template <class V>
+INLINE void mark_kept(const Source& row, size_t at, size_t n, BitsOf<V>* to) {
+  constexpr size_t L = V::lanes;
+  size_t i = 0;
+  if (!row.words && row.mask_stride == 1) {
+    const uint8_t* const mask = row.mask + at;
+    for (; i + L <= n; i += L) to[i / L] = BitsOf<V>(set_in_block(mask + i, BitsOf<V>()));
+  }
+  for (; i < n; i += L) to[i / L] = BitsOf<V>(row.kept(at + i, lesser(L, n - i)));
 }
 template <class V>
-INLINE V load_first_kept(const typename V::Scalar* x, size_t n, uint32_t bits) {
-  constexpr auto none = typename V::Scalar(-infinity);
-  return keep(bits, load_first<V>(x, n, none), splat<V>(none));
+INLINE const BitsOf<V>* kept_of(const Source& row, size_t at, size_t n, BitsOf<V>* to) {
+  if (!row.mask) return reinterpret_cast<const BitsOf<V>*>(row.words) + at / V::lanes;
+  mark_kept<V>(row, at, n, to);
+  return to;
 }
 
-// The maximum of each lane of n classes at x, which are class `at` of the row and what follows.
-template <class V, bool by_words>
-__attribute__((noinline)) V kept_maxima(const Source& row, const typename V::Scalar* x, size_t n, size_t at) {
+// What of n classes is there at all, of a block's worth or less.
+INLINE uint32_t first_bits(size_t n) { return (1u << n) - 1; }
+
+// The maximum of each lane of n classes at x.
+template <class V>
+INLINE V kept_maxima(const typename V::Scalar* x, size_t n, const BitsOf<V>* kept) {
   using T = typename V::Scalar;
   constexpr size_t L = V::lanes;
-  const Kept<V, by_words> kept{row};
   V a = splat<V>(T(-infinity)), b = a;
+  const auto take = [&](size_t i, V& most)
+                        INLINE_LAMBDA { most = keep(kept[i / L], max_number(load<V>(x + i), most), most); };
   size_t i = 0;
-  for (; i + 2 * L <= n; i += 2 * L) {
-    a = max_number(load_kept<V>(x, i, at, kept), a);
-    b = max_number(load_kept<V>(x, i + L, at, kept), b);
+  for (; i + 2 * L <= n; i += 2 * L) take(i, a), take(i + L, b);
+  for (; i + L <= n; i += L) take(i, a);
+  if (i < n) {
+    const V v = load_first<V>(x + i, n - i, T(-infinity));
+    b = keep(kept[i / L] & first_bits(n - i), max_number(v, b), b);
   }
-  for (; i + L <= n; i += L) a = max_number(load_kept<V>(x, i, at, kept), a);
-  if (i < n) b = max_number(load_first_kept<V>(x + i, n - i, row.kept(at + i, n - i)), b);
   return max_number(a, b);
 }
 
-// The sums of their terms, which are stored in `terms` where that is not null: 0 where a class takes no part, so that nothing
-// underflows later. Memory is fetched `ahead` elements further on. `next`, where it exists, is as much of the row as this, and its maxima are found on the way.
-template <class V, bool moved, bool by_words, bool peeking>
-__attribute__((noinline)) void sum_kept(const Source& row, const typename V::Scalar* x, size_t n, size_t at,
-                                        const Exp<V, moved>& exponential, typename V::Scalar* terms,
-                                        TermSum<V>& total, Next<V>* next, size_t ahead) {
+// The sums of their terms, which are stored in `terms`; `padded`: both are in whole blocks. Memory is fetched `ahead` elements
+// further on. `next`, where it exists, is as much of the row as this, of whole blocks, and its maxima are found on the way.
+template <class V, bool moved, bool peeking, bool padded>
+INLINE void add_kept(const typename V::Scalar* x, size_t n, const BitsOf<V>* kept,
+                     const Exp<V, moved>& exponential, typename V::Scalar* terms, TermSum<V>& total, size_t ahead,
+                     Next<V>* next = nullptr, const BitsOf<V>* next_kept = nullptr) {
   using T = typename V::Scalar;
-  constexpr size_t L = V::lanes, group = together<V>;
+  constexpr size_t L = V::lanes;
+  constexpr size_t group =
+      padded || V::registers > 2 ? 2 : 4;  // fewer than where nothing is masked: bits wait too
   const Exp<V, moved> exp = exponential;
-  const Kept<V, by_words> kept{row};
-  const V zero = splat<V>(T(0)), none = splat<V>(T(-infinity));
+  alignas(64) T nowhere[L];
+  T* const to = padded || terms ? terms : nowhere;
+  const size_t stored = padded || terms ? ~size_t(0) : 0;
   TermSum<V> sum = total;
-  V max = none;
-  const auto take = [&](size_t i, Term<V> e, uint32_t bits) INLINE_LAMBDA {
-    e.t = keep(bits, e.t, zero);
-    if (terms) store(terms + i, e.value());
+  V max = splat<V>(T(-infinity));
+  const auto take = [&](size_t i, Term<V> e) INLINE_LAMBDA {
+    store(to + (i & stored), e.value());
     sum.add_term(e);
-    if constexpr (peeking) max = max_number(load_kept<V>(next->x, i, at + n, kept), max);
+    if constexpr (peeking) max = keep(next_kept[i / L], max_number(load<V>(next->x + i), max), max);
   };
   size_t i = 0;
   for (; i + group * L <= n; i += group * L) {
-    fetch<false>(x + i + ahead, group * L);
+    if (ahead) fetch<false>(x + i + ahead, group * L);
     Reduced<V> reduced[group];
-    uint32_t bits[group];
 #pragma GCC unroll 8
-    for (size_t k = 0; k < group; k++) {
-      bits[k] = kept(at + i + k * L);
-      reduced[k] = exp.reduce(keep(bits[k], load<V>(x + i + k * L), none));
-    }
+    for (size_t k = 0; k < group; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L), kept[i / L + k]);
 #pragma GCC unroll 8
-    for (size_t k = 0; k < group; k++) take(i + k * L, exp.term(reduced[k]), bits[k]);
+    for (size_t k = 0; k < group; k++) take(i + k * L, exp.term(reduced[k]));
   }
-  for (; i + L <= n; i += L) {
-    const uint32_t bits = kept(at + i);
-    take(i, exp.term(keep(bits, load<V>(x + i), none)), bits);
-  }
-  if (i < n) {
-    const uint32_t bits = row.kept(at + i, n - i);
-    Term<V> e = exp.term(load_first_kept<V>(x + i, n - i, bits));
-    e.t = keep(bits, e.t, zero);
-    if (terms) store_first(terms + i, e.value(), n - i);
+  for (; i + L <= n; i += L) take(i, exp.term(exp.reduce(load<V>(x + i), kept[i / L])));
+  if (!padded && i < n) {
+    const size_t rest = n - i;
+    const Term<V> e =
+        exp.term(exp.reduce(load_first<V>(x + i, rest, T(-infinity)), kept[i / L] & first_bits(rest)));
+    store_first(to + (i & stored), e.value(), rest);
     sum.add_term(e);
+    if constexpr (peeking) {
+      const V v = load_first<V>(next->x + i, rest, T(-infinity));
+      max = keep(next_kept[i / L] & first_bits(rest), max_number(v, max), max);
+    }
   }
   total = sum;
   if constexpr (peeking) next->max = max, next->found = true;
+}
+
+// The same as a function of its own, for long rows.
+template <class V, bool moved, bool peeking>
+__attribute__((noinline)) void sum_kept(const typename V::Scalar* x, size_t n, const BitsOf<V>* kept,
+                                        const Exp<V, moved>& exp, typename V::Scalar* terms, TermSum<V>& total,
+                                        size_t ahead, Next<V>* next = nullptr,
+                                        const BitsOf<V>* next_kept = nullptr) {
+  add_kept<V, moved, peeking, false>(x, n, kept, exp, terms, total, ahead, next, next_kept);
 }
 
 }  // namespace UNITS

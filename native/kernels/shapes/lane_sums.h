@@ -36,7 +36,29 @@ INLINE V tree(V* partial, size_t live) {
   return partial[0];
 }
 
-// The same of N partial sums, each as leaf(i) gives it, which is asked in turn: what waits stays in registers.
+// Of `count` blocks that were folded to a quarter what reduce_add would have made of each, a row per lane.
+template <class D>
+INLINE D sum_quarters(const typename D::Scalar* quarter, size_t count) {
+  D column[panel_columns<D>];
+  load_panel(quarter, panel_columns<D>, count, column);
+  return tree<panel_columns<D>>(column, panel_columns<D>);
+}
+// The same of sums in doubles, with what they left, and the factors.
+template <class V>
+INLINE void factor_of_quarters(const double* quarter, size_t count, V& taken, V& rest, V& hi, V& lo) {
+  constexpr size_t W = wides<V>;
+  Wide<F64> sum[W];
+  F64 left[W];
+  widen(rest, left);
+#pragma GCC unroll 4
+  for (size_t w = 0; w < W; w++) {
+    const size_t first = w * F64::lanes < count ? w * F64::lanes : 0, some = count - first;
+    sum[w] = {sum_quarters<F64>(quarter + first * 2, some < F64::lanes ? some : F64::lanes), left[w]};
+  }
+  factor_of(sum, taken, rest, hi, lo);
+}
+
+// As `tree`, of N partial sums, each as leaf(i) gives it, which is asked in turn: what waits stays in registers.
 template <size_t lanes, size_t N, size_t i = 0, size_t half = 1, class Leaf>
 INLINE auto tree_of(Leaf&& leaf) {
   if constexpr (half == lanes) {
@@ -126,17 +148,17 @@ INLINE void terms_of_max(const LaneShift<V>& shift, const Scale<V>& scale, const
 }
 
 // How far a sum is from that of the largest term alone: 0 where it is no other; see is_single.
-template <class V>
-INLINE V beside_largest(V sum, V rest, const Term<V>& largest, typename V::Scalar bias) {
+// (`bias`: of all rows, or of each.)
+template <class V, class B>
+INLINE V beside_largest(V sum, V rest, const Term<V>& largest, B bias) {
   TermSum<V> one(bias);
   one.add_first(largest);
   return add(absolute(sub(sum, one.taken(bias))), absolute(sub(rest, one.rest)));
 }
 
 // The rows, as bits, whose sum is the term of their maximum and nothing else.
-template <class V>
-INLINE uint32_t alone_in_sum(V sum, V rest, const LaneShift<V>& shift, const Scale<V>& scale,
-                             typename V::Scalar bias) {
+template <class V, class B>
+INLINE uint32_t alone_in_sum(V sum, V rest, const LaneShift<V>& shift, const Scale<V>& scale, B bias) {
   using T = typename V::Scalar;
   const Term<V> largest = Exp<V, false>(scale, shift.magic, shift.lower).term(shift.max);
   // A term alone is the sum, but for the roundings of both, between which one last bit lies at most.

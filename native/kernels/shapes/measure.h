@@ -72,20 +72,31 @@ struct Measurer {
 
   // The same of a row under a mask whose elements are as the kernel wants them. A segment before has found its maxima where
   // `next` says so, and it finds those of the one after it where there is one.
-  template <bool by_words>
-  Measure kept_segment(const Source& row, size_t from, size_t to, const double* whole, T* terms,
-                       Next<V>& next) const {
+  struct Masks {
+    static constexpr size_t most = segment_length / V::lanes;
+    alignas(64) BitsOf<V> bits[2][most];
+    const BitsOf<V>* next = nullptr;
+    size_t turn = 0;
+    const BitsOf<V>* of(const Source& row, size_t at, size_t n) {
+      turn ^= 1;
+      return kept_of<V>(row, at, n, bits[turn]);
+    }
+  };
+  __attribute__((noinline)) Measure kept_segment(const Source& row, size_t from, size_t to, const double* whole,
+                                                 T* terms, Next<V>& next, Masks& masks) const {
     const size_t n = to - from;
     const T* x = reinterpret_cast<const T*>(row.data) + from;
-    const T own = reduce_max(next.found ? next.max : kept_maxima<V, by_words>(row, x, n, from));
+    const BitsOf<V>* kept = next.found ? masks.next : masks.of(row, from, n);
+    const T own = reduce_max(next.found ? next.max : kept_maxima<V>(x, n, kept));
     next.x = x + n, next.found = false;
     next.exists = peeks<V> && row.length - to >= n && n == segment_length;
+    masks.next = next.exists ? masks.of(row, to, n) : nullptr;
     const auto holds_nan = [&] {
       alignas(64) T buffer[segment_length];
       return has_nan<V>(row.collect(from, n, buffer), n);
     };
     return under_shift(own, whole, n != row.length, holds_nan, [&](Measure& m, const auto& exp) {
-      add_kept<by_words>(m, row, x, n, from, exp, terms, next);
+      add_kept(m, row.length, x, n, kept, exp, terms, next, masks.next);
     });
   }
 
@@ -105,6 +116,7 @@ struct Measurer {
   Measure stretch(const Source& row, size_t from, size_t to, const double* whole, T* terms, double* tops) const {
     Measure m;
     Next<V> next;
+    Masks masks;
     for (size_t at = from; at < to && !(at > from && is_set(row.cancelled)); at += segment_length) {
       const size_t end = to - at < segment_length ? to : at + segment_length;
       T* const stored = terms ? terms + (at - from) : nullptr;
@@ -116,8 +128,7 @@ struct Measurer {
         next.exists = to - end >= segment_length;
         part = plain(x, end - at, own, whole, row.length, stored, &next);
       } else if (sums == Sums::all && row.loads_kept<T>()) {
-        part = row.mask ? kept_segment<false>(row, at, end, whole, stored, next)
-                        : kept_segment<true>(row, at, end, whole, stored, next);
+        part = kept_segment(row, at, end, whole, stored, next, masks);
       } else {
         part = segment(row, at, end, whole, stored);
       }
@@ -181,16 +192,16 @@ struct Measurer {
     return m;
   }
 
-  template <bool by_words, bool moved>
-  INLINE void add_kept(Measure& m, const Source& row, const T* x, size_t n, size_t from, const Exp<V, moved>& exp,
-                       T* terms, Next<V>& next) const {
+  template <bool moved>
+  INLINE void add_kept(Measure& m, size_t classes, const T* x, size_t n, const BitsOf<V>* kept,
+                       const Exp<V, moved>& exp, T* terms, Next<V>& next, const BitsOf<V>* next_kept) const {
     constexpr bool peeking = peeks<V> && !moved;
-    const T bias = bias_for<V>(row.length);
+    const T bias = bias_for<V>(classes);
     TermSum<V> sum(bias);
     if (peeking && next.exists) {
-      sum_kept<V, moved, by_words, peeking>(row, x, n, from, exp, terms, sum, &next, n + fetch_distance);
+      sum_kept<V, moved, peeking>(x, n, kept, exp, terms, sum, n + fetch_distance, &next, next_kept);
     } else {
-      sum_kept<V, moved, by_words, false>(row, x, n, from, exp, terms, sum, nullptr, n);
+      sum_kept<V, moved, false>(x, n, kept, exp, terms, sum, n);
     }
     sum.total(splat<V>(bias), m.sum, m.sum_lo);
   }

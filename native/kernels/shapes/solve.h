@@ -5,6 +5,7 @@
 #include "copies.h"
 #include "few_classes.h"
 #include "rows.h"
+#include "varied.h"
 
 namespace UNITS {
 
@@ -37,30 +38,58 @@ INLINE size_t behind_equal_rows(const Problem& p, size_t row, size_t end, size_t
   return next;
 }
 
-// Ragged rows: neighbours of one length are a problem with that many classes.
+// A row of ragged rows, and its neighbours that have as many elements.
+struct Run {
+  size_t begin, end, at, n;  // rows, and elements
+};
+INLINE Run run_at(const Problem& p, size_t row, size_t end) {
+  const Source first = source_of(p, row);
+  const size_t at = size_t(first.data - static_cast<const char*>(p.x)) / size_of(p.type);
+  return {row, behind_equal_rows(p, row, end, at, first.length), at, first.length};
+}
+
+// Whether so many rows may be equally long: what their ends are far apart says.
+INLINE bool begins_run(const Problem& p, size_t row, size_t rows) {
+  const uint32_t first = read_once(p.offsets + row);
+  return read_once(p.offsets + row + rows) - first == rows * (read_once(p.offsets + row + 1) - first);
+}
+
+// They are a problem with that many classes.
+template <class V, class Op>
+void solve_run(const Problem& p, Run run) {
+  // Where row 0 would be if all were so long.
+  const auto shifted = [&run](const void* array, size_t element) {
+    return reinterpret_cast<uintptr_t>(array) + (run.at - run.begin * run.n) * element;
+  };
+  Problem part = p;
+  part.offsets = nullptr, part.length = run.n, part.elements = (run.end - run.begin) * run.n;
+  part.x = reinterpret_cast<const void*>(shifted(p.x, size_of(p.type)));
+  if (Op::writes_classes) part.out = reinterpret_cast<void*>(shifted(p.out, size_of(p.outType)));
+  if (p.where) part.where = reinterpret_cast<const uint8_t*>(shifted(p.where, 1));
+  solve_in_shapes<V, Op>(part, run.begin, run.end);
+}
+
+// Ragged rows: runs of equal ones, and between them a few by themselves, or all that are side by side where the op has a shape for
+// them. (What begins a run is then looked for group by group.)
 template <class V, class Op>
 void solve_ragged(const Problem& p, size_t begin, size_t end) {
-  constexpr size_t fewest = 3;  // rows for which that is worth it
+  const bool varied = Op::sums == Sums::all && is_varied<V>(p, end - begin);
+  const size_t fewest = varied ? V::lanes : 3;  // rows of a run worth telling apart
   const Op op(p);
-  for (size_t row = begin, next; row < end && !(row > begin && is_set(p.cancelled)); row = next) {
-    const Source first = source_of(p, row);
-    const size_t n = first.length;
-    const size_t at = size_t(first.data - static_cast<const char*>(p.x)) / size_of(p.type);
-    next = behind_equal_rows(p, row, end, at, n);
-    if (n == 0 || next - row < fewest) {
-      for (size_t r = row; r < next; r++) op.solve(r);
+  for (size_t row = begin; row < end && !(row > begin && is_set(p.cancelled));) {
+    const Run run = run_at(p, row, end);
+    if (run.n > 0 && run.end - run.begin >= fewest) {
+      solve_run<V, Op>(p, run);
+      row = run.end;
       continue;
     }
-    // Where row 0 would be if all were so long.
-    const auto shifted = [at, row, n](const void* array, size_t element) {
-      return reinterpret_cast<uintptr_t>(array) + (at - row * n) * element;
-    };
-    Problem part = p;
-    part.offsets = nullptr, part.length = n, part.elements = (next - row) * n;
-    part.x = reinterpret_cast<const void*>(shifted(p.x, size_of(p.type)));
-    if (Op::writes_classes) part.out = reinterpret_cast<void*>(shifted(p.out, size_of(p.outType)));
-    if (p.where) part.where = reinterpret_cast<const uint8_t*>(shifted(p.where, 1));
-    solve_in_shapes<V, Op>(part, row, next);
+    size_t to = lesser(end, varied ? row + V::lanes : run.end);
+    if constexpr (Op::sums == Sums::all) {
+      while (varied && to + V::lanes <= end && !begins_run(p, to, V::lanes)) to += V::lanes;
+      if (varied) Varied<V, Op>(p).solve(row, to);
+    }
+    for (size_t r = row; r < to && !varied; r++) op.solve(r);
+    row = to;
   }
 }
 
@@ -70,7 +99,8 @@ void solve_in_shapes(const Problem& p, size_t begin, size_t end) {
     if (p.offsets && !p.logNormalizer) return solve_ragged<V, Op>(p, begin, end);
   }
   if constexpr (Op::may_be_copied && Op::sums == Sums::all) {
-    if (is_kept_along<V>(p)) return AlongBlocks<V, Op>(p).solve(begin, end);
+    if (is_varied<V>(p, end - begin)) return Varied<V, Op>(p).solve(begin, end);
+    if (has_known_lengths<V>(p, end - begin)) return FewClasses<V, Op>(p).solve(begin, end);
   }
   if constexpr (Op::may_be_copied) {
     if (is_copied<V, Op::sums>(p, end - begin)) {

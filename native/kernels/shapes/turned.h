@@ -131,6 +131,18 @@ INLINE void load_rows_in_order(const typename V::Scalar* x, V* v) {
     }
   }
 }
+// A number for each row, as load_rows has the rows.
+template <class V, size_t N>
+INLINE V load_in_disorder(const int32_t* p) {
+  V v = load_whole<V>(p);
+  if constexpr (is_disordered<V, N>) {
+    v = by_registers<V>([&](size_t i) INLINE_LAMBDA {
+      if constexpr (N == panel_columns<V>) return disorder_quarters(v.r[i]);
+      if constexpr (N < panel_columns<V>) return disorder_pairs(v.r[i]);
+    });
+  }
+  return v;
+}
 template <class V, size_t N>
 INLINE void store_rows_in_order(typename V::Scalar* y, V* v) {
   if constexpr (is_disordered<V, N>) {
