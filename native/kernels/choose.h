@@ -26,6 +26,9 @@ INLINE bool is_huge(const Problem& p) { return p.elements * size_of(p.type) >= s
 // worked out twice.
 constexpr size_t stored_length = 1 << 21;
 
+// The same for rows of 16 bits, whose terms do not fit the output: up to here they have memory of their own.
+constexpr size_t waiting_length = 1 << 18;
+
 // Results of rows from here on go past the caches: they are not in any cache when they are read.
 constexpr size_t streamed_bytes = size_t(1) << 25;
 
@@ -117,8 +120,10 @@ INLINE bool is_copied(const Problem& p, size_t rows) {
   if (rows <= V::lanes / 8) return false;
   if (p.lengths && sums == Sums::all && bias_for<V>(1) != bias_for<V>(p.length)) return false;
   if (p.where || p.bitmask || p.lengths) return true;
-  // Panels of more classes convert on the way.
-  return p.length <= known_classes<V> && (p.type != type || (p.op != Op::logSumExp && p.outType != type));
+  // Panels of more classes convert on the way; what fills blocks goes along them.
+  const bool along = p.op == Op::softmax && fills_blocks<V>(p);
+  return (p.length <= known_classes<V> || along) &&
+         (p.type != type || (p.op != Op::logSumExp && p.outType != type));
 }
 
 // Rows that differ in what takes part, in length or in place, and go along their blocks as they are: see shapes/varied.h. Short

@@ -55,7 +55,8 @@ struct Softmax : Rows<V> {
     // Terms wait in the output for the sum, unless the row is too long; then they are worked out twice, as they are in
     // place, where a second look at the logits may be needed.
     const bool stored = out.direct<T>() && row.length <= stored_length && row.data != out.data;
-    T* terms = stored ? out.place<T>(0, nullptr) : nullptr;
+    const Waiting waiting(size_of(out.type) == 2 && row.length <= waiting_length ? row.length : 0);
+    T* terms = stored ? out.place<T>(0, nullptr) : waiting.terms;
     double tops[stored_length / segment_length];
     const Measure m = this->template measurer<Sums::all>().row(row, terms, tops);
     if (!settle(row, out, 0, row.length, m, 0)) return;
@@ -74,6 +75,15 @@ struct Softmax : Rows<V> {
   }
 
  private:
+  // Memory for the terms of a row whose results are shorter than they are; null where there is none.
+  struct Waiting {
+    T* const terms;
+    explicit Waiting(size_t count)
+        : terms(count > 0 ? static_cast<T*>(__builtin_malloc(count * sizeof(T))) : nullptr) {}
+    Waiting(const Waiting&) = delete;
+    ~Waiting() { __builtin_free(terms); }
+  };
+
   // A row of up to a segment, its logits at x; y may be x, and is the output or a buffer before it.
   void segment(const T* x, const Source& row, T* y, const Sink& out) const {
     if (!softmax_of_few<V>(scale, x, row.length, y)) {

@@ -45,6 +45,7 @@ struct Rows {
       const double down = m.top - tops[s];
       if (down <= 20) {  // stored terms are at least 2^(offset - vanish) = 2^-88: the product is exact
         normalize<V>(terms + at, n, T(power_of_two(-int(down))), factor);
+        out.flush(at, n, terms + at);
       } else {
         emitTerms(row, out, at, at + n, shift, factor);
       }

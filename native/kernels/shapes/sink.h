@@ -40,7 +40,11 @@ struct Sink {
       }
       case Type::bfloat16: {
         uint16_t* p = reinterpret_cast<uint16_t*>(data) + from * stride;
-        for (size_t i = 0; i < count; i++) p[i * stride] = float_to_bfloat(float(buffer[i]));
+        if (stride == 1) {
+          for (size_t i = 0; i < count; i++) p[i] = float_to_bfloat(float(buffer[i]));
+        } else {
+          for (size_t i = 0; i < count; i++) p[i * stride] = float_to_bfloat(float(buffer[i]));
+        }
       }
     }
   }

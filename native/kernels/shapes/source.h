@@ -141,10 +141,7 @@ struct Source {
       case Type::float32: gather(reinterpret_cast<const float*>(data), from, count, buffer); break;
       case Type::float64: gather(reinterpret_cast<const double*>(data), from, count, buffer); break;
       case Type::float16: widen_half(reinterpret_cast<const uint16_t*>(data), from, count, buffer); break;
-      case Type::bfloat16: {
-        const uint16_t* p = reinterpret_cast<const uint16_t*>(data) + from * stride;
-        for (size_t i = 0; i < count; i++) buffer[i] = T(bfloat_to_float(p[i * stride]));
-      }
+      case Type::bfloat16: widen_bfloat(reinterpret_cast<const uint16_t*>(data) + from * stride, count, buffer);
     }
     if (is_masked()) hide(buffer, from, count, buffer);
     return buffer;
@@ -221,6 +218,15 @@ struct Source {
   void gather(const E* p, size_t from, size_t count, T* buffer) const {
     p += from * stride;
     for (size_t i = 0; i < count; i++) buffer[i] = T(p[i * stride]);
+  }
+  // (Of neighbours a loop of its own, which is compiled to vectors.)
+  template <class T>
+  void widen_bfloat(const uint16_t* p, size_t count, T* buffer) const {
+    if (stride == 1) {
+      for (size_t i = 0; i < count; i++) buffer[i] = T(bfloat_to_float(p[i]));
+    } else {
+      for (size_t i = 0; i < count; i++) buffer[i] = T(bfloat_to_float(p[i * stride]));
+    }
   }
   template <class T>
   void widen_half(const uint16_t* p, size_t from, size_t count, T* buffer) const {

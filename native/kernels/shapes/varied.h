@@ -8,7 +8,7 @@
 // For softmax. A term that takes no part is 0, so that nothing underflows later.
 #pragma once
 #include "kept.h"
-#include "lanes.h"
+#include "ragged_lanes.h"
 
 namespace UNITS {
 
@@ -41,18 +41,30 @@ struct Varied {
     alignas(64) Set set[2];
     const Source last = source_of(p, end - 1);
     const T* const limit = reinterpret_cast<const T*>(last.data) + full_length(p, last);
-    gather(set[0], begin, lesser(group, end - begin), limit);
-    for (size_t row = begin, turn = 0; row < end && !(row > begin && is_set(p.cancelled)); turn ^= 1) {
-      Set &own = set[turn], &next = set[turn ^ 1];
-      row += own.count;
+    RaggedLanes<V, Op> lanes(op, limit);
+    const bool is_ragged = p.offsets && !is_marked;
+    bool is_gathered = false;
+    for (size_t row = begin, turn = 0, count; row < end && !(row > begin && is_set(p.cancelled)); row += count) {
+      count = lesser(L, end - row);
+      if (is_ragged && lanes.read(row, count)) {
+        if (!lanes.solve(row, count)) solve_alone(row, row + count);
+        is_gathered = false;
+        continue;
+      }
+      Set &own = set[turn], &next = set[turn ^= 1];
+      count = lesser(group, end - row);
+      if (!is_gathered) gather(own, row, count, limit);
+      is_gathered = row + count < end;
       next.count = 0;
-      if (row < end) gather(next, row, lesser(group, end - row), limit);
+      if (is_gathered) gather(next, row + count, lesser(group, end - row - count), limit);
       place(g, own);
-      if (!solve_group(g, own, next)) solve_alone(own.first, row);
+      if (!solve_group(g, own, next)) solve_alone(row, row + count);
     }
   }
 
  private:
+  // Shorter rows are read and written in whole blocks, of which `kept` says what is theirs: no branch depends on where they end. What
+  // is written too much is the next row's, which is written then.
   // Shorter rows are read and written in whole blocks, of which `kept` says what is theirs: no branch depends on where they end. What
   // is written too much is the next row's, which is written then.
   struct Row {
