@@ -154,16 +154,18 @@ struct Selection {
 
   // A logit that at least k of those whose lane maxima these are exceed; -Infinity if there are too few lanes.
   INLINE T bound(V maxima) const {
-    T bound = T(-infinity);
-    if (k > V::lanes) return bound;
+    if (k > V::lanes) return T(-infinity);
+    if (k == 1) return below(reduce_max(maxima));
+    // How many lanes are higher than each: no branch depends on the logits.
     alignas(64) T lane[V::lanes];
     store(lane, maxima);
+    V higher = splat<V>(T(0));
+    const V one = splat<V>(T(1));
     for (size_t i = 0; i < V::lanes; i++) {
-      const uint32_t higher = mask_greater(maxima, splat<V>(lane[i]));
-      const T reached = size_t(__builtin_popcount(higher)) + 1 >= k ? lane[i] : T(-infinity);
-      bound = reached > bound ? reached : bound;
+      higher = select_greater(splat<V>(lane[i]), maxima, add(higher, one), higher);
     }
-    return below(bound);
+    const V enough = splat<V>(T(k) - T(1.5));
+    return below(reduce_max(select_greater(higher, enough, maxima, splat<V>(T(-infinity)))));
   }
 
   // Pushes the logits of a segment that are above `threshold` (or `least`) and so may have a place; `at` is the

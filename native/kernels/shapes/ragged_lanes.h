@@ -82,8 +82,10 @@ struct RaggedLanes {
   // The classes of the rows, and the maximum of each.
   __attribute__((noinline)) V load_classes(size_t width, V lengths) {
     const T* start[L];
-    for (size_t k = 0; k < L; k++) start[k] = static_cast<const T*>(p.x) + at[k];
-    for (size_t k = L; k-- > 0 && start[k] + width > limit;) {
+    // Each by itself: another thread may have written offsets that do not ascend.
+    for (size_t k = 0; k < L; k++) {
+      start[k] = static_cast<const T*>(p.x) + at[k];
+      if (start[k] + width <= limit) continue;
       T* const copy = rows + k * most_classes;
       for (size_t i = 0; i < size_t(length[k]); i++) copy[i] = start[k][i];
       start[k] = copy;
