@@ -12,7 +12,8 @@ template <class V>
 struct Draw : Rows<V> {
   using typename Rows<V>::T;
   using Rows<V>::p;
-  explicit Draw(const Problem& p) : Rows<V>(p) {}
+  const RoundKeys keys;
+  explicit Draw(const Problem& p) : Rows<V>(p), keys(p.seed) {}
 
   static constexpr Sums sums = Sums::all;
   static constexpr bool writes_classes = false;
@@ -51,14 +52,14 @@ struct Draw : Rows<V> {
  protected:
   // How far a running sum of n terms and the share of the total may be apart from those of weights, in parts of the total. In
   // units of half a last bit: n for the roundings of the running sum, as many for those of the total, 2 for each term, 3 for
-  // the share, its product and the total; and a weight errs by 1e-10.
+  // the share, its product and the total; and a weight errs by 1e-10. A share of floats lacks its last 26 bits.
   static constexpr double slack_of(size_t n) {
-    return (double(n) + 4) * (sizeof(T) == 4 ? 0x1p-23 : 0x1p-52) + (sizeof(T) == 4 ? 1e-9 : 4e-10);
+    return (double(n) + 4) * (sizeof(T) == 4 ? 0x1p-23 : 0x1p-52) + (sizeof(T) == 4 ? 0x1p-27 + 1e-9 : 4e-10);
   }
 
   template <class Group>
   INLINE V share_of(const Group& g, size_t draw) const {
-    return uniform_lanes<V>(uint64_t(p.firstRow) + g.row, g.apart, whole(p.firstDraw) + draw, p.seed);
+    return uniform_lanes<V>(uint64_t(p.firstRow) + g.row, g.apart, whole(p.firstDraw) + draw, keys);
   }
 
   template <class Group>

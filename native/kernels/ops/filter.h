@@ -63,63 +63,126 @@ struct FilteredDraw : Draw<V> {
         kept(p.keepTop > 0 && p.keepTop < p.length ? p.keepTop : p.length),
         network(network_for(p.length, kept + 1)) {}
 
+  static constexpr bool begins_together = true;
+
   template <class Group>
   INLINE void begin(Group& g) const {
-    Draw<V>::begin(g);
-    filter(g.x, g.step, g.max, Exp<V, false>(scale, g.shift.magic, g.shift.lower), g.ends.redo);
+    begin(&g, 1);
+  }
+  template <class Group>
+  void begin(Group* group, size_t count) const {
+    Side side[2];
+    size_t waiting = 0;
+    for (size_t i = 0; i < count; i++) {
+      Group& g = group[i];
+      if (!g.solvable) continue;
+      Draw<V>::begin(g);
+      side[waiting] = {g.x, g.step, g.max, g.shift.magic, g.shift.lower, &g.ends.redo};
+      if (p.length > most_paired) {
+        filter<1, few_classes>(side);
+      } else if (++waiting == 2) {
+        filter<2, most_paired>(side), waiting = 0;
+      }
+    }
+    if (waiting > 0) filter<1, few_classes>(side);
   }
 
  private:
-  __attribute__((noinline)) void filter(T* x, size_t step, V max, const Exp<V, false>& exp, uint32_t& redo) const {
+  // Rows of up to so many classes are filtered two groups at a time: the steps of one wait for each other.
+  static constexpr size_t most_paired = 16;
+
+  struct Side {
+    T* x;
+    size_t step;
+    V max, magic, lower;
+    uint32_t* redo;
+  };
+
+  template <size_t sides, size_t most>
+  __attribute__((noinline)) void filter(const Side* side) const {
     const size_t n = p.length;
-    V least = splat<V>(T(-infinity));
-    if (kept < n || p.topP < 1) {
-      alignas(64) T sorted[few_classes * L];
-      for (size_t c = 0; c < n; c++) store(sorted + c * L, load<V>(x + c * step));
-      for (size_t i = 0; i < network.count; i++) {
-        T *const a = sorted + network.pair[i][0] * L, *const b = sorted + network.pair[i][1] * L;
-        const V x = load<V>(a), y = load<V>(b);
-        store(a, max_number(x, y)), store(b, min_number(x, y));
-      }
-      least = p.topP < 1 ? nucleus(sorted, exp, redo) : load<V>(sorted + (kept - 1) * L);
-      if (kept < n) redo |= ~mask_differs(least, load<V>(sorted + kept * L));
-    }
-    if (p.minPDepth < __builtin_inf()) {
-      const double reach = p.temperature * p.minPDepth;
-      alignas(64) T lane[L];
-      store(lane, max);
-      for (size_t i = 0; i < L; i++) lane[i] = at_least<T>(double(lane[i]) - reach);
-      least = max_number(load<V>(lane), least);
-    }
     const V none = splat<V>(T(-infinity));
-    for (size_t c = 0; c < n; c++, x += step) {
-      const V v = load<V>(x);
-      store(x, select_greater(least, v, none, v));
+    V least[sides];
+#pragma GCC unroll 2
+    for (size_t s = 0; s < sides; s++) least[s] = none;
+    if (kept < n || p.topP < 1) {
+      alignas(64) T sorted[sides][most * L];
+      for (size_t c = 0; c < n; c++) {
+#pragma GCC unroll 2
+        for (size_t s = 0; s < sides; s++) store(sorted[s] + c * L, load<V>(side[s].x + c * side[s].step));
+      }
+      for (size_t i = 0; i < network.count; i++) {
+        const size_t first = network.pair[i][0] * L, second = network.pair[i][1] * L;
+#pragma GCC unroll 2
+        for (size_t s = 0; s < sides; s++) {
+          const V x = load<V>(sorted[s] + first), y = load<V>(sorted[s] + second);
+          store(sorted[s] + first, max_number(x, y)), store(sorted[s] + second, min_number(x, y));
+        }
+      }
+      if (p.topP < 1) {
+        nucleus<sides, most>(sorted, side, least);
+      } else {
+        for (size_t s = 0; s < sides; s++) least[s] = load<V>(sorted[s] + (kept - 1) * L);
+      }
+      for (size_t s = 0; kept < n && s < sides; s++) {
+        *side[s].redo |= ~mask_differs(least[s], load<V>(sorted[s] + kept * L));
+      }
     }
+    for (size_t s = 0; s < sides; s++) {
+      if (p.minPDepth < __builtin_inf()) least[s] = max_number(least_by_depth(side[s].max), least[s]);
+      T* x = side[s].x;
+      for (size_t c = 0; c < n; c++, x += side[s].step) {
+        const V v = load<V>(x);
+        store(x, select_greater(least[s], v, none, v));
+      }
+    }
+  }
+
+  V least_by_depth(V max) const {
+    const double reach = p.temperature * p.minPDepth;
+    alignas(64) T lane[L];
+    store(lane, max);
+    for (size_t i = 0; i < L; i++) lane[i] = at_least<T>(double(lane[i]) - reach);
+    return load<V>(lane);
   }
 
   static INLINE uint32_t mask_differs(V a, V b) { return mask_greater(a, b) | mask_greater(b, a); }
 
   // The logit of the last class that top-p keeps of the `kept` best.
-  INLINE V nucleus(const T* sorted, const Exp<V, false>& exp, uint32_t& redo) const {
-    alignas(64) T sum[few_classes * L];
-    V running = splat<V>(0);
+  template <size_t sides, size_t most>
+  INLINE void nucleus(const T (&sorted)[sides][most * L], const Side* side, V* least) const {
+    alignas(64) T sum[sides][most * L];
+    V running[sides], low[sides], high[sides], likely[sides], next[sides];
+    const V none = splat<V>(T(-infinity));
+#pragma GCC unroll 2
+    for (size_t s = 0; s < sides; s++) running[s] = splat<V>(0);
     for (size_t c = 0; c < kept; c++) {
-      running = add(running, exp.term(load<V>(sorted + c * L)).value());
-      store(sum + c * L, running);
+#pragma GCC unroll 2
+      for (size_t s = 0; s < sides; s++) {
+        const Exp<V, false> exp(scale, side[s].magic, side[s].lower);
+        running[s] = add(running[s], exp.term(load<V>(sorted[s] + c * L)).value());
+        store(sum[s] + c * L, running[s]);
+      }
     }
-    const V slack = mul(running, splat<V>(T(this->slack_of(p.length))));
-    const V target = mul(running, splat<V>(T(p.topP))), low = sub(target, slack), high = add(target, slack);
-    V least = load<V>(sorted), most = least;
-    uint32_t tied = 0;
+#pragma GCC unroll 2
+    for (size_t s = 0; s < sides; s++) {
+      const V slack = mul(running[s], splat<V>(T(this->slack_of(p.length))));
+      const V target = mul(running[s], splat<V>(T(p.topP)));
+      low[s] = sub(target, slack), high[s] = add(target, slack);
+      least[s] = likely[s] = load<V>(sorted[s]), next[s] = none;  // the first that is not certainly kept
+    }
     for (size_t c = 1; c < kept; c++) {
-      const V before = load<V>(sum + (c - 1) * L), v = load<V>(sorted + c * L);
-      least = select_greater(low, before, v, least), most = select_greater(high, before, v, most);
-      // Not certainly kept, and equal to the last one that is.
-      tied |= ~(mask_greater(low, before) | mask_differs(v, least));
+#pragma GCC unroll 2
+      for (size_t s = 0; s < sides; s++) {
+        const V before = load<V>(sum[s] + (c - 1) * L), v = load<V>(sorted[s] + c * L);
+        least[s] = select_greater(low[s], before, v, least[s]);
+        likely[s] = select_greater(high[s], before, v, likely[s]);
+        next[s] = max_number(select_greater(low[s], before, none, v), next[s]);
+      }
     }
-    redo |= tied | mask_differs(least, most);
-    return least;
+    for (size_t s = 0; s < sides; s++) {
+      *side[s].redo |= ~mask_differs(least[s], next[s]) | mask_differs(least[s], likely[s]);
+    }
   }
 };
 

@@ -298,6 +298,15 @@ struct Group : Lanes<V, Op::sums> {
   typename Op::Ends ends;
 };
 
+// What an op does with groups before their terms are worked out: to one after the other, or to all at once.
+template <class Op, class Group>
+INLINE void begin_groups(const Op& op, Group* group, size_t count) {
+  if constexpr (Op::begins_together) return op.begin(group, count);
+  for (size_t i = 0; i < count; i++) {
+    if (group[i].solvable) op.begin(group[i]);
+  }
+}
+
 // From sums to what the op makes of them.
 template <class Op, class Group>
 INLINE void end_groups(const Op& op, Group* group, size_t count) {

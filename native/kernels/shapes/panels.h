@@ -65,8 +65,8 @@ struct Panels {
       }
       for (size_t i = 0; i < g; i++) {
         if (group[i].solvable) group[i].solvable = group[i].find_shift(op.scale);
-        if (group[i].solvable) op.begin(group[i]);
       }
+      begin_groups(op, group, g);
       for (size_t i = 0; i < g; i++) {
         if (group[i].solvable) add_terms_of_panel<V, Op::sums>(group[i], op.scale, n, fetches);
       }
@@ -104,8 +104,8 @@ struct Panels {
         g.place(blocks + i * n * L, L, begin + i * L, 1, L, false);
         g.max = max[i];
         g.solvable = g.find_shift(op.scale);
-        if (g.solvable) op.begin(g);
       }
+      begin_groups(op, group, count);
       if (Op::writes_classes && y && fetches) fetch<true>(y + begin * n, count * n * L);
       known.add(lanes, count, op.scale);
       end_groups(op, group, count);

@@ -16,6 +16,8 @@ struct Rows {
   // Whether rows that do not lie as the shapes want them may be copied: an op that has no outputs but `out`, and solves a copy
   // by the row that it is of.
   static constexpr bool may_be_copied = false;
+  // Whether an op begins with groups of rows in lanes at once, see begin_groups.
+  static constexpr bool begins_together = false;
 
   explicit Rows(const Problem& p)
       : p(p), scale(scale_of<V>(p.temperature)), scale64(scale_of<F64>(p.temperature)) {}
