@@ -94,7 +94,8 @@ class Posed {
   }
 
  private:
-  static constexpr Op ops[] = {Op::softmax, Op::logSoftmax, Op::logSumExp, Op::topK, Op::sample, Op::crossEntropy};
+  static constexpr Op ops[] = {Op::softmax, Op::logSoftmax,   Op::logSumExp, Op::topK,
+                               Op::sample,  Op::crossEntropy, Op::judge,     Op::slope};
 
   char* x() { return inputs[0].data(); }
   size_t upto(size_t most) { return bytes.ConsumeIntegralInRange<size_t>(0, most); }
@@ -141,7 +142,7 @@ class Posed {
 
   // What says which elements take part.
   void rows() {
-    inputs.reserve(16), outputs.reserve(4);
+    inputs.reserve(16), outputs.reserve(6);
     if (p.inner == 1 && upto(3) == 0) {
       size_t end = 0, longest = 0;
       p.offsets = list<uint32_t>(p.outer + 1, [&](size_t i) {
@@ -193,6 +194,8 @@ class Posed {
         if (maybe()) adjustments();
         break;
       case Op::crossEntropy: cross_entropy(); break;
+      case Op::judge:
+      case Op::slope: verdicts(); break;
       default: p.out = output(p.op == Op::logSumExp ? rows : p.elements, element);
     }
   }
@@ -235,6 +238,25 @@ class Posed {
           p.length, [&](size_t) { return maybe() ? double(upto(9)) : bytes.ConsumeFloatingPoint<double>(); });
     }
     if (maybe()) p.gradient = output(p.elements, format_of(p.type).bytes);
+  }
+
+  // Rows with a class each: what is right about it, or the slope of its loss.
+  void verdicts() {
+    const size_t rows = p.rows();
+    const auto numbers = [&] { return reinterpret_cast<double*>(output(rows, sizeof(double))); };
+    const auto classes = [&] { return reinterpret_cast<uint32_t*>(output(rows, sizeof(uint32_t))); };
+    p.outType = Type::float64, p.count = slope_count;
+    p.ignoreIndex = maybe() ? -100 : int32_t(upto(20));
+    p.targets = list<int32_t>(rows, [&](size_t r) {
+      const size_t length = elements_of_row(r);
+      return length == 0 || random.one_in(9) ? p.ignoreIndex : int32_t(random.below(length));
+    });
+    p.out = output(p.op == Op::slope ? rows * slope_count : rows, sizeof(double));
+    p.losses = static_cast<double*>(p.out);
+    if (p.op == Op::slope) return;
+    p.bins = 1 + upto(40);
+    p.confidences = numbers(), p.brierScores = numbers(), p.entropies = numbers();
+    p.likeliest = classes(), p.targetRanks = classes();
   }
 
   // x is the first of the inputs, and takes the bytes that are left.
@@ -336,6 +358,26 @@ void check(const Posed& posed, const Results& results) {
     case Op::crossEntropy:
       if (!p.targets || p.weights) break;
       for (size_t i = 0; i < values.size(); i++) posed.expect(positive(values[i]), "no loss is negative");
+      break;
+    case Op::judge: {
+      const Numbers confidences(results[1], Type::float64), briers(results[2], Type::float64);
+      const Numbers entropies(results[3], Type::float64), ranks(results[5], Type::float32);
+      for (size_t r = 0; r < values.size(); r++) {
+        posed.expect(positive(values[r]), "no loss is negative");
+        posed.expect(positive(entropies[r]), "no entropy is negative");
+        posed.expect(positive(briers[r]), "no Brier score is negative");
+        const uint64_t p = confidences[r];
+        posed.expect(p <= confidences.one() || !positive(p) || confidences.is_nan(p), "no confidence exceeds 1");
+        const bool ignored = posed.p.targets[r] == posed.p.ignoreIndex;
+        posed.expect((ranks[r] == 0) == ignored, "ignored rows alone have no rank");
+      }
+      break;
+    }
+    case Op::slope:
+      for (size_t i = 0; i < values.size(); i += slope_count) {
+        posed.expect(positive(values[i]), "no loss is negative");
+        posed.expect(positive(values[i + 2]), "no curvature is negative");
+      }
       break;
     default: break;
   }
