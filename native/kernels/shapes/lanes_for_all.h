@@ -2,12 +2,14 @@
 
 namespace UNITS {
 
-// Whether operations other than softmax and its logarithms have lanes of their own. A WebAssembly module would be twice as
-// large with them; row by row they have the same bits.
+// Whether operations other than softmax and its logarithms have lanes of their own, panels have steps for each small number
+// of classes, rows of several lengths or masks go in groups, and doubles along their blocks. A WebAssembly module would be twice as large; it has the same bits without.
 #ifdef __wasm__
 constexpr bool lanes_for_all = false;
 #else
 constexpr bool lanes_for_all = true;
 #endif
+template <class V>
+constexpr bool along_blocks = lanes_for_all || sizeof(typename V::Scalar) == 4;
 
 }  // namespace UNITS

@@ -8,6 +8,7 @@
 //   d0 d1 d2 d3                           class 3: a3 b3 c3 d3 ...
 #pragma once
 #include "known.h"
+#include "lanes_for_all.h"
 
 namespace UNITS {
 
@@ -41,8 +42,10 @@ struct Panels {
   // The rows of outer indices [begin, end): `inner` groups for each V::lanes of them. `room`: so many blocks' worth of such
   // sets of groups does `blocks` hold.
   void solve(size_t begin, size_t end, T* blocks, size_t room) const {
-    if (p.inner == 1 && p.type == type_of<T> && n >= 2 && n <= most_known && !op.scale.extreme) {
-      begin = solve_known(begin, end, blocks);
+    if constexpr (most_known > 0) {
+      if (p.inner == 1 && p.type == type_of<T> && n >= 2 && n <= most_known && !op.scale.extreme) {
+        begin = solve_known(begin, end, blocks);
+      }
     }
     G group[most_groups];
     const size_t width = n * p.inner, fitting = most_groups / p.inner, most = room < fitting ? room : fitting;
@@ -84,7 +87,7 @@ struct Panels {
   }
 
  private:
-  static constexpr size_t most_known = known_classes<V>;
+  static constexpr size_t most_known = lanes_for_all ? known_classes<V> : 0;
 
   // Whole groups of rows of few classes; returns the first row that is left.
   size_t solve_known(size_t begin, size_t end, T* blocks) const {

@@ -12,12 +12,15 @@ namespace UNITS {
 template <class V, class Op>
 void solve_plain(const Problem& p, size_t begin, size_t end) {
   const Shape shape = shape_of<V>(p, end - begin);
-  if constexpr (Op::sums == Sums::all) {
-    if (shape == Shape::few_classes) return FewClasses<V, Op>(p).solve(begin, end);
+  if constexpr (along_blocks<V>) {
+    if constexpr (Op::sums == Sums::all) {
+      if (shape == Shape::few_classes) return FewClasses<V, Op>(p).solve(begin, end);
+    }
+    if (shape == Shape::blocks) return AlongBlocks<V, Op>(p).solve(begin, end);
   }
-  if (shape == Shape::blocks) return AlongBlocks<V, Op>(p).solve(begin, end);
   const Op op(p);
-  if (shape == Shape::lanes) return solve_in_lanes<V>(op, begin, end);
+  if (shape == Shape::lanes || (!lanes_for_all && shape == Shape::few_classes))
+    return solve_in_lanes<V>(op, begin, end);
   for (size_t r = begin; r < end; r++) op.solve(r);
 }
 
@@ -73,7 +76,7 @@ void solve_run(const Problem& p, Run run) {
 // them. (What begins a run is then looked for group by group.)
 template <class V, class Op>
 void solve_ragged(const Problem& p, size_t begin, size_t end) {
-  const bool varied = Op::sums == Sums::all && is_varied<V>(p, end - begin);
+  const bool varied = lanes_for_all && Op::sums == Sums::all && is_varied<V>(p, end - begin);
   const size_t fewest = varied ? V::lanes : 3;  // rows of a run worth telling apart
   const Op op(p);
   for (size_t row = begin; row < end && !(row > begin && is_set(p.cancelled));) {
@@ -84,7 +87,7 @@ void solve_ragged(const Problem& p, size_t begin, size_t end) {
       continue;
     }
     size_t to = lesser(end, varied ? row + V::lanes : run.end);
-    if constexpr (Op::sums == Sums::all) {
+    if constexpr (lanes_for_all && Op::sums == Sums::all) {
       while (varied && to + V::lanes <= end && !begins_run(p, to, V::lanes)) to += V::lanes;
       if (varied) Varied<V, Op>(p).solve(row, to);
     }
@@ -99,8 +102,12 @@ void solve_in_shapes(const Problem& p, size_t begin, size_t end) {
     if (p.offsets && !p.logNormalizer) return solve_ragged<V, Op>(p, begin, end);
   }
   if constexpr (Op::may_be_copied && Op::sums == Sums::all) {
-    if (is_varied<V>(p, end - begin)) return Varied<V, Op>(p).solve(begin, end);
-    if (has_known_lengths<V>(p, end - begin)) return FewClasses<V, Op>(p).solve(begin, end);
+    if constexpr (lanes_for_all) {
+      if (is_varied<V>(p, end - begin)) return Varied<V, Op>(p).solve(begin, end);
+    }
+    if constexpr (along_blocks<V>) {
+      if (has_known_lengths<V>(p, end - begin)) return FewClasses<V, Op>(p).solve(begin, end);
+    }
   }
   if constexpr (Op::may_be_copied) {
     if (is_copied<V, Op::sums>(p, end - begin)) {
