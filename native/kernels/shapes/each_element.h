@@ -15,28 +15,39 @@ constexpr size_t side_by_side = V::registers == 1   ? 8
 template <class V, class F, class... More>
 __attribute__((noinline)) void each_element(const typename V::Scalar* x, typename V::Scalar* out, size_t n,
                                             const F& function, const More*... more) {
+  using T = typename V::Scalar;
+  static_assert(sizeof...(More) <= 1);
   constexpr size_t L = V::lanes, group = side_by_side<V>;
   const F f = function;  // by value: in registers
   size_t i = 0;
-  for (; i + group * L <= n; i += group * L) {
-    Reduced<V> start[group];
-    typename F::Middle middle[group];
+  if constexpr (group > 1) {
+    for (; i + group * L <= n; i += group * L) {
+      Reduced<V> start[group];
+      typename F::Middle middle[group];
 #pragma GCC unroll 8
-    for (size_t k = 0; k < group; k++) start[k] = f.start(load<V>(x + i + k * L));
+      for (size_t k = 0; k < group; k++) start[k] = f.start(load<V>(x + i + k * L));
 #pragma GCC unroll 8
-    for (size_t k = 0; k < group; k++) middle[k] = f.middle(start[k]);
+      for (size_t k = 0; k < group; k++) middle[k] = f.middle(start[k]);
 #pragma GCC unroll 8
-    for (size_t k = 0; k < group; k++) {
-      const size_t at = i + k * L;
-      store(out + at, f.end(middle[k], load<V>(x + at), load<V>(more + at)...));
+      for (size_t k = 0; k < group; k++) {
+        const size_t at = i + k * L;
+        store(out + at, f.end(middle[k], load<V>(x + at), load<V>(more + at)...));
+      }
     }
   }
-  const auto one = [&](V v, auto... others) INLINE_LAMBDA { return f.end(f.middle(f.start(v)), v, others...); };
-  for (; i + L <= n; i += L) store(out + i, one(load<V>(x + i), load<V>(more + i)...));
-  if (i < n) {
-    const size_t left = n - i;
-    store_first(out + i, one(load_first<V>(x + i, left, 0), load_first<V>(more + i, left, 0)...), left);
+  for (; i + L <= n; i += L) {
+    const V v = load<V>(x + i);
+    store(out + i, f.end(f.middle(f.start(v)), v, load<V>(more + i)...));
   }
+  if (i == n) return;
+  // What is left, as a block of its own.
+  const size_t left = n - i;
+  alignas(64) T block[L], beside[L];
+  store(block, load_first<V>(x + i, left, 0));
+  (store(beside, load_first<V>(more + i, left, 0)), ...);
+  [[maybe_unused]] const auto padded = [&beside](const T*) { return static_cast<const T*>(beside); };
+  each_element<V>(block, block, L, function, padded(more)...);
+  store_first(out + i, load<V>(block), left);
 }
 
 }  // namespace UNITS
