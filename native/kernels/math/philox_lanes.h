@@ -64,7 +64,8 @@ INLINE V uniform_lanes(uint64_t row, size_t apart, uint64_t draw, const RoundKey
 #pragma GCC unroll 8
   for (size_t i = 0; i < count; i++) {
     const u64r none = rows[i] ^ rows[i];
-    if (apart != 1) rows[i] = mul_words(rows[i], none + apart) + (mul_words(rows[i], none + (apart >> 32)) << 32);
+    if (apart != 1)
+      rows[i] = mul_words(rows[i], none + apart) + (mul_words(rows[i], none + (uint64_t(apart) >> 32)) << 32);
     rows[i] += none + row;
   }
   philox<count>(rows, draw, keys, word0, word1);
