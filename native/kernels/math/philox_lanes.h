@@ -54,9 +54,10 @@ INLINE f64r uniform_of_words(u64r word0, u64r word1) {
   return mul(add(mul(high, splat_register(0x1p26)), low), splat_register(0x1p-53));
 }
 
-// For draw `draw` of rows `row`, `row` + `apart`, ... Floats have the first 27 bits, which floats may round.
+// For draw `draw` of rows `row`, `row` + `apart`, ... Floats have the first 27 bits, which floats may round. A function by
+// itself: ten rounds are long.
 template <class V>
-INLINE V uniform_lanes(uint64_t row, size_t apart, uint64_t draw, const RoundKeys& keys) {
+__attribute__((noinline)) V uniform_lanes(uint64_t row, size_t apart, uint64_t draw, const RoundKeys& keys) {
   alignas(64) static constexpr uint64_t numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   constexpr size_t count = V::lanes / word_lanes;
   u64r rows[count], word0[count], word1[count];
