@@ -57,6 +57,21 @@ async function makeFiles(): Promise<void> {
   expect(readdirSync(join(folder, 'single'))).toHaveLength(FILES);
 }
 
+/** The processes that score below the folder: each has to end with its worker, whatever it is at. */
+function scoringProcesses(): string[] {
+  const commandOf = (pid: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    } catch {
+      return '';
+    }
+  };
+  return readdirSync('/proc').filter((name) => {
+    const command = /^\d+$/.test(name) ? commandOf(name) : '';
+    return command.includes('score-for-worker') && command.includes(folder);
+  });
+}
+
 describe.skipIf(!hasRedis)('many files and many faults', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'simd-softmax-proof-'));
@@ -114,6 +129,7 @@ describe.skipIf(!hasRedis)('many files and many faults', () => {
     }
     for (const { child } of workers) child.kill('SIGINT');
     for (const worker of workers) expect((await worker.ended).code, worker.told.stderr).toBe(0);
+    await until('no process of a lost worker', () => scoringProcesses().length === 0);
     expect(told.map(({ told }) => told.stderr).join('')).not.toMatch(/should not happen|hunter2/);
   }
 

@@ -36,8 +36,12 @@ export async function scoreForWorker(root: string): Promise<void> {
   const answer = (message: Answer) => process.send?.(message);
   // The worker is told to stop, and tells us.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
-  // Without a worker nobody waits for the result; what is half written is removed on the way out.
-  process.on('disconnect', () => process.exit(0));
+  // Without a worker nobody waits for the result; what is half written is removed on the way out. Node would then wait for
+  // DuckDB's threads, and those for a scalar function, which nobody calls any more: the last on the way out ends the process.
+  process.on('disconnect', () => {
+    process.on('exit', () => process.kill(process.pid, 'SIGKILL'));
+    process.exit(0);
+  });
   endWithWorker();
   await confineTo(root);
   // If the machine runs out of memory, this process is the one to end.
