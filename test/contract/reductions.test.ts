@@ -22,6 +22,20 @@ function problem(rows: number, classes: number) {
 }
 
 describe(`reductions on ${backendName} (seed ${seed})`, () => {
+  it.each([1e-290, 1e-300, 1e-310, 5e-324])('weights as small as %s add up, and end', (weight) => {
+    const [rows, classes] = [40, 3];
+    const options = { shape: [rows, classes], weights: new Float64Array(classes).fill(weight) };
+    const losses = lossOf(new Float64Array(rows * classes), new Int32Array(rows), {
+      ...options,
+      reduction: 'none',
+    });
+    const sum = lossOf(new Float64Array(rows * classes), new Int32Array(rows), {
+      ...options,
+      reduction: 'sum',
+    });
+    expect(sum).toBe(exactSum(losses as Float64Array));
+  });
+
   it.each([
     ['one row', 1, 5],
     ['rows less than a group', 7, 2],

@@ -76,7 +76,7 @@ struct ExactSum {
  private:
   // Added and taken away again, this leaves of numbers below 2^top / 2^10 what they have above 2^(top - 53).
   static INLINE F64 above(int top) {
-    constexpr int least = -1022 + 52;  // all that a double has
+    constexpr int least = -1022;  // its last bit is 2^-1074: all that a double has
     return splat<F64>(1.5 * __builtin_bit_cast(double, uint64_t((top < least ? least : top) + 1023) << 52));
   }
 
