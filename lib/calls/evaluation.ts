@@ -1,8 +1,8 @@
 /** evaluate: the parts of a problem are judged one after another and added up. */
 import { rangeError, typeError, words } from '../arguments/errors.js';
 import { type Options, readAbortable, readOptions } from '../arguments/options.js';
+import { refuseLost } from '../backends/asyncCopies.js';
 import type { JudgeProblem } from '../backends/js/judge.js';
-import { refuseLost } from '../backends/privateMemory.js';
 import { parted } from '../ops/all.js';
 import { type EvaluationTerms, evaluationTerms } from '../ops/evaluate.js';
 import { partsOf } from '../ops/parts.js';

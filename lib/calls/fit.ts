@@ -1,8 +1,8 @@
 /** fitTemperature: the least mean log loss over temperatures. It is convex in 1/T, where the search takes its steps. */
 import { rangeError } from '../arguments/errors.js';
 import { readAbortable } from '../arguments/options.js';
+import { refuseLost } from '../backends/asyncCopies.js';
 import { SLOPED, type SlopeProblem } from '../backends/js/slope.js';
-import { refuseLost } from '../backends/privateMemory.js';
 import { parted } from '../ops/all.js';
 import type { Draft } from '../ops/operation.js';
 import { partsOf } from '../ops/parts.js';

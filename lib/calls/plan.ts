@@ -5,8 +5,8 @@ import { permute, product } from '../arguments/layout.js';
 import { type Options, readFlag, readOptions } from '../arguments/options.js';
 import { readOutput, readPlainOutput, refuseOverlap, refusePartialOverlap } from '../arguments/outputs.js';
 import { type Request, readRows } from '../arguments/rows.js';
+import { refuseLost } from '../backends/asyncCopies.js';
 import { boundThreads, chooseBackend } from '../backends/backend.js';
-import { refuseLost } from '../backends/privateMemory.js';
 import type { Backend, ElementType, Problem } from '../backends/problem.js';
 import {
   type Declared,

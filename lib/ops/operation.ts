@@ -1,7 +1,7 @@
 /**
  * What the declaration of an operation says. Everything else follows from it, once for all of them: known options and
  * their refusal, calls and promises (lib/calls/plan.ts), prepared calls (lib/prepare.ts), copies of calls in flight
- * (lib/backends/privateMemory.ts) and what is handed to C++ (lib/backends/native/header.ts).
+ * (lib/backends/asyncCopies.ts) and what is handed to C++ (lib/backends/native/header.ts).
  */
 import { reducedType } from '../arguments/elements.js';
 import { type Extent, likeX, type Memory, perRow } from '../arguments/extents.js';

@@ -1,5 +1,5 @@
 /** How each bundler is told to build `src/app.mjs` (or app.cjs) of a folder for Node; each gives the file to start. */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { importTool } from './tools.mjs';
 
 const { default: webpack } = await importTool('webpack');
@@ -103,4 +103,22 @@ export async function withVite(folder, format, ssr) {
     },
   });
   return join(folder, 'out', name);
+}
+
+/** Bundles a file for workerd, which takes WebAssembly as modules beside the code: they keep their names. */
+export async function withWorkerd(file, out) {
+  const beside = {
+    name: 'modules-beside',
+    setup(build) {
+      build.onResolve({ filter: /\.wasm$/ }, ({ path }) => ({ path: `./${basename(path)}`, external: true }));
+    },
+  };
+  await esbuild.build({
+    entryPoints: [file],
+    bundle: true,
+    format: 'esm',
+    outfile: out,
+    conditions: ['workerd'],
+    plugins: [beside],
+  });
 }

@@ -29,8 +29,8 @@ import {
   run,
   work,
 } from '../package/packed.mjs';
-import { bundlers, withEsbuild, withVite } from './bundlers.mjs';
-import { bun, deno, importTool, node24, tool } from './tools.mjs';
+import { bundlers, withEsbuild, withVite, withWorkerd } from './bundlers.mjs';
+import { bun, deno, importTool, node24, tool, workerd } from './tools.mjs';
 
 const packed = pack();
 const app = install(packed.path, 'app');
@@ -296,6 +296,39 @@ await proof('bun build --compile: works', () => {
   const out = join(work, 'bun-compiled');
   run(bun, ['build', '--compile', join(app, 'src/app.mjs'), '--outfile', out], { cwd: app, env });
   return start(out, []).kind;
+});
+
+await proof('workerd, with simd-softmax/wasm: WebAssembly, with the bits of the addon', async () => {
+  const folder = copyOf(app, ['node_modules', 'package.json']);
+  // Of whole numbers: Math.sin is not the same in all.
+  const tell = `const logits = Float32Array.from({ length: 4096 }, (_, i) => ((i * 7919) % 2001 - 1000) / 100);
+const bits = new Uint32Array(softmax(logits).buffer).reduce((sum, own) => (Math.imul(sum, 31) + own) | 0, 0);
+console.log(JSON.stringify({ kind: backend.kind, isa: backend.isa, bits, p: softmax([3.2, 1.3, 0.2, 0.8])[0].toFixed(3) }));`;
+  const import_ = (from) => `import { backend, softmax } from '${from}';\n`;
+  writeFileSync(
+    join(folder, 'worker.mjs'),
+    `${import_('simd-softmax/wasm')}export default { test() { ${tell} } };`,
+  );
+  writeFileSync(join(folder, 'app.mjs'), import_('simd-softmax') + tell);
+  await withWorkerd(join(folder, 'worker.mjs'), join(folder, 'main.js'));
+  const modules = ['simd-softmax.wasm', 'simd-softmax.relaxed.wasm'];
+  for (const name of modules) copyFileSync(join(library, 'dist', name), join(folder, name));
+  writeFileSync(
+    join(folder, 'config.capnp'),
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (services = [(name = "main", worker = .worker)]);
+const worker :Workerd.Worker = (compatibilityDate = "2026-01-01", modules = [
+  (name = "main.js", esModule = embed "main.js"),
+  ${modules.map((name) => `(name = "${name}", wasm = embed "${name}")`).join(',\n  ')}
+]);
+`,
+  );
+  const there = start(workerd, ['test', join(folder, 'config.capnp')]);
+  const native = start(process.execPath, [join(folder, 'app.mjs')]);
+  expectEqual(there.kind, 'wasm', 'backend.kind');
+  if (there.isa === 'wasm-relaxed' && native.isa !== 'portable')
+    expectEqual(there.bits, native.bits, 'the bits');
+  return there.isa;
 });
 
 const sea = copyOf(app, ['src', 'node_modules', 'package.json']);

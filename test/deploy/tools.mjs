@@ -23,3 +23,4 @@ export const importTool = (name) => import(pathToFileURL(require.resolve(name)).
 export const node24 = tool('node24/bin/node');
 export const bun = tool('@oven/bun-linux-x64/bin/bun');
 export const deno = tool('@deno/linux-x64-glibc/deno');
+export const workerd = tool('@cloudflare/workerd-linux-64/bin/workerd');

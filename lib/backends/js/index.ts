@@ -2,7 +2,7 @@
  * The pure-TypeScript backend: the readable specification of what every backend computes, and what serves the
  * whole API where nothing native loads.
  */
-import { onPrivateMemory } from '../privateMemory.js';
+import { onPrivateMemory } from '../asyncCopies.js';
 import type { Backend, Problem } from '../problem.js';
 import { atOnce, inTurns, type Steps } from './steps.js';
 

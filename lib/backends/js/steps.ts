@@ -2,7 +2,7 @@
  * A problem is solved in steps of at most a few milliseconds. Synchronous calls take one after another; asynchronous ones
  * let other events have their turn in between, so that nothing in shared scratch memory outlives a step.
  */
-import { nextTurn } from '../privateMemory.js';
+import { nextTurn } from '../asyncCopies.js';
 import type { Problem, Steps } from '../problem.js';
 
 export type { Steps } from '../problem.js';

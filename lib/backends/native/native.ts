@@ -6,7 +6,7 @@
 
 import { setElements } from '../../arguments/elements.js';
 import { onAbort } from '../abort.js';
-import { isBrief, onPrivateMemory, refuseLost } from '../privateMemory.js';
+import { isBrief, onPrivateMemory, refuseLost } from '../asyncCopies.js';
 import {
   type Backend,
   type Bound,

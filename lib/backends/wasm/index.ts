@@ -1,9 +1,9 @@
 /** The WebAssembly backend: the kernels of native/ where no addon loads, on one thread. */
 import { setElements } from '../../arguments/elements.js';
+import { isBrief, nextTurn, onPrivateMemory } from '../asyncCopies.js';
 import { solve as solveInJs } from '../js/index.js';
 import type { SampleProblem } from '../js/sample.js';
 import { type Steps, turns } from '../js/steps.js';
-import { isBrief, nextTurn, onPrivateMemory } from '../privateMemory.js';
 import { type Backend, type Problem, smallElements } from '../problem.js';
 import type { Instance } from './instance.js';
 import { isSpanned, solveSpans } from './long-row.js';

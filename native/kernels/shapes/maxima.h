@@ -1,4 +1,4 @@
-// Maxima of rows and of parts of them, and where in a row registers stop crossing lines of the cache.
+// Maxima of long rows and of parts of them, and where in a row registers stop crossing lines of the cache.
 #pragma once
 #include "element.h"
 
