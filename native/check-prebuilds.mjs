@@ -101,7 +101,8 @@ function isaObjects(target, prefix) {
   const folder = `${root}build-prebuild/${target}/build/CMakeFiles`;
   const isas = readdirSync(folder).flatMap((name) => /^kernels_(\w+)\.dir$/.exec(name)?.[1] ?? []);
   for (const isa of isas) {
-    const own = new RegExp(`\\bkernels_${isa}$|\\b_ZN\\d+kernels_${isa}_units`);
+    // In its own namespace: functions, members, and what stands within them, which the binary keeps to itself.
+    const own = new RegExp(`\\bkernels_${isa}$|\\b_Z(GV)?Z*NK?\\d+kernels_${isa}_units`);
     const objects = `${folder}/kernels_${isa}.dir/native/kernels`;
     for (const object of readdirSync(objects, { recursive: true })) {
       if (!object.endsWith('.o')) continue;

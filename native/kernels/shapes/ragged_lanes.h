@@ -66,11 +66,11 @@ struct RaggedLanes {
       for (size_t j = 0; j < P; j++) column[j] = scaled(load<V>(x + (c + j) * L), hi, lo);
       store_panel(rows + c, most_classes, L, column);
     }
-    // Rows of nothing but -Infinity or NaN are read once more.
-    const uint32_t dead = some & ~live;
+    // Rows of nothing but -Infinity, and those with NaN, are read once more: all NaN that come out are one.
+    const uint32_t dead = some & ~(live & mask_greater(splat<V>(T(infinity)), taken));
     put(count, dead);
     for (uint32_t left = dead; left; left &= left - 1) op.solve(first + size_t(__builtin_ctz(left)));
-    uint32_t alone = alone_in_sum(taken, rest, shift, op.scale, bias) & some & live;
+    uint32_t alone = alone_in_sum(taken, rest, shift, op.scale, bias) & some & ~dead;
     for (; alone; alone &= alone - 1) {
       const size_t k = size_t(__builtin_ctz(alone));
       make_one(static_cast<T*>(p.out) + at[k], size_t(length[k]), 1);
