@@ -3,6 +3,7 @@
 #pragma once
 #include "math/sum.h"
 #include "shapes/element.h"
+#include "shapes/lanes_for_all.h"
 
 namespace UNITS {
 
@@ -131,7 +132,7 @@ INLINE bool is_copied(const Problem& p, size_t rows) {
 template <class V>
 INLINE bool is_varied(const Problem& p, size_t rows) {
   constexpr Type type = type_of<typename V::Scalar>;
-  if (p.op != Op::softmax || p.logNormalizer || rows < 2) return false;
+  if (!lanes_for_all || p.op != Op::softmax || p.logNormalizer || rows < 2) return false;
   if (p.inner > 1 || p.type != type || p.outType != type) return false;
   if (p.offsets) return true;
   return (p.where || p.bitmask || p.lengths) && p.length > V::lanes && p.length <= grouped_classes;
@@ -149,10 +150,11 @@ INLINE bool has_known_lengths(const Problem& p, size_t rows) {
 template <class V>
 INLINE Shape shape_of(const Problem& p, size_t rows) {
   const bool group = rows > V::lanes / 8 || p.inner > 1;  // fewer are done before a group is set up
-  if (group && fits_known_classes<V>(p)) return Shape::few_classes;
-  const bool along = p.op == Op::softmax && fits_blocks<V>(p) && fills_blocks<V>(p);
+  const bool fits_along = along_blocks<V> && fits_blocks<V>(p);
+  if (group && along_blocks<V> && fits_known_classes<V>(p)) return Shape::few_classes;
+  const bool along = p.op == Op::softmax && fits_along && fills_blocks<V>(p);
   if (group && !along && fits_lanes(p)) return Shape::lanes;
-  return fits_blocks<V>(p) ? Shape::blocks : Shape::row;
+  return fits_along ? Shape::blocks : Shape::row;
 }
 
 }  // namespace UNITS

@@ -3,7 +3,8 @@
 namespace UNITS {
 
 // Whether operations other than softmax and its logarithms have lanes of their own, panels have steps for each small number
-// of classes, rows of several lengths or masks go in groups, and doubles along their blocks. A WebAssembly module would be twice as large; it has the same bits without.
+// of classes, rows of several lengths or masks go in groups, and doubles along their blocks. A WebAssembly module would be
+// twice as large; it has the same bits without.
 #ifdef __wasm__
 constexpr bool lanes_for_all = false;
 #else

@@ -19,8 +19,7 @@ void solve_plain(const Problem& p, size_t begin, size_t end) {
     if (shape == Shape::blocks) return AlongBlocks<V, Op>(p).solve(begin, end);
   }
   const Op op(p);
-  if (shape == Shape::lanes || (!lanes_for_all && shape == Shape::few_classes))
-    return solve_in_lanes<V>(op, begin, end);
+  if (shape == Shape::lanes) return solve_in_lanes<V>(op, begin, end);
   for (size_t r = begin; r < end; r++) op.solve(r);
 }
 
@@ -76,7 +75,7 @@ void solve_run(const Problem& p, Run run) {
 // them. (What begins a run is then looked for group by group.)
 template <class V, class Op>
 void solve_ragged(const Problem& p, size_t begin, size_t end) {
-  const bool varied = lanes_for_all && Op::sums == Sums::all && is_varied<V>(p, end - begin);
+  const bool varied = Op::sums == Sums::all && is_varied<V>(p, end - begin);
   const size_t fewest = varied ? V::lanes : 3;  // rows of a run worth telling apart
   const Op op(p);
   for (size_t row = begin; row < end && !(row > begin && is_set(p.cancelled));) {
