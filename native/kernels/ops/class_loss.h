@@ -22,7 +22,12 @@ struct ClassLoss : Logarithms<V> {
   INLINE void begin(Group& g) const {
     Logarithms<V>::begin(g);
     Ends& e = g.ends;
-    if (compares(g) && !p.weights) return compare(g, e);
+    if (compares(g) && !p.weights) {
+      V weights, logits;
+      this->compare(g, load_whole<V>(p.targets + g.row), weights, logits);
+      e.target = select_greater(weights, splat<V>(0), logits, g.max);
+      return widen(weights, e.weight);
+    }
     alignas(64) T target[V::lanes];
     alignas(64) double weight[V::lanes] = {};
     store(target, g.max);
@@ -66,26 +71,10 @@ struct ClassLoss : Logarithms<V> {
   // Whether the targets of neighbouring rows are found by comparing each class with all of them.
   template <class Group>
   INLINE bool compares(const Group& g) const {
-    return p.length <= most_compared && g.apart == 1 && g.count == V::lanes;
+    return p.length <= Logarithms<V>::most_compared && g.apart == 1 && g.count == V::lanes;
   }
 
  private:
-  static constexpr size_t most_compared = 12;
-
-  template <class Group>
-  INLINE void compare(const Group& g, Ends& e) const {
-    const V target = load_whole<V>(p.targets + g.row), zero = splat<V>(0), one = splat<V>(1);
-    V logit = g.max;
-    for (size_t c = 0; c < p.length; c++) {
-      logit = select_greater(target, splat<V>(T(c) - 1), load<V>(g.x + c * g.step), logit);
-    }
-    const V from = select_greater(target, splat<V>(-1), one, zero);
-    const V weight = zero_if_equal(target, splat<V>(T(p.ignoreIndex)),
-                                   select_greater(splat<V>(T(p.length)), target, from, zero));
-    e.target = select_greater(weight, zero, logit, g.max);
-    widen(weight, e.weight);
-  }
-
   // The weight of a row's loss, and its target's logit where there is one.
   INLINE void weigh(size_t r, const T* x, size_t step, T& target, double& weight) const {
     const int32_t given = read_once(p.targets + r);

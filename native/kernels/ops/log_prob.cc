@@ -28,7 +28,7 @@ struct LogProb : Logarithms<V> {
 #pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) log_sum[w] = this->log_sum(g.ends, w);
     const bool whole = g.count == V::lanes, neighbours = p.inner == 1 && p.k == 1 && !p.classesShared;
-    const bool compares = whole && p.length <= most_compared;
+    const bool compares = whole && p.length <= Logarithms<V>::most_compared;
     if (compares && neighbours) {
       const V given = load_whole<V>(p.classes + g.row);
       return store(static_cast<T*>(p.out) + g.row, compared(g, given, log_sum)), rank_lanes(g);
@@ -88,9 +88,6 @@ struct LogProb : Logarithms<V> {
   }
 
  private:
-  // Up to here the logits of given classes are found by comparing each class with those of all lanes.
-  static constexpr size_t most_compared = 12;
-
   // Class j of each row in lanes, and what becomes of it. Contiguous rows divide nothing.
   template <class Group>
   INLINE void read_classes(const Group& g, size_t j, int32_t* given) const {
@@ -120,15 +117,10 @@ struct LogProb : Logarithms<V> {
   // Of classes that are few, and stand there as numbers.
   template <class Group>
   INLINE V compared(const Group& g, V given, const F64* log_sum) const {
-    const V zero = splat<V>(0), ignored = splat<V>(T(p.ignoreIndex));
-    V logit = load<V>(g.x);
-    for (size_t c = 1; c < p.length; c++) {
-      logit = select_greater(given, splat<V>(T(c) - T(0.5)), load<V>(g.x + c * g.step), logit);
-    }
-    const V from = select_greater(given, splat<V>(-1), splat<V>(1), zero);
-    const V counts = zero_if_equal(given, ignored, select_greater(splat<V>(T(p.length)), given, from, zero));
-    return select_greater(counts, zero, logs_of(g, logit, log_sum),
-                          zero_if_equal(given, ignored, splat<V>(T(-infinity))));
+    V counts, logits;
+    this->compare(g, given, counts, logits);
+    return select_greater(counts, splat<V>(0), logs_of(g, logits, log_sum),
+                          zero_if_equal(given, splat<V>(T(p.ignoreIndex)), splat<V>(T(-infinity))));
   }
   template <class Group>
   INLINE void rank_lanes(const Group& g) const {

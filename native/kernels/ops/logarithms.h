@@ -35,6 +35,20 @@ struct Logarithms : Rows<V> {
                                : log_of_sum<V>(g.sum[w], count[w], g.ends.top_term[w]);
     }
   }
+  // Up to here the logits of given classes are found by comparing each class with those of all lanes.
+  static constexpr size_t most_compared = 12;
+  // Of classes as numbers, one for each lane: 1 where it is a class of the row and not ignored, else 0; and its logit then.
+  template <class Group>
+  INLINE void compare(const Group& g, V given, V& counts, V& logit) const {
+    const V zero = splat<V>(0);
+    logit = load<V>(g.x);
+    for (size_t c = 1; c < p.length; c++) {
+      logit = select_greater(given, splat<V>(T(c) - T(0.5)), load<V>(g.x + c * g.step), logit);
+    }
+    const V from = select_greater(given, splat<V>(-1), splat<V>(1), zero);
+    counts =
+        zero_if_equal(given, splat<V>(T(p.ignoreIndex)), select_greater(splat<V>(T(p.length)), given, from, zero));
+  }
   // log(sum / term of the maximum).
   template <class Ends>
   static INLINE F64 log_sum(const Ends& e, size_t w) {
