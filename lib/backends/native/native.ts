@@ -95,10 +95,8 @@ export function nativeBackend(native: Addon, isa: string): Backend {
     scratch: scratchOf(native, memory, header, kernels),
     longest: native.longest,
     areShares: (data, type) => native.areShares(data, header.codeOfType(type)),
-    countClasses: (list, last, ignoreIndex, to, offsets) =>
-      native.countClasses(list, last, ignoreIndex, to, offsets),
-    weighClasses: (list, ignoreIndex, weights, total) =>
-      native.weighClasses(list, ignoreIndex, weights, total),
+    countClasses: native.countClasses,
+    weighClasses: native.weighClasses,
     runAsync(problem, signal) {
       return promised(problem, signal, () => this.run(problem));
     },

@@ -87,31 +87,19 @@ struct ExactSum {
     } while (!__atomic_compare_exchange_n(digit, &was, is, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
   }
 
-  static INLINE double largest_of(F64 v) {
-    alignas(64) double lane[F64::lanes];
-    store(lane, v);
-    double largest = 0;
-    for (double one : lane) largest = one > largest ? one : largest;
-    return largest;
-  }
-
   // The largest size of finite numbers; others are counted, and 0 from then on.
   INLINE double finite_largest(double* x, size_t count) {
-    F64 largest = splat<F64>(0), odd = splat<F64>(0);
-    for (size_t i = 0; i < count; i += F64::lanes) {
-      const F64 size = absolute(load<F64>(x + i));
-      largest = max_number(size, largest), odd = muladd(size, splat<F64>(0), odd);
+    for (;;) {
+      F64 largest = splat<F64>(0), odd = splat<F64>(0);
+      for (size_t i = 0; i < count; i += F64::lanes) {
+        const F64 size = absolute(load<F64>(x + i));
+        largest = max_number(size, largest), odd = muladd(size, splat<F64>(0), odd);
+      }
+      if (all_less(odd, splat<F64>(1))) return reduce_max(largest);
+      for (size_t i = 0; i < count; i++) {
+        if (!(x[i] - x[i] == 0)) add(x[i]), x[i] = 0;
+      }
     }
-    if (all_less(odd, splat<F64>(1))) return largest_of(largest);
-    for (size_t i = 0; i < count; i++) {
-      if (!(x[i] - x[i] == 0)) add(x[i]), x[i] = 0;
-    }
-    return finite_largest_again(x, count);
-  }
-  __attribute__((noinline)) double finite_largest_again(double* x, size_t count) {
-    double largest = 0;
-    for (size_t i = 0; i < count; i++) largest = __builtin_fabs(x[i]) > largest ? __builtin_fabs(x[i]) : largest;
-    return largest;
   }
 };
 

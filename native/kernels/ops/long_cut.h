@@ -166,8 +166,7 @@ class LongCut {
     size_t between = 0;
     ranking.clear();
     each_group([&](const T* x, size_t n, size_t at) INLINE_LAMBDA {
-      uint64_t bits = Selection<V>::above(x, n, low);
-      if (bits != 0) bits &= ~Selection<V>::above(x, n, high);
+      uint64_t bits = bits_between(x, n);
       between += size_t(__builtin_popcountll(bits));
       if (between > Ranking<V>::most) return true;
       for (; bits != 0; bits &= bits - 1) {
@@ -213,7 +212,7 @@ class LongCut {
     return true;
   }
 
-  INLINE uint64_t even_bits(const T* x, size_t n) const {
+  INLINE uint64_t bits_between(const T* x, size_t n) const {
     const uint64_t bits = Selection<V>::above(x, n, low);
     return bits != 0 ? bits & ~Selection<V>::above(x, n, high) : bits;
   }
@@ -221,7 +220,7 @@ class LongCut {
   uint32_t class_of_even(size_t number) const {
     size_t left = number, last = 0;
     each_group([&](const T* x, size_t n, size_t at) INLINE_LAMBDA {
-      uint64_t bits = even_bits(x, n);
+      uint64_t bits = bits_between(x, n);
       const size_t own = size_t(__builtin_popcountll(bits));
       if (own < left) return left -= own, true;
       for (; left > 1; left--) bits &= bits - 1;
@@ -268,7 +267,7 @@ class LongCut {
   void add_even(const Cut<V>& cut) {
     const double each = double(first_lane(estimator.of(splat<V>(high))));
     each_group([&](const T* x, size_t n, size_t at) INLINE_LAMBDA {
-      uint64_t bits = even_bits(x, n);
+      uint64_t bits = bits_between(x, n);
       const bool goes_on = at + group <= cut.last;
       if (!goes_on) bits &= (uint64_t(2) << (cut.last - at)) - 1;
       beside[at / segments.length] += each * double(__builtin_popcountll(bits));

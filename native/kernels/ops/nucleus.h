@@ -35,6 +35,12 @@ INLINE T at_least(double x) {
   return double(nearest) < x ? logit_of_order<T>(order_of(nearest) + 1) : nearest;
 }
 
+// The least logit that is not further below the maximum.
+template <class T>
+INLINE T least_within(T max, double reach) {
+  return reach < __builtin_inf() ? at_least<T>(double(max) - reach) : T(-infinity);
+}
+
 // The cut at the last class of a key that is not below this one, of those among which it was searched.
 template <class V, class Among>
 Cut<V> cut_at(const Source& row, Key<typename V::Scalar> key, typename V::Scalar over, Among among) {

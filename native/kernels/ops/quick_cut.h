@@ -45,8 +45,7 @@ struct QuickCut {
       ranking.keep_to(last, ranking.logit, none);
       narrow(cut, last);
     }
-    const double reach = temperature * settings.minPDepth;
-    const T least = reach < __builtin_inf() ? at_least<T>(double(read.max) - reach) : none;
+    const T least = least_within(read.max, temperature * settings.minPDepth);
     const T over = Selection<V>::below(least);
     if (!(settings.topP < 1)) {
       ranking.weigh(estimator, over);

@@ -141,8 +141,7 @@ struct SampleSolver {
     LongCut<V> quick(row, max, estimator, estimator.unit(double(max), p.temperature), segments);
     Cut<V> cut;
     if (narrows && !quick.find(settings.topP, p.temperature, weigher, cut)) return false;
-    const double reach = p.temperature * settings.minPDepth;
-    const T least = reach < __builtin_inf() ? at_least<T>(double(max) - reach) : T(-infinity);
+    const T least = least_within(max, p.temperature * settings.minPDepth);
     if (least > cut.least || !narrows) {
       if (!quick.add_up_above(Selection<V>::below(least))) return false;
       cut.raise(least);
@@ -269,7 +268,7 @@ struct SampleSolver {
   Cut<V> cut_of(const Settings& settings, const Source& row, const Weigher& weigher, T max, double reach,
                 const Selection<V>& selection) const {
     const Cut<V> best = cut_to_best(settings, row, selection);
-    const T least = reach < __builtin_inf() ? at_least<T>(double(max) - reach) : T(-infinity);
+    const T least = least_within(max, reach);
     Cut<V> cut = best;
     if (p.order == Order::vllm) cut.raise(least);
     if (settings.topP < 1 && p.order == Order::joint) {

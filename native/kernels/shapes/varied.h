@@ -65,8 +65,6 @@ struct Varied {
  private:
   // Shorter rows are read and written in whole blocks, of which `kept` says what is theirs: no branch depends on where they end. What
   // is written too much is the next row's, which is written then.
-  // Shorter rows are read and written in whole blocks, of which `kept` says what is theirs: no branch depends on where they end. What
-  // is written too much is the next row's, which is written then.
   struct Row {
     const T* x;
     T* y;
