@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { decodingTable, encode } from '../lib/backends/js/half.js';
+import { decodingTable, encode as encodeBy, encodingOf } from '../lib/backends/js/half.js';
 import { bitsOf, numbers } from './elements.js';
 import { Random } from './random.js';
 
 describe('16-bit formats', () => {
   for (const type of ['float16', 'bfloat16'] as const) {
     const values = decodingTable(type);
+    const encode = (value: number, to: typeof type) => encodeBy(value, encodingOf(to));
 
     it(`decodes every bit pattern of ${type}`, () => {
       const all = Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits);

@@ -69,13 +69,20 @@ const ones: { readonly [type in ElementType]: number } = {
 /** A backend that can look at many at once says first whether there is anything to find. */
 function refuseImpossible({ data, type }: Elements, name: string, backend: Backend): void {
   if (backend.areShares?.(data, type)) return;
-  const most = ones[type];
-  const isGood = isHalf(type)
-    ? (bits: number) => bits <= most || bits === 0x8000
-    : (target: number) => target >= 0 && target <= 1;
-  for (let i = 0; i < data.length; i++) {
-    if (!isGood(data[i])) throw rangeError('a number from 0 to 1', `${name}[${i}]`, numberOf(data[i], type));
-  }
+  const place = isHalf(type) ? placeOfHalf(data, ones[type]) : placeOfNumber(data);
+  if (place >= 0) throw rangeError('a number from 0 to 1', `${name}[${place}]`, numberOf(data[place], type));
+}
+
+/** The place of the first element that is no number from 0 to 1; -1 where there is none. */
+function placeOfNumber(data: Data): number {
+  for (let i = 0; i < data.length; i++) if (!(data[i] >= 0 && data[i] <= 1)) return i;
+  return -1;
+}
+
+/** The same of 16-bit floats, whose bits are those of -0 or at most those of 1. */
+function placeOfHalf(data: Data, one: number): number {
+  for (let i = 0; i < data.length; i++) if (data[i] > one && data[i] !== 0x8000) return i;
+  return -1;
 }
 
 function numberOf(value: number, type: ElementType): unknown {

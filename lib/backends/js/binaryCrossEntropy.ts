@@ -1,6 +1,7 @@
 import type { Data, Problem } from '../problem.js';
-import { BLOCK, block, exponentials } from './block.js';
+import { BLOCK, block, exponentials, type Running } from './block.js';
 import { decodingTable } from './half.js';
+import { logOfOneAnd } from './logarithm.js';
 import { Losses } from './losses.js';
 import { originOf, reduction, TOP_EXPONENT } from './reduction.js';
 import { RowReader, store } from './rows.js';
@@ -42,81 +43,113 @@ const ONE = 2 ** TOP_EXPONENT;
  * the loss is negative. What has no share costs nothing, however improbable: 0·∞ is 0 here.
  */
 export function* binaryCrossEntropy(problem: BinaryCrossEntropyProblem, first: number, end: number): Steps {
-  const {
-    out,
-    outType,
-    each,
-    summed,
-    classCount,
-    classStep,
-    type,
-    gradient,
-    temperature,
-    targetProbabilities,
-    gradientScale,
-  } = problem;
+  const { out, outType, each, summed, type, gradient } = problem;
   const row = new RowReader(problem);
   const { stride } = row;
-  const room = coefficientRoom(3 * Math.min(problem.length, BLOCK));
-  const values = type === 'float16' || type === 'bfloat16' ? decodingTable(type) : undefined;
   const sums = new Losses(out, summed, first);
   for (let r = first; r < end; r++) {
     row.open(r);
-    let [sum, lost] = [0, 0];
+    const sum = { high: 0, low: 0 };
     for (let from = 0; from < row.length; from += BLOCK) {
       if (from > 0) yield;
       const count = Math.min(row.length - from, BLOCK);
-      const losses = room.subarray(count, 2 * count);
-      const slopes = room.subarray(2 * count, 3 * count);
       row.load(from, count);
-      const logits = termsOf(count, room, temperature);
+      const room = solveBlock(problem, row, from, count, sum);
       const start = row.base + from * stride;
-      for (let i = 0, at = start; i < count; i++, at += stride) {
-        const takesPart = !row.masked || row.takesPart(from + i);
-        const place = classCount === 0 ? from + i : Math.floor(at / classStep) % classCount;
-        const target = targetProbabilities[at];
-        const y = values ? values[target] : target;
-        const weight = takesPart ? weightOf(problem, place, at) : 0;
-        const negative = 1 - y;
-        const positive = (problem.posWeights?.[place] ?? problem.posWeight) * y;
-        const z = logits[i] / temperature;
-        const term = block[i];
-        const far = z > 0 ? times(z, negative) : times(-z, positive);
-        const near = term === VANISHED ? 0 : Math.log1p(term / ONE) * (negative + positive);
-        const loss = times(far + near, weight);
-        losses[i] = loss;
-        const next = sum + loss;
-        lost += Math.abs(sum) >= Math.abs(loss) ? sum - next + loss : loss - next + sum;
-        sum = next;
-        const [above, below] = z > 0 ? [ONE, term] : [term, ONE];
-        const slope = (negative * above - positive * below) / (ONE + term);
-        slopes[i] = takesPart ? slope * weight * (gradientScale / temperature) : 0;
-      }
-      if (each) storeAll(losses, count, out, outType, start, stride);
-      if (gradient) storeAll(slopes, count, gradient, type, start, stride);
+      if (each) storeAll(room.subarray(count, 2 * count), count, out, outType, start, stride);
+      if (gradient) storeAll(room.subarray(2 * count, 3 * count), count, gradient, type, start, stride);
     }
-    if (!each) sums.put(r, Number.isFinite(sum) ? sum + lost : sum);
+    if (!each) sums.put(r, Number.isFinite(sum.high) ? sum.high + sum.low : sum.high);
   }
   sums.end();
+}
+
+/** Adds the losses of the block; leaves them in the second third of the result, and their slopes in the third. */
+function solveBlock(
+  problem: BinaryCrossEntropyProblem,
+  row: RowReader,
+  from: number,
+  count: number,
+  sum: Running,
+): Float64Array {
+  const {
+    classCount,
+    classStep,
+    type,
+    temperature,
+    targetProbabilities,
+    weights,
+    elementWeights,
+    posWeights,
+    posWeight,
+    gradient,
+  } = problem;
+  const { stride, masked } = row;
+  const room = coefficientRoom(3 * count);
+  const isInfinite = termsOf(count, room, temperature) / temperature === Infinity;
+  const values = type === 'float16' || type === 'bfloat16' ? decodingTable(type) : undefined;
+  const isWeighted =
+    masked || weights !== undefined || elementWeights !== undefined || posWeights !== undefined;
+  const scale = problem.gradientScale / temperature;
+  let { high, low } = sum;
+  for (let i = 0, at = row.base + from * stride; i < count; i++, at += stride) {
+    const target = targetProbabilities[at];
+    const y = values ? values[target] : target;
+    const negative = 1 - y;
+    let positive = posWeight * y;
+    let weight = 1;
+    let takesPart = true;
+    if (isWeighted) {
+      const place = classCount === 0 ? from + i : Math.floor(at / classStep) % classCount;
+      positive = (posWeights?.[place] ?? posWeight) * y;
+      takesPart = !masked || row.takesPart(from + i);
+      weight = !takesPart ? 0 : (weights?.[place] ?? elementWeights?.[at] ?? 1);
+    }
+    const z = room[i] / temperature;
+    const term = block[i];
+    let far: number;
+    if (isInfinite) far = z > 0 ? times(z, negative) : times(-z, positive);
+    else {
+      // Without a branch, which would be predicted wrongly half the time: either max(z, 0) or max(-z, 0) is 0.
+      const half = z * 0.5;
+      const size = Math.abs(half);
+      far = (size + half) * negative + (size - half) * positive;
+    }
+    const loss = times(far + logOfOneAnd(term * (1 / ONE)) * (negative + positive), weight);
+    room[count + i] = loss;
+    const next = high + loss;
+    const part = next - high;
+    low += high - (next - part) + (loss - part);
+    high = next;
+    if (gradient === undefined) continue;
+    const above = Number(z > 0);
+    const slope =
+      (negative * (above * ONE + (1 - above) * term) - positive * (above * term + (1 - above) * ONE)) /
+      (ONE + term);
+    room[2 * count + i] = takesPart ? slope * weight * scale : 0;
+  }
+  sum.high = high;
+  sum.low = low;
+  return room;
 }
 
 /** What `exponentials` makes of -Infinity: not 0, but e^-780. */
 const VANISHED = 0;
 
-/** Keeps the block's logits in `room`, and replaces them by e^(-|x|/T) in units of `ONE`. */
-function termsOf(count: number, room: Float64Array, temperature: number): Float64Array {
+/** Keeps the block's logits in `room`, and replaces them by e^(-|x|/T) in units of `ONE`; returns the largest |x|. */
+function termsOf(count: number, room: Float64Array, temperature: number): number {
   const by = reduction(temperature);
+  let largest = 0;
   for (let i = 0; i < count; i++) {
+    const size = Math.abs(block[i]);
     room[i] = block[i];
-    block[i] = -Math.abs(block[i]);
+    block[i] = -size;
+    if (size > largest) largest = size;
   }
   exponentials(count, by, originOf(0, by));
-  for (let i = 0; i < count; i++) if (Math.abs(room[i]) === Infinity) block[i] = VANISHED;
-  return room;
-}
-
-function weightOf({ weights, elementWeights }: BinaryCrossEntropyProblem, place: number, at: number): number {
-  return weights?.[place] ?? elementWeights?.[at] ?? 1;
+  if (largest === Infinity)
+    for (let i = 0; i < count; i++) if (Math.abs(room[i]) === Infinity) block[i] = VANISHED;
+  return largest;
 }
 
 /** A product in which 0·∞ is 0. */

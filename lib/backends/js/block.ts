@@ -6,7 +6,7 @@
  * of the event loop, so no call finds another's numbers in it.
  */
 import { type DoubleDouble, multiply, squareRoot } from './doubleDouble.js';
-import { encode, type HalfType } from './half.js';
+import { type Encoding, encode } from './half.js';
 import {
   type Origin,
   POWERS_ABOVE,
@@ -95,8 +95,17 @@ export const {
     },
 
     copyDecoded(x: Uint16Array, values: Float64Array, at: number, stride: number, count: number): number {
-      for (let i = 0, from = at; i < count; i++, from += stride) block[i] = values[x[from]];
-      return placeOfLargest(count);
+      let place = 0;
+      let largest = -Infinity;
+      for (let i = 0, from = at; i < count; i++, from += stride) {
+        const value = values[x[from]];
+        block[i] = value;
+        if (!(value <= largest)) {
+          place = i;
+          largest = Number.isNaN(value) ? Infinity : value;
+        }
+      }
+      return place;
     },
 
     placeOfLargest(count: number): number {
@@ -234,12 +243,12 @@ export const {
       divisor: number,
       count: number,
       out: Uint16Array,
-      type: HalfType,
+      encoding: Encoding,
       at: number,
       stride: number,
     ): void {
       const inverse = 1 / divisor;
-      for (let i = 0, to = at; i < count; i++, to += stride) out[to] = encode(block[i] * inverse, type);
+      for (let i = 0, to = at; i < count; i++, to += stride) out[to] = encode(block[i] * inverse, encoding);
     },
 
     storeFloat64(divisor: number, count: number, out: Float64Array, at: number, stride: number): void {

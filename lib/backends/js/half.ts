@@ -38,26 +38,50 @@ function decode(bits: number, { fractionBits, leastExponent, infinity }: Format)
   return sign * (one + fraction) * 2 ** (exponent - 1 + leastExponent - fractionBits);
 }
 
-const float64 = new Float64Array(1);
-const words = new Uint32Array(float64.buffer);
 /** Which of the two words of a float64 holds its exponent on this machine: 1, or 0 on a big-endian one. */
 export const HIGH = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 1 : 0;
 
-/** The bits of the nearest value of the type. */
-export function encode(value: number, type: HalfType): number {
-  const { fractionBits, leastExponent, infinity, canonicalNaN } = formatOf(type);
-  if (Number.isNaN(value)) return canonicalNaN;
-  float64[0] = value;
-  const sign = (words[HIGH] >>> 16) & 0x8000;
-  const exponent = Math.max(((words[HIGH] >>> 20) & 0x7ff) - 1023, leastExponent);
-  // A value of at least 2^16 or 2^128 is past the largest of its type, and so is what rounds up to that.
-  if (exponent > 1 - leastExponent) return sign | infinity;
-  const units = roundHalfEven(Math.abs(value) * 2 ** (fractionBits - exponent));
-  // Units past the leading bit carry into the exponent by themselves, up to infinity.
-  return sign | (((exponent - leastExponent) << fractionBits) + units);
+/** How float64 numbers become bits of the type, by their exponents: |value| · scale, rounded, and `bases` are the bits. */
+export interface Encoding {
+  readonly scales: Float64Array;
+  readonly bases: Uint16Array;
+  readonly canonicalNaN: number;
 }
 
-/** For 0 <= x < 2^51. */
-function roundHalfEven(x: number): number {
-  return x + 2 ** 52 - 2 ** 52;
+const encodings = new Map<HalfType, Encoding>();
+
+export function encodingOf(type: HalfType): Encoding {
+  let encoding = encodings.get(type);
+  if (!encoding) {
+    encoding = newEncoding(formatOf(type));
+    encodings.set(type, encoding);
+  }
+  return encoding;
+}
+
+function newEncoding({ fractionBits, leastExponent, infinity, canonicalNaN }: Format): Encoding {
+  const scales = new Float64Array(2 ** 11);
+  const bases = new Uint16Array(2 ** 11);
+  for (let place = 0; place < scales.length; place++) {
+    const exponent = Math.max(place - 1023, leastExponent);
+    // A value of at least 2^16 or 2^128 is past the largest of its type, and so is what rounds up to that.
+    const isPast = exponent > 1 - leastExponent;
+    scales[place] = isPast ? 0 : 2 ** (fractionBits - exponent);
+    // Units past the leading bit carry into the exponent by themselves, up to infinity.
+    bases[place] = isPast ? infinity : (exponent - leastExponent) << fractionBits;
+  }
+  return { scales, bases, canonicalNaN };
+}
+
+const float64 = new Float64Array(1);
+const words = new Uint32Array(float64.buffer);
+
+/** The bits of the nearest value of the type. */
+export function encode(value: number, { scales, bases, canonicalNaN }: Encoding): number {
+  float64[0] = value;
+  const high = words[HIGH];
+  const exponent = (high >>> 20) & 0x7ff;
+  // Adding and taking away 2^52 rounds to an integer, ties to even. Infinity times 0 is NaN, of which | makes 0.
+  const units = Math.abs(value) * scales[exponent] + 2 ** 52 - 2 ** 52;
+  return Number.isNaN(value) ? canonicalNaN : ((high >>> 16) & 0x8000) | (bases[exponent] + (units | 0));
 }

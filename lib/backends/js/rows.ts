@@ -9,7 +9,7 @@ import {
   storeFloat64,
   storeHalf,
 } from './block.js';
-import { decodingTable } from './half.js';
+import { decodingTable, encodingOf } from './half.js';
 import { firstFrom, type Patches } from './patches.js';
 
 /** How a row is read: its place, its stride, its type, and which of its classes take part. */
@@ -152,5 +152,5 @@ export function store(
 ): void {
   if (type === 'float32') storeFloat32(divisor, count, out as Float32Array, at, stride);
   else if (type === 'float64') storeFloat64(divisor, count, out as Float64Array, at, stride);
-  else storeHalf(divisor, count, out as Uint16Array, type, at, stride);
+  else storeHalf(divisor, count, out as Uint16Array, encodingOf(type), at, stride);
 }

@@ -97,9 +97,12 @@ export function* logSoftmax(problem: LogSoftmaxProblem, first: number, end: numb
   }
 }
 
+/** Numbers up to this are 0 in float32. */
+export const VANISHING = 2 ** -151;
+
 /** The log of a probability that float32 rounds to 1 is 0 there, and not -0. */
 export function vanishing(logSum: number, type: ElementType): number {
-  return type !== 'float64' && logSum <= 2 ** -151 ? 0 : logSum;
+  return type !== 'float64' && logSum <= VANISHING ? 0 : logSum;
 }
 
 /** (max - x)/T, finite wherever the quotient is. */
