@@ -1,5 +1,13 @@
 /** The root of a worker while somebody swaps what lies below it. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -51,7 +59,11 @@ test.skipIf(process.platform !== 'linux')('a link swapped in is not followed', a
   for (let i = 0; i < TRIES; i++) {
     for (const name of ['file', 'folder/secret', 'link/secret']) {
       const content = await openToRead(join(root, name)).then(
-        (file) => file.readFile('utf8').finally(() => file.close()),
+        ({ fd, close }) => {
+          const text = readFileSync(fd, 'utf8');
+          close();
+          return text;
+        },
         () => 'refused',
       );
       seen.set(content, (seen.get(content) ?? 0) + 1);

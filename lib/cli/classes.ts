@@ -1,4 +1,5 @@
-import { stripVTControlCharacters } from 'node:util';
+import { readFile } from 'node:fs';
+import { promisify, stripVTControlCharacters } from 'node:util';
 import { elementKind, openArray, readWhole } from './arrays.js';
 import { expected, systemFailure } from './failure.js';
 import { type Bytes, openInput } from './input.js';
@@ -9,7 +10,8 @@ export async function readLabels(path: string, classes: number | undefined): Pro
   let text: string;
   try {
     const file = await openToRead(path);
-    text = await file.readFile('utf8').finally(() => file.close());
+    // A pipe gives them when it likes.
+    text = await promisify(readFile)(file.fd, 'utf8').finally(() => file.close());
   } catch (error) {
     throw systemFailure(error, 'a readable file', path);
   }

@@ -25,7 +25,7 @@ export interface EvaluateOptions
 export async function evaluate(input: string, options: EvaluateOptions): Promise<void> {
   const { truth, report, json, quiet, ...job } = options;
   if (truth === undefined) throw expectedUsage('the path of a .npy or column:NAME', '--truth', 'nothing');
-  await refuseSame({ input, output: report, labels: job.labels, truth }, '--report');
+  refuseSame({ input, output: report, labels: job.labels, truth }, '--report');
   const notices: string[] = [];
   let display = newProgressDisplay(process.stderr, !quiet);
   const nextDisplay = () => {

@@ -35,6 +35,15 @@ export function systemFailure(error: unknown, what: string, name: string): unkno
   return new Failure(message, EXIT.failed, { cause: error });
 }
 
+/** What a task returns; a system error of it is thrown in the same words. */
+export function orSystemFailure<Result>(task: () => Result, what: string, name: string): Result {
+  try {
+    return task();
+  } catch (error) {
+    throw systemFailure(error, what, name);
+  }
+}
+
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /**

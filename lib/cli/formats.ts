@@ -1,4 +1,5 @@
 /** The formats of files, by name and by extension. */
+import { readSync } from 'node:fs';
 import type { Layout } from './batch.js';
 import type { Blocks } from './blocks.js';
 import { expectedUsage, systemFailure } from './failure.js';
@@ -72,16 +73,16 @@ export async function inputFormat(asked: Format | undefined, path: string): Prom
     throw systemFailure(error, 'a readable file', path);
   });
   try {
-    const stats = await file.stat();
+    const { fd, stats } = file;
     if (stats.isDirectory()) return 'parquet';
     // A pipe that has a name is read as stdin is.
     if (!stats.isFile()) return 'npy';
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);
-    const start = buffer.toString('latin1', 0, bytesRead);
+    const bytes = Buffer.alloc(8);
+    const start = bytes.toString('latin1', 0, readSync(fd, bytes, 0, bytes.length, 0));
     const found = MAGIC.find(([magic]) => start.startsWith(magic));
     if (found) return found[1];
   } finally {
-    await file.close();
+    file.close();
   }
   const extension = path.match(/\.[^./\\]+$/)?.[0];
   throw expectedUsage('--format', path, extension ? `the unknown extension ${extension}` : 'no extension');

@@ -1,7 +1,6 @@
-import { readSync } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
+import { createReadStream, readSync } from 'node:fs';
 import { expectedUsage, systemFailure } from './failure.js';
-import { openToRead } from './root.js';
+import { type OpenFile, openToRead } from './root.js';
 import { takeTurns } from './turns.js';
 
 /** Bytes that are read from front to back, in pieces of the size that a format asks for. */
@@ -113,18 +112,20 @@ abstract class Sized {
 
 /** Bytes of a file, read straight into the memory where they are wanted. */
 class FileBytes extends Sized implements Bytes {
+  readonly size: number;
+  readonly modified: number;
   /** What has been read ahead, and where it stands in the file. */
   #ahead = new Uint8Array(0);
   #aheadAt = 0;
 
   constructor(
     readonly name: string,
-    readonly size: number,
-    readonly modified: number,
-    private readonly file: FileHandle,
+    private readonly file: OpenFile,
     readonly member?: string,
   ) {
     super();
+    this.size = file.stats.size;
+    this.modified = file.stats.mtimeMs;
   }
 
   async fill(target: Uint8Array): Promise<number> {
@@ -144,8 +145,8 @@ class FileBytes extends Sized implements Bytes {
     return this.#readSmall(new Uint8Array(1)) === 0;
   }
 
-  close(): Promise<void> {
-    return this.file.close();
+  async close(): Promise<void> {
+    this.file.close();
   }
 
   /** A piece that may have been read with an earlier one. */
@@ -217,10 +218,11 @@ export async function openInput(given: string): Promise<Bytes> {
   }
   try {
     const file = await openToRead(path);
-    const isFile = (await file.stat()).isFile();
     // A pipe or a device has neither size nor positions.
-    if (!isFile) return new ByteSource(path, file.createReadStream({ highWaterMark: 1 << 20 }));
-    return await bytesOf(file, path, member);
+    if (!file.stats.isFile()) {
+      return new ByteSource(path, createReadStream(path, { fd: file.fd, highWaterMark: 1 << 20 }));
+    }
+    return bytesOf(file, path, member);
   } catch (error) {
     throw systemFailure(error, 'a readable file', path);
   }
@@ -230,7 +232,6 @@ export async function openInput(given: string): Promise<Bytes> {
  * An open file from its start.
  * @param name what messages call it.
  */
-export async function bytesOf(file: FileHandle, name: string, member?: string): Promise<Bytes> {
-  const { size, mtimeMs } = await file.stat();
-  return new FileBytes(name, size, mtimeMs, file, member);
+export function bytesOf(file: OpenFile, name: string, member?: string): Bytes {
+  return new FileBytes(name, file, member);
 }

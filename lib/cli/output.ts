@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { fstatSync, rmSync, writeSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { close, fdatasync, fstatSync, ftruncateSync, openSync, rename, rmSync, writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { expectedUsage, systemFailure } from './failure.js';
 import { targetOf } from './root.js';
 import { write } from './streams.js';
@@ -61,7 +62,7 @@ function openStdout(): Output {
 }
 
 async function openFile(path: string, given: Temporary | undefined): Promise<Output> {
-  const { target, existing, release: leave } = await targetOf(path);
+  const { target, existing, release: leave } = targetOf(path);
   // A device or a named pipe is written as it stands; nothing may be renamed over it.
   if (existing && !existing.isFile()) {
     const special = await open(path, 'w');
@@ -74,26 +75,28 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
 
   const temporary = given?.path ?? `${target}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
   const stay = given ? () => {} : removeAtExit(temporary);
-  const release = async () => {
+  const release = () => {
     stay();
-    await leave();
+    leave();
   };
   const mode = existing ? existing.mode & 0o777 : 0o666;
-  const file = await open(temporary, given === undefined ? 'wx+' : given.from > 0 ? 'r+' : 'w+', mode).catch(
-    async (error) => {
-      await release();
-      throw error;
-    },
-  );
-  if (given) await file.truncate(given.from);
+  let fd: number;
+  try {
+    fd = openSync(temporary, given === undefined ? 'wx+' : given.from > 0 ? 'r+' : 'w+', mode);
+    if (given) ftruncateSync(fd, given.from);
+  } catch (error) {
+    release();
+    throw error;
+  }
   let position = given?.from ?? 0;
+  let closed = false;
 
   /** Returns where they end. */
   async function put(pieces: readonly Uint8Array[], at: number): Promise<number> {
     let end = at;
     try {
       for (const piece of pieces) {
-        await writeToFile(file.fd, piece, end);
+        await writeToFile(fd, piece, end);
         end += piece.length;
       }
       return end;
@@ -102,9 +105,16 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
     }
   }
 
+  /** Its number may belong to another file afterwards. */
+  async function closeOnce(): Promise<void> {
+    if (closed) return;
+    closed = true;
+    await promisify(close)(fd);
+  }
+
   async function sync(): Promise<void> {
     try {
-      await file.datasync();
+      await promisify(fdatasync)(fd);
     } catch (error) {
       throw systemFailure(error, 'a writable file', path);
     }
@@ -125,17 +135,18 @@ async function openFile(path: string, given: Temporary | undefined): Promise<Out
     async commit() {
       try {
         // As with cp, the system brings it to the disk when it likes: to wait for that takes longer than all the rest.
-        await file.close();
-        await rename(temporary, target);
+        // Both may take long on a disk of the network.
+        await closeOnce();
+        await promisify(rename)(temporary, target);
       } catch (error) {
         throw systemFailure(error, 'a writable file', path);
       }
-      await release();
+      release();
     },
     async discard(keep = false) {
-      await file.close().catch(() => {});
-      if (!keep) await rm(temporary, { force: true });
-      await release();
+      await closeOnce().catch(() => {});
+      if (!keep) rmSync(temporary, { force: true });
+      release();
     },
   };
 }

@@ -1,6 +1,6 @@
 /** `--resume`: an unfinished output under a name of its own, and beside it a journal of how far it is, and of what. */
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { expectedUsage, systemFailure } from './failure.js';
+import { expectedUsage, orSystemFailure, systemFailure } from './failure.js';
 import { splitMember } from './input.js';
 import { lock } from './lock.js';
 import type { Output, Temporary } from './output.js';
@@ -46,9 +46,7 @@ export async function resumption(options: ScoreJob, possible: boolean): Promise<
   }
   if (input === '-') throw expectedUsage('a file as input', '--resume', 'stdin');
   const job = await jobOf(options);
-  const { target } = await targetOf(output).catch((error) => {
-    throw systemFailure(error, 'a writable file', output);
-  });
+  const { target } = orSystemFailure(() => targetOf(output), 'a writable file', output);
   const part = `${target}.resume.part`;
   const journal = `${target}.resume.json`;
   const unlock = await lock(`${target}.resume.lock`, output).catch((error) => {

@@ -1,5 +1,5 @@
 /** One file, or a range of its rows, from logits to scores in constant memory. What `score` and the workers run. */
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import type { Reader, ScoredBatch, Writer } from './batch.js';
 import { newBlocks } from './blocks.js';
 import { readLabels } from './classes.js';
@@ -37,7 +37,7 @@ export async function scoreFile(options: ScoreFileOptions): Promise<Report> {
   const to =
     options.output === undefined ? undefined : outputFormat(options.outputFormat, options.output, format);
   refuseUseless(options, format);
-  await refuseSame(options);
+  refuseSame(options);
   const resuming = options.resume ? await resumption(options, to !== undefined && canResume(to)) : undefined;
   if (resuming && to && !canResume(to)) {
     options.onNotice?.(`${to} begins anew: only .npy and Arrow go on where a run stopped`);
@@ -60,18 +60,24 @@ export async function scoreFile(options: ScoreFileOptions): Promise<Report> {
 }
 
 /** An output that is also read would be gone when it is needed again. */
-export async function refuseSame({ input, output, labels, truth }: ScoreJob, flag = '-o'): Promise<void> {
+export function refuseSame({ input, output, labels, truth }: ScoreJob, flag = '-o'): void {
   if (output === undefined || output === '-') return;
-  const idOf = async (path: string) => {
-    const found = await stat(path).catch(() => undefined);
-    return found?.isFile() ? `${found.dev}:${found.ino}` : undefined;
-  };
-  const target = await idOf(output);
+  const target = idOf(output);
   if (target === undefined) return;
   for (const path of [input, labels, truth]) {
-    if (path !== undefined && path !== '-' && (await idOf(path)) === target) {
+    if (path !== undefined && path !== '-' && idOf(path) === target) {
       throw expectedUsage('another file than is read', flag, output);
     }
+  }
+}
+
+/** Undefined where there is no regular file. */
+function idOf(path: string): string | undefined {
+  try {
+    const found = statSync(path);
+    return found.isFile() ? `${found.dev}:${found.ino}` : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { appendFileSync, closeSync, fstatSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemFailure } from './failure.js';
@@ -13,15 +13,16 @@ const CHUNK = 1 << 20;
  */
 export async function spool(source: Bytes, start: readonly Uint8Array[] = []): Promise<Bytes> {
   const path = join(tmpdir(), `simd-softmax-${randomBytes(8).toString('hex')}`);
-  let file: FileHandle | undefined;
+  let fd: number | undefined;
   try {
-    file = await open(path, 'wx+');
+    const open = openSync(path, 'wx+');
+    fd = open;
     // It stays as long as it is open, and no end of the process leaves it behind.
-    await rm(path);
-    for await (const piece of piecesOf(source, start)) await file.appendFile(piece);
-    return await bytesOf(file, source.name);
+    rmSync(path);
+    for await (const piece of piecesOf(source, start)) appendFileSync(open, piece);
+    return bytesOf({ fd: open, stats: fstatSync(open), close: () => closeSync(open) }, source.name);
   } catch (error) {
-    await file?.close();
+    if (fd !== undefined) closeSync(fd);
     throw systemFailure(error, 'a writable file', path);
   }
 }

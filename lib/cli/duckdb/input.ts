@@ -1,13 +1,13 @@
 /** An input that the engine reads: a file, a folder, or a pipe that becomes files. */
 
 import { once } from 'node:events';
-import { createWriteStream, rmSync } from 'node:fs';
-import { mkdtemp, stat, writeFile } from 'node:fs/promises';
+import { createWriteStream, rmSync, statSync } from 'node:fs';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Reader } from '../batch.js';
 import type { Blocks } from '../blocks.js';
-import { expected, systemFailure } from '../failure.js';
+import { expected, orSystemFailure, systemFailure } from '../failure.js';
 import type { Format } from '../formats.js';
 import { type Bytes, openInput } from '../input.js';
 import { unlessAborted } from '../interruption.js';
@@ -76,8 +76,8 @@ export async function openEngineInput(
     return folder;
   };
   let source: Bytes | undefined;
-  const released: (() => Promise<void>)[] = [];
-  const { pipe, bytes } = await kindOf(input);
+  const released: (() => void)[] = [];
+  const { pipe, bytes } = kindOf(input);
   const engine = await openEngine(options.threads);
   const isText = (one: Format | undefined) =>
     one !== undefined && one !== 'parquet' && one !== 'npy' && !one.startsWith('arrow');
@@ -112,7 +112,7 @@ export async function openEngineInput(
   }
 
   async function* places(): AsyncGenerator<Place> {
-    if (!pipe) return yield await placeOf(input, (release) => released.push(release));
+    if (!pipe) return yield placeOf(input, (release) => released.push(release));
     if (!cuts) return yield await spool();
     const path = join(await folderOnce(), `piece.${format}`);
     let rest: Uint8Array = new Uint8Array(0);
@@ -172,7 +172,7 @@ export async function openEngineInput(
     async close() {
       engine.close();
       await source?.close();
-      for (const release of released) await release();
+      for (const release of released) release();
       removeFolder();
       process.off('exit', removeFolder);
     },
@@ -207,23 +207,25 @@ function isArray(bytes: Uint8Array): boolean {
   return /^\ufeff?\s*\[\s*[[{\]]/.test(Buffer.from(bytes.subarray(0, 1 << 12)).toString());
 }
 
-async function kindOf(path: string): Promise<{ readonly pipe: boolean; readonly bytes: number }> {
+function kindOf(path: string): { readonly pipe: boolean; readonly bytes: number } {
   if (path === '-') return { pipe: true, bytes: 0 };
-  const release = await pathToRead(path).catch((error) => {
-    throw systemFailure(error, 'a readable file', path);
-  });
-  const stats = await stat(release.path)
-    .catch((error) => {
-      throw systemFailure(error, 'a readable file', path);
-    })
-    .finally(release.release);
+  const stats = orSystemFailure(
+    () => {
+      const { path: open, release } = pathToRead(path);
+      try {
+        return statSync(open);
+      } finally {
+        release();
+      }
+    },
+    'a readable file',
+    path,
+  );
   return { pipe: !stats.isFile() && !stats.isDirectory(), bytes: stats.size };
 }
 
-async function placeOf(path: string, onRelease: (release: () => Promise<void>) => void): Promise<Place> {
-  const { path: open, release } = await pathToRead(path).catch((error) => {
-    throw systemFailure(error, 'a readable file', path);
-  });
+function placeOf(path: string, onRelease: (release: () => void) => void): Place {
+  const { path: open, release } = orSystemFailure(() => pathToRead(path), 'a readable file', path);
   onRelease(release);
-  return { name: path, path: open, hive: (await stat(open)).isDirectory() };
+  return { name: path, path: open, hive: statSync(open).isDirectory() };
 }

@@ -14,8 +14,9 @@ const JOB_OPTIONS: JobsOptions = {
   removeOnFail: { age: WEEK },
 };
 
-export async function add(flows: FlowProducer, file: FileJob): Promise<void> {
-  await flows.add(flowOf(file));
+/** All of them with one question to the server. */
+export async function add(flows: FlowProducer, files: readonly FileJob[]): Promise<void> {
+  await flows.addBulk(files.map(flowOf));
 }
 
 function flowOf({ id, job, stamp, step, parts }: FileJob): FlowJob {

@@ -1,7 +1,7 @@
 /** How files become jobs. A job has the same name whenever the same files are scored with the same options. */
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
-import { expected, systemFailure } from '../failure.js';
+import { expected, orSystemFailure } from '../failure.js';
 import { formatOf } from '../formats.js';
 import type { FilePair } from '../inputs.js';
 import { type FileScoreJob, parseJob, parseRecord } from '../job.js';
@@ -70,7 +70,7 @@ export async function fileJob(
   };
   // What no worker would take is refused here.
   const job = parseJob(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
-  const stamp = await stampOf(job.input);
+  const stamp = stampOf(job.input);
   const range = await rangeOf(job);
   const step = partRows ?? Math.max(1, Math.floor(PART_BYTES / Math.max(1, range?.rowBytes ?? 0)));
   const data: JobData = { job, stamp, ...(range?.divisible && range.rows > step ? { step } : {}) };
@@ -106,10 +106,8 @@ export function parseStamp(value: unknown): Stamp {
   return { size: size as number, modified: modified as number };
 }
 
-export async function stampOf(path: string): Promise<Stamp> {
-  const { size, mtimeMs } = await statOf(path).catch((error) => {
-    throw systemFailure(error, 'a readable file', path);
-  });
+export function stampOf(path: string): Stamp {
+  const { size, mtimeMs } = orSystemFailure(() => statOf(path), 'a readable file', path);
   return { size, modified: mtimeMs };
 }
 
@@ -118,8 +116,8 @@ export function isSame(a: Stamp, b: Stamp): boolean {
 }
 
 /** Refuses an input that is no longer what the job was made for: ranges of two states must not be mixed. */
-export async function refuseChanged({ job, stamp }: JobData): Promise<void> {
-  if (!isSame(await stampOf(job.input), stamp)) {
+export function refuseChanged({ job, stamp }: JobData): void {
+  if (!isSame(stampOf(job.input), stamp)) {
     throw expected('the file of when the job was made', job.input, 'one that has changed since');
   }
 }

@@ -23,7 +23,7 @@ export async function joinParts(
 ): Promise<Report> {
   const started = performance.now();
   const { job } = data;
-  await refuseChanged(data);
+  refuseChanged(data);
   const { layout } = await npyLayout(job.input, job.axis);
   const parts = partsOf(data, layout.rows ?? 0);
   const whole = sumOfReports(parts.map(reportOf));
@@ -70,7 +70,7 @@ export async function joinParts(
 /** What a file's parts left beside its output: their scores, and what workers that were killed had begun. */
 export async function removeParts(parts: readonly Part[]): Promise<void> {
   if (parts.length === 0) return;
-  const { path: folder, release } = await folderOf(parts[0].job.output);
+  const { path: folder, release } = folderOf(parts[0].job.output);
   try {
     const names = await readdir(folder).catch(() => []);
     const own = new Set(parts.map((part) => basename(part.job.output)));
@@ -79,6 +79,6 @@ export async function removeParts(parts: readonly Part[]): Promise<void> {
       if (own.has(part)) await rm(join(folder, name), { force: true });
     }
   } finally {
-    await release();
+    release();
   }
 }

@@ -40,7 +40,7 @@ interface Entry {
 }
 
 export async function list({ queue: url, retry, root, json }: ListingOptions): Promise<void> {
-  await confineTo(root);
+  confineTo(root);
   const server = await connect(url, (text) => void print(process.stderr, `${text}\n`).catch(() => {}));
   const queue = server.queue();
   const flows = server.flows();
@@ -147,7 +147,7 @@ async function retryJob(
       const { input, output, rows, ...options } = data.job;
       const file: FileJob = await fileJob({ input, output }, options, { partRows: data.step });
       await job.remove({ removeChildren: true });
-      await add(flows, file);
+      await add(flows, [file]);
     }
     return undefined;
   } catch (error) {

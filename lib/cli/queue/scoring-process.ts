@@ -43,7 +43,7 @@ export async function scoreForWorker(root: string): Promise<void> {
     process.exit(0);
   });
   endWithWorker();
-  await confineTo(root);
+  confineTo(root);
   // If the machine runs out of memory, this process is the one to end.
   await writeFile('/proc/self/oom_score_adj', '500').catch(() => {});
   let current: { readonly id: number; readonly cancelling: AbortController } | undefined;
@@ -105,12 +105,12 @@ async function runTask(task: Task, stopping: AbortController, tell: Tell): Promi
           tell(progress);
         })
       : await join(data, task.results, stopping.signal);
-  const stamp = await stampOf(data.job.output);
+  const stamp = stampOf(data.job.output);
   return { report, stamp, bytes: data.step === undefined ? bytes : stamp.size };
 }
 
 async function score(data: JobData, stopping: AbortController, tell: Tell): Promise<Report> {
-  await refuseChanged(data);
+  refuseChanged(data);
   await refuseHoles(data.job);
   const report = await scoreFile({
     ...data.job,
@@ -122,7 +122,7 @@ async function score(data: JobData, stopping: AbortController, tell: Tell): Prom
       tell({ rows, bytesRead });
     },
   });
-  await refuseChanged(data);
+  refuseChanged(data);
   return report;
 }
 

@@ -25,6 +25,10 @@ export interface SubmitOptions extends Cutting {
 
 /** Events are told as they happen; this is for those that a lost connection swallowed. */
 const LOOK_AGAIN_MS = 3000;
+/** Looks at many files take at most this part of the time. */
+const LOOKING = 1 / 20;
+/** So many jobs, files and parts, are made together: the first is at work while others are made. */
+const TOGETHER = 64;
 
 export async function scoreByQueue(
   pairs: readonly FilePair[],
@@ -63,7 +67,9 @@ async function finish(
   queue.on('error', watch.report);
   flows.on('error', watch.report);
   events.on('error', watch.report);
-  const pending = new Map(files.map((file) => [file.id, file]));
+  /** Whose jobs are made, or being made. */
+  const pending = new Map<string, FileJob>();
+  let made = false;
   const fileOfPart = new Map(files.flatMap(({ id, parts }) => parts.map((part) => [part.id, id] as const)));
   const fileOf = (id: string) => fileOfPart.get(id) ?? id;
   const progress = newOverallProgress(files, onProgress);
@@ -76,13 +82,9 @@ async function finish(
     // The state first: a job that is read before it is done has no result.
     const state = await queue.getJobState(id);
     const job = await queue.getJob(id);
-    if (!job) return await add(flows, file);
-    if (state === 'completed') {
-      await removeParts(file.parts);
-      if (!pending.delete(id)) return; // somebody else looked meanwhile
-      progress.done(file);
-      onOutcome(file, outcomeOf(file, job));
-    } else if (state === 'failed') {
+    if (!job) return await add(flows, [file]);
+    if (state === 'completed') await complete(file, job.returnvalue);
+    else if (state === 'failed') {
       const failure = await reasonOf(queue, file, job.failedReason);
       await job.removeUnprocessedChildren();
       // Parts that are at work would leave their output behind: each tells when it is done.
@@ -91,6 +93,13 @@ async function finish(
       await removeParts(file.parts);
       if (pending.delete(id)) onOutcome(file, { input: file.pair.input, failure });
     }
+  }
+
+  async function complete(file: FileJob, result: unknown): Promise<void> {
+    await removeParts(file.parts);
+    if (!pending.delete(file.id)) return; // somebody else looked meanwhile
+    progress.done(file);
+    onOutcome(file, outcomeOf(file, result));
   }
 
   function lookAt(ids: Iterable<string>): Promise<void> {
@@ -111,30 +120,50 @@ async function finish(
     await promptly(events.waitUntilReady()).catch((error) => {
       throw refusal(error, 'waiting for its first word', server.address);
     });
-    await eachAtOnce(files, (file) => watch.patiently(() => forgetStale(queue, file)));
-    await eachAtOnce(files, (file) => watch.patiently(() => add(flows, file)));
     await new Promise<void>((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
       if (signal.aborted) reject(signal.reason);
-      const look = (ids: Iterable<string>) =>
-        lookAt(ids)
+      const settled = (task: Promise<void>) =>
+        task
           .then(() => {
-            if (pending.size === 0) resolve();
+            if (made && pending.size === 0) resolve();
           })
           .catch(reject);
-      events.on('completed', ({ jobId }) => {
+      const look = (ids: Iterable<string>) => settled(lookAt(ids));
+      events.on('completed', ({ jobId, returnvalue }) => {
         progress.partDone(jobId);
-        look([fileOf(jobId)]);
+        const file = pending.get(jobId);
+        // The event says what the job answered: no need to ask for it.
+        if (file) settled(complete(file, returnvalue));
+        else if (fileOfPart.has(jobId)) look([fileOf(jobId)]);
       });
       events.on('failed', ({ jobId }) => look([fileOf(jobId)]));
       events.on('progress', ({ jobId, data }) => progress.at(jobId, data as unknown as JobProgress));
-      const again = async () => {
-        await look([...pending.keys()]);
-        if (pending.size === 0) return;
-        await countWorkers().catch(reject);
-        timer = setTimeout(again, LOOK_AGAIN_MS);
+      const again = (after: number) => {
+        timer = setTimeout(async () => {
+          const begun = performance.now();
+          await look([...pending.keys()]);
+          if (pending.size === 0) return;
+          await countWorkers().catch(reject);
+          again(Math.max(LOOK_AGAIN_MS, (performance.now() - begun) / LOOKING));
+        }, after);
       };
-      again();
+      const make = async () => {
+        for (const group of groupsOf(files)) {
+          const known: string[] = [];
+          await eachAtOnce(group, async (file) => {
+            if (await watch.patiently(() => forgetStale(queue, file))) known.push(file.id);
+            pending.set(file.id, file);
+          });
+          await watch.patiently(() => add(flows, group));
+          // Nothing is told of what an earlier run has done.
+          await lookAt(known);
+        }
+        made = true;
+        await countWorkers();
+        if (pending.size > 0) again(LOOK_AGAIN_MS);
+      };
+      settled(make());
     });
   } finally {
     clearTimeout(timer);
@@ -143,19 +172,36 @@ async function finish(
   }
 }
 
+/** Files in their order, so many to a group as make `TOGETHER` jobs. */
+function* groupsOf(files: readonly FileJob[]): Generator<FileJob[]> {
+  let group: FileJob[] = [];
+  let jobs = 0;
+  for (const file of files) {
+    group.push(file);
+    jobs += 1 + file.parts.length;
+    if (jobs < TOGETHER) continue;
+    yield group;
+    group = [];
+    jobs = 0;
+  }
+  if (group.length > 0) yield group;
+}
+
 /**
  * A job of an earlier run that failed, or whose output is no longer there, is made anew; one that is still to do, or
  * done, is what this run waits for.
+ * @returns whether there is such a one.
  */
-export async function forgetStale(queue: Queue<unknown, unknown>, file: FileJob): Promise<void> {
-  if (!(await queue.getJob(file.id))) return;
+async function forgetStale(queue: Queue<unknown, unknown>, file: FileJob): Promise<boolean> {
+  if (!(await queue.getJob(file.id))) return false;
   const state = await queue.getJobState(file.id);
   const job = await queue.getJob(file.id);
-  if (!job) return;
-  const stale = state === 'failed' || (state === 'completed' && !(await isIntact(file, job)));
-  if (!stale) return;
+  if (!job) return false;
+  const stale = state === 'failed' || (state === 'completed' && !isIntact(file, job));
+  if (!stale) return true;
   try {
     await job.remove({ removeChildren: true });
+    return false;
   } catch (error) {
     if (isPassing(error)) throw error;
     // A part is still at work.
@@ -165,19 +211,19 @@ export async function forgetStale(queue: Queue<unknown, unknown>, file: FileJob)
   }
 }
 
-function outcomeOf({ pair }: FileJob, { returnvalue }: Job<unknown, unknown>): Outcome {
+function outcomeOf({ pair }: FileJob, result: unknown): Outcome {
   try {
     // The paths as the user wrote them.
-    return { input: pair.input, report: { ...parseResult(returnvalue).report, ...pair } };
+    return { input: pair.input, report: { ...parseResult(result).report, ...pair } };
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     return { input: pair.input, failure: error.message };
   }
 }
 
-async function isIntact({ job }: FileJob, { returnvalue }: Job<unknown, unknown>): Promise<boolean> {
+function isIntact({ job }: FileJob, { returnvalue }: Job<unknown, unknown>): boolean {
   try {
-    return isSame(await stampOf(job.output), parseResult(returnvalue).stamp);
+    return isSame(stampOf(job.output), parseResult(returnvalue).stamp);
   } catch {
     return false;
   }

@@ -44,7 +44,7 @@ export async function work(options: WorkerOptions): Promise<void> {
   const tell = (text: string): void => {
     if (!quiet) print(process.stderr, `${text}\n`).catch(() => {});
   };
-  const folder = await confineTo(root);
+  const folder = confineTo(root);
   const server = await connect(queue, tell);
   const scorers = newScorers(folder, options.memory * 2 ** 20);
   try {
