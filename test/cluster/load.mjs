@@ -1,11 +1,12 @@
 /**
  * `npm run test:load -- throughput` and `npm run test:load -- soak [seconds]`, on a Redis of its own: what the queue costs
  * compared with a single `score`, and whether the memory of workers stays flat. For the times two cores must be free; the
- * seconds of the processor, of all processes together, say what is to be had where they are not.
+ * seconds of the processor, of all processes together, say what is to be had where they are not. TMPDIR=/dev/shm leaves the
+ * disk out: 9 GB for the large files.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +16,10 @@ const CLI = join(import.meta.dirname, '../../dist/cli.js');
 const [task = 'throughput', seconds = '600'] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), 'simd-softmax-load-'));
 const children = new Set();
+
+const ROUNDS = Number(process.env.ROUNDS ?? 3);
+/** For as long ext4 remembers which files are just gone. */
+const PAUSE_MS = 6000;
 
 function start(command, args, options = {}) {
   const child = spawn(command, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'], ...options });
@@ -83,20 +88,36 @@ async function throughput(url) {
   for (const [name, files, megabytes] of sets) {
     makeFiles(name, files, megabytes);
     const input = `${name}/*.npy`;
-    const single = await run('score', input, '-o', `${name}-single/`, '-q');
-    rmSync(join(folder, `${name}-single`), { recursive: true });
     const workers = await startWorkers(2, url);
     const others = [server, ...workers.map(({ child }) => child)].map(({ pid }) => pid);
     const cpuOfOthers = () => others.reduce((sum, pid) => sum + cpuOf(pid), 0);
-    const before = cpuOfOthers();
-    const queued = await run('score', input, '-o', `${name}-queued/`, '-q', '--queue', url);
-    const cpu = queued.cpu + cpuOfOthers() - before;
-    rmSync(join(folder, `${name}-queued`), { recursive: true });
+    const rounds = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const outputs = ['single', 'queued'].map((kind) => `${name}-${kind}-${round}/`);
+      const single = await run('score', input, '-o', outputs[0], '-q');
+      // Not removed yet: ext4 makes files more slowly while many are just gone.
+      const before = cpuOfOthers();
+      const queued = await run('score', input, '-o', outputs[1], '-q', '--queue', url);
+      rounds.push({ single, queued, cpu: queued.cpu + cpuOfOthers() - before });
+      for (const output of outputs) {
+        if (readdirSync(join(folder, output)).length !== files)
+          throw new Error(`files are missing in ${output}`);
+        rmSync(join(folder, output), { recursive: true });
+      }
+      await sleep(PAUSE_MS);
+    }
     rmSync(join(folder, name), { recursive: true });
+    const median = (of) => rounds.map(of).sort((a, b) => a - b)[rounds.length >> 1];
+    const [single, queued] = [
+      median((round) => round.single.seconds),
+      median((round) => round.queued.seconds),
+    ];
+    const [singleCpu, cpu] = [median((round) => round.single.cpu), median((round) => round.cpu)];
     console.log(
-      `${files} files of ${megabytes} MB: score ${single.seconds.toFixed(1)} s, two workers ${queued.seconds.toFixed(1)} s ` +
-        `(${(single.seconds / queued.seconds).toFixed(2)} times); processor ${single.cpu.toFixed(1)} s and ${cpu.toFixed(1)} s ` +
-        `(${((1000 * (cpu - single.cpu)) / files).toFixed(1)} ms per job more); load ${loadavg()[0].toFixed(1)}`,
+      `${files} files of ${megabytes} MB, medians of ${ROUNDS} rounds: score ${single.toFixed(2)} s, two workers ` +
+        `${queued.toFixed(2)} s (${median((round) => round.single.seconds / round.queued.seconds).toFixed(2)} times); ` +
+        `processor ${singleCpu.toFixed(2)} s and ${cpu.toFixed(2)} s ` +
+        `(${((1000 * (cpu - singleCpu)) / files).toFixed(2)} ms per file more); load ${loadavg()[0].toFixed(1)}`,
     );
     await stopWorkers();
   }

@@ -1,6 +1,7 @@
 /** How a file's job stands on the server: alone, or behind its parts. */
 import type { FlowJob, FlowProducer, JobsOptions, Queue } from 'bullmq';
-import type { FileJob } from './jobs.js';
+import { GROUP, isGroup, type Unit } from './groups.js';
+import { type FileJob, idOf, type JobData } from './jobs.js';
 import { QUEUE } from './names.js';
 
 const WEEK = 7 * 24 * 3600;
@@ -15,12 +16,26 @@ const JOB_OPTIONS: JobsOptions = {
 };
 
 /** All of them with one question to the server. */
-export async function add(flows: FlowProducer, files: readonly FileJob[]): Promise<void> {
-  await flows.addBulk(files.map(flowOf));
+export async function add(flows: FlowProducer, units: readonly Unit[]): Promise<void> {
+  await flows.addBulk(units.map(flowOf));
 }
 
-function flowOf({ id, job, stamp, step, parts }: FileJob): FlowJob {
-  const opts = { ...JOB_OPTIONS, jobId: id };
+/** Files of a group that are to be jobs of their own. What an earlier run says of them is forgotten. */
+export async function addAlone(queue: Queue<unknown, unknown>, files: readonly JobData[]): Promise<void> {
+  for (const data of files) {
+    const jobId = idOf(data);
+    await queue.remove(jobId); // nothing happens to one that is at work
+    await queue.add('score', data, { ...JOB_OPTIONS, jobId });
+  }
+}
+
+function flowOf(unit: Unit): FlowJob {
+  const opts = { ...JOB_OPTIONS, jobId: unit.id };
+  if (isGroup(unit)) {
+    const files = unit.files.map(({ job, stamp }) => ({ job, stamp }));
+    return { name: GROUP, queueName: QUEUE, data: { files }, opts };
+  }
+  const { job, stamp, step, parts } = unit;
   if (parts.length === 0) return { name: 'score', queueName: QUEUE, data: { job, stamp }, opts };
   return {
     name: 'join',

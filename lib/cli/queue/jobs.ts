@@ -22,6 +22,8 @@ export interface JobData {
   readonly stamp: Stamp;
   /** Rows per part of a file whose parts are jobs of their own; its job joins them. */
   readonly step?: number | undefined;
+  /** Whether it has ended a process in a group. */
+  readonly endedOne?: true | undefined;
 }
 
 /** How far a job is. */
@@ -83,7 +85,7 @@ export async function fileJob(
  * @throws Failure that names what is wrong.
  */
 export function parseJobData(name: string, value: unknown): JobData {
-  const { job, stamp, step, ...others } = parseRecord(value, 'the data of a job');
+  const { job, stamp, step, endedOne, ...others } = parseRecord(value, 'the data of a job');
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) throw expected('job, stamp and step', 'the data of a job', `'${unknown}'`);
   const kind = step === undefined ? 'score' : 'join';
@@ -91,10 +93,13 @@ export function parseJobData(name: string, value: unknown): JobData {
   if (step !== undefined && !(Number.isSafeInteger(step) && Number(step) >= 1)) {
     throw expected('a positive integer', 'step', JSON.stringify(step));
   }
+  if (endedOne !== undefined && endedOne !== true)
+    throw expected('true', 'endedOne', JSON.stringify(endedOne));
   return {
     job: parseJob(job),
     stamp: parseStamp(stamp),
     ...(step === undefined ? {} : { step: Number(step) }),
+    ...(endedOne && { endedOne }),
   };
 }
 
@@ -156,7 +161,7 @@ async function rangeOf({ input, output, format, outputFormat, axis, truth }: Fil
 }
 
 /** A server may give the options back in another order. */
-function idOf({ job, stamp: { size, modified }, step = 0 }: JobData): string {
+export function idOf({ job, stamp: { size, modified }, step = 0 }: JobData): string {
   const options = Object.entries(job).sort(([a], [b]) => (a < b ? -1 : 1));
   const hash = createHash('sha256').update(JSON.stringify([options, size, modified, step]));
   return `file-${hash.digest('hex').slice(0, 32)}`;

@@ -6,6 +6,7 @@ import { confineTo } from '../root.js';
 import { lookOf, print } from '../streams.js';
 import { styler } from '../table.js';
 import { add, inOurWords, reasonOf } from './flows.js';
+import { GROUP, parseGroup } from './groups.js';
 import { type FileJob, fileJob, type JobData, parseJobData } from './jobs.js';
 import { connect } from './server.js';
 
@@ -68,22 +69,24 @@ export async function list({ queue: url, retry, root, json }: ListingOptions): P
 }
 
 async function entryOf(queue: Queue<unknown, unknown>, job: Job<unknown>, state: string): Promise<Entry> {
-  const data = dataOf(job);
+  const [data, ...others] = filesOf(job);
   const { failedReason, attemptsMade: tries } = job;
+  const more = others.length > 0 ? ` and ${others.length} more` : '';
   return {
     state,
-    file: data?.job.input ?? `job ${job.id}`,
+    file: data ? `${data.job.input}${more}` : `job ${job.id}`,
     rows: data?.job.rows,
     tries,
     ...(failedReason ? { reason: await reasonOf(queue, { parts: [] }, failedReason) } : {}),
   };
 }
 
-function dataOf({ name, data }: Job<unknown>): JobData | undefined {
+/** None where it is nothing of ours. */
+function filesOf({ name, data }: Job<unknown>): JobData[] {
   try {
-    return parseJobData(name, data);
+    return name === GROUP ? parseGroup(data) : [parseJobData(name, data)];
   } catch {
-    return undefined; // nothing of ours
+    return [];
   }
 }
 
@@ -137,7 +140,7 @@ async function retryJob(
   flows: FlowProducer,
   job: Job<unknown>,
 ): Promise<string | undefined> {
-  const data = dataOf(job);
+  const [data] = filesOf(job);
   try {
     if (!data) return `job ${job.id}: none of ours`;
     // It is made anew with its file.

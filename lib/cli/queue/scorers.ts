@@ -13,20 +13,27 @@ const GIVE_UP_MS = 5000;
 /** Of what a process says before it dies. */
 const LAST_WORDS = 4000;
 /** A process that ended is once bad luck. */
-const TRIES = 2;
+export const TRIES = 2;
 
 /** The disk or the network may be better next time. */
 export class PassingFailure extends Failure {}
 
+/** It ended as many processes as it may. */
+export class PoisonedFailure extends Failure {}
+
+interface RunOptions {
+  readonly signal?: AbortSignal;
+  /** How many processes it may end. Default: 2. */
+  readonly tries?: number;
+  onProgress?(progress: JobProgress): void;
+}
+
 export interface Scorers {
   /**
-   * @throws PassingFailure, or Failure where another try would end in the same way; the signal's reason where it is
+   * @throws PassingFailure, PoisonedFailure, or another Failure where another try would end in the same way; the signal's reason where it is
    * aborted.
    */
-  run(
-    task: Task,
-    options: { signal?: AbortSignal; onProgress?(progress: JobProgress): void },
-  ): Promise<JobResult | undefined>;
+  run(task: Task, options: RunOptions): Promise<JobResult | undefined>;
   /** Bytes in memory, of all together. */
   readonly resident: number;
   close(): void;
@@ -93,7 +100,7 @@ export function newScorers(root: string, memory: number): Scorers {
   function tryOnce(
     scorer: Scorer,
     task: Task,
-    { signal, onProgress }: Parameters<Scorers['run']>[1],
+    { signal, onProgress }: RunOptions,
   ): Promise<{ result: JobResult | undefined } | undefined> {
     const id = ++ids;
     const send = (request: Request) => scorer.child.send(request, () => {}); // one that cannot be reached ends
@@ -134,14 +141,14 @@ export function newScorers(root: string, memory: number): Scorers {
   return {
     async run(task, options) {
       const ends: string[] = [];
-      while (ends.length < TRIES) {
+      while (ends.length < (options.tries ?? TRIES)) {
         const scorer = idle.pop() ?? start();
         const done = await tryOnce(scorer, task, options);
         if (done) return done.result;
         ends.push(scorer.end ?? 'nothing');
       }
       const why = [...new Set(ends)].join(', then ');
-      throw new Failure(
+      throw new PoisonedFailure(
         `Expected a job that can be scored but received one that ended ${TRIES} processes (${why}): it is poisoned`,
       );
     },

@@ -7,7 +7,8 @@ import type { Outcome } from '../summary.js';
 import { eachAtOnce } from './at-once.js';
 import { isPassing, refusal } from './faults.js';
 import { add, reasonOf } from './flows.js';
-import { type Cutting, type FileJob, fileJob, isSame, type JobProgress, stampOf } from './jobs.js';
+import { type Group, isGroup, isIntact, resultsOfGroup, type Unit, unitsOf } from './groups.js';
+import { type Cutting, type FileJob, fileJob, type JobProgress } from './jobs.js';
 import { removeParts } from './join.js';
 import { newOverallProgress } from './overall-progress.js';
 import { parseResult } from './results.js';
@@ -68,8 +69,10 @@ async function finish(
   flows.on('error', watch.report);
   events.on('error', watch.report);
   /** Whose jobs are made, or being made. */
-  const pending = new Map<string, FileJob>();
+  const pending = new Map<string, Unit>();
   let made = false;
+  /** Groups whose files are jobs of their own now. */
+  const failed = new Set<string>();
   const fileOfPart = new Map(files.flatMap(({ id, parts }) => parts.map((part) => [part.id, id] as const)));
   const fileOf = (id: string) => fileOfPart.get(id) ?? id;
   const progress = newOverallProgress(files, onProgress);
@@ -77,29 +80,68 @@ async function finish(
   let warned = false;
 
   async function settle(id: string): Promise<void> {
-    const file = pending.get(id);
-    if (!file) return;
+    const unit = pending.get(id);
+    if (!unit) return;
     // The state first: a job that is read before it is done has no result.
     const state = await queue.getJobState(id);
     const job = await queue.getJob(id);
-    if (!job) return await add(flows, [file]);
-    if (state === 'completed') await complete(file, job.returnvalue);
-    else if (state === 'failed') {
-      const failure = await reasonOf(queue, file, job.failedReason);
-      await job.removeUnprocessedChildren();
-      // Parts that are at work would leave their output behind: each tells when it is done.
-      const states = await Promise.all(file.parts.map((part) => queue.getJobState(part.id)));
-      if (states.includes('active')) return;
-      await removeParts(file.parts);
-      if (pending.delete(id)) onOutcome(file, { input: file.pair.input, failure });
-    }
+    if (!job) await add(flows, [unit]);
+    else if (state === 'completed') await complete(unit, job.returnvalue);
+    else if (state === 'failed') await fail(unit, job);
   }
 
-  async function complete(file: FileJob, result: unknown): Promise<void> {
-    await removeParts(file.parts);
-    if (!pending.delete(file.id)) return; // somebody else looked meanwhile
+  async function complete(unit: Unit, result: unknown): Promise<void> {
+    if (isGroup(unit)) return await completeGroup(unit, result);
+    await removeParts(unit.parts);
+    if (!pending.delete(unit.id)) return; // somebody else looked meanwhile
+    report(unit, result);
+  }
+
+  async function completeGroup({ id, files }: Group, result: unknown): Promise<void> {
+    if (!pending.delete(id)) return;
+    const results = resultsOfGroup(result);
+    const others: FileJob[] = [];
+    for (const file of files) {
+      if (results.has(file.id)) report(file, results.get(file.id));
+      else others.push(file);
+    }
+    // The worker has made them jobs of their own, which may be done.
+    for (const file of others) pending.set(file.id, file);
+    await eachAtOnce(others, (file) => settle(file.id));
+  }
+
+  function report(file: FileJob, result: unknown): void {
     progress.done(file);
     onOutcome(file, outcomeOf(file, result));
+  }
+
+  async function fail(unit: Unit, job: Job<unknown, unknown>): Promise<void> {
+    if (isGroup(unit)) {
+      if (failed.has(unit.id)) return;
+      failed.add(unit.id);
+      // It lost its workers; one of its files may be at fault, not all.
+      await make(unit.files);
+      pending.delete(unit.id);
+      return;
+    }
+    const failure = await reasonOf(queue, unit, job.failedReason);
+    await job.removeUnprocessedChildren();
+    // Parts that are at work would leave their output behind: each tells when it is done.
+    const states = await Promise.all(unit.parts.map((part) => queue.getJobState(part.id)));
+    if (states.includes('active')) return;
+    await removeParts(unit.parts);
+    if (pending.delete(unit.id)) onOutcome(unit, { input: unit.pair.input, failure });
+  }
+
+  /** Makes their jobs, and takes those that an earlier run has done, of which nothing is told. */
+  async function make(units: readonly Unit[]): Promise<void> {
+    const known: string[] = [];
+    await eachAtOnce(units, async (unit) => {
+      if (await watch.patiently(() => forgetStale(queue, unit))) known.push(unit.id);
+      pending.set(unit.id, unit);
+    });
+    await watch.patiently(() => add(flows, units));
+    await lookAt(known);
   }
 
   function lookAt(ids: Iterable<string>): Promise<void> {
@@ -132,9 +174,9 @@ async function finish(
       const look = (ids: Iterable<string>) => settled(lookAt(ids));
       events.on('completed', ({ jobId, returnvalue }) => {
         progress.partDone(jobId);
-        const file = pending.get(jobId);
+        const unit = pending.get(jobId);
         // The event says what the job answered: no need to ask for it.
-        if (file) settled(complete(file, returnvalue));
+        if (unit) settled(watch.patiently(() => complete(unit, returnvalue)));
         else if (fileOfPart.has(jobId)) look([fileOf(jobId)]);
       });
       events.on('failed', ({ jobId }) => look([fileOf(jobId)]));
@@ -148,22 +190,13 @@ async function finish(
           again(Math.max(LOOK_AGAIN_MS, (performance.now() - begun) / LOOKING));
         }, after);
       };
-      const make = async () => {
-        for (const group of groupsOf(files)) {
-          const known: string[] = [];
-          await eachAtOnce(group, async (file) => {
-            if (await watch.patiently(() => forgetStale(queue, file))) known.push(file.id);
-            pending.set(file.id, file);
-          });
-          await watch.patiently(() => add(flows, group));
-          // Nothing is told of what an earlier run has done.
-          await lookAt(known);
-        }
+      const makeAll = async () => {
+        for (const units of together(unitsOf(files))) await make(units);
         made = true;
         await countWorkers();
         if (pending.size > 0) again(LOOK_AGAIN_MS);
       };
-      settled(make());
+      settled(makeAll());
     });
   } finally {
     clearTimeout(timer);
@@ -172,19 +205,19 @@ async function finish(
   }
 }
 
-/** Files in their order, so many to a group as make `TOGETHER` jobs. */
-function* groupsOf(files: readonly FileJob[]): Generator<FileJob[]> {
-  let group: FileJob[] = [];
+/** In their order, as many at a time as make `TOGETHER` jobs. */
+function* together(units: readonly Unit[]): Generator<Unit[]> {
+  let some: Unit[] = [];
   let jobs = 0;
-  for (const file of files) {
-    group.push(file);
-    jobs += 1 + file.parts.length;
+  for (const unit of units) {
+    some.push(unit);
+    jobs += isGroup(unit) ? 1 : 1 + unit.parts.length;
     if (jobs < TOGETHER) continue;
-    yield group;
-    group = [];
+    yield some;
+    some = [];
     jobs = 0;
   }
-  if (group.length > 0) yield group;
+  if (some.length > 0) yield some;
 }
 
 /**
@@ -192,12 +225,12 @@ function* groupsOf(files: readonly FileJob[]): Generator<FileJob[]> {
  * done, is what this run waits for.
  * @returns whether there is such a one.
  */
-async function forgetStale(queue: Queue<unknown, unknown>, file: FileJob): Promise<boolean> {
-  if (!(await queue.getJob(file.id))) return false;
-  const state = await queue.getJobState(file.id);
-  const job = await queue.getJob(file.id);
+async function forgetStale(queue: Queue<unknown, unknown>, unit: Unit): Promise<boolean> {
+  if (!(await queue.getJob(unit.id))) return false;
+  const state = await queue.getJobState(unit.id);
+  const job = await queue.getJob(unit.id);
   if (!job) return false;
-  const stale = state === 'failed' || (state === 'completed' && !isIntact(file, job));
+  const stale = state === 'failed' || (state === 'completed' && !isIntact(unit, job.returnvalue));
   if (!stale) return true;
   try {
     await job.remove({ removeChildren: true });
@@ -205,8 +238,9 @@ async function forgetStale(queue: Queue<unknown, unknown>, file: FileJob): Promi
   } catch (error) {
     if (isPassing(error)) throw error;
     // A part is still at work.
+    const { pair } = isGroup(unit) ? unit.files[0] : unit;
     throw new Failure(
-      `Expected no job at work for ${file.pair.input} but received one; try again when it is done`,
+      `Expected no job at work for ${pair.input} but received one; try again when it is done`,
     );
   }
 }
@@ -218,13 +252,5 @@ function outcomeOf({ pair }: FileJob, result: unknown): Outcome {
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     return { input: pair.input, failure: error.message };
-  }
-}
-
-function isIntact({ job }: FileJob, { returnvalue }: Job<unknown, unknown>): boolean {
-  try {
-    return isSame(stampOf(job.output), parseResult(returnvalue).stamp);
-  } catch {
-    return false;
   }
 }

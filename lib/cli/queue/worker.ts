@@ -1,6 +1,7 @@
 /** The command `worker`: runs the jobs of a queue until it is told to stop. */
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Queue } from 'bullmq';
 import { Failure, printable } from '../failure.js';
 import { number } from '../report.js';
 import { confineTo } from '../root.js';
@@ -8,10 +9,12 @@ import { lookOf, print } from '../streams.js';
 import { styler } from '../table.js';
 import type { AnyJob } from './backend.js';
 import { refusal } from './faults.js';
-import { parseJobData } from './jobs.js';
+import { addAlone } from './flows.js';
+import { GROUP, parseGroup, resultsOfGroup } from './groups.js';
+import { idOf, type JobData, parseJobData } from './jobs.js';
 import { newMetrics, serveMetrics } from './metrics.js';
-import { parseResult } from './results.js';
-import { newScorers, PassingFailure, type Scorers } from './scorers.js';
+import { type JobResult, parseResult } from './results.js';
+import { newScorers, PassingFailure, PoisonedFailure, type Scorers, TRIES } from './scorers.js';
 import { connect, promptly, type Server } from './server.js';
 import { untilStopped } from './stopping.js';
 import type { Results } from './tasks.js';
@@ -68,13 +71,14 @@ async function workOn(
 ): Promise<void> {
   const metrics = newMetrics();
   const giving = new AbortController();
+  const queue = server.queue();
   let running = 0;
   const worker = server.worker(
     async (job, token) => {
       running++;
       metrics.begun();
       try {
-        return await run(job, token, { server, scorers, signal: giving.signal });
+        return await run(job, token, { server, scorers, queue, signal: giving.signal });
       } finally {
         running--;
         metrics.ended();
@@ -102,10 +106,19 @@ async function workOn(
   worker.on('error', watch.report);
   worker.on('stalled', (id) => tell(`a job lost its worker and is given to another: ${printable(id)}`));
   worker.on('completed', (job, value) => {
-    const result = parseResult(value);
-    const { rows, elapsed } = result.report;
-    metrics.completed(result, job.name === 'join', ((job.processedOn ?? 0) - job.timestamp) / 1000);
-    tell(`${nameOf(job)}: ${number.format(rows)} rows in ${elapsed.toPrecision(3)} s`);
+    const waited = ((job.processedOn ?? 0) - job.timestamp) / 1000;
+    const done = (what: string, given: unknown) => {
+      const result = parseResult(given);
+      const { rows, elapsed } = result.report;
+      metrics.completed(result, job.name === 'join', waited);
+      tell(`${what}: ${number.format(rows)} rows in ${elapsed.toPrecision(3)} s`);
+    };
+    if (job.name === GROUP) {
+      const files = new Map(parseGroup(job.data).map((file) => [idOf(file), file]));
+      for (const [id, result] of resultsOfGroup(value)) done(fileName(files.get(id)), result);
+      return;
+    }
+    done(nameOf(job), value);
     const { name, data } = job;
     if (name === 'join') scorers.run({ kind: 'remove-parts', name, data }, {}).catch(() => {});
   });
@@ -114,13 +127,12 @@ async function workOn(
     if (job) tell(`${nameOf(job)}: ${style('bold', 'failed')}: ${printable(error.message)}`);
   });
 
-  const counting = server.queue();
-  counting.on('error', watch.report);
+  queue.on('error', watch.report);
   const listening =
     where === undefined
       ? undefined
       : await serveMetrics(where, metrics, {
-          counts: () => counting.getJobCounts('waiting', 'delayed', 'active', 'completed', 'failed'),
+          counts: () => queue.getJobCounts('waiting', 'delayed', 'active', 'completed', 'failed'),
           isHealthy: () => !watch.lost,
           resident: () => scorers.resident,
         });
@@ -152,7 +164,7 @@ async function workOn(
   } finally {
     watch.stop();
     listening?.close();
-    await settled(Promise.allSettled([worker.close(true), counting.close()]));
+    await settled(Promise.allSettled([worker.close(true), queue.close()]));
   }
 }
 
@@ -164,17 +176,21 @@ async function settled(task: Promise<unknown>): Promise<void> {
 interface Running {
   readonly server: Server;
   readonly scorers: Scorers;
+  readonly queue: Queue<unknown, unknown>;
   /** Gives the job back. */
   readonly signal: AbortSignal;
 }
 
-async function run(job: AnyJob, token: string | undefined, { server, scorers, signal }: Running) {
+async function run(job: AnyJob, token: string | undefined, running: Running) {
+  const { server, scorers, signal } = running;
   const { name, data } = job;
   try {
+    if (name === GROUP) return await runGroup(parseGroup(data), running);
     const results = name === 'join' ? await resultsOfParts(job) : {};
+    const tries = hasEndedOne(data) ? TRIES - 1 : TRIES;
     return await scorers.run(
       { kind: 'run', name, data, results },
-      { signal, onProgress: (progress) => void job.updateProgress({ ...progress }).catch(() => {}) },
+      { signal, tries, onProgress: (progress) => void job.updateProgress({ ...progress }).catch(() => {}) },
     );
   } catch (error) {
     if (signal.aborted) {
@@ -189,14 +205,44 @@ async function run(job: AnyJob, token: string | undefined, { server, scorers, si
   }
 }
 
+/** Returns the results of those that came out plainly; the others are jobs of their own from now on. */
+async function runGroup(files: readonly JobData[], { scorers, queue, signal }: Running) {
+  const results: Record<string, JobResult | undefined> = {};
+  const others: JobData[] = [];
+  for (const data of files) {
+    try {
+      const task = { kind: 'run', name: 'score', data, results: {} } as const;
+      results[idOf(data)] = await scorers.run(task, { signal, tries: 1 });
+    } catch (error) {
+      if (signal.aborted || !(error instanceof Failure)) throw error;
+      others.push(error instanceof PoisonedFailure ? { ...data, endedOne: true } : data);
+    }
+  }
+  await addAlone(queue, others);
+  return results;
+}
+
+/** Of data that anybody may have written. */
+function hasEndedOne(data: unknown): boolean {
+  return typeof data === 'object' && data !== null && 'endedOne' in data;
+}
+
 async function resultsOfParts(job: AnyJob): Promise<Results> {
   const values = await job.getChildrenValues();
   // Before the id stands how the server calls the queue.
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [key.split(':').at(-1), value]));
 }
 
+function fileName(data: JobData | undefined): string {
+  return printable(data?.job.input ?? 'a file');
+}
+
 function nameOf({ name, data, id }: AnyJob): string {
   try {
+    if (name === GROUP) {
+      const files = parseGroup(data);
+      return `${fileName(files[0])} and ${files.length - 1} more`;
+    }
     const { job } = parseJobData(name, data);
     const part = job.rows ? ` rows ${job.rows.join(' to ')}` : name === 'join' ? ' joined' : '';
     return printable(`${job.input}${part}`);
