@@ -108,6 +108,11 @@ export class Normalizer {
     return count;
   }
 
+  /** Whether the block holds the terms of the whole row. */
+  get holdsTerms(): boolean {
+    return this.length <= this.size && this.holds('terms', 0);
+  }
+
   private holds(what: 'logits' | 'terms', from: number): boolean {
     return this.held === what && this.heldFrom === from && this.heldTurn === turns.count;
   }

@@ -1,3 +1,10 @@
+import { block } from './block.js';
+
+/** Of so many, all are ranked; and so many are kept in order, rather than in a heap. */
+const mostRanked = 16;
+const mostInserted = 8;
+const ranks = new Int32Array(mostRanked);
+
 /** To put so many in their places takes a few milliseconds. */
 const mostSorted = 2 ** 14;
 
@@ -14,8 +21,8 @@ export class Selection {
   private unsorted = -1;
 
   constructor(private k: number) {
-    this.logits = new Float64Array(k);
-    this.classes = new Uint32Array(k);
+    this.logits = new Float64Array(Math.max(k, mostRanked));
+    this.classes = new Uint32Array(Math.max(k, mostRanked));
   }
 
   /** The most that it can hold. */
@@ -58,6 +65,56 @@ export class Selection {
     }
     this.unsorted = end;
     return end > 0;
+  }
+
+  /**
+   * Selects from the first `count` logits of the block, none of them NaN, and orders what it selects, where `count` or k is
+   * small; `first` is the place of the largest. False, and nothing is done, where neither is.
+   */
+  takeFew(count: number, first: number): boolean {
+    const k = Math.min(this.k, count);
+    if (k === 1) this.put(0, block[first], first);
+    else if (count <= mostRanked) this.rank(count);
+    else if (k <= mostInserted) this.insertAll(count, k);
+    else return false;
+    this.count = k;
+    this.offered = count;
+    this.unsorted = 0;
+    return true;
+  }
+
+  /** Puts each where as many come before it, without a branch on a comparison, which would be predicted wrongly half the time. */
+  private rank(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const logit = block[i];
+      let rank = 0;
+      for (let j = 0; j < i; j++) {
+        const before = Number(block[j] >= logit);
+        rank += before;
+        ranks[j] += 1 - before;
+      }
+      ranks[i] = rank;
+    }
+    for (let i = 0; i < count; i++) this.put(ranks[i], block[i], i);
+  }
+
+  /** Keeps the k best so far in order. */
+  private insertAll(count: number, k: number): void {
+    const { logits, classes } = this;
+    let found = 0;
+    let least = -Infinity;
+    for (let i = 0; i < count; i++) {
+      const logit = block[i];
+      if (found === k && logit <= least) continue;
+      let at = found < k ? found++ : k - 1;
+      for (; at > 0 && logits[at - 1] < logit; at--) {
+        logits[at] = logits[at - 1];
+        classes[at] = classes[at - 1];
+      }
+      logits[at] = logit;
+      classes[at] = i;
+      least = logits[found - 1];
+    }
   }
 
   private put(at: number, logit: number, index: number): void {

@@ -3,7 +3,7 @@ import { block, LONG_ROW_BLOCK } from './block.js';
 import { twoSum } from './doubleDouble.js';
 import { Normalizer } from './normalizer.js';
 import { overTemperature, type Reduction } from './reduction.js';
-import { store } from './rows.js';
+import { baseOf, store } from './rows.js';
 import { Selection } from './selection.js';
 import { distance, vanishing } from './softmax.js';
 import type { Steps } from './steps.js';
@@ -40,8 +40,17 @@ export function* topK(problem: TopKProblem, first: number, end: number): Steps {
     const good = row.normalize(normalizer);
     while (row.sumBlock()) yield;
     const { count, logits, classes } = selection;
-    const outer = Math.floor(r / inner);
-    const base = outer * k * inner + (r - outer * inner);
+    const base = baseOf(r, k, inner);
+    if (count === k && good && !log && row.holdsTerms) {
+      for (let place = 0; place < k; place++) {
+        indices[base + place * inner] = classes[place];
+        logits[place] = block[classes[place]];
+      }
+      for (let place = 0; place < k; place++) block[place] = logits[place];
+      row.changed();
+      store(row.total, k, out, outType, base, inner);
+      continue;
+    }
     for (let from = 0; from < k; from += LONG_ROW_BLOCK) {
       if (from > 0) yield;
       const size = Math.min(k - from, LONG_ROW_BLOCK);
@@ -91,6 +100,9 @@ export function selectBlock(selection: Selection, row: Normalizer): boolean {
   if (start >= row.length) return false;
   const from = start - (start % row.size);
   const count = row.logits(from);
+  // Without a mask, every class of an ordinary row takes part, and none is NaN.
+  if (count === row.length && row.kind === 'ordinary' && reader.least === -Infinity && !reader.masked)
+    if (selection.takeFew(count, row.argmax)) return false;
   let least = selection.least;
   let left = mostOffered;
   let i = start - from;
