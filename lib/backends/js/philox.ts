@@ -2,39 +2,56 @@
  * Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): a block cipher of a
  * counter, so any draw of any row is there without the draws before it, in any order, on any thread.
  */
-const MULTIPLIER_0 = 0xd2511f53;
-const MULTIPLIER_1 = 0xcd9e8d57;
-/** The golden ratio and √3 - 1, in 32 bits: what the key grows by between rounds. */
-const WEYL_0 = 0x9e3779b9;
-const WEYL_1 = 0xbb67ae85;
-const ROUNDS = 10;
-
 export type Words = readonly [number, number, number, number];
 
+/** What `encrypt` makes of a counter. (To hand over arrays takes as long as the cipher.) */
+const encrypted = new Uint32Array(4);
+
 export function philox(counter: Words, key: readonly [number, number]): Words {
-  let [c0, c1, c2, c3] = counter;
-  let [k0, k1] = key;
-  for (let round = 0; round < ROUNDS; round++) {
-    const high0 = highProduct(MULTIPLIER_0, c0);
-    const low0 = Math.imul(MULTIPLIER_0, c0);
-    const high1 = highProduct(MULTIPLIER_1, c2);
-    const low1 = Math.imul(MULTIPLIER_1, c2);
-    [c0, c1, c2, c3] = [high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0];
-    k0 = (k0 + WEYL_0) | 0;
-    k1 = (k1 + WEYL_1) | 0;
-  }
-  return [c0 >>> 0, c1 >>> 0, c2 >>> 0, c3 >>> 0];
+  encrypt(counter[0], counter[1], counter[2], counter[3], key[0], key[1]);
+  return [encrypted[0], encrypted[1], encrypted[2], encrypted[3]];
 }
 
-/** The high 32 bits of the 64-bit product of two unsigned numbers. */
+function encrypt(a: number, b: number, c: number, d: number, keyLow: number, keyHigh: number): void {
+  // Here, because V8 knows them for constants then; as integers of 32 bits with a sign.
+  const rounds = 10;
+  const multiplier0 = 0xd2511f53 | 0;
+  const multiplier1 = 0xcd9e8d57 | 0;
+  // The golden ratio and √3 - 1: what the key grows by between rounds.
+  const weyl0 = 0x9e3779b9 | 0;
+  const weyl1 = 0xbb67ae85 | 0;
+  let c0 = a | 0;
+  let c1 = b | 0;
+  let c2 = c | 0;
+  let c3 = d | 0;
+  let k0 = keyLow | 0;
+  let k1 = keyHigh | 0;
+  for (let round = 0; round < rounds; round++) {
+    const high0 = highProduct(multiplier0, c0);
+    const high1 = highProduct(multiplier1, c2);
+    const low0 = Math.imul(multiplier0, c0);
+    c0 = high1 ^ c1 ^ k0;
+    c1 = Math.imul(multiplier1, c2);
+    c2 = high0 ^ c3 ^ k1;
+    c3 = low0;
+    k0 = (k0 + weyl0) | 0;
+    k1 = (k1 + weyl1) | 0;
+  }
+  encrypted[0] = c0;
+  encrypted[1] = c1;
+  encrypted[2] = c2;
+  encrypted[3] = c3;
+}
+
+/** The high 32 bits of the 64-bit product of two unsigned numbers, from products of halves. */
 function highProduct(a: number, b: number): number {
-  const ah = a >>> 16;
-  const al = a & 0xffff;
-  const bh = b >>> 16;
-  const bl = b & 0xffff;
-  const middle = al * bh + ((al * bl) >>> 16);
-  const carried = ah * bl + (middle % 0x10000);
-  return (ah * bh + Math.floor(middle / 0x10000) + Math.floor(carried / 0x10000)) >>> 0;
+  const aHigh = a >>> 16;
+  const aLow = a & 0xffff;
+  const bHigh = b >>> 16;
+  const bLow = b & 0xffff;
+  const middle = (Math.imul(aHigh, bLow) + (Math.imul(aLow, bLow) >>> 16)) | 0;
+  const other = (Math.imul(aLow, bHigh) + (middle & 0xffff)) | 0;
+  return (Math.imul(aHigh, bHigh) + (middle >>> 16) + (other >>> 16)) | 0;
 }
 
 /**
@@ -42,9 +59,6 @@ function highProduct(a: number, b: number): number {
  * and high halves, and the key the seed.
  */
 export function uniform(row: number, draw: number, seed: readonly [number, number]): number {
-  const [a, b] = philox(
-    [row >>> 0, Math.floor(row / 2 ** 32) >>> 0, draw >>> 0, Math.floor(draw / 2 ** 32) >>> 0],
-    seed,
-  );
-  return ((a >>> 5) * 2 ** 26 + (b >>> 6)) * 2 ** -53;
+  encrypt(row, Math.floor(row / 2 ** 32), draw, Math.floor(draw / 2 ** 32), seed[0], seed[1]);
+  return ((encrypted[0] >>> 5) * 2 ** 26 + (encrypted[1] >>> 6)) * 2 ** -53;
 }
