@@ -46,6 +46,7 @@ export const {
   copyFloat64,
   copyDecoded,
   placeOfLargest,
+  compact,
   exponentials,
   exponential,
   add,
@@ -110,6 +111,18 @@ export const {
 
     placeOfLargest(count: number): number {
       return copyFloat64(block, 0, 1, count);
+    },
+
+    /** Moves the logits that are not below `least` to the front, and writes their places; returns how many there are. */
+    compact(count: number, least: number, places: Uint32Array): number {
+      let kept = 0;
+      for (let i = 0; i < count; i++) {
+        const logit = block[i];
+        block[kept] = logit;
+        places[kept] = i;
+        kept += Number(logit >= least);
+      }
+      return kept;
     },
 
     /**
@@ -207,11 +220,16 @@ export const {
       }
     },
 
-    /** Adds weights [from, to) of the block to eight lanes, the first to the first. */
-    sumOfLanes(from: number, to: number, lanes: Float64Array): void {
-      let [a, b, c, d, e, f, g, h] = lanes;
-      const whole = to - ((to - from) % 8);
-      for (let i = from; i < whole; i += 8) {
+    /**
+     * The sum of weights [from, to) of the block and of what `lanes` hold, the first added to the first of eight lanes. What
+     * follows the last, up to a multiple of eight, becomes 0.
+     */
+    sumOfLanes(from: number, to: number, lanes: Float64Array | undefined): number {
+      let end = to;
+      for (; (end - from) % 8 !== 0; end++) block[end] = 0;
+      let [a, b, c, d, e, f, g, h] = [0, 0, 0, 0, 0, 0, 0, 0];
+      if (lanes !== undefined) [a, b, c, d, e, f, g, h] = lanes;
+      for (let i = from; i < end; i += 8) {
         a += block[i];
         b += block[i + 1];
         c += block[i + 2];
@@ -221,15 +239,8 @@ export const {
         g += block[i + 6];
         h += block[i + 7];
       }
-      lanes[0] = a;
-      lanes[1] = b;
-      lanes[2] = c;
-      lanes[3] = d;
-      lanes[4] = e;
-      lanes[5] = f;
-      lanes[6] = g;
-      lanes[7] = h;
-      for (let i = whole; i < to; i++) lanes[i - whole] += block[i];
+      lanes?.set([a, b, c, d, e, f, g, h]);
+      return a + e + (c + g) + (b + f + (d + h));
     },
 
     // The quotient by way of the reciprocal: one rounding more in float64 is nothing to a type of 24 bits.

@@ -1,8 +1,10 @@
+import { FewClasses, mostFew } from './fewClasses.js';
 import type { Normalizer } from './normalizer.js';
 import { keepNucleus, type Nucleus, takeNucleus } from './nucleus.js';
+import { cutToBest } from './quickSelect.js';
 import { Selection } from './selection.js';
 import type { Steps } from './steps.js';
-import { selectBlock } from './topK.js';
+import { mostOffered, selectBlock } from './topK.js';
 import { Weigher } from './weights.js';
 
 /** What the filters of a row go by. */
@@ -27,57 +29,109 @@ const filtersOf = [
   ['topP', 'topK', 'minP'],
 ] as const;
 
+/** Of more classes for each that top-k keeps, a heap has little to do. */
+const mostPerBest = 32;
+
+type Filter = 'topK' | 'topP' | 'minP';
+
 /**
  * The filters of `sample`: top-k, top-p and min-p. Each keeps the first so many of a row's
  * classes ordered by logit, descending, and by index among equals, so what they leave is a *cut*: the last
- * class kept. Nothing is sorted but the `keepTop` classes.
+ * class kept. Nothing is sorted but few classes.
  */
 export class Filters {
   private selection: Selection | undefined;
   private nucleus: Nucleus | undefined;
+  private few: FewClasses | undefined;
   private readonly temperature: number;
   private readonly weigher: Weigher;
 
   /** For rows of up to `length` classes. */
   constructor(
     private readonly length: number,
-    temperature: number,
+    private readonly drawn: number,
     private readonly order: number,
   ) {
-    this.temperature = ORDERS[order] === 'llama.cpp' ? 1 : temperature;
+    this.temperature = ORDERS[order] === 'llama.cpp' ? 1 : drawn;
     this.weigher = new Weigher(this.temperature);
   }
 
+  /** Cuts the open row, an ordinary one, where that takes but one step; else does nothing, and says false. */
+  cutShort(row: Normalizer, filtering: Filtering): boolean {
+    if (row.length > mostOffered) return false;
+    this.weigher.open(row.max);
+    if (row.length <= mostFew) this.cutFew(row, filtering);
+    else
+      for (const filter of filtersOf[this.order]) {
+        if (!this.applies(filter, filtering)) continue;
+        const { keepTop } = filtering;
+        if (filter === 'topK') {
+          if (keepTop * mostPerBest > row.length && keepTop < row.length && cutToBest(row, keepTop)) continue;
+          const selection = this.openSelection(keepTop);
+          while (selectBlock(selection, row));
+          this.cutToSelection(row, selection);
+        } else if (filter === 'topP') this.openNucleus(row).keepOfBlock(row, this.weigher, filtering.topP);
+        else this.cutToLeast(row, filtering);
+      }
+    return true;
+  }
+
   /** Cuts the open row, an ordinary one. */
-  *cut(row: Normalizer, { keepTop, topP, minPDepth }: Filtering): Steps {
+  *cut(row: Normalizer, filtering: Filtering): Steps {
     this.weigher.open(row.max);
     for (const filter of filtersOf[this.order]) {
-      if (filter === 'topK' && keepTop > 0 && keepTop < this.length) yield* this.cutToBest(row, keepTop);
-      if (filter === 'topP' && topP < 1) yield* this.cutToShare(row, topP);
-      if (filter === 'minP') {
-        const least = row.max - this.temperature * minPDepth;
-        if (least > row.reader.least) row.reader.cut(least);
-      }
-      row.changed();
+      if (!this.applies(filter, filtering)) continue;
+      if (filter === 'topK') {
+        const selection = this.openSelection(filtering.keepTop);
+        while (selectBlock(selection, row)) yield;
+        this.cutToSelection(row, selection);
+      } else if (filter === 'topP') yield* this.openNucleus(row).keep(row, this.weigher, filtering.topP);
+      else this.cutToLeast(row, filtering);
     }
   }
 
-  private *cutToShare(row: Normalizer, topP: number): Steps {
-    this.nucleus ??= takeNucleus(this.length);
-    yield* this.nucleus.keep(row, this.weigher, topP);
+  private applies(filter: Filter, { keepTop, topP, minPDepth }: Filtering): boolean {
+    if (filter === 'topK') return keepTop > 0 && keepTop < this.length;
+    return filter === 'topP' ? topP < 1 : minPDepth < Infinity;
   }
 
-  private *cutToBest(row: Normalizer, keepTop: number): Steps {
+  private cutFew(row: Normalizer, filtering: Filtering): void {
+    this.few ??= new FewClasses();
+    const { few } = this;
+    few.read(row, this.weigher);
+    for (const filter of filtersOf[this.order]) {
+      if (!this.applies(filter, filtering)) continue;
+      if (filter === 'topK') few.keepBest(filtering.keepTop);
+      else if (filter === 'topP') few.keepShare(filtering.topP);
+      else few.keepFrom(this.leastOf(row, filtering));
+    }
+    few.cut(row, this.temperature === this.drawn);
+  }
+
+  private openNucleus(row: Normalizer): Nucleus {
+    this.nucleus ??= takeNucleus(Math.min(this.length, row.size));
+    return this.nucleus;
+  }
+
+  private openSelection(keepTop: number): Selection {
     if (this.selection === undefined || this.selection.room < keepTop)
       this.selection = new Selection(keepTop);
-    const { selection } = this;
-    selection.clear(keepTop);
-    while (selectBlock(selection, row)) yield;
-    while (selection.sortSome()) yield;
-    const worst = selection.count - 1;
+    this.selection.clear(keepTop);
+    return this.selection;
+  }
+
+  private cutToSelection(row: Normalizer, { logits, classes, worst }: Selection): void {
     // What an earlier filter took away reads as -Infinity: then fewer than k are left.
-    if (selection.logits[worst] > -Infinity)
-      row.reader.cut(selection.logits[worst], selection.classes[worst]);
+    if (logits[worst] > -Infinity) row.cut(logits[worst], classes[worst]);
+  }
+
+  private cutToLeast(row: Normalizer, filtering: Filtering): void {
+    const least = this.leastOf(row, filtering);
+    if (least > row.reader.least) row.cut(least);
+  }
+
+  private leastOf({ max }: Normalizer, { minPDepth }: Filtering): number {
+    return max - this.temperature * minPDepth;
   }
 
   /** Gives memory back. */

@@ -31,6 +31,9 @@ export function totalOf(top: number, { high, low }: Running): number {
   return total + (lost + low);
 }
 
+/** Logits, with the cut or whatever was cut, or what was made of them. */
+type Held = 'cut' | 'uncut' | 'terms' | 'weights' | 'other';
+
 /**
  * One row after another: its maximum, its terms e^(x/T) (over a common power of two) and their sum. A row is
  * worked on block by block; a row of one block is read once. What takes a whole row is taken a block at a time, by
@@ -49,8 +52,8 @@ export class Normalizer {
   total = 0;
   private origin: Origin = { shift: 0, exponent: 0, floor: 0 };
   private readonly running: Running = { high: 0, low: 0 };
-  /** What the block holds: classes from `heldFrom` on, as logits or as terms. */
-  private held: 'logits' | 'terms' | 'other' = 'other';
+  /** What the block holds, of classes from `heldFrom` on. */
+  private held: Held = 'other';
   private heldFrom = 0;
   private heldTurn = 0;
   /** Classes in a block. */
@@ -104,8 +107,24 @@ export class Normalizer {
   /** Fills the block with the logits of the classes from `from` on, and says how many. */
   logits(from: number): number {
     const count = Math.min(this.length - from, this.size);
-    if (!this.holds('logits', from)) this.load(from, count);
+    if (!this.holds(this.reader.isCut ? 'cut' : 'uncut', from)) this.load(from, count);
     return count;
+  }
+
+  /** The same, whatever was cut. */
+  uncut(from: number): number {
+    const count = Math.min(this.length - from, this.size);
+    if (!this.holds('uncut', from)) {
+      this.reader.loadUncut(from, count);
+      this.hold('uncut', from);
+    }
+    return count;
+  }
+
+  /** From here on, classes of the open row below this one have no part in it. */
+  cut(least: number, last?: number): void {
+    this.reader.cut(least, last);
+    if (this.held !== 'uncut') this.held = 'other';
   }
 
   /** Whether the block holds the terms of the whole row. */
@@ -113,14 +132,20 @@ export class Normalizer {
     return this.length <= this.size && this.holds('terms', 0);
   }
 
-  private holds(what: 'logits' | 'terms', from: number): boolean {
+  /** Whether the block still holds that, of classes from `from` on. */
+  holds(what: Held, from: number): boolean {
     return this.held === what && this.heldFrom === from && this.heldTurn === turns.count;
   }
 
-  private load(from: number, count: number): number {
-    this.held = 'logits';
+  /** To be told what has been made of the logits of classes from `from` on. */
+  hold(what: Held, from: number): void {
+    this.held = what;
     this.heldFrom = from;
     this.heldTurn = turns.count;
+  }
+
+  private load(from: number, count: number): number {
+    this.hold(this.reader.isCut ? 'cut' : 'uncut', from);
     return this.reader.load(from, count);
   }
 

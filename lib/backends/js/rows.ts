@@ -1,6 +1,7 @@
 import type { Data, ElementType, Rows } from '../problem.js';
 import {
   block,
+  compact,
   copyDecoded,
   copyFloat32,
   copyFloat64,
@@ -54,6 +55,10 @@ export class RowReader {
     this.cut(-Infinity);
   }
 
+  get isCut(): boolean {
+    return this.least > -Infinity;
+  }
+
   /** From here on, classes of the open row below this one read as -Infinity. */
   cut(least: number, last = Infinity): void {
     this.least = least;
@@ -74,9 +79,21 @@ export class RowReader {
    * Returns the place of a NaN, or else of the first of the largest.
    */
   load(from: number, count: number): number {
+    const place = this.loadUncut(from, count);
+    if (!this.isCut) return place;
+    const { least, last } = this;
+    for (let i = 0; i < count; i++) {
+      const x = block[i];
+      if (!(x > least || (x === least && from + i <= last))) block[i] = -Infinity;
+    }
+    return placeOfLargest(count);
+  }
+
+  /** The same, whatever was cut. */
+  loadUncut(from: number, count: number): number {
     const { x, type } = this.problem;
     const place = load(x, type, this.base + from * this.stride, this.stride, count);
-    if (!this.masked && this.least === -Infinity && this.patches === undefined) return place;
+    if (!this.masked && this.patches === undefined) return place;
     const { where, whereShared, bitmask } = this.problem;
     if (this.patches) {
       const { classes, logits } = this.patches;
@@ -94,14 +111,25 @@ export class RowReader {
         if (((bitmask[words + (at >> 5)] >>> (at & 31)) & 1) === 0) block[i] = -Infinity;
     }
     if (from + count > this.valid) block.fill(-Infinity, Math.max(this.valid - from, 0), count);
-    if (this.least > -Infinity) {
-      const { least, last } = this;
-      for (let i = 0; i < count; i++) {
-        const x = block[i];
-        if (!(x > least || (x === least && from + i <= last))) block[i] = -Infinity;
-      }
-    }
     return placeOfLargest(count);
+  }
+
+  /**
+   * Moves what the cut leaves of the block's classes [from, from + count), none of them NaN, to its front, and their places in
+   * it to `places`; returns how many.
+   */
+  keep(from: number, count: number, places: Uint32Array): number {
+    const { least } = this;
+    const kept = compact(count, Math.max(least, -Number.MAX_VALUE), places);
+    const last = this.last - from;
+    if (last >= count - 1) return kept;
+    let above = 0;
+    for (let i = 0; i < kept; i++) {
+      if (block[i] === least && places[i] > last) continue;
+      block[above] = block[i];
+      places[above++] = places[i];
+    }
+    return above;
   }
 
   takesPart(position: number): boolean {

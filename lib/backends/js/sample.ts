@@ -67,14 +67,14 @@ function* draw(problem: SampleProblem, first: number, end: number, filters: Filt
       continue;
     }
     weigher.open(row.max);
-    if (hasFilters(settings)) yield* filters.cut(row, settings);
+    if (hasFilters(settings) && !filters.cutShort(row, settings)) yield* filters.cut(row, settings);
     let logTotal = 0;
     if (logType) {
       const good = row.normalize();
       while (row.sumBlock()) yield;
       if (good) logTotal = vanishing(row.logSum(), logType);
+      row.changed();
     }
-    row.changed();
     segments.open();
     while (segments.addBlock()) yield;
     for (let draw = 0; draw < count; ) {

@@ -44,6 +44,11 @@ export class Selection {
     return this.k === 0 ? Infinity : this.logits[0];
   }
 
+  /** The place of the last of the best, if any was selected: at the root, until they are ordered. */
+  get worst(): number {
+    return this.unsorted === 0 ? this.count - 1 : 0;
+  }
+
   /** Classes are offered in ascending order. */
   offer(logit: number, index: number): void {
     if (this.count < this.k) {

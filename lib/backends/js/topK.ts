@@ -91,7 +91,7 @@ function lessNormalizer(x: number, normalizer: number, by: Reduction): number {
 }
 
 /** To find a place for so many logits among many takes a few milliseconds. */
-const mostOffered = 2 ** 14;
+export const mostOffered = 2 ** 14;
 
 /** Offers the next logits of the open row that take part to the selection; true while there are more. */
 export function selectBlock(selection: Selection, row: Normalizer): boolean {

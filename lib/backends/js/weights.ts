@@ -1,6 +1,6 @@
 import { block, sumOfLanes, weigh } from './block.js';
 import type { Normalizer } from './normalizer.js';
-import { turns } from './steps.js';
+import { placeRoom } from './scratch.js';
 
 /** What one row's logits are turned into weights by: 2^((x·down - max)·up·perTemperature), 1 for the maximum. */
 export class Weigher {
@@ -18,6 +18,12 @@ export class Weigher {
 
   open(max: number): void {
     this.max = max * this.down;
+  }
+
+  /** A logit below which every weight is less than this one: -Infinity where that is not known. */
+  logitOf(weight: number): number {
+    // By a hundredth of a power of two below it: weights err by 1e-10.
+    return this.down === this.up ? this.max + (Math.log2(weight) - 0.01) / this.perTemperature : -Infinity;
   }
 
   /** Replaces the first `count` logits of the block by their weights. */
@@ -39,9 +45,6 @@ export class Segments {
   private readonly lanes = new Float64Array(8);
   private segment = GROUP;
   private count = 0;
-  /** What the block holds: weights of the classes from here on. */
-  private heldFrom = -1;
-  private heldTurn = 0;
   private added = 0;
 
   constructor(
@@ -56,7 +59,6 @@ export class Segments {
   /** Turns to the open row, of which `addBlock` adds up what the cut leaves. */
   open(): void {
     const { valid } = this.row.reader;
-    this.heldFrom = -1;
     this.segment = GROUP;
     while (this.segment * SEGMENTS < valid) this.segment *= 2;
     this.count = Math.ceil(valid / this.segment);
@@ -65,22 +67,34 @@ export class Segments {
 
   /** Adds up the next segments, about a block of them; true while there are more. */
   addBlock(): boolean {
-    const { lanes, sums } = this;
+    const { sums, segment } = this;
+    const { size, reader } = this.row;
     let s = this.added;
     let total = s === 0 ? 0 : sums[s - 1];
-    const end = Math.min(this.count, s + Math.max(1, Math.floor(this.row.size / this.segment)));
+    const end = Math.min(this.count, s + Math.max(1, Math.floor(size / segment)));
     for (; s < end; s++) {
-      lanes.fill(0);
-      this.forEachPart(s, (from, to) => {
-        sumOfLanes(from, to, lanes);
-        return false;
-      });
-      const [a, b, c, d, e, f, g, h] = lanes;
-      total += a + e + (c + g) + (b + f + (d + h));
+      const from = s * segment;
+      const to = Math.min(from + segment, reader.valid);
+      total += segment <= size ? this.sumOfPart(from, to, undefined) : this.sumOfParts(from, to);
       sums[s] = total;
     }
     this.added = end;
     return end < this.count;
+  }
+
+  /** The sum of a segment that several blocks have a part of. */
+  private sumOfParts(from: number, to: number): number {
+    const { lanes } = this;
+    const { size } = this.row;
+    lanes.fill(0);
+    let sum = 0;
+    for (let at = from; at < to; at += size) sum = this.sumOfPart(at, Math.min(at + size, to), lanes);
+    return sum;
+  }
+
+  private sumOfPart(from: number, to: number, lanes: Float64Array | undefined): number {
+    const offset = this.load(from);
+    return sumOfLanes(from - offset, to - offset, lanes);
   }
 
   /** How many classes, about, one `find` looks at. */
@@ -96,16 +110,18 @@ export class Segments {
     const segment = this.segmentOf(target);
     let running = segment === 0 ? 0 : this.sums[segment - 1];
     let found = segment * this.segment;
-    this.forEachPart(segment, (from, to, offset) => {
-      for (let i = from; i < to; i++) {
-        const weight = block[i];
+    const end = Math.min((segment + 1) * this.segment, this.row.reader.valid);
+    for (let at = found; at < end; ) {
+      const offset = this.load(at);
+      const to = Math.min(end, offset + this.row.size);
+      for (; at < to; at++) {
+        const weight = block[at - offset];
         if (weight === 0) continue;
         running += weight;
-        found = offset + i;
-        if (running > target) return true;
+        found = at;
+        if (running > target) return found;
       }
-      return false;
-    });
+    }
     return found;
   }
 
@@ -122,24 +138,30 @@ export class Segments {
     return low;
   }
 
-  /** Visits a segment's weights in the block, the first of which is class `offset`, until told to stop. */
-  private forEachPart(s: number, visit: (from: number, to: number, offset: number) => boolean): void {
-    const end = Math.min((s + 1) * this.segment, this.row.reader.valid);
-    for (let at = s * this.segment; at < end; ) {
-      const offset = at - (at % this.row.size);
-      this.load(offset);
-      const to = Math.min(end, offset + this.row.size);
-      if (visit(at - offset, to - offset, offset)) return;
-      at = to;
-    }
+  /** Fills the block with the weights of all classes of the one that `index` lies in; returns the first of these. */
+  private load(index: number): number {
+    const { size } = this.row;
+    const from = index < size ? 0 : index - (index % size);
+    if (this.row.holds('weights', from)) return from;
+    if (this.row.reader.isCut) this.loadCut(from);
+    else this.weigher.weigh(this.row.logits(from));
+    this.row.hold('weights', from);
+    return from;
   }
 
-  private load(from: number): void {
-    if (this.heldFrom === from && this.heldTurn === turns.count) return;
-    const count = this.row.logits(from);
-    this.weigher.weigh(count);
-    this.row.changed();
-    this.heldFrom = from;
-    this.heldTurn = turns.count;
+  /** Weighs what the cut leaves, and gives all others 0. */
+  private loadCut(from: number): void {
+    const { row, weigher } = this;
+    const count = row.uncut(from);
+    const places = placeRoom(count);
+    const kept = row.reader.keep(from, count, places);
+    weigher.weigh(kept);
+    block.fill(0, kept, count);
+    // From the last on, for none lies before its rank.
+    for (let i = kept - 1; i >= 0; i--) {
+      const weight = block[i];
+      block[i] = 0;
+      block[places[i]] = weight;
+    }
   }
 }
