@@ -17,25 +17,26 @@ export class Sums {
     this.high[i] = next;
   }
 
-  /** Adds every `step`th number from `from` on, in two sums at once: each waits for its own last addition alone. */
+  /**
+   * Adds every `step`th number from `from` on. Eight at a time are added as they are, which loses three roundings of their
+   * sum at most.
+   */
   addAll(i: number, numbers: Float64Array, from = 0, step = 1): void {
-    let [high, lost, otherHigh, otherLost] = [0, 0, 0, 0];
+    let [high, lost] = [0, 0];
     let at = from;
-    for (; at + step < numbers.length; at += 2 * step) {
-      const x = numbers[at];
+    for (; at + 7 * step < numbers.length; at += 8 * step) {
+      const x =
+        numbers[at] +
+        numbers[at + step] +
+        (numbers[at + 2 * step] + numbers[at + 3 * step]) +
+        (numbers[at + 4 * step] + numbers[at + 5 * step] + (numbers[at + 6 * step] + numbers[at + 7 * step]));
       const next = high + x;
       const part = next - high;
       lost += high - (next - part) + (x - part);
       high = next;
-      const y = numbers[at + step];
-      const otherNext = otherHigh + y;
-      const otherPart = otherNext - otherHigh;
-      otherLost += otherHigh - (otherNext - otherPart) + (y - otherPart);
-      otherHigh = otherNext;
     }
-    if (at < numbers.length) this.add(i, numbers[at]);
+    for (; at < numbers.length; at += step) this.add(i, numbers[at]);
     this.add(i, high, lost);
-    this.add(i, otherHigh, otherLost);
   }
 
   merge(other: Sums): void {

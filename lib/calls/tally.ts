@@ -8,11 +8,20 @@ import { Sums } from './sums.js';
 /** A confusion matrix of more classes takes over a gigabyte. */
 const mostClasses = 2 ** 14;
 
+/** Rows that are added up together. */
+const CHUNK = 2 ** 12;
+
 /**
- * A row's confidence p is at most 1, so that p * 2^26 fits an integer, and 2^27 multiples of 2^-26 add up without rounding
- * (a part has far fewer rows). What is left is below 2^-26, and so is what its sum loses.
+ * A row's confidence p is at most 1. What is added to this is rounded to a multiple of 2^-26, and those of a chunk add up
+ * without rounding. What is left is below 2^-26, and so is what its sum loses.
  */
 const COARSE = 2 ** 26;
+
+/** Added to a multiple, it counts the rows: those of a chunk take the bits from 2^14 to 2^26 of a sum. */
+const ONE_ROW = 2 ** 14;
+
+/** A product p * bins that is no nearer to an integer lies between the edges that it is rounded to. */
+const NEAR_EDGE = 2 ** -20;
 
 /** The places of `Sums` over rows. */
 const LOG_LOSS = 0;
@@ -28,9 +37,9 @@ export class Tally {
   private classes = 0;
   private readonly means = new Sums(3);
   private readonly confidences: Sums;
-  /** The rows of each bin: the wrong ones, then the right ones; at the end the rows that lie in none. */
+  /** The rows of each bin: the wrong ones, then the right ones. */
   private readonly counts: Float64Array;
-  /** Of the confidences of a part, as `counts` lie: the multiples of 2^-26, whose sum is exact, and the rest. */
+  /** Of a chunk, as `counts` lie: rows and multiples of 2^-26 in one sum, which is exact, and the rest of confidences. */
   private readonly coarse: Float64Array;
   private readonly fine: Float64Array;
   /** Of the bins, but that nothing lies below the first or above the last. */
@@ -40,7 +49,7 @@ export class Tally {
   constructor(private readonly terms: EvaluationTerms) {
     const { bins } = terms;
     this.confidences = new Sums(bins);
-    this.counts = new Float64Array(2 * bins + 1);
+    this.counts = new Float64Array(2 * bins);
     this.coarse = new Float64Array(2 * bins + 1);
     this.fine = new Float64Array(2 * bins + 1);
     this.bounds = Float64Array.from({ length: bins + 1 }, (_, i) =>
@@ -70,7 +79,7 @@ export class Tally {
 
   /** Adds rows as `judge` left them. */
   add(said: JudgeProblem): void {
-    this.addRows(said);
+    for (let from = 0; from < said.targets.length; from += CHUNK) this.addRows(said, from);
     this.means.addAll(LOG_LOSS, said.out);
     this.means.addAll(BRIER, said.brierScores);
     this.means.addAll(ENTROPY, said.entropies);
@@ -78,42 +87,53 @@ export class Tally {
   }
 
   /**
-   * Counts, and the bins, which are open below and closed above; 0 belongs to the first. Signs and sums of comparisons
-   * stand for branches, which nobody could foresee: that takes half the time.
+   * Counts, and the bins. Signs of differences stand for branches, which nobody could foresee: that takes half the time.
    */
-  private addRows({ targets, likeliest, targetRanks, confidences: ps }: JudgeProblem): void {
-    const { counts, coarse, fine, bounds } = this;
+  private addRows({ targets, targetRanks, confidences: ps }: JudgeProblem, from: number): void {
+    const { counts, coarse, fine } = this;
     const bins = this.terms.bins;
-    const last = bins - 1;
     const k = Math.min(this.terms.k, NO_RANK - 1);
-    let [rows, right, rightInTop] = [0, 0, 0];
+    const end = Math.min(from + CHUNK, targets.length);
+    let [ignored, rightInTop] = [0, 0];
     coarse.fill(0);
     fine.fill(0);
-    for (let r = 0; r < targets.length; r++) {
+    for (let r = from; r < end; r++) {
       const rank = targetRanks[r] | 0;
-      const judged = -rank >>> 31;
-      const off = likeliest[r] ^ targets[r];
-      const same = 1 + ((off | -off) >> 31);
-      rows += judged;
-      right += judged & same;
-      rightInTop += judged & ((rank - k - 1) >>> 31);
       const p = ps[r];
-      let bin = (p * bins) | 0;
-      if (bin > last) bin = last;
-      // The product is rounded: by one edge at most.
-      bin += (p > bounds[bin + 1] ? 1 : 0) - (p <= bounds[bin] ? 1 : 0);
-      const place = rank !== 0 && p >= 0 ? 2 * bin + same : 2 * bins;
-      counts[place]++;
-      const multiple = ((p * COARSE) | 0) / COARSE;
-      coarse[place] += multiple;
-      fine[place] += p - multiple;
+      const scaled = p * bins;
+      const bin = scaled | 0;
+      const past = scaled - bin;
+      // Whether the target is the likeliest class, that is, of rank 1.
+      let place = 2 * bin + (((rank ^ 1) - 1) >>> 31);
+      rightInTop += (rank - k - 1) >>> 31;
+      // Ignored rows, and those without probabilities, have a confidence of 0 or NaN.
+      if (!(past > NEAR_EDGE && past < 1 - NEAR_EDGE)) {
+        const right = rank === 1 && p > 0 ? 1 : 0;
+        place = rank !== 0 && p >= 0 ? 2 * this.binOf(p) + right : 2 * bins;
+        if (rank === 0) ignored++;
+      }
+      const sum = p + COARSE;
+      coarse[place] += sum - (COARSE - ONE_ROW);
+      fine[place] += p - (sum - COARSE);
     }
-    this.rows += rows;
-    this.ignored += targets.length - rows;
-    this.right += right;
-    this.rightInTop += rightInTop;
-    for (let place = 0; place < 2 * bins; place++)
-      this.confidences.add(place >> 1, coarse[place], fine[place]);
+    this.rows += end - from - ignored;
+    this.ignored += ignored;
+    this.rightInTop += rightInTop - ignored; // their rank is 0
+    for (let place = 0; place < 2 * bins; place++) {
+      const count = Math.floor(coarse[place] / ONE_ROW);
+      counts[place] += count;
+      this.right += (place & 1) * count;
+      this.confidences.add(place >> 1, coarse[place] - count * ONE_ROW, fine[place]);
+    }
+  }
+
+  /** Bins are open below and closed above; 0 belongs to the first. */
+  private binOf(p: number): number {
+    const { bounds } = this;
+    const bins = this.terms.bins;
+    const bin = Math.min((p * bins) | 0, bins - 1);
+    // The product is rounded: by one edge at most.
+    return bin + (p > bounds[bin + 1] ? 1 : 0) - (p <= bounds[bin] ? 1 : 0);
   }
 
   merge(other: Tally): void {

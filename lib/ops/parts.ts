@@ -75,7 +75,8 @@ function takePart(part: Draft<PartedProblem>, whole: PartedProblem, first: numbe
   const arrays = part as unknown as { [name: string]: Float64Array };
   for (const name of op.writes) {
     const array = (whole as unknown as { readonly [name: string]: Float64Array })[name];
-    arrays[name] = array.subarray(0, (rows * array.length) / most);
+    const wanted = (rows * array.length) / most;
+    if (arrays[name].length !== wanted) arrays[name] = array.subarray(0, wanted);
   }
 }
 

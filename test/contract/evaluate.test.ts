@@ -480,4 +480,21 @@ describe.each([
     );
     expectClose(await judge(slabs, targets, { shape: [-1, 3, 2], axis: 1 }), expected, 1e-12);
   });
+
+  it('few classes, and any number of rows up to the end of the memory', async () => {
+    for (let classes = 1; classes <= 13; classes++) {
+      for (let rows = 14; rows <= 35; rows++) {
+        const { x, targets } = some(`few ${classes}`, rows, classes);
+        for (const logits of [x, Float32Array.from(x)]) {
+          const result = await judge(logits, targets, { shape: [-1, classes] });
+          expectClose(result, byDefinition(rowsOf(logits, classes), targets), 2e-6);
+        }
+      }
+    }
+  });
+
+  it('a lone class that a mask leaves out is wrong', async () => {
+    const { rows, accuracy, bins } = await judge([1], [0], { where: [0] });
+    expect({ rows, accuracy, first: bins[0].count }).toEqual({ rows: 1, accuracy: 0, first: 1 });
+  });
 });

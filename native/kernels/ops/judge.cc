@@ -11,6 +11,9 @@ namespace {
 // Longest row that is judged in a lane, whatever lies beside it: so its bits do not depend on that.
 constexpr size_t lane_classes = 64;
 
+// Up to here a target's logit is found by comparing each class with the targets of all lanes.
+constexpr size_t most_compared = 12;
+
 template <class V>
 struct Judge : JudgeRow<V> {
   using typename JudgeRow<V>::T;
@@ -55,8 +58,8 @@ struct Judge : JudgeRow<V> {
     Group g;
     g.begin = begin, g.count = count;
     const uint32_t there = count < 32 ? (1u << count) - 1 : ~0u;
-    const bool whole = count == L && is_plain(p) && p.inner == 1 && p.type == type_of<T> &&
-                       p.length >= panel_columns<V> && p.length <= lane_classes;
+    const bool whole = count == L && is_plain(p) && p.inner == 1 && p.type == type_of<T> && p.length > 0 &&
+                       p.length <= lane_classes && has_panels(begin);
     whole ? turn(g) : collect(g);
     if ((g.alone & there) == there) return there;
     g.max = max_of_classes(g);
@@ -65,8 +68,12 @@ struct Judge : JudgeRow<V> {
       set_apart(g);
       shift = LaneShift<V>(g.max, scale, ExpTraits<V>::log_vanish);
     }
-    for (size_t i = 0; i < count; i++) take_target(g, i, whole);
-    for (size_t i = count; i < L; i++) g.own[i] = 0;
+    if (whole && p.targets && p.length <= most_compared) {
+      compare_targets(g);
+    } else {
+      for (size_t i = 0; i < count; i++) take_target(g, i, whole);
+      for (size_t i = count; i < L; i++) g.own[i] = 0;
+    }
     judge(g, shift);
     return g.alone & there;
   }
@@ -88,6 +95,20 @@ struct Judge : JudgeRow<V> {
     g.max = max_of_classes(g);
   }
 
+  // The same for a whole group of few classes: each is compared with the targets of all lanes. (As in logarithms.h.)
+  INLINE void compare_targets(Group& g) const {
+    const V given = load_whole<V>(p.targets + g.begin), zero = splat<V>(0), one = splat<V>(1);
+    V own = load<V>(g.x);
+    for (size_t c = 1; c < g.classes; c++) {
+      own = select_greater(given, splat<V>(T(c) - T(0.5)), load<V>(g.x + c * L), own);
+    }
+    store(g.own, own);
+    const V from = select_greater(given, splat<V>(-1), one, zero);
+    const V counts =
+        zero_if_equal(given, splat<V>(T(p.ignoreIndex)), select_greater(splat<V>(T(p.length)), given, from, zero));
+    g.silent = mask_greater(one, counts);
+  }
+
   INLINE void take_target(Group& g, size_t i, bool whole) const {
     const size_t target = target_of(g.begin + i);
     g.own[i] = 0;
@@ -100,17 +121,24 @@ struct Judge : JudgeRow<V> {
     }
   }
 
+  // Whether panels of a group's rows end with x at the latest: those of fewer classes reach into the rows behind.
+  bool has_panels(size_t begin) const {
+    return p.length >= panel_columns<V> || (begin + L - 1) * p.length + panel_columns<V> <= p.rows() * p.length;
+  }
+
   // Neighbours of the kernel's type. The last panel may overlap the one before.
   INLINE void turn(Group& g) const {
     constexpr size_t P = panel_columns<V>;
     const size_t n = g.classes = p.length;
     const T* x = static_cast<const T*>(p.x) + g.begin * n;
     for (size_t i = 0; i < n; i += P) {
-      const size_t at = i + P <= n ? i : n - P;
+      const size_t at = i + P <= n || n < P ? i : n - P, own = lesser(n, P);
       V column[P];
       load_panel(x + at, n, L, column);
 #pragma GCC unroll 4
-      for (size_t j = 0; j < P; j++) store(g.x + (at + j) * L, column[j]);
+      for (size_t j = 0; j < P; j++) {
+        if (j < own) store(g.x + (at + j) * L, column[j]);
+      }
     }
   }
 
