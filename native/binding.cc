@@ -386,7 +386,8 @@ napi_value count_classes(napi_env env, napi_callback_info info) {
   constexpr size_t all = 5;
   size_t count = all;
   napi_value values[all], result;
-  napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  void* data;
+  napi_get_cb_info(env, info, &count, values, nullptr, &data);
   Integers list;
   Bytes arrays[2];  // `to` and `offsets`
   double counted = -1;
@@ -396,7 +397,8 @@ napi_value count_classes(napi_env env, napi_callback_info info) {
     };
     if (fits(arrays[0], list.length) && fits(arrays[1], list.length + 1)) {
       counted = count_classes(list, integer_of(env, values[1]), static_cast<const uint32_t*>(arrays[1].data),
-                              int32_t(integer_of(env, values[2])), static_cast<int32_t*>(arrays[0].data));
+                              int32_t(integer_of(env, values[2])), static_cast<int32_t*>(arrays[0].data),
+                              *static_cast<Environment*>(data)->kernels[0]);
     }
   }
   napi_create_double(env, counted, &result);

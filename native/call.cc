@@ -217,7 +217,9 @@ const char* check_targets(const Problem& p) {
   if (p.op == Op::crossEntropy) return nullptr;
   const Integers targets = {p.targets, p.rows(), Integers::Type::int32};
   const int64_t last = int64_t(std::min<size_t>(p.length, INT32_MAX)) - 1;
-  return count_classes(targets, last, p.offsets, p.ignoreIndex, nullptr) < 0 ? "a target is no class" : nullptr;
+  const Kernels& kernels = kernels_at(0);
+  return count_classes(targets, last, p.offsets, p.ignoreIndex, nullptr, kernels) < 0 ? "a target is no class"
+                                                                                      : nullptr;
 }
 
 }  // namespace

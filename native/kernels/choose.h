@@ -1,7 +1,7 @@
 // From a problem to a shape, and the thresholds that decide it. A shape is how rows lie in registers; see shapes/. What one
 // op or one shape alone goes by stands there. Each threshold says what it trades. The measurements are in native/TUNING.md.
 #pragma once
-#include "math/sum.h"
+#include "math/few_log.h"
 #include "shapes/element.h"
 #include "shapes/lanes_for_all.h"
 
@@ -120,6 +120,9 @@ INLINE bool is_copied(const Problem& p, size_t rows) {
   if (p.inner > 1 || p.offsets || p.logNormalizer || p.length < 2 || p.length > copied_classes) return false;
   if (rows <= V::lanes / 8) return false;
   if (p.lengths && sums == Sums::all && bias_for<V>(1) != bias_for<V>(p.length)) return false;
+  // Logarithms of few floats among padded rows are solved after their set, from x.
+  const bool has_both = sizeof(typename V::Scalar) == 4 && p.length > few_for_logs;
+  if (p.lengths && sums == Sums::below && has_both && is_in_place(p)) return false;
   if (p.where || p.bitmask || p.lengths) return true;
   // Panels of more classes convert on the way; what fills blocks goes along them.
   const bool along = p.op == Op::softmax && fills_blocks<V>(p);
@@ -147,6 +150,12 @@ INLINE bool has_known_lengths(const Problem& p, size_t rows) {
   return p.inner == 1 && p.type == type && p.outType == type && p.length >= 2 && p.length <= known_classes<V>;
 }
 
+// Rows of few floats have their logarithms in lanes, or as if they were.
+template <class V>
+INLINE bool has_few_logs(const Problem& p) {
+  return p.op != Op::softmax && has_few_for_logs<V>(p.length);
+}
+
 template <class V>
 INLINE Shape shape_of(const Problem& p, size_t rows) {
   const bool group = rows > V::lanes / 8 || p.inner > 1;  // fewer are done before a group is set up
@@ -154,7 +163,7 @@ INLINE Shape shape_of(const Problem& p, size_t rows) {
   if (group && along_blocks<V> && fits_known_classes<V>(p)) return Shape::few_classes;
   const bool along = p.op == Op::softmax && fits_along && fills_blocks<V>(p);
   if (group && !along && fits_lanes(p)) return Shape::lanes;
-  return fits_along ? Shape::blocks : Shape::row;
+  return fits_along && !has_few_logs<V>(p) ? Shape::blocks : Shape::row;
 }
 
 }  // namespace UNITS

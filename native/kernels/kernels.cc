@@ -1,5 +1,6 @@
 // The table of one ISA. SIMD_HEADER names its register vocabulary, KERNELS the table.
 #include SIMD_HEADER
+#include "math/count.h"
 #include "math/exact_sum.h"
 #include "shapes/few_blocks.h"
 #include "shapes/measure.h"
@@ -119,4 +120,4 @@ void emit(const Problem& posed, size_t row, size_t span, const Measure& whole) {
 
 }  // namespace
 
-const Kernels KERNELS = {KERNELS_NAME, solve_lone, solve, measure, combine, emit, sum};
+const Kernels KERNELS = {KERNELS_NAME, solve_lone, solve, measure, combine, emit, count_classes, sum};

@@ -11,6 +11,9 @@ struct Measure {
   double sum = 0, sum_lo = 0;  // an unevaluated sum; NaN if a logit is
   double count = 0;
   double top_term = 1, top_term_lo = 0;  // the term of a logit equal to max
+  // Of rows of few floats measured for logarithms, what log_of_measure() is to say; their sum is in units of top_term. See
+  // few_log.h.
+  double log = -1;
   bool reshape = false;  // no shift of its own would do: to be measured again under the row's maximum
 };
 
@@ -26,6 +29,9 @@ struct Kernels {
   Measure (*measure)(const Problem&, size_t row, size_t span, const double* max);
   Measure (*combine)(const Measure*, size_t count);
   void (*emit)(const Problem&, size_t row, size_t span, const Measure& whole);
+  // How many classes of a list are not `ignored`; -1 where one of those is no class from 0 to `last`. They are copied to `to`
+  // unless it is null.
+  double (*count)(const int32_t* list, size_t length, int32_t last, int32_t ignored, int32_t* to);
   // Adds up to 1024 numbers, which are lost, to an exact sum: total_length digits.
   void (*sum)(double* numbers, size_t count, double* total);
 };

@@ -144,6 +144,14 @@ INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
   k = _mm256_sub_pd(_mm256_castsi256_pd(exponent), _mm256_set1_pd(two52_plus_bias));
   m = _mm256_castsi256_pd(_mm256_add_epi64(_mm256_and_si256(bits, _mm256_set1_epi64x(mantissa_bits)), half_root));
 }
+INLINE void exponent_of(f32r u, f32r& k, f32r& down) {
+  const __m256i bits =
+      _mm256_add_epi32(_mm256_castps_si256(u), _mm256_set1_epi32(one_bits_f32 - half_root_bits_f32));
+  const __m256i exponent = _mm256_or_si256(_mm256_srli_epi32(bits, 23), _mm256_set1_epi32(two23_bits_f32));
+  k = _mm256_sub_ps(_mm256_castsi256_ps(exponent), _mm256_set1_ps(two23_plus_bias_f32));
+  down = _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_set1_epi32(twice_bias_bits_f32),
+                                              _mm256_and_si256(bits, _mm256_set1_epi32(exponent_bits_f32))));
+}
 
 // The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1; folded: down to 16 bytes.
 INLINE __m128d fold_add(const f64r* r) {

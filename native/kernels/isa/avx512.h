@@ -145,6 +145,14 @@ INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
   k = _mm512_sub_pd(_mm512_castsi512_pd(exponent), _mm512_set1_pd(two52_plus_bias));
   m = _mm512_castsi512_pd(_mm512_add_epi64(_mm512_and_si512(bits, _mm512_set1_epi64(mantissa_bits)), half_root));
 }
+INLINE void exponent_of(f32r u, f32r& k, f32r& down) {
+  const __m512i bits =
+      _mm512_add_epi32(_mm512_castps_si512(u), _mm512_set1_epi32(one_bits_f32 - half_root_bits_f32));
+  const __m512i exponent = _mm512_or_si512(_mm512_srli_epi32(bits, 23), _mm512_set1_epi32(two23_bits_f32));
+  k = _mm512_sub_ps(_mm512_castsi512_ps(exponent), _mm512_set1_ps(two23_plus_bias_f32));
+  down = _mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(twice_bias_bits_f32),
+                                              _mm512_and_si512(bits, _mm512_set1_epi32(exponent_bits_f32))));
+}
 
 // The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1; folded: down to 16 bytes.
 INLINE __m128d fold_add(const f64r* r) {

@@ -285,6 +285,10 @@ INLINE float reduce_max(Half v) { return reduce_max(max_number(v.r[0], v.r[1]));
 INLINE void split_exponent(F64 u, F64& k, F64& m) {
   each_register<F64>([&](size_t i) INLINE_LAMBDA { split_exponent(u.r[i], k.r[i], m.r[i]); });
 }
+// The same of floats from 1 on: k and 2^-k.
+INLINE void exponent_of(F32 u, F32& k, F32& down) {
+  each_register<F32>([&](size_t i) INLINE_LAMBDA { exponent_of(u.r[i], k.r[i], down.r[i]); });
+}
 
 // What is done once per row is written for D = F64 (a row per lane) and for D = double, with the same roundings;
 // each isa/*.h gives the scalar fma.

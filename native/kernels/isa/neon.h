@@ -148,6 +148,13 @@ INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
   k = vsubq_f64(vreinterpretq_f64_s64(exponent), vdupq_n_f64(two52_plus_bias));
   m = vreinterpretq_f64_s64(vaddq_s64(vandq_s64(bits, vdupq_n_s64(mantissa_bits)), half_root));
 }
+INLINE void exponent_of(f32r u, f32r& k, f32r& down) {
+  const int32x4_t bits = vaddq_s32(vreinterpretq_s32_f32(u), vdupq_n_s32(one_bits_f32 - half_root_bits_f32));
+  const int32x4_t exponent = vorrq_s32(vshrq_n_s32(bits, 23), vdupq_n_s32(two23_bits_f32));
+  k = vsubq_f32(vreinterpretq_f32_s32(exponent), vdupq_n_f32(two23_plus_bias_f32));
+  const int32x4_t own = vandq_s32(bits, vdupq_n_s32(exponent_bits_f32));
+  down = vreinterpretq_f32_s32(vsubq_s32(vdupq_n_s32(twice_bias_bits_f32), own));
+}
 
 // The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1; folded: down to 16 bytes.
 INLINE f64r fold_add(const f64r* r) { return vaddq_f64(vaddq_f64(r[0], r[2]), vaddq_f64(r[1], r[3])); }

@@ -182,6 +182,11 @@ INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
   k = (f64r)((bits >> 52) | two52_bits) - two52_plus_bias;
   m = (f64r)((bits & mantissa_bits) + half_root_bits);
 }
+INLINE void exponent_of(f32r u, f32r& k, f32r& down) {
+  const u32r bits = (u32r)u + uint32_t(one_bits_f32 - half_root_bits_f32);
+  k = (f32r)(bits >> 23 | uint32_t(two23_bits_f32)) - two23_plus_bias_f32;
+  down = (f32r)(uint32_t(twice_bias_bits_f32) - (bits & uint32_t(exponent_bits_f32)));
+}
 
 // The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1; folded: down to 16 bytes.
 INLINE f64r fold_add(const f64r* r) { return (r[0] + r[2]) + (r[1] + r[3]); }

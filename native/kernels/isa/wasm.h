@@ -180,6 +180,13 @@ INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
   k = (f64r)exponent - splat_register(two52_plus_bias);
   m = (f64r)wasm_i64x2_add(wasm_v128_and(bits, wasm_i64x2_splat(mantissa_bits)), half_root);
 }
+INLINE void exponent_of(f32r u, f32r& k, f32r& down) {
+  const v128_t bits = wasm_i32x4_add((v128_t)u, wasm_i32x4_splat(one_bits_f32 - half_root_bits_f32));
+  const v128_t exponent = wasm_v128_or(wasm_u32x4_shr(bits, 23), wasm_i32x4_splat(two23_bits_f32));
+  k = (f32r)exponent - splat_register(two23_plus_bias_f32);
+  const v128_t own = wasm_v128_and(bits, wasm_i32x4_splat(exponent_bits_f32));
+  down = (f32r)wasm_i32x4_sub(wasm_i32x4_splat(twice_bias_bits_f32), own);
+}
 
 // The fixed tree of promise 2: lanes i and i + half, from half the lanes down to 1; folded: down to 16 bytes.
 INLINE f64r fold_add(const f64r* r) { return (r[0] + r[2]) + (r[1] + r[3]); }

@@ -51,6 +51,13 @@ constexpr double log1p_f64[10] = {0x1.555554af2c3f3p-2,  -0x1.ffffd3a9063cep-3, 
                                   0x1.c40b0b8488155p-4,  -0x1.bb2bcfa3523cep-4, 0x1.b37cb1a8310adp-4,
                                   -0x1.e99e4b2c5655fp-5};
 
+// And in floats, for rows of few classes (few_log.h): log(1 + f) = f - f^2 / 2 + f^3 * (c[0] + f * (... c[8])), relative error
+// < 3.3e-9 = 2^-28.2. Source: as above, rounded to float.
+constexpr float log1p_f32[9] = {0x1.555548p-2f,  -0x1.000006p-2f, 0x1.99a4b6p-3f,  -0x1.555c4ep-3f, 0x1.233768p-3f,
+                                -0x1.fc2206p-4f, 0x1.e6f066p-4f,  -0x1.de3c1ep-4f, 0x1.1457bcp-4f};
+// log(2) in two floats. The first has 9 bits: whole numbers of up to 15 bits times it are exact. Source: decimal expansion.
+constexpr float ln2_f32_hi = 0x1.63p-1f, ln2_f32_lo = -0x1.bd0106p-13f;
+
 // ln2_hi has 32 trailing zero bits, so k * ln2_hi is exact.
 constexpr double ln2_hi = 6.93147180369123816490e-01, ln2_lo = 1.90821492927058770002e-10;
 
@@ -66,5 +73,9 @@ constexpr double atanh_f64[10] = {
 constexpr int64_t one_bits = 0x3ff0000000000000, half_root_bits = 0x3fe6a09e00000000;
 constexpr int64_t mantissa_bits = 0x000fffffffffffff, two52_bits = 0x4330000000000000;
 constexpr double two52_plus_bias = 0x1p52 + 1023;
+// And of floats, for exponent_of.
+constexpr int32_t one_bits_f32 = 0x3f800000, half_root_bits_f32 = 0x3f3504f3, exponent_bits_f32 = 0x7f800000;
+constexpr int32_t twice_bias_bits_f32 = 0x7f000000, two23_bits_f32 = 0x4b000000;
+constexpr float two23_plus_bias_f32 = 0x1p23f + 127;
 
 }  // namespace UNITS

@@ -37,10 +37,10 @@ struct ExactSum {
 
   // Up to `most` numbers, which are lost. What they have above some bit adds up without rounding (Rump, Ogita and Oishi
   // 2008): of at most 2^10 numbers below 2^e all that is above 2^(e - 42), then what is left above 2^(e - 84). What few
-  // have below takes another turn.
+  // have below takes another turn. Two sums each: an addition waits for the one before.
   __attribute__((noinline)) void add_all(double* x, size_t count) {
     constexpr size_t L = F64::lanes;
-    while (count % L) x[count++] = 0;
+    while (count % (2 * L)) x[count++] = 0;
     for (double largest; count > 0 && (largest = finite_largest(x, count)) > 0;) {
       const int exponent = int(__builtin_bit_cast(uint64_t, largest) >> 52) - 1022;  // largest < 2^exponent
       if (exponent + 11 > 1023) {
@@ -48,16 +48,23 @@ struct ExactSum {
         return;
       }
       const F64 first = above(exponent + 10), second = above(exponent + 10 - 42), none = splat<F64>(0x1p-1074);
-      F64 sum = splat<F64>(0), more = splat<F64>(0);
+      F64 sum[2] = {splat<F64>(0), splat<F64>(0)}, more[2] = {sum[0], sum[1]};
       size_t left = 0;
-      for (size_t i = 0; i < count; i += L) {
-        const F64 number = load<F64>(x + i), high = sub(UNITS::add(first, number), first),
-                  rest = sub(number, high);
-        const F64 low = sub(UNITS::add(second, rest), second), last = sub(rest, low);
-        sum = UNITS::add(sum, high), more = UNITS::add(more, low);
-        if (!all_less(absolute(last), none)) store(x + left, last), left += L;
+      for (size_t i = 0; i < count; i += 2 * L) {
+        F64 last[2];
+#pragma GCC unroll 2
+        for (size_t j = 0; j < 2; j++) {
+          const F64 number = load<F64>(x + i + j * L), high = sub(UNITS::add(first, number), first),
+                    rest = sub(number, high);
+          const F64 low = sub(UNITS::add(second, rest), second);
+          last[j] = sub(rest, low);
+          sum[j] = UNITS::add(sum[j], high), more[j] = UNITS::add(more[j], low);
+        }
+        if (!all_less(max_number(absolute(last[0]), absolute(last[1])), none)) {
+          store(x + left, last[0]), store(x + left + L, last[1]), left += 2 * L;
+        }
       }
-      add(reduce_add(sum)), add(reduce_add(more));
+      for (size_t j = 0; j < 2; j++) add(reduce_add(sum[j])), add(reduce_add(more[j]));
       count = left;
     }
   }
@@ -89,13 +96,18 @@ struct ExactSum {
 
   // The largest size of finite numbers; others are counted, and 0 from then on.
   INLINE double finite_largest(double* x, size_t count) {
+    constexpr size_t L = F64::lanes;
     for (;;) {
-      F64 largest = splat<F64>(0), odd = splat<F64>(0);
-      for (size_t i = 0; i < count; i += F64::lanes) {
-        const F64 size = absolute(load<F64>(x + i));
-        largest = max_number(size, largest), odd = muladd(size, splat<F64>(0), odd);
+      F64 largest[2] = {splat<F64>(0), splat<F64>(0)}, odd[2] = {largest[0], largest[1]};
+      for (size_t i = 0; i < count; i += 2 * L) {
+#pragma GCC unroll 2
+        for (size_t j = 0; j < 2; j++) {
+          const F64 size = absolute(load<F64>(x + i + j * L));
+          largest[j] = max_number(size, largest[j]), odd[j] = muladd(size, splat<F64>(0), odd[j]);
+        }
       }
-      if (all_less(odd, splat<F64>(1))) return reduce_max(largest);
+      if (all_less(UNITS::add(odd[0], odd[1]), splat<F64>(1)))
+        return reduce_max(max_number(largest[0], largest[1]));
       for (size_t i = 0; i < count; i++) {
         if (!(x[i] - x[i] == 0)) add(x[i]), x[i] = 0;
       }

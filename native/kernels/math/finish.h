@@ -94,11 +94,13 @@ INLINE D log_sum_exp(D max, D log_sum, const Scale<F64>& scale) {
   return fma(x, constant<D>(scale.inverse), fma(bounded, constant<D>(scale.inverse_lo), log_sum));
 }
 
-// The rows, as bits, whose max / T and logarithm may cancel: float32 terms have too few digits for them (see
-// LogSumExp::value, which decides). Strictly less, but for a last bit.
+// max / T and the logarithm cancel where their sum is less than this part of the logarithm. Float32 terms, whose sums are
+// within 2^-26.5, have too few digits for that.
+constexpr double cancelled_part = 0.25;
+INLINE bool cancels(double log_sum, double value) { return __builtin_fabs(value) < cancelled_part * log_sum; }
+// The rows, as bits, of a block.
 INLINE uint32_t cancelling(F64 log_sum, F64 value) {
-  const F64 least = mul(log_sum, splat<F64>(1 - 0x1p-50));
-  return ~mask_greater(absolute(value), least) & ((1u << F64::lanes) - 1);
+  return mask_greater(mul(log_sum, splat<F64>(cancelled_part)), absolute(value));
 }
 
 // (max - x) / T, finite wherever the quotient is.

@@ -15,34 +15,38 @@ struct ClassGradient : ClassLoss<V> {
   const double by;
   explicit ClassGradient(const Problem& p) : ClassLoss<V>(p), by(p.gradientScale / p.temperature) {}
 
-  static constexpr bool writes_classes = true;
+  static constexpr bool writes_classes = true, wants_terms = true;
   struct Ends : ClassLoss<V>::Ends {
     V hi, lo;   // the factor of each term
     V targets;  // the entries of the targets
+    FewGradient few;
   };
 
-  template <class Group>
-  INLINE void end(Group& g) const {
-    ClassLoss<V>::end(g);
-    if constexpr (sizeof(T) == 4) end_floats(g);
-    if constexpr (sizeof(T) == 8) end_doubles(g);
+  template <class Op, class Group>
+  static INLINE void end_all(const Op& op, Group* group, size_t count) {
+    Logarithms<V>::end_all(op, group, count);
+    if constexpr (sizeof(T) == 4) {
+      for (size_t i = 0; op.few && i < count; i++) {
+        if (group[i].solvable) op.begin_few(group[i]);
+      }
+    }
+    for (size_t i = 0; i < count; i++) {
+      if (group[i].solvable) op.end_gradient(group[i]);
+    }
   }
   template <class Group>
   INLINE void write(Group& g) const {
     ClassLoss<V>::write(g);
     const Ends& e = g.ends;
-    const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
     const V hi = e.hi, lo = e.lo;
-    T* x = g.x;
-    if (ClassLoss<V>::compares(g)) {
-      const V target = load_whole<V>(p.targets + g.row), entry = e.targets, half = splat<V>(T(0.5));
-      for (size_t c = 0; c < p.length; c++, x += g.step) {
-        const V far = absolute(sub(target, splat<V>(T(c)))), value = scaled(exp.term(load<V>(x)).value(), hi, lo);
-        store(x, select_greater(half, far, entry, value));
-      }
-      return;
+    const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
+    if (g.has_terms) {
+      const V none = splat<V>(0), top = exp.term(g.max).value();
+      put_gradient(g, [&](V term) INLINE_LAMBDA { return scaled(select_greater(term, none, term, top), hi, lo); });
+    } else {
+      put_gradient(g, [&](V logit) INLINE_LAMBDA { return scaled(exp.term(logit).value(), hi, lo); });
     }
-    for (size_t c = 0; c < p.length; c++, x += g.step) store(x, scaled(exp.term(load<V>(x)).value(), hi, lo));
+    if (ClassLoss<V>::compares(g)) return;
     alignas(64) T entry[V::lanes];
     store(entry, e.targets);
     for (size_t i = 0; i < g.count; i++) {
@@ -52,10 +56,48 @@ struct ClassGradient : ClassLoss<V> {
   }
 
  private:
+  // Those of all classes; where targets are compared, theirs too.
+  template <class Group, class Of>
+  INLINE void put_gradient(Group& g, Of of) const {
+    T* x = g.x;
+    if (!ClassLoss<V>::compares(g)) {
+      for (size_t c = 0; c < p.length; c++, x += g.step) store(x, of(load<V>(x)));
+      return;
+    }
+    const V target = load_whole<V>(p.targets + g.row), entry = g.ends.targets, half = splat<V>(T(0.5));
+    for (size_t c = 0; c < p.length; c++, x += g.step) {
+      store(x, select_greater(half, absolute(sub(target, splat<V>(T(c)))), entry, of(load<V>(x))));
+    }
+  }
+  template <class Group>
+  INLINE void begin_few(Group& g) const {
+    const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
+    g.ends.few = few_sums(g.ends.ratio, g.count_of_max, exp.term(g.max));
+  }
+  template <class Group>
+  INLINE void end_gradient(Group& g) const {
+    if constexpr (sizeof(T) == 8) {
+      end_doubles(g);
+    } else {
+      this->few ? end_few(g) : end_floats(g);
+    }
+  }
+  // A row whose target is ignored has no gradient.
+  template <class Group>
+  INLINE void end_few(Group& g) const {
+    Ends& e = g.ends;
+    const V none = splat<V>(0), weight = this->weights_of(g);
+    Wide<V> factor;
+    const V own = Exp<V, false>(scale, g.shift.magic, g.shift.lower).term(e.target).value();
+    const V entry = few_factor(e.few, in_floats(by), own, sub(g.max, e.target), factor);
+    e.hi = mul(weight, factor.hi), e.lo = mul(weight, factor.lo);
+    e.targets = zero_if_equal(weight, none, entry);
+  }
   template <class Group>
   INLINE void end_floats(Group& g) const {
     Ends& e = g.ends;
-    F64 count[W], below[W], slope[W], back[W], entry[W];
+    F64 count[W], below[W], slope[W], back[W], entry[W], weight[W];
+    this->weights_of(g, weight);
     widen(g.count_of_max, count);
     widen(sub(g.max, e.target), below);
     const WideTerm own = wide_term(Exp<V, false>(scale, g.shift.magic, g.shift.lower).term(e.target));
@@ -63,7 +105,7 @@ struct ClassGradient : ClassLoss<V> {
 #pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) {
       const F64 top = e.top_term[w].hi, sum = sum_of_floats(g.sum[w], count[w], top);
-      slope[w] = slope_of_floats(mul(splat<F64>(by), e.weight[w]), sum);
+      slope[w] = slope_of_floats(mul(splat<F64>(by), weight[w]), sum);
       const F64 of_max = sum_of_floats(g.sum[w], sub(count[w], one), top);
       const F64 less = entry_of_floats(select_greater(below[w], zero, sub(sum, own.part[w]), of_max), slope[w]);
       entry[w] = sub(zero, zero_if_equal(max_number(absolute(less), least), least, less));
@@ -79,7 +121,8 @@ struct ClassGradient : ClassLoss<V> {
   template <class Group>
   INLINE void end_doubles(Group& g) const {
     Ends& e = g.ends;
-    F64 count[W], rest[W];
+    F64 count[W], rest[W], weight[W];
+    this->weights_of(g, weight);
     Wide<F64> inverse[W], factor[W];
     widen(g.count_of_max, count);
 #pragma GCC unroll 4
@@ -87,7 +130,7 @@ struct ClassGradient : ClassLoss<V> {
       const Wide<F64> sum = sum_with_max(g.sum[w], count[w], e.top_term[w]);
       inverse[w] = reciprocal<V>(sum);
       rest[w] = rest_of_max(g.sum[w], count[w], e.top_term[w], sum);
-      const F64 scale = mul(splat<F64>(by), e.weight[w]);
+      const F64 scale = mul(splat<F64>(by), weight[w]);
       factor[w] = {mul(inverse[w].hi, scale), mul(inverse[w].lo, scale)};
     }
     narrow_factor(factor, e.hi, e.lo);
@@ -101,7 +144,7 @@ struct ClassGradient : ClassLoss<V> {
     for (size_t w = 0; w < W; w++) {
       const F64 zero = splat<F64>(0), one = splat<F64>(1);
       const F64 others = select_greater(below[w], zero, sub(one, share[w]), rest[w]);
-      const F64 less = mul(mul(splat<F64>(by), e.weight[w]), others), least = splat<F64>(least_entry<V>);
+      const F64 less = mul(mul(splat<F64>(by), weight[w]), others), least = splat<F64>(least_entry<V>);
       entry[w] = sub(zero, zero_if_equal(max_number(absolute(less), least), least, less));
     }
     e.targets = narrow(entry, V());

@@ -14,8 +14,9 @@ struct ClassLoss : Logarithms<V> {
 
   static constexpr bool writes_classes = false;
   struct Ends : Logarithms<V>::Ends {
-    V target;  // its logit; the maximum in lanes without weight
-    F64 weight[W];
+    V target;       // its logit; the maximum in lanes without weight
+    V counts;       // 1 in lanes that have one, else 0: where targets are compared, and weigh the same
+    F64 weight[W];  // elsewhere
   };
 
   template <class Group>
@@ -23,10 +24,10 @@ struct ClassLoss : Logarithms<V> {
     Logarithms<V>::begin(g);
     Ends& e = g.ends;
     if (compares(g) && !p.weights) {
-      V weights, logits;
-      this->compare(g, load_whole<V>(p.targets + g.row), weights, logits);
-      e.target = select_greater(weights, splat<V>(0), logits, g.max);
-      return widen(weights, e.weight);
+      V logits;
+      this->compare(g, load_whole<V>(p.targets + g.row), e.counts, logits);
+      e.target = select_greater(e.counts, splat<V>(0), logits, g.max);
+      return;
     }
     alignas(64) T target[V::lanes];
     alignas(64) double weight[V::lanes] = {};
@@ -42,12 +43,11 @@ struct ClassLoss : Logarithms<V> {
     const bool whole = g.apart == 1 && g.count == V::lanes;
     alignas(64) double lane[V::lanes];
     double* const to = whole ? p.losses + g.row : lane;
-    F64 target[W];
-    widen(e.target, target);
+    F64 max[W], log_sum[W], target[W], weight[W];
+    weights_of(g, weight);
+    widen(g.max, max), widen(e.target, target), this->log_sums(e, log_sum);
 #pragma GCC unroll 4
-    for (size_t w = 0; w < W; w++) {
-      store(to + w * F64::lanes, loss(e.max[w], Logarithms<V>::log_sum(e, w), target[w], e.weight[w]));
-    }
+    for (size_t w = 0; w < W; w++) { store(to + w * F64::lanes, loss(max[w], log_sum[w], target[w], weight[w])); }
     for (size_t i = 0; !whole && i < g.count; i++) p.losses[g.row + i * g.apart] = lane[i];
   }
   template <class Group>
@@ -72,6 +72,15 @@ struct ClassLoss : Logarithms<V> {
   template <class Group>
   INLINE bool compares(const Group& g) const {
     return p.length <= Logarithms<V>::most_compared && g.apart == 1 && g.count == V::lanes;
+  }
+  template <class Group>
+  INLINE void weights_of(const Group& g, F64* weight) const {
+    if (compares(g) && !p.weights) return widen(g.ends.counts, weight);
+    for (size_t w = 0; w < W; w++) weight[w] = g.ends.weight[w];
+  }
+  template <class Group>
+  INLINE V weights_of(const Group& g) const {
+    return compares(g) && !p.weights ? g.ends.counts : narrow(g.ends.weight, V());
   }
 
  private:

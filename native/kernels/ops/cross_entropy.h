@@ -31,6 +31,31 @@ INLINE D entry_of_floats(D others, D slope) {
   return mul(mul(others, constant<D>(power_of_two(-ExpTraits<F32>::lift))), slope);
 }
 
+// The same of rows of few floats, in floats of two parts (few_log.h), in two steps: the sum, and what it is without one logit of
+// the maximum ...
+struct FewGradient {
+  Wide<F32> sum, others;
+};
+INLINE FewGradient few_sums(const Wide<F32>& ratio, F32 count, const Term<F32>& top) {
+  const Wide<F32> largest = apart(two_parts(top));
+  const Wide<F32> others = product(sum_of(sub(count, splat<F32>(1)), ratio.hi, ratio.lo), largest);
+  return {sum_of(others.hi, largest.hi, add(others.lo, largest.lo)), others};
+}
+// ... and what makes the gradient of terms, and that of the target, whose term is `own` and whose logit so far below the maximum.
+INLINE F32 few_factor(const FewGradient& g, const Wide<F32>& scale, F32 own, F32 below, Wide<F32>& factor) {
+  const F32 unit = splat<F32>(float(power_of_two(-ExpTraits<F32>::lift))), none = splat<F32>(0),
+            share = mul(own, unit);
+  Wide<F32> inverse;
+  invert<F32>(g.sum.hi, g.sum.lo, inverse.hi, inverse.lo);
+  factor = product(inverse, scale);
+  const F32 rest = muladd(g.others.lo, factor.hi, mul(g.others.hi, factor.lo));
+  const F32 of_max = sub(none, mul(muladd(g.others.hi, factor.hi, rest), unit));
+  // Below the maximum it has at most half of the sum: p - 1 does not cancel.
+  const F32 of_other = add(fms(share, factor.hi, scale.hi), fms(share, factor.lo, scale.lo));
+  return select_greater(below, none, of_other, of_max);
+}
+INLINE Wide<F32> in_floats(double x) { return {splat<F32>(float(x)), splat<F32>(float(x - double(float(x))))}; }
+
 template <class V>
 struct CrossEntropySolver {
   using T = typename V::Scalar;
@@ -113,6 +138,7 @@ struct CrossEntropySolver {
   double entry(const Measure& m, double x, double scale, Wide<double>& factor) const {
     const Wide<double> below = {m.sum, m.sum_lo};
     if constexpr (sizeof(T) == 4) {
+      if (m.log >= 0) return few_entry(m, T(x), scale, factor);
       const double sum = sum_of_floats(below, m.count, m.top_term);
       const double others = x == m.max ? sum_of_floats(below, m.count - 1, m.top_term) : sum - term_of(m, x);
       factor = {slope_of_floats(scale, sum), 0};
@@ -121,6 +147,18 @@ struct CrossEntropySolver {
     const Wide<double> sum = sum_of(m), inverse = reciprocal<V>(sum);
     factor = {inverse.hi * scale, inverse.lo * scale};
     return scale * others(m, x, inverse, rest_of(m, sum));
+  }
+
+  // Of a row of few floats.
+  double few_entry(const Measure& m, float x, double scale, Wide<double>& factor) const {
+    const Exp<F32, false> exp(rows.scale, shift_for<F32>(float(m.max), rows.scale, ExpTraits<F32>::log_vanish));
+    const F32 max = splat<F32>(float(m.max)), own = splat<F32>(x);
+    const Wide<F32> ratio = {splat<F32>(float(m.sum)), splat<F32>(float(m.sum_lo))};
+    Wide<F32> by;
+    const FewGradient sums = few_sums(ratio, splat<F32>(float(m.count)), exp.term(max));
+    const F32 entry = few_factor(sums, in_floats(scale), exp.term(own).value(), sub(max, own), by);
+    factor = {first_lane(by.hi), first_lane(by.lo)};
+    return 0 - double(first_lane(entry));
   }
 
   // Of a float logit, in double precision.

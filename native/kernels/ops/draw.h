@@ -16,7 +16,7 @@ struct Draw : Rows<V> {
   explicit Draw(const Problem& p) : Rows<V>(p), keys(p.seed) {}
 
   static constexpr Sums sums = Sums::all;
-  static constexpr bool writes_classes = false;
+  static constexpr bool writes_classes = false, wants_terms = true;
   struct Ends {
     V share;        // of the first draw
     uint32_t redo;  // rows, as bits

@@ -25,8 +25,7 @@ struct LogProb : Logarithms<V> {
   template <class Group>
   INLINE void write(const Group& g) const {
     F64 log_sum[W];
-#pragma GCC unroll 4
-    for (size_t w = 0; w < W; w++) log_sum[w] = this->log_sum(g.ends, w);
+    this->log_sums(g.ends, log_sum);
     const bool whole = g.count == V::lanes, neighbours = p.inner == 1 && p.k == 1 && !p.classesShared;
     const bool compares = whole && p.length <= Logarithms<V>::most_compared;
     if (compares && neighbours) {
@@ -106,11 +105,11 @@ struct LogProb : Logarithms<V> {
   // Of logits, a row per lane.
   template <class Group>
   INLINE V logs_of(const Group& g, V logits, const F64* log_sum) const {
-    F64 wide[W];
-    widen(logits, wide);
+    F64 max[W], wide[W];
+    widen(g.max, max), widen(logits, wide);
 #pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) {
-      wide[w] = LogProbability<T>(g.ends.max[w], log_sum[w], p.temperature, scale64)(wide[w]);
+      wide[w] = LogProbability<T>(max[w], log_sum[w], p.temperature, scale64)(wide[w]);
     }
     return narrow(wide, V());
   }

@@ -9,23 +9,49 @@ template <class V>
 struct Logarithms : Rows<V> {
   using typename Rows<V>::T;
   using Rows<V>::p, Rows<V>::scale, Rows<V>::scale64;
-  explicit Logarithms(const Problem& p) : Rows<V>(p) {}
+  explicit Logarithms(const Problem& p) : Rows<V>(p), few(has_few_for_logs<V>(p.length)) {}
 
   static constexpr Sums sums = Sums::below;
   static constexpr size_t W = V::lanes / F64::lanes;
-  // Of doubles the logarithms, of floats what they are of: those are short, and each step is done for all groups in turn.
+  // Whether rows have their logarithms as few_log.h has them.
+  const bool few;
+  // The logarithms; of more than a few floats what they are of: those are short, and each step is done for all groups in turn.
   struct Ends {
     Wide<F64> top_term[W];
-    F64 sum[W], max[W];
+    F64 sum[W];
+    Wide<V> ratio;
+    FewLog split;
   };
 
   template <class Group>
   INLINE void begin(Group& g) const {
-    widen(g.max, g.ends.max);
-    terms_of_max(g.shift, scale, scale64, g.ends.top_term);
+    if (!few) terms_of_max(g.shift, scale, scale64, g.ends.top_term);
+  }
+  // Each step for all groups in turn: the steps of one wait for each other.
+  static constexpr bool ends_together = true;
+  template <class Op, class Group>
+  static INLINE void end_all(const Op& op, Group* group, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+      if (group[i].solvable) op.end(group[i]);
+    }
+    if constexpr (is_short) {
+      for (size_t i = 0; op.few && i < count; i++) {
+        if (group[i].solvable) group[i].ends.split = split_few(group[i].ends.ratio, group[i].count_of_max);
+      }
+      for (size_t i = 0; op.few && i < count; i++) {
+        if (group[i].solvable) log_of_few(group[i].ends.split, group[i].ends.sum);
+      }
+    }
   }
   template <class Group>
   INLINE void end(Group& g) const {
+    if constexpr (is_short) {
+      if (few) {
+        g.solvable = g.solvable && all_less(add(g.few.hi, g.few.lo), splat<V>(T(infinity)));
+        g.ends.ratio = ratio_to_top(g.few, Exp<V, false>(scale, g.shift.magic, g.shift.lower).term(g.max));
+        return;
+      }
+    }
     F64 count[W];
     widen(g.count_of_max, count);
 #pragma GCC unroll 4
@@ -51,8 +77,9 @@ struct Logarithms : Rows<V> {
   }
   // log(sum / term of the maximum).
   template <class Ends>
-  static INLINE F64 log_sum(const Ends& e, size_t w) {
-    return is_short ? short_log1p(e.sum[w]) : e.sum[w];
+  INLINE void log_sums(const Ends& e, F64* log_sum) const {
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) log_sum[w] = is_short && !few ? short_log1p(e.sum[w]) : e.sum[w];
   }
 
  private:
@@ -72,9 +99,11 @@ struct LogSoftmax : Logarithms<V> {
   // In place of the logits.
   template <class Group>
   INLINE void write(Group& g) const {
+    F64 max[W], log_sum[W];
+    widen(g.max, max), this->log_sums(g.ends, log_sum);
 #pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) {
-      const LogProbability<T> log_of(g.ends.max[w], this->log_sum(g.ends, w), p.temperature, scale64);
+      const LogProbability<T> log_of(max[w], log_sum[w], p.temperature, scale64);
       T* x = g.x + w * F64::lanes;
       for (size_t c = 0; c < p.length; c++, x += g.step) Rows<V>::logs(x, x, F64::lanes, log_of);
     }
@@ -130,12 +159,12 @@ struct LogSumExp : Logarithms<V> {
   INLINE void write(Group& g) const {
     Ends& e = g.ends;
     e.again = 0;
-    F64 result[W];
+    F64 max[W], log_sum[W], result[W];
+    widen(g.max, max), this->log_sums(e, log_sum);
 #pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) {
-      const F64 log_sum = this->log_sum(e, w);
-      result[w] = log_sum_exp(e.max[w], log_sum, scale64);
-      if (sizeof(T) == 4) e.again |= cancelling(log_sum, result[w]) << (w * F64::lanes);
+      result[w] = log_sum_exp(max[w], log_sum[w], scale64);
+      if (sizeof(T) == 4) e.again |= cancelling(log_sum[w], result[w]) << (w * F64::lanes);
     }
     alignas(64) T value[V::lanes];
     store(value, narrow(result, V()));
@@ -144,7 +173,7 @@ struct LogSumExp : Logarithms<V> {
   template <class Group>
   INLINE void after(const Group& g) const {
     uint32_t again = g.ends.again & ((1u << g.count) - 1);
-    for (; again; again &= again - 1) solve(g.row + size_t(__builtin_ctz(again)) * g.apart);
+    for (; again; again &= again - 1) solve_precisely(g.row + size_t(__builtin_ctz(again)) * g.apart);
   }
 
   // Rows along their blocks.
@@ -155,7 +184,7 @@ struct LogSumExp : Logarithms<V> {
     for (size_t k = 0; k < count; k++) static_cast<T*>(p.out)[row + k] = T(value[k]);
     const uint32_t again = sizeof(T) == 4 ? cancelling(log_sums, result) : 0;
     for (size_t k = 0; k < count; k++) {
-      if (again >> k & 1) solve(row + k);
+      if (again >> k & 1) solve_precisely(row + k);
     }
   }
 
@@ -176,12 +205,18 @@ struct LogSumExp : Logarithms<V> {
   double value(const Source& row, const Measure& m) const {
     if (__builtin_fabs(m.max) == __builtin_inf()) return has_nan(row) ? __builtin_nan("") : m.max;
     const double log_sum = log_of_measure(m), value = log_sum_exp(m.max, log_sum, scale64);
-    // Where max / T and the logarithm cancel, float32 terms have too few digits.
-    if (sizeof(T) == 4 && __builtin_fabs(value) < log_sum) {
-      const Measure precise = Measurer<F64, Sums::below>{scale64, scale64}.row(row, nullptr, nullptr);
-      return log_sum_exp(precise.max, Rows<F64>::log_of_measure(precise), scale64);
-    }
+    if (sizeof(T) == 4 && cancels(log_sum, value)) return precise_value(row);
     return value == value ? value : __builtin_nan("");
+  }
+
+  // In doubles.
+  double precise_value(const Source& row) const {
+    const Measure m = Measurer<F64, Sums::below>{scale64, scale64}.row(row, nullptr, nullptr);
+    return log_sum_exp(m.max, Rows<F64>::log_of_measure(m), scale64);
+  }
+  void solve_precisely(size_t r) const {
+    if (p.copied) return LogSumExp(*p.copied).solve_precisely(r);
+    Sink{static_cast<char*>(p.out), p.outType, 1}.put(r, precise_value(source_of(p, r)));
   }
 
   bool has_nan(const Source& row) const {

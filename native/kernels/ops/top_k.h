@@ -88,7 +88,8 @@ struct TopKSolver {
     alignas(64) T buffer[segment_length];
     selection.clear();
     if (row.length <= segment_length) {
-      return segment<sums>(row.fetch(0, row.length, buffer), row.length, 0, row.length, selection);
+      const Measure m = segment<sums>(row.fetch(0, row.length, buffer), row.length, 0, row.length, selection);
+      return sums == Sums::below && row.length <= few_for_logs ? measured<sums>(r, row) : m;
     }
     Measure m;
     for (size_t span = 0; row.goes_on(span); span += span_length) {

@@ -7,6 +7,7 @@
 // Rows that need more care (NaN, infinities, nothing left) are solved by themselves, from where they came: see
 // Problem::copied.
 #pragma once
+#include "../math/few_log.h"
 #include "source.h"
 
 namespace UNITS {
@@ -66,15 +67,14 @@ struct Copies {
       own.x = before;
       if (narrows) own.out = from.out = before;
       solve(own, row, row + count);
-      for (size_t i = 0; i < empty; i++) Op(from).solve(row + empties[i]);
+      for (size_t i = 0; i < single; i++) Op(from).solve(row + alone[i]);
       if (narrows) Sink{static_cast<char*>(p.out), p.outType, 1}.flush(row * n, count * n, copies);
     }
   }
 
  private:
-  size_t empty = 0;
-  uint16_t
-      empties[most / narrow_row];  // rows of wide sets of which nothing is left: they are not among the copies
+  size_t single = 0;
+  uint16_t alone[most / narrow_row];  // rows of wide sets that are not among the copies
 
   static size_t rows_of_set(size_t n) {
     const size_t rows = most / n;
@@ -83,7 +83,7 @@ struct Copies {
 
   // Whether a copied row of -Infinity has nothing left, that is, whether none of what takes part is -Infinity or NaN.
   bool copy(size_t row, size_t count, T* copies) {
-    empty = 0;
+    single = 0;
     if (!p.where && !p.bitmask && !p.lengths) {
       Source{data(row), p.type, 1, nullptr, 0, count * n}.fetch_to(copies, count * n);
       return false;
@@ -109,8 +109,10 @@ struct Copies {
       const Source source = source_of(p, row + k);
       source.fetch_to(copies, source.length);
       for (size_t i = source.length; i < n; i++) copies[i] = T(-infinity);
-      if (!source.nothing_left()) continue;
-      empties[empty++] = uint16_t(k);
+      // Of few floats logarithms are not what they are among more.
+      const bool differs = Op::sums == Sums::below && has_few_for_logs<V>(source.length);
+      if (!differs && !source.nothing_left()) continue;
+      alone[single++] = uint16_t(k);
       for (size_t i = 0; i < n; i++) copies[i] = 0;
     }
   }

@@ -30,17 +30,17 @@ __attribute__((noinline)) void load_classes(const typename V::Scalar* x, typenam
 
 // Each class is a partial sum of its own (see TermSum), and the sum of what they take is exact. Step by step for all groups:
 // the steps of one wait for each other.
-template <class V, size_t N>
+template <class V, size_t N, bool puts_terms>
 INLINE void add_classes(Lanes<V, Sums::all>* const* group, size_t count, const Scale<V>& scale) {
   using T = typename V::Scalar;
   constexpr size_t L = V::lanes;
   const T bias = bias_for<V>(N);
-  alignas(64) T t[known_groups(N)][N][L];
+  alignas(64) T t[known_groups(N)][N][L], r[puts_terms ? 1 : known_groups(N)][N][L];
   for (size_t g = 0; g < count; g++) {
     T* const x = group[g]->x;
     const Exp<V, false> exp(scale, group[g]->shift.magic, group[g]->shift.lower);
 #pragma GCC unroll 16
-    for (size_t c = 0; c < N; c++) reduce_block(exp, x + c * L, t[g][c], x + c * L);
+    for (size_t c = 0; c < N; c++) reduce_block(exp, x + c * L, t[g][c], puts_terms ? x + c * L : r[g][c]);
   }
   for (size_t g = 0; g < count; g++) {
     T* const x = group[g]->x;
@@ -48,7 +48,10 @@ INLINE void add_classes(Lanes<V, Sums::all>* const* group, size_t count, const S
 #pragma GCC unroll 16
     for (size_t c = 0; c < N; c++) {
       TermSum<V> one(bias);
-      one.add_first(finish_block<V>(t[g][c], x + c * L));
+      const Term<V> e =
+          Exp<V, false>::term(Reduced<V>{load<V>(t[g][c]), load<V>(puts_terms ? x + c * L : r[g][c])});
+      if constexpr (puts_terms) store(x + c * L, e.value());
+      one.add_first(e);
       taken = c > 0 ? add(taken, one.taken(bias)) : one.taken(bias);
       left[c] = one.rest;
     }
@@ -58,7 +61,8 @@ INLINE void add_classes(Lanes<V, Sums::all>* const* group, size_t count, const S
   }
   for (size_t g = 0; g < count; g++) invert<V>(group[g]->taken, group[g]->rest, group[g]->hi, group[g]->lo);
 }
-template <class V, size_t N>
+// Where an op wants them, terms take the place of logits here too: 0 for those of the maximum.
+template <class V, size_t N, bool puts_terms>
 INLINE void add_classes(Lanes<V, Sums::below>* const* group, size_t count, const Scale<V>& scale) {
   using T = typename V::Scalar;
   constexpr size_t L = V::lanes;
@@ -78,15 +82,18 @@ INLINE void add_classes(Lanes<V, Sums::below>* const* group, size_t count, const
     group[g]->count_of_max = equal;
   }
   for (size_t g = 0; g < count; g++) {
+    T* const x = group[g]->x;
     const auto rest_of = [&](size_t c) INLINE_LAMBDA {
-      return partial_rest(Exp<V, false>::term(Reduced<V>{load<V>(t[g][c]), load<V>(r[g][c])}));
+      const Term<V> e = Exp<V, false>::term(Reduced<V>{load<V>(t[g][c]), load<V>(r[g][c])});
+      if constexpr (puts_terms) store(x + c * L, e.value());
+      return alone_in_lane(e);
     };
     put_rest(*group[g], tree_of<L, N>(rest_of));
   }
 }
-template <class V, Sums sums, size_t N>
+template <class V, Sums sums, size_t N, bool puts_terms>
 __attribute__((noinline)) void add_known(Lanes<V, sums>* const* group, size_t count, const Scale<V>& scale) {
-  add_classes<V, N>(group, count, scale);
+  add_classes<V, N, puts_terms>(group, count, scale);
 }
 
 // Classes back to rows, which lie one behind the other; groups that are not solvable leave them as they are.
@@ -111,12 +118,12 @@ struct KnownSteps {
   void (*store)(Lanes<V, sums>* const* group, size_t count, T* y);  // of ops that write classes
   size_t beyond;  // rows that have to follow those that are loaded
 };
-template <class V, Sums sums, bool stores, size_t N>
+template <class V, Sums sums, bool stores, bool puts_terms, size_t N>
 INLINE KnownSteps<V, sums> known_steps(size_t n) {
   if constexpr (N > 2) {
-    if (n < N) return known_steps<V, sums, stores, N - 1>(n);
+    if (n < N) return known_steps<V, sums, stores, puts_terms, N - 1>(n);
   }
-  KnownSteps<V, sums> steps = {load_classes<V, N>, add_known<V, sums, N>, nullptr, rows_beyond<V, N>};
+  KnownSteps<V, sums> steps = {load_classes<V, N>, add_known<V, sums, N, puts_terms>, nullptr, rows_beyond<V, N>};
   if constexpr (stores) steps.store = store_classes<V, sums, N>;
   return steps;
 }

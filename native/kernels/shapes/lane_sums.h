@@ -135,6 +135,10 @@ INLINE PartialRest partial_rest(Term<V> e) {
   return wide_term(e);
 }
 
+// Where it is all that a lane has.
+INLINE Wide<F32> alone_in_lane(const Term<F32>& e) { return two_parts(e); }
+INLINE PartialRest alone_in_lane(const Term<F64>& e) { return partial_rest(e); }
+
 // The terms of the rows' maxima, as they are to those who measure one row: see term_of_max.
 template <class V>
 INLINE void terms_of_max(const LaneShift<V>& shift, const Scale<V>& scale, const Scale<F64>& scale64,

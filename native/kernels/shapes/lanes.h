@@ -29,11 +29,13 @@ struct LaneSums<V, Sums::all> {
 template <class V>
 struct LaneSums<V, Sums::below> {
   Wide<F64> sum[wides<V>];
+  Wide<V> few;  // their place where classes are few: see few_log.h
   V count_of_max;
 };
 
 // Up to V::lanes rows, a row per lane: `row`, `row` + `apart`, ... Class c of all is the block at x + c * step. Under
-// Sums::all its term takes the place of the logit.
+// Sums::all its term takes the place of the logit where an op wants it; under Sums::below that may be so (has_terms), but for
+// the maximum's, which is 0.
 template <class V, Sums sums>
 struct Lanes : LaneSums<V, sums> {
   using T = typename V::Scalar;
@@ -43,13 +45,14 @@ struct Lanes : LaneSums<V, sums> {
   V max;
   LaneShift<V> shift;
   bool solvable;  // false for rows with NaN, infinities or huge logits: they are solved one by one
+  bool has_terms;
   bool together;  // columns: all are neighbours in memory
   size_t start;   // columns: class 0 of the first row, by elements
   Ahead ahead;
 
   // In place: to copy a group takes as long as some classes.
   INLINE void place(T* to, size_t blocks_apart, size_t first, size_t rows_apart, size_t rows, bool extreme) {
-    row = first, apart = rows_apart, count = rows, x = to, step = blocks_apart;
+    row = first, apart = rows_apart, count = rows, x = to, step = blocks_apart, has_terms = false;
     solvable = count > V::lanes / 8 && !extreme;  // stragglers are solved one by one
   }
 
@@ -153,6 +156,7 @@ INLINE void put_rest(LaneSums<V, Sums::below>& g, const PartialRest& total) {
     g.sum[0] = {total.part[0], splat<F64>(0)}, g.sum[wides<V> - 1] = {total.part[1], splat<F64>(0)};
   }
 }
+INLINE void put_rest(LaneSums<F32, Sums::below>& g, const Wide<F32>& total) { g.few = total; }
 
 // One or two classes to a partial sum; what the sums take adds up exactly, in any order.
 template <class V, class Beside>
@@ -238,7 +242,7 @@ INLINE void add_few_below(Lanes<V, Sums::below>& g, const Scale<V>& scale, size_
     Term<V> e = exp.term(v);
     e.t = zero_if_equal(v, max, e.t);
     count = count_if_equal(v, max, count);
-    return partial_rest(e);
+    return alone_in_lane(e);
   };
   put_rest(g, tree_of_lanes<V, false>(rest_of, n));
   g.count_of_max = count;
@@ -310,8 +314,12 @@ INLINE void begin_groups(const Op& op, Group* group, size_t count) {
 // From sums to what the op makes of them.
 template <class Op, class Group>
 INLINE void end_groups(const Op& op, Group* group, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    if (group[i].solvable) op.end(group[i]);
+  if constexpr (Op::ends_together) {
+    Op::end_all(op, group, count);
+  } else {
+    for (size_t i = 0; i < count; i++) {
+      if (group[i].solvable) op.end(group[i]);
+    }
   }
   for (size_t i = 0; i < count; i++) {
     if (group[i].solvable) op.write(group[i]);

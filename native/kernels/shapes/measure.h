@@ -140,6 +140,10 @@ struct Measurer {
 
   // A whole row, span by span.
   Measure row(const Source& row, T* terms, double* tops) const {
+    if constexpr (sums == Sums::below && sizeof(T) == 4) {
+      Measure m;
+      if (row.length <= few_for_logs && few(row, terms, tops, m)) return m;
+    }
     Measure m = spans(row, nullptr, terms, tops);
     if (!m.reshape || m.max == __builtin_inf()) return m;
     const double max = m.max;
@@ -161,6 +165,45 @@ struct Measurer {
   }
 
  private:
+  // A row of few floats, as it is in lanes; false where it wants more care.
+  __attribute__((noinline)) bool few(const Source& row, T* terms, double* tops, Measure& m) const {
+    alignas(64) T x[V::lanes], t[V::lanes], more[V::lanes];
+    const size_t n = row.length;
+    store(x, splat<V>(T(-infinity)));
+    const T* const from = row.fetch(0, n, x);
+    const V v = load_first_of(from, n), max = splat<V>(reduce_max(v));
+    const Shift<T> shift = shift_for<V>(first_lane(max), scale, ExpTraits<V>::log_vanish);
+    if (shift.moved || !all_less(absolute(max), splat<V>(T(infinity)))) return false;
+    const Exp<V, false> exp(scale, shift);
+    Term<V> e = exp.term(v);
+    if (terms) store_first_of(terms, e.value(), n), tops[0] = shift.top;
+    e.t = zero_if_equal(v, max, e.t);
+    const Wide<F32> parts = two_parts(e);
+    store(t, parts.hi), store(more, parts.lo);
+    for (size_t half = V::lanes / 2, live = n; half > 0; half /= 2) {
+      for (size_t i = 0; i + half < live; i++) {
+        const T a = t[i], b = t[i + half], sum = a + b, back = sum - a;
+        t[i] = sum, more[i] = (more[i] + more[i + half]) + ((a - (sum - back)) + (b - back));
+      }
+      if (live > half) live = half;
+    }
+    if (!(t[0] + more[0] < T(infinity))) return false;
+    const Term<V> top = exp.term(max);
+    const Wide<F32> ratio = ratio_to_top({splat<V>(t[0]), splat<V>(more[0])}, top);
+    m.max = double(first_lane(max)), m.top = shift.top;
+    m.count = reduce_add(count_if_equal(v, max, splat<V>(0)));
+    m.sum = first_lane(ratio.hi), m.sum_lo = first_lane(ratio.lo);
+    F64 log[2];
+    log_of_few(split_few(ratio, splat<V>(T(m.count))), log);
+    m.log = first_lane(log[0]);
+    return true;
+  }
+  // Of up to a block of elements; the other lanes hold -Infinity.
+  static INLINE V load_first_of(const T* x, size_t n) {
+    return n < V::lanes ? load_first<V>(x, n, T(-infinity)) : load<V>(x);
+  }
+  static INLINE void store_first_of(T* x, V v, size_t n) { n < V::lanes ? store_first(x, v, n) : store(x, v); }
+
   // What holds_nan() and sum(measure, exponential) tell of classes of which the largest is `own`: of a part of the row, or
   // of all.
   template <class HoldsNan, class Sum>

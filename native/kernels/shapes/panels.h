@@ -91,21 +91,25 @@ struct Panels {
 
   // Whole groups of rows of few classes; returns the first row that is left.
   size_t solve_known(size_t begin, size_t end, T* blocks) const {
-    const KnownSteps<V, Op::sums> known = known_steps<V, Op::sums, Op::writes_classes, most_known>(n);
+    const KnownSteps<V, Op::sums> known =
+        known_steps<V, Op::sums, Op::writes_classes, Op::wants_terms, most_known>(n);
     const size_t most = known_groups(n);
     const T* x = static_cast<const T*>(p.x);
     T* y = p.outType == type_of<T> ? static_cast<T*>(p.out) : nullptr;
     G group[most_known_groups];
     Lanes<V, Op::sums>* lanes[most_known_groups];
     V max[most_known_groups];
+    for (size_t i = 0; i < most; i++) {
+      lanes[i] = group + i;
+      group[i].place(blocks + i * n * L, L, begin, 1, L, false);
+      group[i].has_terms = Op::wants_terms;
+    }
     while (begin + L + known.beyond <= end) {
       const size_t whole = (end - begin - known.beyond) / L, count = whole < most ? whole : most;
       known.load(x + begin * n, blocks, count, fetches, max);
       for (size_t i = 0; i < count; i++) {
         G& g = group[i];
-        lanes[i] = &g;
-        g.place(blocks + i * n * L, L, begin + i * L, 1, L, false);
-        g.max = max[i];
+        g.row = begin + i * L, g.max = max[i];
         g.solvable = g.find_shift(op.scale);
       }
       begin_groups(op, group, count);

@@ -16,8 +16,10 @@ struct Rows {
   // Whether rows that do not lie as the shapes want them may be copied: an op that has no outputs but `out`, and solves a copy
   // by the row that it is of.
   static constexpr bool may_be_copied = false;
-  // Whether an op begins with groups of rows in lanes at once, see begin_groups.
-  static constexpr bool begins_together = false;
+  // Whether an op begins and ends with groups of rows in lanes at once, see begin_groups and end_groups.
+  static constexpr bool begins_together = false, ends_together = false;
+  // Whether an op wants the terms, once it has begun, in place of the logits.
+  static constexpr bool wants_terms = false;
 
   explicit Rows(const Problem& p)
       : p(p), scale(scale_of<V>(p.temperature)), scale64(scale_of<F64>(p.temperature)) {}
@@ -55,6 +57,7 @@ struct Rows {
   }
 
   static double log_of_measure(const Measure& m) {
+    if (m.log >= 0) return m.log;
     return log_of_sum<V>(Wide<double>{m.sum, m.sum_lo}, m.count, Wide<double>{m.top_term, m.top_term_lo});
   }
 
