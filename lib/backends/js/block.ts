@@ -46,6 +46,8 @@ export const {
   copyFloat64,
   copyDecoded,
   placeOfLargest,
+  maskByBytes,
+  maskByBits,
   compact,
   exponentials,
   exponential,
@@ -61,6 +63,8 @@ export const {
   const powers = new Float64Array(POWERS_BELOW + POWERS_ABOVE + 1);
   for (let i = 0; i < powers.length; i++) powers[i] = 2 ** (TOP_EXPONENT - POWERS_BELOW + i);
   const { table, tableLow } = rootsOfTwo();
+  /** Added to a finite logit, they leave -Infinity, or the logit: a branch on a mask would often be predicted wrongly. */
+  const shares = Float64Array.of(-Infinity, -0);
   const powersBelowOne = Float64Array.from({ length: 1024 }, (_, i) => (i === 0 ? 0 : 2 ** (i - 1023)));
 
   return {
@@ -111,6 +115,39 @@ export const {
 
     placeOfLargest(count: number): number {
       return copyFloat64(block, 0, 1, count);
+    },
+
+    /**
+     * Makes -Infinity of those that have no part, by where[at], where[at + stride], …; returns the place of the first of the
+     * largest. None is NaN or Infinity.
+     */
+    maskByBytes(where: Uint8Array, at: number, stride: number, count: number): number {
+      let place = 0;
+      let largest = -Infinity;
+      for (let i = 0, from = at; i < count; i++, from += stride) {
+        const value = block[i] + shares[Number(where[from] !== 0)];
+        block[i] = value;
+        if (value > largest) {
+          place = i;
+          largest = value;
+        }
+      }
+      return place;
+    },
+
+    /** The same by the bits of words[at], words[at + 1], …, from bit `first` on. */
+    maskByBits(words: Uint32Array, at: number, first: number, count: number): number {
+      let place = 0;
+      let largest = -Infinity;
+      for (let i = 0, bit = first; i < count; i++, bit++) {
+        const value = block[i] + shares[(words[at + (bit >> 5)] >>> (bit & 31)) & 1];
+        block[i] = value;
+        if (value > largest) {
+          place = i;
+          largest = value;
+        }
+      }
+      return place;
     },
 
     /** Moves the logits that are not below `least` to the front, and writes their places; returns how many there are. */

@@ -1,5 +1,5 @@
 import type { Data, Problem, Steps } from '../problem.js';
-import { block } from './block.js';
+import { block, type Running } from './block.js';
 import { Normalizer } from './normalizer.js';
 import { coefficientRoom } from './scratch.js';
 import { distance } from './softmax.js';
@@ -28,20 +28,39 @@ export function* entropy(problem: EntropyProblem, first: number, end: number): S
       out[r] = row.kind === 'nothing' ? 0 : NaN;
       continue;
     }
+    const isWhole = row.length <= row.size;
+    if (isWhole) measure(row, 0, temperature, distances);
     while (row.sumBlock()) yield;
-    let [sum, lost] = [0, 0];
+    const sum = { high: 0, low: 0 };
     for (let from = 0; from < row.length; from += row.size) {
       if (from > 0) yield;
-      const count = row.logits(from);
-      for (let i = 0; i < count; i++) distances[i] = distance(row.max, block[i], temperature);
-      row.terms(from);
-      for (let i = 0; i < count; i++) {
-        const product = block[i] * Math.min(distances[i], FURTHEST);
-        const next = sum + product;
-        lost += sum >= product ? sum - next + product : product - next + sum;
-        sum = next;
-      }
+      if (!isWhole) measure(row, from, temperature, distances);
+      addProducts(row.terms(from), distances, sum);
     }
-    out[r] = row.logSum() + (sum + lost) / row.total;
+    out[r] = row.logSum() + (sum.high + sum.low) / row.total;
   }
+}
+
+/** Writes how far the logits of a block are below the maximum. */
+function measure(row: Normalizer, from: number, temperature: number, distances: Float64Array): void {
+  const { max } = row;
+  const count = row.logits(from);
+  for (let i = 0; i < count; i++) {
+    const there = distance(max, block[i], temperature);
+    // biome-ignore lint/complexity/useMathMinMax: as in exponentials.
+    distances[i] = there > FURTHEST ? FURTHEST : there;
+  }
+}
+
+function addProducts(count: number, distances: Float64Array, sum: Running): void {
+  let { high, low } = sum;
+  for (let i = 0; i < count; i++) {
+    const product = block[i] * distances[i];
+    const next = high + product;
+    const part = next - high;
+    low += high - (next - part) + (product - part);
+    high = next;
+  }
+  sum.high = high;
+  sum.low = low;
 }

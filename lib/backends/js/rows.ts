@@ -5,6 +5,8 @@ import {
   copyDecoded,
   copyFloat32,
   copyFloat64,
+  maskByBits,
+  maskByBytes,
   placeOfLargest,
   storeFloat32,
   storeFloat64,
@@ -91,27 +93,27 @@ export class RowReader {
 
   /** The same, whatever was cut. */
   loadUncut(from: number, count: number): number {
-    const { x, type } = this.problem;
-    const place = load(x, type, this.base + from * this.stride, this.stride, count);
+    const { x, type, where, whereShared, bitmask } = this.problem;
+    let place = load(x, type, this.base + from * this.stride, this.stride, count);
     if (!this.masked && this.patches === undefined) return place;
-    const { where, whereShared, bitmask } = this.problem;
+    const isOrdinary = block[place] < Infinity && this.patches === undefined;
     if (this.patches) {
       const { classes, logits } = this.patches;
       for (let i = firstFrom(classes, from); i < classes.length && classes[i] < from + count; i++)
         block[classes[i] - from] = logits[i];
     }
+    if (from + count > this.valid) block.fill(-Infinity, Math.max(this.valid - from, 0), count);
+    if (!isOrdinary || (!where && !bitmask)) {
+      if (where || bitmask)
+        for (let i = 0; i < count; i++) if (!this.takesPart(from + i)) block[i] = -Infinity;
+      return placeOfLargest(count);
+    }
     if (where) {
       const step = whereShared ? 1 : this.stride;
-      const at = (whereShared ? 0 : this.base) + from * step;
-      for (let i = 0; i < count; i++) if (where[at + i * step] === 0) block[i] = -Infinity;
+      place = maskByBytes(where, (whereShared ? 0 : this.base) + from * step, step, count);
     }
-    if (bitmask) {
-      const words = this.wordsOfRow();
-      for (let i = 0, at = from; i < count; i++, at++)
-        if (((bitmask[words + (at >> 5)] >>> (at & 31)) & 1) === 0) block[i] = -Infinity;
-    }
-    if (from + count > this.valid) block.fill(-Infinity, Math.max(this.valid - from, 0), count);
-    return placeOfLargest(count);
+    if (bitmask) place = maskByBits(bitmask, this.wordsOfRow(), from, count);
+    return place;
   }
 
   /**
