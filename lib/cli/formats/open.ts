@@ -1,4 +1,4 @@
-/** The one place that knows which file reads and writes a format; each is loaded when it is asked for. */
+/** Which file reads and writes a format that DuckDB does not (../duckdb/input.ts); each is loaded when asked for. */
 import type { Reader, Writer } from '../batch.js';
 import { expected } from '../failure.js';
 import type { Format, ReaderOptions, WriterOptions } from '../formats.js';

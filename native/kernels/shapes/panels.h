@@ -7,7 +7,7 @@
 //   c0 c1 c2 c3      of each row          class 2: a2 b2 c2 d2 ...
 //   d0 d1 d2 d3                           class 3: a3 b3 c3 d3 ...
 #pragma once
-#include "known.h"
+#include "known_classes.h"
 #include "lanes_for_all.h"
 
 namespace UNITS {
