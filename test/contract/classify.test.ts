@@ -121,4 +121,23 @@ describe(`classify by activation, on ${backendName} (seed ${seed})`, () => {
         expect.objectContaining({ code: 'ERR_CONFLICTING_OPTIONS' }),
       );
   });
+
+  it('checks a list of labels once, and then those it returns', () => {
+    const many = Array.from({ length: 600 }, (_, i) => `class ${i}`);
+    const x = Float32Array.from(many, (_, i) => -i);
+    expect(classify(x, { labels: many, k: 1 })).toMatchObject([{ label: 'class 0' }]);
+    (many as unknown[])[0] = 7;
+    expect(() => classify(x, { labels: many, k: 1 })).toThrow(
+      'Expected a string for labels[0] but received 7',
+    );
+    many[0] = 'first';
+    expect(classify(x, { labels: many, k: 1 })).toMatchObject([{ label: 'first' }]);
+    (many as unknown[]).push(8);
+    expect(() =>
+      classify(
+        Float32Array.from(many, (_, i) => -i),
+        { labels: many, k: 1 },
+      ),
+    ).toThrow('Expected a string for labels[600] but received 8');
+  });
 });
