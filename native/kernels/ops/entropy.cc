@@ -89,12 +89,24 @@ struct EntropyInLanes {
 
   explicit EntropyInLanes(const Problem& p) : p(p), rows(p) {}
 
+  // The terms below the maximum, and those times their distances.
+  struct FewSums {
+    Wide<F32> terms, distances;
+  };
+  static INLINE FewSums sum_of_both(const FewSums& a, const FewSums& b) {
+    return {add(a.terms, b.terms), add(a.distances, b.distances)};
+  }
+
   // Groups of rows take each step together: the next step of one waits for the one before.
   static constexpr size_t together = 4;
   struct Group {
     size_t begin, count;
     F32 max, equal;
     LaneShift<F32> shift;
+    // Of few classes: see few_log.h.
+    FewSums few;
+    FewLog split;
+    F32 far;
     F64 below[H], distances[H], value[H];
     alignas(64) float x[most_gathered * L];
   };
@@ -107,8 +119,14 @@ struct EntropyInLanes {
         group[groups].begin = begin, group[groups].count = lesser(end - begin, L);
         load(group[groups]);
       }
-      for (size_t g = 0; g < groups; g++) add_up(group[g]);
-      for (size_t g = 0; g < groups; g++) work_out(group[g]);
+      if (p.length <= few_for_logs) {
+        for (size_t g = 0; g < groups; g++) add_few(group[g]);
+        for (size_t g = 0; g < groups; g++) divide_few(group[g]);
+        for (size_t g = 0; g < groups; g++) end_few(group[g]);
+      } else {
+        for (size_t g = 0; g < groups; g++) add_up(group[g]);
+        for (size_t g = 0; g < groups; g++) work_out(group[g]);
+      }
       for (size_t g = 0; g < groups; g++) write(group[g]);
     }
   }
@@ -122,9 +140,52 @@ struct EntropyInLanes {
     g.shift = LaneShift<F32>(max, rows.scale, ExpTraits<F32>::log_vanish);
   }
 
+  F32 furthest() const { return splat<F32>(float(Entropy<F32>::furthest * p.temperature)); }
+
+  // Each class is alone in its lane of the sum.
+  INLINE void add_few(Group& g) const {
+    const F32 max = g.max, most = furthest();
+    const Exp<F32, false> exp(rows.scale, g.shift.magic, g.shift.lower);
+    F32 equal = splat<F32>(0);
+    FewSums partial[few_for_logs];
+    for (size_t c = 0; c < p.length; c++) {
+      const F32 v = UNITS::load<F32>(g.x + c * L), far = min_number(sub(max, v), most);
+      Term<F32> e = exp.term(v);
+      e.t = zero_if_equal(v, max, e.t);
+      equal = count_if_equal(v, max, equal);
+      const Wide<F32> term = two_parts(e);
+      const F32 product = mul(term.hi, far);
+      partial[c] = {term, {product, muladd(term.lo, far, fms(term.hi, far, product))}};
+    }
+    for (size_t half = few_for_logs / 2, live = p.length; half > 0; half /= 2) {
+      for (size_t c = 0; c + half < live; c++) partial[c] = sum_of_both(partial[c], partial[c + half]);
+      if (live > half) live = half;
+    }
+    g.equal = equal, g.few = partial[0];
+  }
+  INLINE void divide_few(Group& g) const {
+    const Term<F32> top = Exp<F32, false>(rows.scale, g.shift.magic, g.shift.lower).term(g.max);
+    const Wide<F32> ratio = ratio_to_top(g.few.terms, top), distances = apart(g.few.distances);
+    const Wide<F32> sum = product(sum_of(g.equal, ratio.hi, ratio.lo), apart(two_parts(top)));
+    Wide<F32> inverse;
+    invert<F32>(sum.hi, sum.lo, inverse.hi, inverse.lo);
+    const F32 unit = splat<F32>(float(power_of_two(-ExpTraits<F32>::lift)));
+    const F32 rest = muladd(distances.lo, inverse.hi, mul(distances.hi, inverse.lo));
+    g.far = mul(muladd(distances.hi, inverse.hi, rest), unit);
+    g.split = split_few(ratio, g.equal);
+  }
+  INLINE void end_few(Group& g) const {
+    const F64 inverse = splat<F64>(1 / p.temperature);
+    F64 far[H];
+    widen(g.far, far);
+    log_of_few(g.split, g.value);
+#pragma GCC unroll 2
+    for (size_t h = 0; h < H; h++) g.value[h] = muladd(far[h], inverse, g.value[h]);
+  }
+
   INLINE void add_up(Group& g) const {
     const size_t n = p.length;
-    const F32 max = g.max, most = splat<F32>(float(Entropy<F32>::furthest * p.temperature));
+    const F32 max = g.max, most = furthest();
     const Exp<F32, false> exp(rows.scale, g.shift.magic, g.shift.lower);
     RestSum<F32> sum;
     F32 equal = splat<F32>(0);

@@ -5,6 +5,8 @@
 //   row 1: b0 b1 b2     =>     class 1: a1 b1 c1 ...
 //   row 2: c0 c1 c2            class 2:  - b2 c2 ...     - is -Infinity
 #pragma once
+#include "known_classes.h"
+#include "lanes_for_all.h"
 #include "measure.h"
 
 namespace UNITS {
@@ -19,6 +21,13 @@ inline void gather_rows(const Problem& p, const void* data, size_t begin, size_t
   alignas(64) float rows[most_gathered * L + P];  // a panel reads 16 bytes of each row
   const size_t n = p.length;
   const bool plain = is_plain(p) && p.inner == 1 && p.type == Type::float32;
+  if constexpr (lanes_for_all) {
+    if (plain && count == L && n >= 2 && n <= known_classes<F32> && begin + L < p.rows()) {
+      F32 max;
+      const auto known = known_steps<F32, Sums::below, false, false, known_classes<F32>>(n);
+      return known.load(static_cast<const float*>(data) + begin * n, blocks, 1, false, &max);
+    }
+  }
   if (plain) __builtin_memcpy(rows, static_cast<const float*>(data) + begin * n, count * n * sizeof(float));
   for (size_t i = 0; !plain && i < count; i++) {
     Source row = source_of(p, begin + i);
