@@ -32,7 +32,7 @@ struct ClassLoss : Logarithms<V> {
     alignas(64) T target[V::lanes];
     alignas(64) double weight[V::lanes] = {};
     store(target, g.max);
-    for (size_t i = 0; i < g.count; i++) weigh(g.row + i * g.apart, g.x + i, g.step, target[i], weight[i]);
+    for (size_t i = 0; i < g.count; i++) weigh(g.row + i * g.apart, g.row_of(i), g.step, target[i], weight[i]);
     e.target = load<V>(target);
 #pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) e.weight[w] = load<F64>(weight + w * F64::lanes);
@@ -53,25 +53,13 @@ struct ClassLoss : Logarithms<V> {
   template <class Group>
   void after(const Group&) const {}
 
-  // Rows along their blocks.
-  void write_rows(size_t row, size_t count, F64 maxima, F64 log_sums) const {
-    const T* x = static_cast<const T*>(p.x) + row * p.length;
-    alignas(64) double max[F64::lanes], weight[F64::lanes] = {};
-    alignas(64) T target[F64::lanes];
-    store(max, maxima);
-    for (size_t k = 0; k < F64::lanes; k++) target[k] = T(max[k]);
-    for (size_t k = 0; k < count; k++) weigh(row + k, x + k * p.length, 1, target[k], weight[k]);
-    store(weight, loss(maxima, log_sums, load_eight(target), load<F64>(weight)));
-    for (size_t k = 0; k < count; k++) p.losses[row + k] = weight[k];
-  }
-
   void solve(size_t r) const { CrossEntropySolver<V>(*this).solve(r, r + 1); }
 
  protected:
   // Whether the targets of neighbouring rows are found by comparing each class with all of them.
   template <class Group>
   INLINE bool compares(const Group& g) const {
-    return p.length <= Logarithms<V>::most_compared && g.apart == 1 && g.count == V::lanes;
+    return !Group::along && p.length <= Logarithms<V>::most_compared && g.apart == 1 && g.count == V::lanes;
   }
   template <class Group>
   INLINE void weights_of(const Group& g, F64* weight) const {

@@ -27,7 +27,7 @@ struct LogProb : Logarithms<V> {
     F64 log_sum[W];
     this->log_sums(g.ends, log_sum);
     const bool whole = g.count == V::lanes, neighbours = p.inner == 1 && p.k == 1 && !p.classesShared;
-    const bool compares = whole && p.length <= Logarithms<V>::most_compared;
+    const bool compares = !Group::along && whole && p.length <= Logarithms<V>::most_compared;
     if (compares && neighbours) {
       const V given = load_whole<V>(p.classes + g.row);
       return store(static_cast<T*>(p.out) + g.row, compared(g, given, log_sum)), rank_lanes(g);
@@ -40,7 +40,7 @@ struct LogProb : Logarithms<V> {
         store(lane, compared(g, load_whole<V>(given), log_sum));
       } else {
         for (size_t i = 0; i < g.count; i++) {
-          if (is_class(given[i], p.length)) lane[i] = g.x[size_t(given[i]) * g.step + i];
+          if (is_class(given[i], p.length)) lane[i] = g.row_of(i)[size_t(given[i]) * g.step];
         }
         store(lane, logs_of(g, load<V>(lane), log_sum));
         for (size_t i = 0; i < g.count; i++) lane[i] = is_class(given[i], p.length) ? lane[i] : other(given[i]);
@@ -51,28 +51,6 @@ struct LogProb : Logarithms<V> {
   }
   template <class Group>
   void after(const Group&) const {}
-
-  // Rows along their blocks --------------------------------------------------------------------------------------------
-
-  void write_rows(size_t row, size_t count, F64 maxima, F64 log_sums) const {
-    const LogProbability<T> log_of(maxima, log_sums, p.temperature, scale64);
-    const T* x = static_cast<const T*>(p.x) + row * p.length;
-    for (size_t j = 0; j < p.k; j++) {
-      alignas(64) T lane[F64::lanes] = {};
-      int32_t given[F64::lanes];
-      for (size_t i = 0; i < count; i++) {
-        given[i] = class_at(row + i, j);
-        if (is_class(given[i], p.length)) lane[i] = x[i * p.length + size_t(given[i])];
-      }
-      Rows<V>::logs(lane, lane, F64::lanes, log_of);
-      for (size_t i = 0; i < count; i++) put(row + i, j, is_class(given[i], p.length) ? lane[i] : other(given[i]));
-    }
-    if (!p.ranks) return;
-    for (size_t i = 0; i < count; i++) {
-      const Source source = source_of(p, row + i);
-      rank(row + i, source, source, true);
-    }
-  }
 
   // A row by itself ----------------------------------------------------------------------------------------------------
 
@@ -126,6 +104,11 @@ struct LogProb : Logarithms<V> {
     if (!p.ranks) return;
     for (size_t i = 0; i < g.count; i++) {
       const size_t r = g.row + i * g.apart;
+      if (Group::along) {
+        const Source row = source_of(p, r);
+        rank(r, row, row, true);
+        continue;
+      }
       const auto logit = [&](size_t c) INLINE_LAMBDA { return g.x[c * g.step + i]; };
       for (size_t j = 0; j < p.k; j++) {
         const int32_t given = class_at(r, j);

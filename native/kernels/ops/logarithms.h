@@ -96,9 +96,10 @@ struct LogSoftmax : Logarithms<V> {
   static constexpr double nothing = -__builtin_inf();
   using Ends = typename Logarithms<V>::Ends;
 
-  // In place of the logits.
+  // In lanes in place of the logits.
   template <class Group>
   INLINE void write(Group& g) const {
+    if constexpr (Group::along) return write_rows(g);
     F64 max[W], log_sum[W];
     widen(g.max, max), this->log_sums(g.ends, log_sum);
 #pragma GCC unroll 4
@@ -110,19 +111,6 @@ struct LogSoftmax : Logarithms<V> {
   }
   template <class Group>
   void after(const Group&) const {}
-
-  // Rows along their blocks.
-  void write_rows(size_t row, size_t count, F64 maxima, F64 log_sums) const {
-    const size_t n = p.length;
-    const T* x = static_cast<const T*>(p.x) + row * n;
-    T* y = static_cast<T*>(p.out) + row * n;
-    alignas(64) double max[F64::lanes], log_sum[F64::lanes];
-    store(max, maxima), store(log_sum, log_sums);
-    for (size_t k = 0; k < count; k++) {
-      const LogProbability<T> log_of(splat<F64>(max[k]), splat<F64>(log_sum[k]), p.temperature, scale64);
-      Rows<V>::logs(x + k * n, y + k * n, n, log_of);
-    }
-  }
 
   void solve(size_t r) const {
     if (p.copied) return LogSoftmax(*p.copied).solve(r);
@@ -140,6 +128,23 @@ struct LogSoftmax : Logarithms<V> {
     const Sink out = sink_of(p, p.out, p.outType, r, row);
     const size_t to = row.length - from < span_length ? row.length : from + span_length;
     if (settle(row, out, from, to, m, nothing)) emitLogs(row, out, from, to, m);
+  }
+
+ private:
+  template <class Group>
+  INLINE void write_rows(const Group& g) const {
+    const size_t n = p.length;
+    T* y = static_cast<T*>(p.out) + g.row * n;
+    alignas(64) double max[V::lanes], log_sum[V::lanes];
+    F64 maxima[W], log_sums[W];
+    widen(g.max, maxima), this->log_sums(g.ends, log_sums);
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++)
+      store(max + w * F64::lanes, maxima[w]), store(log_sum + w * F64::lanes, log_sums[w]);
+    for (size_t k = 0; k < g.count; k++, y += n) {
+      const LogProbability<T> log_of(splat<F64>(max[k]), splat<F64>(log_sum[k]), p.temperature, scale64);
+      Rows<V>::logs(g.row_of(k), y, n, log_of);
+    }
   }
 };
 
@@ -174,18 +179,6 @@ struct LogSumExp : Logarithms<V> {
   INLINE void after(const Group& g) const {
     uint32_t again = g.ends.again & ((1u << g.count) - 1);
     for (; again; again &= again - 1) solve_precisely(g.row + size_t(__builtin_ctz(again)) * g.apart);
-  }
-
-  // Rows along their blocks.
-  void write_rows(size_t row, size_t count, F64 maxima, F64 log_sums) const {
-    alignas(64) double value[F64::lanes];
-    const F64 result = log_sum_exp(maxima, log_sums, scale64);
-    store(value, result);
-    for (size_t k = 0; k < count; k++) static_cast<T*>(p.out)[row + k] = T(value[k]);
-    const uint32_t again = sizeof(T) == 4 ? cancelling(log_sums, result) : 0;
-    for (size_t k = 0; k < count; k++) {
-      if (again >> k & 1) solve_precisely(row + k);
-    }
   }
 
   void solve(size_t r) const {

@@ -7,37 +7,9 @@
 //   ...                                                                factor of every row, a row per lane
 #pragma once
 #include "few_blocks.h"
-#include "lanes.h"
+#include "rows_below.h"
 
 namespace UNITS {
-
-// Up to eight rows, each summed along its blocks for its logarithm. The same for every op.
-template <class V>
-struct RowsBelow {
-  using T = typename V::Scalar;
-  static constexpr size_t most = F64::lanes;
-  alignas(64) double max[most] = {}, top[most], sum[most], sum_lo[most], equal[most];
-
-  // False where a row needs more care (NaN, infinities, huge logits).
-  __attribute__((noinline)) bool measure(const T* x, size_t count, size_t n, const Scale<V>& scale) {
-    using E = ExpTraits<V>;
-    alignas(64) double z[most];
-    for (size_t k = 0; k < most; k++) sum[k] = 1, sum_lo[k] = 0, equal[k] = 1;
-    for (size_t k = 0; k < count; k++) max[k] = double(max_of<V>(x + k * n, n));
-    for (size_t k = 0; k < most; k++) z[k] = double(T(max[k]) * T(scale.c));  // see shift_for
-    if (!all_less(absolute(load<F64>(z)), splat<F64>(E::reducible))) return false;
-    store(top, round_to_integer(load<F64>(z)));
-    for (size_t k = 0; k < count; k++) {
-      const Exp<V, false> exp(scale, shift_at<V>(top[k], 0, scale, E::log_vanish));
-      RestSum<V> terms;
-      V tops = splat<V>(0);
-      sum_below(x + k * n, n, exp, most * n, splat<V>(T(max[k])), terms, tops);
-      equal[k] = count_of(tops);
-      terms.total(sum[k], sum_lo[k]);
-    }
-    return all_less(load<F64>(sum), splat<F64>(__builtin_inf()));
-  }
-};
 
 template <class V, class Op>
 struct AlongBlocks {
@@ -65,28 +37,43 @@ struct AlongBlocks {
         fetches(is_large(p)) {}
 
   void solve(size_t begin, size_t end) const {
-    constexpr bool log = Op::sums == Sums::below;
-    const size_t group = log || n * sizeof(T) > whole_group_bytes ? half_group : L;
-    alignas(64) char memory[sizeof(Group) + page_bytes];
-    Group& g = *reinterpret_cast<Group*>(memory + group_place(begin, memory));
-    g.peek = {};
-    for (; begin < end; begin += group) {
-      const size_t count = end - begin < group ? end - begin : group, left = end - begin - count;
-      const bool together = count > 1 && !op.scale.extreme;
-      // Short rows from memory would be peeked at before they have come.
-      const bool peeking = peeks<V> && (n > most_reduced || !is_huge(p));
-      g.peek.rows = !peeking ? 0 : left < count ? left : count;
-      if constexpr (log) {
-        if (together && solve_logs(begin, count)) continue;
-      } else {
-        if (together && solve_group(g, begin, count)) continue;
-      }
-      for (size_t r = begin; r < begin + count; r++) op.solve(r);
+    const size_t group = n * sizeof(T) > whole_group_bytes ? half_group : L;
+    if constexpr (Op::sums == Sums::below) {
+      RowsBelow<V> rows(op.scale, n);
+      AlongGroup<V, Op> g;
+      return by_groups(begin, end, group, [&](size_t row, size_t count, size_t left) INLINE_LAMBDA {
+        return solve_below(rows, g, row, count, left);
+      });
+    } else {
+      alignas(64) char memory[sizeof(Group) + page_bytes];
+      Group& g = *reinterpret_cast<Group*>(memory + group_place(begin, memory));
+      g.peek = {};
+      by_groups(begin, end, group, [&](size_t row, size_t count, size_t left) INLINE_LAMBDA {
+        g.peek.rows = peeks_at(count, left);
+        return solve_group(g, row, count);
+      });
     }
   }
 
  private:
   static constexpr size_t P = panel_columns<V>;
+
+  // Hands out groups: the first row, how many, and how many are left behind them. Those that are refused are solved row by row.
+  template <class Solve>
+  INLINE void by_groups(size_t begin, size_t end, size_t group, Solve solve) const {
+    for (; begin < end; begin += group) {
+      const size_t count = end - begin < group ? end - begin : group;
+      const bool together = count > 1 && !op.scale.extreme;
+      if (together && solve(begin, count, end - begin - count)) continue;
+      for (size_t r = begin; r < begin + count; r++) op.solve(r);
+    }
+  }
+
+  // How many of the rows behind a group it looks at. Short rows from memory would be peeked at before they have come.
+  INLINE size_t peeks_at(size_t count, size_t left) const {
+    const bool peeking = peeks<V> && (n > most_reduced || !is_huge(p));
+    return !peeking ? 0 : left < count ? left : count;
+  }
 
   // The maxima of the next group's rows, where they were found on the way, as blocks folded to a quarter.
   struct Peek {
@@ -365,16 +352,18 @@ struct AlongBlocks {
     }
   }
 
-  // The same for logarithms, of up to half_group rows: each is summed along its blocks, and the op ends all in lanes.
-  bool solve_logs(size_t row, size_t count) const {
-    RowsBelow<V> rows;
-    if (!rows.measure(static_cast<const T*>(p.x) + row * n, count, n, op.scale)) return false;
-    alignas(64) T max[L];
-    for (size_t i = 0; i < L; i++) max[i] = T(rows.max[i % half_group]);
-    Wide<F64> top_term[wides<V>];
-    terms_of_max(LaneShift<V>(load<V>(max), op.scale, ExpTraits<V>::log_vanish), op.scale, op.scale64, top_term);
-    const Wide<F64> sum = {load<F64>(rows.sum), load<F64>(rows.sum_lo)};
-    op.write_rows(row, count, load<F64>(rows.max), log_of_sum<V>(sum, load<F64>(rows.equal), top_term[0]));
+  // The same for logarithms. Terms wait in the output where the op keeps them: in place, a row could not be solved once more.
+  bool solve_below(RowsBelow<V>& rows, AlongGroup<V, Op>& g, size_t row, size_t count, size_t left) const {
+    const T* const x = static_cast<const T*>(p.x) + row * n;
+    g.place(const_cast<T*>(x), 1, row, 1, count, false);
+    g.beside = n, g.solvable = true;
+    if (!rows.begin(g, x)) return false;
+    op.begin(g);
+    rows.template add<Op::keeps_terms>(x, count, peeks_at(count, left), static_cast<T*>(p.out) + row * n);
+    rows.put(g);
+    end_groups(op, &g, 1);
+    if (!g.solvable) return false;
+    op.after(g);
     return true;
   }
 };

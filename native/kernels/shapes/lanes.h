@@ -49,6 +49,10 @@ struct Lanes : LaneSums<V, sums> {
   bool together;  // columns: all are neighbours in memory
   size_t start;   // columns: class 0 of the first row, by elements
   Ahead ahead;
+  static constexpr bool along = false;  // rows lie along their blocks: see AlongGroup
+
+  // The logit of a row's class 0; those of the others are `step` apart.
+  INLINE T* row_of(size_t i) const { return x + i; }
 
   // In place: to copy a group takes as long as some classes.
   INLINE void place(T* to, size_t blocks_apart, size_t first, size_t rows_apart, size_t rows, bool extreme) {

@@ -268,8 +268,10 @@ struct Measurer {
       const V max = splat<V>(T(m.max));
       chunks([&](const T* x, size_t n, T* terms) INLINE_LAMBDA {
         if (terms) return sum_below_apart<V, moved, true>(x, n, exp, max, rest, count, terms);
-        if (moved || !next) return sum_below_apart<V, moved, false>(x, n, exp, max, rest, count, terms);
-        sum_below<V, moved, false>(x, n, exp, n, max, rest, count);
+        constexpr bool peeking = peeks<V> && !moved;
+        if (peeking && next && next->exists)
+          return sum_below_apart<V, moved, false, peeking>(x, n, exp, max, rest, count, terms, next);
+        sum_below_apart<V, moved, false>(x, n, exp, max, rest, count, terms);
       });
       rest.total(m.sum, m.sum_lo);
       m.count = count_of(count);

@@ -155,61 +155,72 @@ __attribute__((noinline)) void sum_stretch(const typename V::Scalar* x, size_t n
 
 // Sums for the logarithms: terms of logits other than the maximum, and how many logits equal it. Apart, so that
 // log(1 + 4e-18) is not lost.
-// All terms are stored in `terms` where that is not null.
-template <class V, bool moved, bool stored = false>
+// All terms are stored in `terms` where they are to be. Memory is fetched `ahead` elements further on, if not 0. See sum_terms
+// for `next`.
+template <class V, bool moved, bool stored = false, bool peeking = false, bool may_be_long = true>
 SUMS_INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, moved> exp, size_t ahead, V max,
-                           RestSum<V>& total, V& equal, typename V::Scalar* terms = nullptr) {
+                           RestSum<V>& total, V& equal, typename V::Scalar* terms = nullptr,
+                           Next<V>* next = nullptr) {
   using T = typename V::Scalar;
   RestSum<V> rest = total;  // by value: in registers, or each addition waits for a store
-  V count = equal;
+  V count = equal, peeked = splat<V>(T(-infinity));
+  constexpr bool at_once = V::registers == 1 && sizeof(T) == 4 && !moved;
   constexpr size_t L = V::lanes, run = RestSum<V>::run * L;
   size_t i = 0;
   const auto settle = [&](V v, Term<V> e, size_t lanes, bool may_be_max) INLINE_LAMBDA {
     if (stored) lanes == L ? store(terms + i, e.value()) : store_first(terms + i, e.value(), lanes);
     if (may_be_max) e.t = zero_if_equal(v, max, e.t), count = count_if_equal(v, max, count);
+    if constexpr (peeking) peeked = max_number(load<V>(next->x + (lanes == L ? i : n - L)), peeked);
     return e;
   };
   const auto add_run = [&](T* t, bool may_be_max) INLINE_LAMBDA {
-    constexpr size_t group = sizeof(T) == 8 ? together<V> : 1;  // floats wait for each other in `t`
+    // Floats wait for each other in `t`; but where a block is a register, all in registers.
+    constexpr size_t group = at_once ? run / L : sizeof(T) == 8 ? together<V> : 1;
     for (size_t at = 0; at < run; at += group * L) {
-      fetch<false>(x + i + ahead, group * L);
+      if (ahead) fetch<false>(x + i + ahead, group * L);
       Reduced<V> reduced[group];
 #pragma GCC unroll 8
       for (size_t k = 0; k < group; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L));
 #pragma GCC unroll 8
       for (size_t k = 0; k < group; k++, i += L) {
-        rest.add_later(settle(load<V>(x + i), exp.term(reduced[k]), L, may_be_max), t + at + k * L);
+        const Term<V> e = settle(load<V>(x + i), exp.term(reduced[k]), L, may_be_max);
+        if constexpr (at_once) rest.add_at_once(e);
+        if constexpr (!at_once) rest.add_later(e, t + at + k * L);
       }
     }
-    rest.end_run(t);
+    if constexpr (at_once) rest.end_run_at_once();
+    if constexpr (!at_once) rest.end_run(t);
   };
   alignas(64) T t[run];
   while (i + run <= n) {
-    // Few runs of a long row have its maximum: those without are seen by one operation a block, and save four.
+    // Few runs of a long row have its maximum: those without are seen by one operation a block, and save four. (But one in each
+    // row is guessed wrong.)
     bool may_be_max = true;
-    if (n >= 4 * run) {
+    if ((may_be_long || !at_once) && n >= (at_once ? 16 : 4) * run) {
       V top = load<V>(x + i);
       for (size_t k = i + L; k < i + run; k += L) top = max_number(load<V>(x + k), top);
       may_be_max = !all_less(top, max);
     }
     may_be_max ? add_run(t, true) : add_run(t, false);
   }
-  for (; i + L <= n; i += L) {
-    const V v = load<V>(x + i);
-    rest.add_term(settle(v, exp.term(v), L, true));
-  }
-  if (i < n) {
-    const V v = load_first<V>(x + i, n - i, T(-infinity));
-    rest.add_term(settle(v, exp.term(v), n - i, true));
-  }
+  const auto add_block = [&](V v, size_t lanes) INLINE_LAMBDA {
+    const Term<V> e = settle(v, exp.term(v), lanes, true);
+    if constexpr (at_once) rest.add_at_once(e);
+    if constexpr (!at_once) rest.add_term(e);
+  };
+  for (; i + L <= n; i += L) add_block(load<V>(x + i), L);
+  if (i < n) add_block(load_first<V>(x + i, n - i, T(-infinity)), n - i);
   total = rest, equal = count;
+  if constexpr (peeking) next->max = peeked, next->found = true;
 }
 
-// The same as a function of its own: for what is rare, or comes through a buffer.
-template <class V, bool moved, bool stored>
+// The same as a function of its own.
+template <class V, bool moved, bool stored, bool peeking = false>
 __attribute__((noinline)) void sum_below_apart(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exp,
-                                               V max, RestSum<V>& total, V& equal, typename V::Scalar* terms) {
-  sum_below<V, moved, stored>(x, n, exp, n, max, total, equal, terms);
+                                               V max, RestSum<V>& total, V& equal, typename V::Scalar* terms,
+                                               Next<V>* next = nullptr) {
+  sum_below<V, moved, stored, peeking>(x, n, exp, peeking ? n + fetch_distance : n, max, total, equal, terms,
+                                       next);
 }
 
 template <class V>
