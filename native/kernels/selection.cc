@@ -3,6 +3,7 @@
 #include "ops/filter.h"
 #include "ops/top_few.h"
 #include "ops/top_one.h"
+#include "shapes/blocks.h"
 #include "shapes/columns.h"
 #include "shapes/lanes_for_all.h"
 #include "units.h"
@@ -27,14 +28,24 @@ void solve_draws(const Problem& p, size_t begin, size_t end) {
   filters ? solve_in_lanes<V>(FilteredDraw<V>(p), begin, end) : solve_in_lanes<V>(Draw<V>(p), begin, end);
 }
 
+// Rows of few classes in lanes, longer ones along their blocks.
+template <class V, class Op>
+void solve_few(const Problem& p, size_t begin, size_t end) {
+  switch (shape_of<V>(p, end - begin)) {
+    case Shape::lanes: return solve_in_lanes<V>(Op(p), begin, end);
+    case Shape::blocks:
+      if (end - begin > V::lanes / 8 && p.length > few_classes) return AlongBlocks<V, Op>(p).solve(begin, end);
+      [[fallthrough]];
+    default: TopKSolver<V>(p).solve(begin, end);
+  }
+}
+
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
   if constexpr (lanes_for_all) {
     if (p.op == Op::sample) return solve_draws<V>(p, begin, end);
     const bool few = p.k > 0 && p.k <= most_few && p.k <= p.length && !p.log;
-    if (few && shape_of<V>(p, end - begin) == Shape::lanes) {
-      return p.k == 1 ? solve_in_lanes<V>(TopOne<V>(p), begin, end) : solve_in_lanes<V>(TopFew<V>(p), begin, end);
-    }
+    if (few) { return p.k == 1 ? solve_few<V, TopOne<V>>(p, begin, end) : solve_few<V, TopFew<V>>(p, begin, end); }
   }
   p.op == Op::sample ? SampleSolver<V>(p).solve(begin, end) : TopKSolver<V>(p).solve(begin, end);
 }

@@ -37,6 +37,7 @@ struct ClassGradient : ClassLoss<V> {
   template <class Group>
   INLINE void write(Group& g) const {
     ClassLoss<V>::write(g);
+    if constexpr (Group::along) return write_rows(g);
     const Ends& e = g.ends;
     const V hi = e.hi, lo = e.lo;
     const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
@@ -56,6 +57,19 @@ struct ClassGradient : ClassLoss<V> {
   }
 
  private:
+  // Rows whose terms wait where their gradient goes.
+  template <class Group>
+  INLINE void write_rows(const Group& g) const {
+    const size_t n = p.length;
+    T* y = static_cast<T*>(p.out) + g.row * n;
+    alignas(64) T hi[V::lanes], lo[V::lanes], entry[V::lanes];
+    store(hi, g.ends.hi), store(lo, g.ends.lo), store(entry, g.ends.targets);
+    for (size_t k = 0; k < g.count; k++, y += n) {
+      normalize<V>(y, n, 1, {hi[k], lo[k]});
+      const int32_t given = read_once(p.targets + g.row + k);
+      if (given >= 0 && size_t(given) < n) y[given] = entry[k];
+    }
+  }
   // Those of all classes; where targets are compared, theirs too.
   template <class Group, class Of>
   INLINE void put_gradient(Group& g, Of of) const {

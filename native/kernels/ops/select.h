@@ -239,6 +239,7 @@ struct Selection {
     const V threshold = splat<V>(t);
     uint64_t bits = 0;
     if (n >= group) {
+#pragma GCC unroll 8
       for (size_t i = 0; i < group; i += V::lanes) bits |= uint64_t(mask_greater(load<V>(x + i), threshold)) << i;
       return bits;
     }

@@ -21,11 +21,12 @@ struct TopOne : Rows<V> {
   // further away.
   template <class Group>
   INLINE void begin(Group& g) const {
+    g.ends.largest = g.reduced_max(scale);
+    if constexpr (Group::along) return find_along(g);
     const V one = splat<V>(1), max = g.max;
     V away = splat<V>(0);
     for (size_t c = p.length; c-- > 0;) away = zero_if_equal(load<V>(g.x + c * g.step), max, add(away, one));
     g.ends.place = away;
-    g.ends.largest = g.reduced_max(scale);
   }
   template <class Group>
   INLINE void end(Group& g) const {
@@ -42,6 +43,23 @@ struct TopOne : Rows<V> {
   void after(const Group&) const {}
 
   void solve(size_t r) const { TopKSolver<V>(*this).solve(r, r + 1); }
+
+ private:
+  template <class Group>
+  INLINE void find_along(Group& g) const {
+    const size_t n = p.length;
+    alignas(64) T max[V::lanes], place[V::lanes] = {};
+    store(max, g.max);
+    for (size_t k = 0; k < g.count; k++) {
+      const T* x = g.row_of(k);
+      const T over = Selection<V>::below(max[k]);
+      uint64_t bits = 0;
+      size_t i = 0;
+      while (i < n && (bits = Selection<V>::above(x + i, n - i, over)) == 0) i += Selection<V>::group;
+      place[k] = T(i + size_t(bits != 0 ? __builtin_ctzll(bits) : 0));
+    }
+    g.ends.place = load<V>(place);
+  }
 };
 
 }  // namespace UNITS

@@ -48,9 +48,11 @@ struct AlongBlocks {
       alignas(64) char memory[sizeof(Group) + page_bytes];
       Group& g = *reinterpret_cast<Group*>(memory + group_place(begin, memory));
       g.peek = {};
+      Ends ends;
       by_groups(begin, end, group, [&](size_t row, size_t count, size_t left) INLINE_LAMBDA {
         g.peek.rows = peeks_at(count, left);
-        return solve_group(g, row, count);
+        if constexpr (Op::writes_classes) return solve_group(g, row, count);
+        if constexpr (!Op::writes_classes) return solve_ends(g, ends, row, count);
       });
     }
   }
@@ -80,6 +82,7 @@ struct AlongBlocks {
     size_t rows = 0;  // to peek at, each as far ahead as the group is long
     bool found = false;
     alignas(64) T quarter[L * P];
+    alignas(64) T lanes[L * L];  // or for ops that write no classes as blocks
   };
 
   // Up to a block's worth of rows, and what there is of each: one value, or a block folded to a quarter.
@@ -127,6 +130,29 @@ struct AlongBlocks {
     return true;
   }
 
+  // The same for ops that write no classes, of rows of more blocks than add_few takes.
+  template <bool writes, class Own>
+  struct EndsOf {};
+  template <class Own>
+  struct EndsOf<false, Own> : AlongGroup<V, Own> {};
+  using Ends = EndsOf<Op::writes_classes, Op>;
+  bool solve_ends(Group& g, Ends& ends, size_t row, size_t count) const {
+    g.x = static_cast<const T*>(p.x) + row * n, g.y = nullptr;
+    g.row = row, g.count = count, g.bias = bias_for<V>(n);
+    ends.place(const_cast<T*>(g.x), 1, row, 1, count, false);
+    ends.beside = n, ends.max = max_of_rows(g), ends.lane_maxima = g.peek.lanes;
+    if (!ends.find_shift(op.scale)) return false;
+    store(g.magic, ends.shift.magic), store(g.lower, ends.shift.lower);
+    op.begin(ends);
+    add_unstored(g);
+    sums_of_rows(g, ends.taken, ends.rest, ends.hi, ends.lo);
+    if (!all_less(ends.taken, splat<V>(T(infinity)))) return false;
+    op.end(ends);
+    op.write(ends);
+    op.after(ends);
+    return true;
+  }
+
   // A step is compiled for each number of blocks that add_few takes: a loop for each row would cost a tenth. 0 stands for
   // any number. Each is a function of its own: gcc keeps a constant in a register through a whole function, or in memory.
   template <size_t count>
@@ -135,6 +161,7 @@ struct AlongBlocks {
   };
   template <class Step>
   void by_blocks(Step step) const {
+    if constexpr (!Op::writes_classes) return step(Blocks<0>());  // those have more
     switch (V::registers > 2 ? 0 : width.padded / L) {
       case 2: return step(Blocks<2>());
       case 3: return step(Blocks<3>());
@@ -168,9 +195,24 @@ struct AlongBlocks {
     }
   }
 
+  // What there is of the maxima of row k of this group, or of the next.
+  static INLINE void put_maxima(Peek& peek, T* quarter, size_t k, V maxima) {
+    if (Op::writes_classes) return store_register(quarter + k * P, fold_max(maxima.r));
+    store(peek.lanes + k * L, maxima);
+  }
   V max_of_rows(Group& g) const {
     if (!g.peek.found) by_blocks([&](auto blocks) { find_maxima<blocks()>(g); });
     V column[P];
+    if constexpr (!Op::writes_classes) {
+      V max = splat<V>(T(-infinity));
+      for (size_t c = 0; c < L; c += P) {
+        load_panel(g.peek.lanes + c, L, g.count, column);
+#pragma GCC unroll 4
+        for (size_t j = 0; j < P; j++) max = max_number(column[j], max);
+      }
+      g.peek.found = false;
+      return max;
+    }
     load_panel(g.peek.found ? g.peek.quarter : g.quarter, P, g.count, column);
     g.peek.found = false;
     for (size_t j = 1; j < P; j++) column[0] = max_number(column[j], column[0]);
@@ -180,10 +222,10 @@ struct AlongBlocks {
   __attribute__((noinline)) void find_maxima(Group& g) const {
     const Width row = width;
     const T* x = g.x;
-    for (size_t k = 0; k < g.count; k++, x += row.n) store_register(g.quarter + k * P, maxima_of<blocks>(row, x));
+    for (size_t k = 0; k < g.count; k++, x += row.n) put_maxima(g.peek, g.quarter, k, maxima_of<blocks>(row, x));
   }
   template <size_t blocks>
-  static INLINE auto maxima_of(Width row, const T* x) {
+  static INLINE V maxima_of(Width row, const T* x) {
     V max;
     if (blocks == 0) {
       max = row_maxima<V>(x, row.n);
@@ -192,7 +234,7 @@ struct AlongBlocks {
       each_whole<blocks>(row, [&](size_t i) INLINE_LAMBDA { max = max_number(load<V>(x + i), max); });
       if (row.tail) max = max_number(load_first<V>(x + row.whole, row.tail, T(-infinity)), max);
     }
-    return fold_max(max.r);
+    return max;
   }
 
   bool exact() const { return sizeof(T) == 8 || n <= exact_terms<V>; }
@@ -232,9 +274,26 @@ struct AlongBlocks {
         Next<V> next;
         next.x = x + g.count * n;
         sum_terms<V, false, true, peeks<V>>(x, n, exp_of(g, k), g.count * n, y, sum, &next);
-        store_register(g.peek.quarter + k * P, fold_max(next.max.r));
+        put_maxima(g.peek, g.peek.quarter, k, next.max);
       } else {
         sum_terms<V, false, true>(x, n, exp_of(g, k), half_group * n, y, sum);
+      }
+      put(g, k, sum);
+    }
+    g.peek.found = g.peek.rows > 0;
+  }
+  INLINE void add_unstored(Group& g) const {
+    for (size_t k = 0; k < g.count; k++) {
+      const T* x = g.x + k * n;
+      const Exp<V, false> exp = exp_of(g, k);
+      TermSum<V> sum(g.bias);
+      Next<V> next;
+      next.x = x + g.count * n;
+      if (k < g.peek.rows) {
+        sum_stretch<V, false, false, peeks<V>>(x, n, exp, nullptr, sum, &next);
+        put_maxima(g.peek, g.peek.quarter, k, next.max);
+      } else {
+        sum_stretch<V, false, false>(x, n, exp, nullptr, sum);
       }
       put(g, k, sum);
     }
@@ -282,7 +341,7 @@ struct AlongBlocks {
       const Exp<V, false> exp = exp_of(g, k);
       if (fetches) fetch<false, fits(blocks)>(x + L * row.n, row.n);
       each_whole<blocks>(row, [&](size_t i) INLINE_LAMBDA { reduce_block(exp, x + i, t + i, r + i); });
-      if (k < peeked) store_register(g.peek.quarter + k * P, maxima_of<blocks>(row, x + count * row.n));
+      if (k < peeked) put_maxima(g.peek, g.peek.quarter, k, maxima_of<blocks>(row, x + count * row.n));
       if (!row.tail) continue;
       const Reduced<V> reduced = reduce_tail(row, x, exp, ones);
       store(t + row.whole, reduced.t), store(r + row.whole, reduced.r);
@@ -318,7 +377,7 @@ struct AlongBlocks {
       Reduced<V> reduced[blocks];
       each_whole<blocks>(row, [&](size_t i) INLINE_LAMBDA { reduced[i / L] = exp.reduce(load<V>(x + i)); });
       if (row.tail) reduced[blocks - 1] = reduce_tail(row, x, exp, ones);
-      if (k < peeked) store_register(g.peek.quarter + k * P, maxima_of<blocks>(row, x + count * row.n));
+      if (k < peeked) put_maxima(g.peek, g.peek.quarter, k, maxima_of<blocks>(row, x + count * row.n));
       TermSum<V> sum(g.bias);
       each_block<blocks>(row.padded, [&](size_t i) INLINE_LAMBDA {
         const Term<V> e = exp.term(reduced[i / L]);
@@ -352,14 +411,14 @@ struct AlongBlocks {
     }
   }
 
-  // The same for logarithms. Terms wait in the output where the op keeps them: in place, a row could not be solved once more.
+  // The same for logarithms. Terms wait in the output where the op wants them: in place, a row could not be solved once more.
   bool solve_below(RowsBelow<V>& rows, AlongGroup<V, Op>& g, size_t row, size_t count, size_t left) const {
     const T* const x = static_cast<const T*>(p.x) + row * n;
     g.place(const_cast<T*>(x), 1, row, 1, count, false);
     g.beside = n, g.solvable = true;
     if (!rows.begin(g, x)) return false;
     op.begin(g);
-    rows.template add<Op::keeps_terms>(x, count, peeks_at(count, left), static_cast<T*>(p.out) + row * n);
+    rows.template add<Op::wants_terms>(x, count, peeks_at(count, left), static_cast<T*>(p.out) + row * n);
     rows.put(g);
     end_groups(op, &g, 1);
     if (!g.solvable) return false;

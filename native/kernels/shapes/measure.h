@@ -268,7 +268,7 @@ struct Measurer {
       const V max = splat<V>(T(m.max));
       chunks([&](const T* x, size_t n, T* terms) INLINE_LAMBDA {
         if (terms) return sum_below_apart<V, moved, true>(x, n, exp, max, rest, count, terms);
-        constexpr bool peeking = peeks<V> && !moved;
+        constexpr bool peeking = peeks_below<V> && !moved;
         if (peeking && next && next->exists)
           return sum_below_apart<V, moved, false, peeking>(x, n, exp, max, rest, count, terms, next);
         sum_below_apart<V, moved, false>(x, n, exp, max, rest, count, terms);

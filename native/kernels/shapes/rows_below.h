@@ -11,6 +11,7 @@ struct AlongGroup : Group<V, Op> {
   using T = typename V::Scalar;
   static constexpr bool along = true;
   size_t beside;
+  const T* lane_maxima;  // where the op writes no classes and asks for all terms: a block for each row
   INLINE T* row_of(size_t i) const { return this->x + i * beside; }
 };
 
@@ -46,11 +47,11 @@ struct RowsBelow {
   // said to be `stored`.
   template <bool stored>
   void add(const T* x, size_t count, size_t peeked, T* terms) {
-    if constexpr (peeks<V>) {
+    if constexpr (peeks_below<V>) {
       add_some<stored, true>(x, 0, peeked, count, terms);
       found = peeked > 0;
     }
-    add_some<stored, false>(x, peeks<V> ? peeked : 0, count, count, terms);
+    add_some<stored, false>(x, peeks_below<V> ? peeked : 0, count, count, terms);
   }
 
   __attribute__((noinline)) void put(Lanes<V, Sums::below>& g) const {

@@ -95,6 +95,10 @@ INLINE void add_head(const typename V::Scalar* x, size_t n, const Exp<V, moved>&
 template <class V>
 constexpr bool peeks = V::registers == 1;
 
+// The same of sums for logarithms.
+template <class V>
+constexpr bool peeks_below = peeks<V> && sizeof(typename V::Scalar) == 4;
+
 // What is measured next, as much as what is summed up, and its maxima.
 template <class V>
 struct Next {
@@ -175,7 +179,7 @@ SUMS_INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, m
   };
   const auto add_run = [&](T* t, bool may_be_max) INLINE_LAMBDA {
     // Floats wait for each other in `t`; but where a block is a register, all in registers.
-    constexpr size_t group = at_once ? run / L : sizeof(T) == 8 ? together<V> : 1;
+    constexpr size_t group = at_once ? run / L : sizeof(T) == 8 && !moved ? together<V> : 1;
     for (size_t at = 0; at < run; at += group * L) {
       if (ahead) fetch<false>(x + i + ahead, group * L);
       Reduced<V> reduced[group];
