@@ -30,14 +30,16 @@ void solve_losses(const Problem& p, size_t begin, size_t end) {
     const bool rounds_once = p.type != Type::float64 || p.temperature == 1;
     const bool alike = by_class && !p.weights && rounds_once && CrossEntropySolver<V>::fits_factor(by) &&
                        __builtin_fabs(by) <= most_scale;
-    const Shape shape = shape_of<V>(p, end - begin);
-    // Terms wait in the gradient: in place, a row could not be solved once more.
-    const bool along = shape == Shape::blocks && p.gradient != p.x;
-    if (alike && (along || shape == Shape::lanes)) {
+    if (alike) {
+      const Shape shape = shape_of<V>(p, end - begin);
       Problem written = p;
       written.out = p.gradient, written.outType = p.type;
-      return along ? AlongBlocks<V, ClassGradient<V>>(written).solve(begin, end)
-                   : solve_in_lanes<V>(ClassGradient<V>(written), begin, end);
+      if (shape == Shape::lanes) return solve_in_lanes<V>(ClassGradient<V>(written), begin, end);
+      if constexpr (all_along_blocks) {
+        // Terms wait in the gradient: in place, a row could not be solved once more.
+        const bool apart = p.gradient != p.x;
+        if (apart && shape == Shape::blocks) return AlongBlocks<V, ClassGradient<V>>(written).solve(begin, end);
+      }
     }
   }
   CrossEntropySolver<V>(p).solve(begin, end);

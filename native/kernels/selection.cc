@@ -31,13 +31,13 @@ void solve_draws(const Problem& p, size_t begin, size_t end) {
 // Rows of few classes in lanes, longer ones along their blocks.
 template <class V, class Op>
 void solve_few(const Problem& p, size_t begin, size_t end) {
-  switch (shape_of<V>(p, end - begin)) {
-    case Shape::lanes: return solve_in_lanes<V>(Op(p), begin, end);
-    case Shape::blocks:
-      if (end - begin > V::lanes / 8 && p.length > few_classes) return AlongBlocks<V, Op>(p).solve(begin, end);
-      [[fallthrough]];
-    default: TopKSolver<V>(p).solve(begin, end);
+  const Shape shape = shape_of<V>(p, end - begin);
+  if (shape == Shape::lanes) return solve_in_lanes<V>(Op(p), begin, end);
+  if constexpr (all_along_blocks) {
+    const bool group = end - begin > V::lanes / 8;
+    if (group && shape == Shape::blocks && p.length > few_classes) return AlongBlocks<V, Op>(p).solve(begin, end);
   }
+  TopKSolver<V>(p).solve(begin, end);
 }
 
 template <class V>

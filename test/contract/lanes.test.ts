@@ -1,6 +1,7 @@
 /**
  * Operations that solve short rows side by side, a row per lane: every number of classes, logits that want more care in
  * some of the lanes, and rows that fill no group. Each row has the bits that it has alone, and is held to the exact result.
+ * Longer rows go in groups too, along their blocks.
  */
 import { describe, expect, it } from 'vitest';
 import { crossEntropy, sample, topK } from '../../lib/index.js';
@@ -200,6 +201,69 @@ describe(`Rows side by side, on ${backendName} (seed ${seed})`, () => {
           const there = { shape: [-1, length, 36], axis: 1, ...options };
           const aside = columns(each, dtype, 36);
           expect([...sample(aside, there)], where).toEqual([...sample(aside, { ...there, backend: 'js' })]);
+        }
+      }
+    });
+  }
+});
+
+describe(`Longer rows in groups, each along its blocks, on ${backendName} (seed ${seed})`, () => {
+  const lengths = [129, 144, 200, 255, 320, 500, 1000, 1025, 2048, 2049];
+  for (const dtype of types) {
+    it(`topK, ${dtype}`, () => {
+      for (const length of lengths) {
+        const { all, each } = batch(dtype, length);
+        for (const k of [1, 2, 5, 8]) {
+          for (const count of [3, rows]) {
+            const whole = topK(all.subarray(0, count * length), k, { shape: [count, length] });
+            for (let row = 0; row < count; row++) {
+              const where = `k ${k}, row ${row} of ${count} × ${length}`;
+              const alone = topK(each[row], k);
+              const [from, to] = [row * k, (row + 1) * k];
+              expect([...whole.indices.subarray(from, to)], where).toEqual(best(each[row], k));
+              expect(part(whole.probabilities, from, to), where).toBe(bits(alone.probabilities));
+            }
+          }
+        }
+      }
+    });
+
+    it(`crossEntropy and its gradient, apart and in place, ${dtype}`, () => {
+      const random = new Random(`long targets ${dtype}`);
+      for (const length of lengths) {
+        const { all, each } = batch(dtype, length);
+        const targets = Int32Array.from(each, () => (random.below(9) === 0 ? -100 : random.below(length)));
+        const options = { shape: [rows, length], reduction: 'none', temperature: 0.7 } as const;
+        const gradient = all.slice() as Float64Array;
+        const losses = crossEntropy(all, targets, { ...options, gradient });
+        const inPlace = all.slice() as Float64Array;
+        expect(bits(crossEntropy(inPlace, targets, { ...options, gradient: inPlace }))).toBe(bits(losses));
+        expect(bits(inPlace)).toBe(bits(gradient));
+        expect(bits(crossEntropy(all, targets, options))).toBe(bits(losses));
+        for (let row = 0; row < rows; row++) {
+          const where = `row ${row} of ${length} classes, target ${targets[row]}`;
+          const own = each[row].slice() as Float64Array;
+          const one = crossEntropy(each[row], targets.subarray(row, row + 1), {
+            reduction: 'none',
+            temperature: 0.7,
+            gradient: own,
+          });
+          expect(part(losses, row, row + 1), where).toBe(bits(one));
+          expect(part(gradient, row * length, (row + 1) * length), where).toBe(bits(own));
+        }
+      }
+    });
+
+    it(`top-p of equal logits, ${dtype}`, () => {
+      for (const length of [2, 10, 100, 129, 1000, 4000]) {
+        const values = Array.from({ length: 3 * length }, (_, i) =>
+          i < length || i % 3 > 0 ? 1.5 : -Infinity,
+        );
+        const x = elements(values, dtype);
+        for (const topP of [0, 0.25, 0.5, 0.9, 0.99]) {
+          const options = { shape: [3, length], topP, seed: length, count: 20 };
+          const where = `${length} classes, topP ${topP}`;
+          expect([...sample(x, options)], where).toEqual([...sample(x, { ...options, backend: 'js' })]);
         }
       }
     });

@@ -63,7 +63,8 @@ class Entries {
   }
 
   // Weighs all classes of a row, which stays where it is, and adds them up.
-  double weigh(const Estimator<V>& estimator, const T* x, size_t n) {
+  double weigh(const Estimator<V>& by, const T* x, size_t n) {
+    const Estimator<V> estimator = by;  // in registers, or it is read again after each store
     count = n, listed = false;
     double total = 0;
     size_t i = 0;
@@ -128,13 +129,17 @@ class Entries {
     const size_t groups = padded() / group;
     size_t g = 0;
     for (size_t i = 0; i + 1 < groups; i++) g += sum[i] <= target;
-    double running = g == 0 ? 0 : sum[g - 1];
-    size_t at = g * group;
+    size_t at = g * group, blocks = 0;
+    // No branch depends on where it is.
+    double before[group / L];
+    before[0] = g == 0 ? 0 : sum[g - 1];
+#pragma GCC unroll 8
     for (size_t i = 0; i + 1 < group / L; i++) {
-      const double next = running + double(reduce_add(load<V>(weight + at)));
-      if (next > target) break;
-      running = next, at += L;
+      before[i + 1] = before[i] + double(reduce_add(load<V>(weight + at + i * L)));
+      blocks += before[i + 1] <= target;
     }
+    double running = before[blocks];
+    at += blocks * L;
     if (!(running <= low || running == 0)) return false;
     size_t least = 0, surely = 0;
     for (size_t i = 0; i < L; i++) {

@@ -51,7 +51,8 @@ struct QuickCut {
       ranking.weigh(estimator, over);
     } else {
       ranking.weigh(estimator, none);
-      if (!find_nucleus(read.max, estimator, last) && !find_exactly(read.max, last)) return false;
+      const bool even = read.depth == 0 && ranking.find_even(read.max, settings.topP, last);
+      if (!even && !find_nucleus(read.max, estimator, last) && !find_exactly(read.max, last)) return false;
       narrow(cut, last);
       least > last.logit ? ranking.weigh(estimator, over) : ranking.keep_to(last, ranking.weight, T(0));
     }

@@ -183,6 +183,16 @@ class Ranking : public Entries<V> {
     return least == most && least < even;
   }
 
+  // The same where all that is above -Infinity equals the maximum, whose weight is 1: by what top-p keeps of their number.
+  bool find_even(T max, double top_p, Last& last) const {
+    T least, largest;
+    bounds(T(-infinity), max, least, largest);
+    if (least != max) return false;
+    const size_t even = above(Selection<V>::below(max));
+    last = {max, place_of(max, fewest(even, 1, top_p * double(even), 0))};
+    return true;
+  }
+
  private:
   template <bool counts>
   bool find_among_few(const Bracket& in, double rest, double slack, Last& last) const {

@@ -112,11 +112,9 @@ struct SampleSolver {
             const Cut<V>& cut) const {
     const double slack = 0.51 * Ranking<V>::error * total;
     if (!(total < __builtin_inf())) return false;
-    const Weigher weigher(max, p.temperature);
-    Segments segments(row.length);
     draw(r, settings, row, max, cut, [&](double share) {
       size_t place;
-      if (!ranking.find_sum(share * total, slack, place)) return find_surely(row, weigher, cut, segments, share);
+      if (!ranking.find_sum(share * total, slack, place)) return find_anew(row, max, cut, share);
       const size_t index = ranking.class_at(place);
       return Drawn{index, p.logProbabilities ? logit_at<T>(row, index) : 0, true};
     });
@@ -153,6 +151,12 @@ struct SampleSolver {
       return find_surely(row, weigher, cut, segments, share);
     });
     return true;
+  }
+
+  // By exact weights; rare.
+  __attribute__((noinline)) Drawn find_anew(const Source& row, T max, const Cut<V>& cut, double share) const {
+    Segments segments(row.length);
+    return find_surely(row, Weigher(max, p.temperature), cut, segments, share);
   }
 
   // By sums that may be estimates, or by exact ones from then on where those do not tell.

@@ -10,7 +10,9 @@ constexpr bool lanes_for_all = false;
 #else
 constexpr bool lanes_for_all = true;
 #endif
+// Rows of softmax and of logarithms go along their blocks; of other ops where code may be large.
 template <class V>
 constexpr bool along_blocks = lanes_for_all || sizeof(typename V::Scalar) == 4;
+constexpr bool all_along_blocks = lanes_for_all && !is_compact;
 
 }  // namespace UNITS

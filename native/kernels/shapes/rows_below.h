@@ -75,8 +75,9 @@ struct RowsBelow {
       Next<V> next;
       next.x = x + (count + k) * n;
       // (Who peeks reads ahead.)
-      sum_below<V, false, stored, peeking, false>(x + k * n, n, exp, peeking ? 0 : count * n, splat<V>(max[k]),
-                                                  sum, tops, stored ? terms + k * n : nullptr, &next);
+      sum_below<V, false, stored, peeking, !peeks_below<V>>(x + k * n, n, exp, peeking ? 0 : count * n,
+                                                            splat<V>(max[k]), sum, tops,
+                                                            stored ? terms + k * n : nullptr, &next);
       if (peeking) store_register(quarter + k * P, fold_max(next.max.r));
       store_register(equal + k * P, fold_add(tops.r));
       F64 whole, error;
