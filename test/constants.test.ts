@@ -1,10 +1,12 @@
-/** The constants of the native kernels, as native/kernels/math/constants.h has them, against decimal.js. */
+/** The constants of the native kernels, as native/kernels/math/constants.h and ops/pairs.h have them, against decimal.js. */
 import { readFileSync } from 'node:fs';
 import { Decimal } from 'decimal.js';
 import { describe, expect, it } from 'vitest';
 
 const Exact = Decimal.clone({ precision: 60 });
-const source = readFileSync(new URL('../native/kernels/math/constants.h', import.meta.url), 'utf8');
+const source = ['math/constants.h', 'ops/pairs.h']
+  .map((path) => readFileSync(new URL(`../native/kernels/${path}`, import.meta.url), 'utf8'))
+  .join('\n');
 const exponential = readFileSync(new URL('../native/kernels/math/exp.h', import.meta.url), 'utf8');
 const measure = readFileSync(new URL('../native/kernels/shapes/measure.h', import.meta.url), 'utf8');
 const ln2 = new Exact(2).ln();
@@ -92,6 +94,18 @@ describe('The constants of the kernels', () => {
         .plus(1);
       const exact = s.plus(1).div(new Exact(1).minus(s)).ln().div(s.mul(2));
       expect(series.div(exact).minus(1).abs().toNumber(), `s = ${i} / 1500`).toBeLessThan(bound);
+    }
+  });
+
+  it('the series of klDivergence errs by less than 2^-26.7', () => {
+    const coefficients = numbers('divergence_f32');
+    expect(coefficients).toHaveLength(9);
+    for (let i = -500; i <= 500; i++) {
+      if (i === 0) continue;
+      const d = new Exact(1.5).mul(i).div(500);
+      const series = coefficients.reduceRight((sum, c) => sum.mul(d).plus(c), new Exact(0));
+      const exact = d.neg().exp().minus(1).plus(d).div(d.mul(d));
+      expect(series.div(exact).minus(1).abs().toNumber(), `d = ${i} · 1.5 / 500`).toBeLessThan(2 ** -26.7);
     }
   });
 

@@ -236,6 +236,52 @@ describe(`The divergence of rows, on ${backendName} (seed ${seed})`, () => {
     });
   }
 
+  it('rows that are near, far, certain, shifted or have holes keep their bits beside each other', () => {
+    const random = new Random('divergence of mixed rows');
+    for (const length of [1, 2, 3, 10, 24, 40, 128, 1100]) {
+      const rows = 35;
+      const x = random.fill(new Float32Array(rows * length), 10);
+      const y = x.map((value, i) => {
+        const row = Math.floor(i / length);
+        const spread = [0.5, 20, 1e-4, 1e-7, 0][row % 5];
+        return value + (row % 3 === 0 ? 7 : 0) + random.between(-spread, spread);
+      });
+      for (let row = 0; row < rows; row++) {
+        if (row % 4 === 1) x[row * length] += 40;
+        if (row % 7 === 2 && length > 1) x[row * length + 1] = -inf;
+        if (row % 14 === 2 && length > 1) y[row * length + 1] = -inf;
+        if (row === 33) y[row * length] = nan;
+      }
+      const together = klDivergence(x, y, { shape: [rows, length] });
+      for (let row = 0; row < rows; row++) {
+        const [from, to] = [row * length, (row + 1) * length];
+        const alone = klDivergence(x.slice(from, to), y.slice(from, to))[0];
+        expect(together[row], `row ${row} of ${length} classes`).toBe(alone);
+      }
+    }
+  });
+
+  it('a ragged row has the bits that it has alone, whatever the longest row is', () => {
+    const random = new Random('divergence of ragged rows');
+    for (const lengths of [
+      [3, 7, 1, 10, 2, 9],
+      [3, 40, 5, 33, 31, 1],
+      [1500, 6, 200, 17],
+    ]) {
+      const offsets = [0];
+      for (const length of lengths) offsets.push(offsets[offsets.length - 1] + length);
+      const x = random.fill(new Float32Array(offsets[lengths.length]), 5);
+      const y = random.fill(new Float32Array(offsets[lengths.length]), 5);
+      const together = klDivergence(x, y, { offsets });
+      for (const [row, length] of lengths.entries()) {
+        const [from, to] = [offsets[row], offsets[row + 1]];
+        expect(together[row], `${length} of ${lengths}`).toBe(
+          klDivergence(x.slice(from, to), y.slice(from, to))[0],
+        );
+      }
+    }
+  });
+
   it('takes y in another form, memory for the result, and gives the form of logSumExp', () => {
     const x = Float32Array.of(3.2, 1.3, 0.2, 0.8);
     const y = [3, 1, 0, 1];

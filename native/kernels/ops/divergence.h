@@ -12,7 +12,7 @@
 namespace UNITS {
 
 // 1/2!, -1/3!, 1/4! ...: (e^-d - 1 + d) / d^2 = 1/2 - d/6 + d^2/24 - ... For |d| <= 2 what 23 terms leave out is less than
-// 2^23 / 25! < 2^-60 of the sum; for -2 <= d <= 1, 13 leave 2^13 / 15! < 2^-27.
+// 2^23 / 25! < 2^-60 of the sum; for |d| <= 1, 12 leave 2 / 14! < 2^-35.
 struct DivergenceTerms {
   double term[23];
   constexpr DivergenceTerms() : term() {
