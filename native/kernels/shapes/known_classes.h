@@ -109,6 +109,10 @@ __attribute__((noinline)) void store_classes(Lanes<V, sums>* const* group, size_
   }
 }
 
+// Up to so many classes, terms that no op wants are not written: with more that hardly counts, and each number of classes
+// is code of its own.
+constexpr size_t most_without_terms = 4;
+
 // The steps of as many classes as a problem has, up to N.
 template <class V, Sums sums>
 struct KnownSteps {
@@ -116,14 +120,17 @@ struct KnownSteps {
   void (*load)(const T* x, T* blocks, size_t count, bool fetches, V* max);
   void (*add)(Lanes<V, sums>* const* group, size_t count, const Scale<V>& scale);
   void (*store)(Lanes<V, sums>* const* group, size_t count, T* y);  // of ops that write classes
-  size_t beyond;  // rows that have to follow those that are loaded
+  size_t beyond;   // rows that have to follow those that are loaded
+  bool puts_terms;
 };
 template <class V, Sums sums, bool stores, bool puts_terms, size_t N>
 INLINE KnownSteps<V, sums> known_steps(size_t n) {
   if constexpr (N > 2) {
     if (n < N) return known_steps<V, sums, stores, puts_terms, N - 1>(n);
   }
-  KnownSteps<V, sums> steps = {load_classes<V, N>, add_known<V, sums, N, puts_terms>, nullptr, rows_beyond<V, N>};
+  constexpr bool few = sizeof(typename V::Scalar) == 4 && N <= most_without_terms;
+  constexpr bool puts = few ? puts_terms : sums == Sums::all;
+  KnownSteps<V, sums> steps = {load_classes<V, N>, add_known<V, sums, N, puts>, nullptr, rows_beyond<V, N>, puts};
   if constexpr (stores) steps.store = store_classes<V, sums, N>;
   return steps;
 }
