@@ -17,14 +17,21 @@ struct Entropy : Distances<V> {
 
   void solve(size_t r) const { Sink{static_cast<char*>(p.out), p.outType, 1}.put(r, value(source_of(p, r))); }
 
- private:
-  using Distances<V>::max_of_row, Distances<V>::distances_of;
-
   // What a row adds up to: the terms below the maximum, those times their distances, and how many are the maximum.
   struct Sums {
     Total<V> terms, distances;
     V count = splat<V>(0);
   };
+
+  // That of a row, or of a row in each lane, of which the sums and the term of the maximum are known.
+  template <class D>
+  static INLINE D entropy(Wide<D> below, D count, Wide<D> top, D far) {
+    const D whole = UNITS::add(mul(count, top.hi), UNITS::add(below.hi, UNITS::add(below.lo, mul(count, top.lo))));
+    return UNITS::add(log_of_sum<V>(below, count, top), div(far, whole));
+  }
+
+ private:
+  using Distances<V>::max_of_row, Distances<V>::distances_of, Distances<V>::L, Distances<V>::run;
 
   double value(const Source& row) const {
     alignas(64) T buffer[segment_length];
@@ -53,29 +60,55 @@ struct Entropy : Distances<V> {
     }
     const double count = count_of(sums.count);
     const Wide<double> below = sums.terms.value(), distances = sums.distances.value();
-    const double whole = count * top.hi + (below.hi + (below.lo + count * top.lo));
-    const double far = is_extreme ? extreme : (distances.hi + distances.lo) / p.temperature;
-    return log_of_sum<V>(below, count, top) + far / whole;
+    return entropy(below, count, top, is_extreme ? extreme : (distances.hi + distances.lo) / p.temperature);
   }
 
+ public:
   template <bool moved>
   __attribute__((noinline)) void add(const T* x, size_t n, const Exp<V, moved>& exponential, T max,
                                      Sums& sums) const {
+    constexpr size_t whole_run = run * L;
     const Exp<V, moved> exp = exponential;
     const V top = splat<V>(max), most = this->most();
     V terms = splat<V>(0), distances = splat<V>(0), count = sums.count;
-    const auto take = [&](V v, V term) INLINE_LAMBDA {
-      const V below = zero_if_equal(v, top, term);
+    const auto take = [&](V v, V term, bool may_be_max) INLINE_LAMBDA {
+      const V below = may_be_max ? zero_if_equal(v, top, term) : term;
       terms = UNITS::add(terms, below);
       distances = muladd(below, min_number(sub(top, v), most), distances);
-      count = count_if_equal(v, top, count);
+      if (may_be_max) count = count_if_equal(v, top, count);
     };
     const auto end_run = [&]() INLINE_LAMBDA {
       sums.terms.add(terms), sums.distances.add(distances);
       terms = splat<V>(0), distances = splat<V>(0);
     };
-    this->each_run(x, n, exp, T(-infinity), take, end_run);
+    size_t i = 0;
+    if (n >= 4 * whole_run) {
+      // Few runs of a long row have its maximum: those without are seen by one operation a block, and save four.
+      for (; i + whole_run <= n; end_run()) {
+        V largest = load<V>(x + i);
+        for (size_t k = i + L; k < i + whole_run; k += L) largest = max_number(load<V>(x + k), largest);
+        const bool may_be_max = !all_less(largest, top);
+        may_be_max ? add_blocks(x, i, exp, [&](V v, V term) INLINE_LAMBDA { take(v, term, true); })
+                   : add_blocks(x, i, exp, [&](V v, V term) INLINE_LAMBDA { take(v, term, false); });
+      }
+    }
+    this->each_run(
+        x + i, n - i, exp, T(-infinity), [&](V v, V term) INLINE_LAMBDA { take(v, term, true); }, end_run);
     sums.count = count;
+  }
+
+ private:
+  // take(logits, terms) for each block of a run, which starts at i.
+  template <bool moved, class Take>
+  static INLINE void add_blocks(const T* x, size_t& i, const Exp<V, moved>& exp, Take take) {
+    constexpr size_t group = run < together<V> ? run : together<V>;
+    for (const size_t end = i + run * L; i < end; i += group * L) {
+      Reduced<V> reduced[group];
+#pragma GCC unroll 8
+      for (size_t k = 0; k < group; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L));
+#pragma GCC unroll 8
+      for (size_t k = 0; k < group; k++) take(load<V>(x + i + k * L), exp.term(reduced[k]).value());
+    }
   }
 };
 
@@ -242,11 +275,64 @@ struct EntropyInLanes {
   }
 };
 
+// Float rows of up to a chunk, which lie one behind the other: each step of many together, for a row's steps wait for each other.
+struct EntropyAlong {
+  static constexpr size_t L = F32::lanes, H = L / F64::lanes;
+  const Problem& p;
+  const Entropy<F32> rows;
+
+  explicit EntropyAlong(const Problem& p) : p(p), rows(p) {}
+
+  bool fits() const {
+    return is_plain(p) && p.inner == 1 && p.type == Type::float32 && p.length <= chunk_length &&
+           !rows.is_extreme();
+  }
+
+  void solve(size_t begin, size_t end) const {
+    for (; begin < end; begin += L) solve_together(begin, lesser(end - begin, L));
+  }
+
+ private:
+  void solve_together(size_t begin, size_t count) const {
+    const size_t n = p.length;
+    const float* const x = static_cast<const float*>(p.x) + begin * n;
+    alignas(64) float max[L] = {}, magic[L], lower[L];
+    alignas(64) double below[L] = {}, distances[L] = {}, equal[L] = {}, value[L];
+    for (size_t i = 0; i < count; i++) max[i] = max_of<F32>(x + i * n, n);
+    const F32 maxima = load<F32>(max);
+    const LaneShift<F32> shift(maxima, rows.scale, ExpTraits<F32>::log_vanish);
+    store(magic, shift.magic), store(lower, shift.lower);
+    for (size_t i = 0; i < count; i++) {
+      Entropy<F32>::Sums sums;
+      rows.add(x + i * n, n, Exp<F32, false>(rows.scale, splat<F32>(magic[i]), splat<F32>(lower[i])), max[i],
+               sums);
+      below[i] = sums.terms.rounded(), distances[i] = sums.distances.rounded(), equal[i] = reduce_add(sums.count);
+    }
+    F64 wide[H], exponent[H];
+    widen(maxima, wide), widen(shift.top, exponent);
+    const F64 zero = splat<F64>(0), temperature = splat<F64>(p.temperature);
+#pragma GCC unroll 2
+    for (size_t h = 0; h < H; h++) {
+      const size_t i = h * F64::lanes;
+      const Wide<F64> top = term_of_max<F32>(wide[h], exponent[h], rows.scale64);
+      const F64 far = div(load<F64>(distances + i), temperature);
+      store(value + i, Entropy<F32>::entropy<F64>({load<F64>(below + i), zero}, load<F64>(equal + i), top, far));
+    }
+    const uint32_t odd = odd_rows(maxima, rows.scale);
+    const Sink out = {static_cast<char*>(p.out), p.outType, 1};
+    for (size_t i = 0; i < count; i++) odd >> i & 1 ? rows.solve(begin + i) : out.put(begin + i, value[i]);
+  }
+};
+
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
   if constexpr (sizeof(typename V::Scalar) == 4) {
     const EntropyInLanes lanes(p);
     if (fits_gathered(p) && !lanes.rows.is_extreme()) return lanes.solve(begin, end);
+    if constexpr (!is_compact) {
+      const EntropyAlong along(p);
+      if (along.fits()) return along.solve(begin, end);
+    }
   }
   const Entropy<V> rows(p);
   for (size_t r = begin; r < end; r++) rows.solve(r);
