@@ -100,8 +100,8 @@ class Coefficients {
   private classes = 0;
   private counted = 0;
   private measured = 0;
-  private weights = new Sum();
-  private products = new Sum();
+  private readonly weights = new Sum();
+  private readonly products = new Sum();
 
   constructor(
     private readonly problem: CrossEntropyProblem,
@@ -114,8 +114,8 @@ class Coefficients {
     this.classes = 0;
     this.counted = 0;
     this.measured = 0;
-    this.weights = new Sum();
-    this.products = new Sum();
+    this.weights.clear();
+    this.products.clear();
   }
 
   /** Counts the classes of the next block that take part, where they share the smoothing; true while there is another. */
@@ -160,19 +160,29 @@ class Coefficients {
 
   /** Measures the next block of row `r`; true while there is another. */
   measureBlock(r: number): boolean {
-    const { row, weights, products, measured: from } = this;
-    const { temperature } = this.problem;
+    const { row, measured: from } = this;
+    const { targets, labelSmoothing, weights: ofClass } = this.problem;
     if (from >= row.length) return false;
     const count = row.logits(from);
-    const a = this.fill(r, from, count);
-    for (let i = 0; i < count; i++) {
-      if (a[i] === 0) continue;
-      weights.add(a[i]);
-      const x = block[i];
-      products.add(a[i] * (x === -Infinity ? Infinity : distance(row.max, x, temperature)));
-    }
     this.measured += count;
+    if (targets !== undefined && labelSmoothing === 0) {
+      // No other class has a coefficient.
+      const target = targets[r];
+      if (target >= from && target < from + count) this.add(target - from, ofClass?.[target] ?? 1);
+    } else {
+      const a = this.fill(r, from, count);
+      for (let i = 0; i < count; i++) this.add(i, a[i]);
+    }
     return this.measured < row.length;
+  }
+
+  /** Adds the coefficient of a class in the block. */
+  private add(place: number, a: number): void {
+    if (a === 0) return;
+    const { max } = this.row;
+    const x = block[place];
+    this.weights.add(a);
+    this.products.add(a * (x === -Infinity ? Infinity : distance(max, x, this.problem.temperature)));
   }
 }
 
@@ -180,6 +190,11 @@ class Coefficients {
 class Sum {
   private high = 0;
   private low = 0;
+
+  clear(): void {
+    this.high = 0;
+    this.low = 0;
+  }
 
   add(x: number): void {
     const { high, low } = twoSum(this.high, x);

@@ -41,18 +41,22 @@ export function* logProb(problem: LogProbProblem, first: number, end: number): S
       const takesPart = given[i] !== ignoreIndex && isClass(given[i], row);
       logits[i] = takesPart ? row.reader.logit(given[i]) : -Infinity;
     }
-    let [good, max, logSum] = [false, 0, 0];
+    let good = false;
+    let max = 0;
+    let logSum = 0;
     if (alone === undefined) {
       while (row.openBlock()) yield;
       good = row.normalize();
       while (row.sumBlock()) yield;
-      [max, logSum] = [row.max, good ? row.logSum() : 0];
+      max = row.max;
+      logSum = good ? row.logSum() : 0;
     } else {
       alone.take(given, logits, (one) => one !== ignoreIndex && isClass(one, row));
       while (alone.row.openBlock()) yield;
       good = alone.row.normalize();
       while (alone.row.sumBlock()) yield;
-      [max, logSum] = [alone.row.max, good ? alone.row.logSum() : 0];
+      max = alone.row.max;
+      logSum = good ? alone.row.logSum() : 0;
       row.changed();
     }
     logSum = vanishing(logSum, type);

@@ -89,12 +89,18 @@ export function* logSoftmax(problem: LogSoftmaxProblem, first: number, end: numb
       const at = row.reader.base + from * stride;
       if (good) {
         const count = row.logits(from);
-        for (let i = 0; i < count; i++) block[i] = 0 - (distance(row.max, block[i], temperature) + logSum);
+        logsOf(count, row.max, temperature, logSum);
         row.changed();
         store(1, count, out, outType, at, stride);
       } else store(1, row.blanks(from, NaN, -Infinity), out, outType, at, stride);
     }
   }
+}
+
+/** Replaces the first `count` logits of the block by the logarithms of their probabilities. */
+export function logsOf(count: number, max: number, temperature: number, logSum: number): void {
+  if (temperature === 1) for (let i = 0; i < count; i++) block[i] = 0 - (max - block[i] + logSum);
+  else for (let i = 0; i < count; i++) block[i] = 0 - (distance(max, block[i], temperature) + logSum);
 }
 
 /** Numbers up to this are 0 in float32. */

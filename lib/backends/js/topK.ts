@@ -5,7 +5,7 @@ import { Normalizer } from './normalizer.js';
 import { overTemperature, type Reduction } from './reduction.js';
 import { baseOf, store } from './rows.js';
 import { Selection } from './selection.js';
-import { distance, vanishing } from './softmax.js';
+import { logsOf, vanishing } from './softmax.js';
 import type { Steps } from './steps.js';
 
 export interface TopKProblem extends Problem {
@@ -80,7 +80,7 @@ function logsOfBlock(
     return;
   }
   const logSum = vanishing(row.logSum(), type);
-  for (let i = 0; i < count; i++) block[i] = 0 - (distance(row.max, block[i], temperature) + logSum);
+  logsOf(count, row.max, temperature, logSum);
 }
 
 /** x/T - normalizer, which may cancel. */
