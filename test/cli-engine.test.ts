@@ -331,6 +331,24 @@ describe('NDJSON and JSON', () => {
     );
   });
 
+  test('fractions after more than 256 kB of whole numbers', async () => {
+    const whole = Array.from({ length: 12_000 }, (_, id) => `{"id":${id},"v":1,"logits":[1,2]}\n`).join('');
+    expect(whole.length).toBeGreaterThan(1 << 18);
+    put('late.ndjson', `${whole}{"id":0.25,"v":0.5,"logits":[0.5,2.5]}\n`);
+    await score('late.ndjson', 'late-out.ndjson', { column: 'logits' });
+    const written = objects('late-out.ndjson');
+    expect(written).toHaveLength(12_001);
+    expect(written.at(0)).toEqual({ id: 0, v: 1, probabilities: p([1, 2]) });
+    expect(written.at(-1)).toEqual({ id: 0.25, v: 0.5, probabilities: p([0.5, 2.5]) });
+    await score('late.ndjson', 'late.parquet', { column: 'logits' });
+    expect(
+      await duckdb.arrays(`SELECT id::DOUBLE, v::DOUBLE FROM '${at('late.parquet')}' ORDER BY ALL LIMIT 2`),
+    ).toEqual([
+      ['0', '1'],
+      ['0.25', '0.5'],
+    ]);
+  });
+
   test('an array of objects, or of arrays, in lines or not', async () => {
     for (const content of [
       JSON.stringify([

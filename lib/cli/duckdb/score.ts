@@ -210,6 +210,8 @@ function free(content: Content, { kept }: Relation): Content {
 }
 
 /** The true class in a column: a number, or the name of a class. */
+const INTEGER = /^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$/;
+
 export function truthColumnOf(
   { kept }: Relation,
   name: string,
@@ -219,7 +221,8 @@ export function truthColumnOf(
   if (!column)
     throw expected(`a column ${name}`, '--truth', kept.map((one) => one.name).join(', ') || 'none');
   const text = column.type === 'JSON' ? `(${column.sql}->>'$')` : `${column.sql}::VARCHAR`;
-  const number = `TRY_CAST(${text} AS BIGINT)`;
+  // An integer is one without a detour over text.
+  const number = `TRY_CAST(${INTEGER.test(column.type) ? column.sql : text} AS BIGINT)`;
   // As `newNaming` has it.
   const isText =
     column.type === 'JSON' ? `json_type(${column.sql}) = 'VARCHAR'` : `${column.type === 'VARCHAR'}`;
