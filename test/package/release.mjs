@@ -4,34 +4,16 @@
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { BINARIES, WANTED } from './complete.mjs';
 import { expectEqual, finish, node, npm, proof, root, work } from './packed.mjs';
-
-/** A file for each platform that has an addon (docs/platforms.md). */
-const BINARIES = [
-  'linux-x64/simd-softmax.glibc.node',
-  'linux-x64/simd-softmax.musl.node',
-  'linux-arm64/simd-softmax.glibc.node',
-  'linux-arm64/simd-softmax.musl.node',
-  'darwin-x64/simd-softmax.node',
-  'darwin-arm64/simd-softmax.node',
-  'win32-x64/simd-softmax.node',
-  'win32-arm64/simd-softmax.node',
-];
-const WANTED = [
-  ...['package.json', 'LICENSE', 'README.md', 'CHANGELOG.md', 'CMakeLists.txt', 'native/build.mjs'],
-  ...['index', 'promises', 'duckdb', 'wasm'].flatMap((name) =>
-    ['js', 'cjs', 'd.ts', 'd.cts'].map((extension) => `dist/${name}.${extension}`),
-  ),
-  ...['dist/cli.js', 'dist/simd-softmax.wasm', 'dist/simd-softmax.relaxed.wasm'],
-];
 
 const read = (path) => readFileSync(join(root, path), 'utf8');
 const manifest = JSON.parse(read('package.json'));
 const tool = (...path) => join(root, 'node_modules', ...path);
 
 for (const binary of BINARIES) {
-  await proof(`prebuilds/${binary} is there`, () => {
-    const path = join(root, 'prebuilds', binary);
+  await proof(`${binary} is there`, () => {
+    const path = join(root, binary);
     if (!existsSync(path)) throw `missing: npm run prebuild on such a machine, or the release workflow`;
     return `${(statSync(path).size / 1e6).toFixed(2)} MB`;
   });
