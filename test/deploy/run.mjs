@@ -30,7 +30,7 @@ import {
   work,
 } from '../package/packed.mjs';
 import { bundlers, withEsbuild, withVite, withWorkerd } from './bundlers.mjs';
-import { bun, deno, importTool, node24, tool, workerd } from './tools.mjs';
+import { bun, deno, electron, importTool, node24, tool, workerd } from './tools.mjs';
 
 const packed = pack();
 const app = install(packed.path, 'app');
@@ -330,6 +330,20 @@ const worker :Workerd.Worker = (compatibilityDate = "2026-01-01", modules = [
     expectEqual(there.bits, native.bits, 'the bits');
   return there.isa;
 });
+
+const electronHere = electron();
+if (electronHere === undefined)
+  console.warn('*** SKIPPED Electron: its executable comes from GitHub, and cannot be fetched here ***');
+for (const source of electronHere === undefined ? [] : ['mjs', 'cjs'])
+  await proof(`Electron's main process, .${source}: native`, () => {
+    const main = join(app, 'src', `electron.${source}`);
+    const load =
+      source === 'mjs' ? "import { app } from 'electron';" : "const { app } = require('electron');";
+    const program = readFileSync(join(app, `src/app.${source}`), 'utf8');
+    writeFileSync(main, `${load}\n${program}\napp.exit(0);\n`);
+    // As root there is no sandbox, and without a display no window: the main process needs neither.
+    expectNative(start(electronHere, ['--no-sandbox', '--ozone-platform=headless', '--disable-gpu', main]));
+  });
 
 const sea = copyOf(app, ['src', 'node_modules', 'package.json']);
 const main = await withEsbuild(sea, 'cjs');

@@ -1,4 +1,5 @@
 /** The tools that ship the package: pinned in package.json beside this, installed in a folder of their own. */
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -23,4 +24,14 @@ export const importTool = (name) => import(pathToFileURL(require.resolve(name)).
 export const node24 = tool('node24/bin/node');
 export const bun = tool('@oven/bun-linux-x64/bin/bun');
 export const deno = tool('@deno/linux-x64-glibc/deno');
+/**
+ * Electron's executable. npm has the package alone; its own script fetches the executable from GitHub. Undefined where that
+ * cannot be had. SIMD_SOFTMAX_ELECTRON names another.
+ */
+export function electron() {
+  if (process.env.SIMD_SOFTMAX_ELECTRON) return process.env.SIMD_SOFTMAX_ELECTRON;
+  const fetched = spawnSync(process.execPath, [tool('electron/install.js')], { timeout: 120_000 });
+  const executable = tool('electron/dist/electron');
+  return fetched.status === 0 && existsSync(executable) ? executable : undefined;
+}
 export const workerd = tool('@cloudflare/workerd-linux-64/bin/workerd');
