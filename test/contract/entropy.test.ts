@@ -109,4 +109,28 @@ describe(`The entropy of rows, on ${backendName} (seed ${seed})`, () => {
       }
     }
   });
+
+  it('a row has the bits that it has alone, whatever the longest of its neighbours is', () => {
+    const random = new Random('entropy of ragged rows');
+    for (const counts of [
+      [3, 7, 1, 10, 2, 9],
+      [3, 20, 16, 17, 5, 1],
+      [3, 40, 5, 33, 31, 1],
+      [1500, 6, 200, 17],
+    ]) {
+      const offsets = [0];
+      for (const count of counts) offsets.push(offsets[offsets.length - 1] + count);
+      const longest = Math.max(...counts);
+      const x = random.fill(new Float32Array(offsets[counts.length]), 5);
+      const padded = new Float32Array(counts.length * longest);
+      const rows = counts.map((_, row) => x.subarray(offsets[row], offsets[row + 1]));
+      for (const [row, logits] of rows.entries()) padded.set(logits, row * longest);
+      const alone = rows.map((logits) => entropy(logits)[0]);
+      expect([...entropy(x, { offsets })], `ragged ${counts}`).toEqual(alone);
+      const lengths = Uint32Array.from(counts);
+      expect([...entropy(padded, { shape: [counts.length, longest], lengths })], `padded ${counts}`).toEqual(
+        alone,
+      );
+    }
+  });
 });

@@ -16,7 +16,6 @@ inline double count_classes(const int32_t* list, size_t length, int32_t last, in
     const size_t end = length - from < turns * lanes ? length : from + turns * lanes;
     Lanes worst = {}, without = {};
     size_t i = from;
-#pragma GCC unroll 4
     for (; i + lanes <= end; i += lanes) {
       Lanes one;
       __builtin_memcpy(&one, list + i, sizeof one);

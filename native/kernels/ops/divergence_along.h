@@ -57,7 +57,7 @@ struct DivergencesAlong {
                  Sum& sum) const {
     const size_t whole = n / L * L;
     holes ? Pairs::terms_of<true>(x, n / L, exp, terms, ahead, sum)
-          : Pairs::terms_of<false>(x, n / L, exp, terms, ahead, sum);
+          : Pairs::terms_of<is_compact>(x, n / L, exp, terms, ahead, sum);
     if (whole == n) return;
     alignas(64) float last[L];
     store(last, load_first<F32>(x + whole, n - whole, -infinity));
@@ -103,7 +103,7 @@ struct DivergencesAlong {
     for (size_t h = 0; h < H; h++) shift[h] = splat<F64>(c);
     Pairs::Parts parts;
     holes ? Pairs::add<true>(piece.x, piece.y, x_terms, y_terms, n / L, shift, inverse, parts)
-          : Pairs::add<false>(piece.x, piece.y, x_terms, y_terms, n / L, shift, inverse, parts);
+          : Pairs::add<is_compact>(piece.x, piece.y, x_terms, y_terms, n / L, shift, inverse, parts);
     if (whole < n) {
       alignas(64) float x[L], y[L];
       store(x, load_first<F32>(piece.x + whole, n - whole, 0));

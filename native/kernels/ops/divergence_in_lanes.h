@@ -103,7 +103,8 @@ struct DivergencesInLanes {
   template <bool holes, class Sum>
   INLINE uint32_t measure(F32 max, const float* x, float* terms, Sum& sum, F64* top) const {
     const LaneShift<F32> shift(max, scale, ExpTraits<F32>::log_vanish);
-    Pairs::terms_of<holes>(x, p.length, Exp<F32, false>(scale, shift.magic, shift.lower), terms, 0, sum);
+    Pairs::terms_of<holes || is_compact>(x, p.length, Exp<F32, false>(scale, shift.magic, shift.lower), terms, 0,
+                                         sum);
     widen(shift.top, top);
     return odd_rows(max, scale);
   }
@@ -120,7 +121,7 @@ struct DivergencesInLanes {
   template <bool holes>
   INLINE uint32_t evaluate(const Group& g, Outcome* outcome) const {
     Pairs::Parts parts;
-    Pairs::add<holes>(g.x, g.y, g.x_terms, g.y_terms, p.length, g.c, 1 / p.temperature, parts);
+    Pairs::add<holes || is_compact>(g.x, g.y, g.x_terms, g.y_terms, p.length, g.c, 1 / p.temperature, parts);
     uint32_t good = 0;
 #pragma GCC unroll 2
     for (size_t h = 0; h < H; h++) {

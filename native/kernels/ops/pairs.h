@@ -63,6 +63,8 @@ struct Outcome {
 struct Pairs {
   static constexpr size_t L = F32::lanes, H = L / F64::lanes;
 
+  // What may have holes does for what has none, with the same bits: where code is to be compact, it is all there is.
+
   // Times that a sum may be taken.
   static constexpr size_t most_rounds = 3;
 
@@ -133,14 +135,18 @@ struct Pairs {
       for (size_t h = 0; h < H; h++) mean[h] = UNITS::add(mean[h], wide[h]);
     };
     size_t b = 0;
-    for (; b + run <= blocks; b += run) {
+    for (; !is_compact && b + run <= blocks; b += run) {
       F32 products = splat<F32>(0);
-      take(Count<run>(), b, products), end_run(products);
+      if constexpr (!is_compact) take(Count<run>(), b, products);
+      end_run(products);
     }
-    if (b < blocks) {
+    while (b < blocks) {
       F32 products = splat<F32>(0);
-      if (b + 2 <= blocks) take(Count<2>(), b, products), b += 2;
-      if (b < blocks) take(Count<1>(), b, products);
+      const size_t end = lesser(b + run, blocks);
+      if constexpr (!is_compact) {
+        if (b + 2 <= end) take(Count<2>(), b, products), b += 2;
+      }
+      for (; b < end; b++) take(Count<1>(), b, products);
       end_run(products);
     }
     for (size_t h = 0; h < H; h++) parts.near[h] = near[h], parts.mean[h] = mean[h];

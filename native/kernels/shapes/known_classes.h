@@ -120,7 +120,7 @@ struct KnownSteps {
   void (*load)(const T* x, T* blocks, size_t count, bool fetches, V* max);
   void (*add)(Lanes<V, sums>* const* group, size_t count, const Scale<V>& scale);
   void (*store)(Lanes<V, sums>* const* group, size_t count, T* y);  // of ops that write classes
-  size_t beyond;   // rows that have to follow those that are loaded
+  size_t beyond;  // rows that have to follow those that are loaded
   bool puts_terms;
 };
 template <class V, Sums sums, bool stores, bool puts_terms, size_t N>
