@@ -117,6 +117,9 @@ struct Problem {
   // Set, or null, where the results are no longer wanted: long rows are then left as they are.
   const bool* cancelled;
 
-  size_t rows() const { return outer * inner; }
-  size_t words() const { return length / 32 + (length % 32 > 0); }  // of a bitmask's row
+  // (In line always: a copy in the objects of an ISA could be the one that all others are linked to.)
+  __attribute__((always_inline)) size_t rows() const { return outer * inner; }
+  __attribute__((always_inline)) size_t words() const {
+    return length / 32 + (length % 32 > 0);
+  }  // of a bitmask's row
 };
