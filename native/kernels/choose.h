@@ -80,9 +80,10 @@ INLINE bool fits_blocks(const Problem& p) {
 
 INLINE bool fits_lanes(const Problem& p) {
   if (!is_plain(p)) return false;
-  if (p.inner > 1) return p.length <= column_classes;
-  const bool log = p.op == Op::logSoftmax || p.op == Op::logSumExp || p.op == Op::logProb ||
-                   (p.op == Op::crossEntropy && (all_along_blocks || !p.gradient));
+  const bool logarithm = p.op == Op::logSoftmax || p.op == Op::logSumExp;
+  if (p.inner > 1) return p.length <= column_classes && (lanes_for_all || logarithm || p.op == Op::softmax);
+  const bool log =
+      logarithm || p.op == Op::logProb || (p.op == Op::crossEntropy && (all_along_blocks || !p.gradient));
   return p.length <= (log ? few_log_classes : few_classes);
 }
 

@@ -22,9 +22,14 @@ void emit(const Problem& p, size_t row, size_t from, const Measure& whole) {
 
 template <class V>
 void solve_losses(const Problem& p, size_t begin, size_t end) {
+  [[maybe_unused]] const bool by_class = p.targets && p.labelSmoothing == 0;
+  if constexpr (has_lanes<V>) {
+    if (by_class && !p.gradient) {
+      if constexpr (lanes_for_all) return solve_in_shapes<V, ClassLoss<V>>(p, begin, end);
+      if (shape_of<V>(p, end - begin) == Shape::lanes) return solve_in_lanes<V>(ClassLoss<V>(p), begin, end);
+    }
+  }
   if constexpr (lanes_for_all) {
-    const bool by_class = p.targets && p.labelSmoothing == 0;
-    if (by_class && !p.gradient) return solve_in_shapes<V, ClassLoss<V>>(p, begin, end);
     const double by = p.gradientScale / p.temperature;
     // A double probability may be subnormal. Lanes multiply it by 1 / T before it is rounded, row by row it is divided after.
     const bool rounds_once = p.type != Type::float64 || p.temperature == 1;

@@ -23,9 +23,12 @@ template <class V>
 void solve_draws(const Problem& p, size_t begin, size_t end) {
   const bool filters = (p.keepTop > 0 && p.keepTop < p.length) || p.topP < 1 || p.minPDepth < __builtin_inf();
   const bool tame = p.temperature > 0x1p-16 && p.temperature < 0x1p16 && draws_alike(p);
-  const bool fits = tame && (!filters || p.length <= few_classes);
+  const bool fits = tame && (!filters || (lanes_for_all && p.length <= few_classes));
   if (!fits || shape_of<V>(p, end - begin) != Shape::lanes) return SampleSolver<V>(p).solve(begin, end);
-  filters ? solve_in_lanes<V>(FilteredDraw<V>(p), begin, end) : solve_in_lanes<V>(Draw<V>(p), begin, end);
+  if constexpr (lanes_for_all) {
+    if (filters) return solve_in_lanes<V>(FilteredDraw<V>(p), begin, end);
+  }
+  solve_in_lanes<V>(Draw<V>(p), begin, end);
 }
 
 // Rows of few classes in lanes, longer ones along their blocks.
@@ -42,10 +45,13 @@ void solve_few(const Problem& p, size_t begin, size_t end) {
 
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
-  if constexpr (lanes_for_all) {
+  if constexpr (has_lanes<V>) {
     if (p.op == Op::sample) return solve_draws<V>(p, begin, end);
     const bool few = p.k > 0 && p.k <= most_few && p.k <= p.length && !p.log;
-    if (few) { return p.k == 1 ? solve_few<V, TopOne<V>>(p, begin, end) : solve_few<V, TopFew<V>>(p, begin, end); }
+    if (few && p.k == 1) return solve_few<V, TopOne<V>>(p, begin, end);
+    if constexpr (lanes_for_all) {
+      if (few) return solve_few<V, TopFew<V>>(p, begin, end);
+    }
   }
   p.op == Op::sample ? SampleSolver<V>(p).solve(begin, end) : TopKSolver<V>(p).solve(begin, end);
 }

@@ -204,6 +204,9 @@ void solve(const Problem& p, size_t begin, size_t end) {
     if (fits) return solve_in_shapes<V, LogProb<V>>(p, begin, end);
   }
   const LogProb<V> rows(p);
+  if constexpr (has_lanes<V>) {
+    if (fits && shape_of<V>(p, end - begin) == Shape::lanes) return solve_in_lanes<V>(rows, begin, end);
+  }
   for (size_t r = begin; r < end; r++) rows.solve(r);
 }
 

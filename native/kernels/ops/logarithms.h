@@ -92,7 +92,7 @@ struct LogSoftmax : Logarithms<V> {
   using Rows<V>::p, Rows<V>::scale64, Rows<V>::settle, Rows<V>::emitLogs, Logarithms<V>::W;
   explicit LogSoftmax(const Problem& p) : Logarithms<V>(p) {}
 
-  static constexpr bool writes_classes = true, may_be_copied = true;
+  static constexpr bool writes_classes = true, may_be_copied = true, has_columns = true;
   static constexpr double nothing = -__builtin_inf();
   using Ends = typename Logarithms<V>::Ends;
 
@@ -154,7 +154,7 @@ struct LogSumExp : Logarithms<V> {
   using Rows<V>::p, Rows<V>::scale64, Rows<V>::log_of_measure, Logarithms<V>::W;
   explicit LogSumExp(const Problem& p) : Logarithms<V>(p) {}
 
-  static constexpr bool writes_classes = false, may_be_copied = true;
+  static constexpr bool writes_classes = false, may_be_copied = true, has_columns = true;
   struct Ends : Logarithms<V>::Ends {
     uint32_t
         again;  // rows, as bits, where max / T and the logarithm may cancel: float32 terms have too few digits

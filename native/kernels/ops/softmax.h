@@ -15,7 +15,7 @@ struct Softmax : Rows<V> {
   // Rows in groups ---------------------------------------------------------------------------------------------------
 
   static constexpr Sums sums = Sums::all;
-  static constexpr bool writes_classes = true, wants_terms = true, may_be_copied = true;
+  static constexpr bool writes_classes = true, wants_terms = true, may_be_copied = true, has_columns = true;
   struct Ends {};
 
   // While the logits are at hand: their maxima are known.

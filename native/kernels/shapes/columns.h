@@ -345,16 +345,11 @@ struct Columns {
   }
 };
 
-// Rows in lanes, wherever they lie.
+// Rows in lanes, between whose classes others lie.
 template <class V, class Op>
-void solve_in_lanes(const Op& op, size_t begin, size_t end) {
+void solve_interleaved(const Op& op, const Panels<V, Op>& in_panels, size_t begin, size_t end) {
   using T = typename V::Scalar;
   const Problem& p = op.p;
-  const Panels<V, Op> in_panels(op);
-  if (p.inner == 1) {
-    alignas(64) T blocks[few_classes * V::lanes];
-    return in_panels.solve(begin, end, blocks, few_classes / p.length);
-  }
   // Blocks take up to half of the second cache.
   constexpr size_t most_blocks = (size_t(1) << 19) / block_bytes;
   const size_t first = (begin + p.inner - 1) / p.inner, last = end / p.inner, width = p.length * p.inner;
@@ -377,6 +372,19 @@ void solve_in_lanes(const Op& op, size_t begin, size_t end) {
     in_columns.solve(begin, end, blocks);
   }
   __builtin_free(memory);
+}
+
+// Rows in lanes, wherever they lie.
+template <class V, class Op>
+void solve_in_lanes(const Op& op, size_t begin, size_t end) {
+  using T = typename V::Scalar;
+  const Problem& p = op.p;
+  const Panels<V, Op> in_panels(op);
+  if (p.inner == 1) {
+    alignas(64) T blocks[few_classes * V::lanes];
+    return in_panels.solve(begin, end, blocks, few_classes / p.length);
+  }
+  if constexpr (Op::has_columns) solve_interleaved<V>(op, in_panels, begin, end);
 }
 
 }  // namespace UNITS

@@ -2,9 +2,12 @@
 
 namespace UNITS {
 
-// Whether operations other than softmax and its logarithms have lanes of their own, panels have steps for each small number
-// of classes, rows of several lengths or masks go in groups, and doubles along their blocks. A WebAssembly module would be
-// twice as large; it has the same bits without.
+// Whether there are lanes for every layout. A WebAssembly module would be half as large again; it has the same bits without:
+// - Columns, masked rows and rows of several lengths go in lanes for softmax and its logarithms alone.
+// - Panels have no steps for each small number of classes.
+// - Doubles do not go along their blocks, and in lanes for softmax and its logarithms alone.
+// - Filtered draws, topK of several and the gradient of crossEntropy go row by row.
+// - Nothing is fetched ahead: there is no instruction for that.
 #ifdef __wasm__
 constexpr bool lanes_for_all = false;
 #else
@@ -13,6 +16,9 @@ constexpr bool lanes_for_all = true;
 // Rows of softmax and of logarithms go along their blocks; of other ops where code may be large.
 template <class V>
 constexpr bool along_blocks = lanes_for_all || sizeof(typename V::Scalar) == 4;
+// Whether operations other than softmax and its logarithms go in lanes.
+template <class V>
+constexpr bool has_lanes = lanes_for_all || sizeof(typename V::Scalar) == 4;
 constexpr bool all_along_blocks = lanes_for_all && !is_compact;
 
 }  // namespace UNITS

@@ -17,6 +17,7 @@ template <class V, Sums sums>
 __attribute__((noinline)) void add_terms_of_panel(Lanes<V, sums>& g, const Scale<V>& scale, size_t n,
                                                   bool fetches) {
   const auto nothing = [](size_t) INLINE_LAMBDA {};
+  fetches = fetches && lanes_for_all;
   if constexpr (sums == Sums::all) {
     if (n > few_classes) {
       return fetches ? add_terms<V, true>(g, scale, n, g.ahead) : add_terms<V, true>(g, scale, n, nothing);

@@ -16,6 +16,8 @@ struct Rows {
   // Whether rows that do not lie as the shapes want them may be copied: an op that has no outputs but `out`, and solves a copy
   // by the row that it is of.
   static constexpr bool may_be_copied = false;
+  // Whether rows that are columns go in lanes.
+  static constexpr bool has_columns = lanes_for_all;
   // Whether an op begins and ends with groups of rows in lanes at once, see begin_groups and end_groups.
   static constexpr bool begins_together = false, ends_together = false;
   // Whether an op wants the terms, once it has begun, in place of the logits; of rows along their blocks in the output.
