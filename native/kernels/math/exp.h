@@ -6,8 +6,8 @@
 // Since n_max is an integer, terms of one row under different shifts differ by an exact power of two: a sum may
 // be taken piecewise, each piece under its own shift, and the bits of the result do not change.
 #pragma once
-#include "../isa/block.h"
 #include "constants.h"
+#include "series.h"
 
 namespace UNITS {
 
@@ -234,14 +234,8 @@ struct Exp {
   }
   template <class D>
   static INLINE D polynomial(D r) {
-    // Even and odd powers apart, but for the first two, which round: one long chain would have AVX2 wait.
-    const D r2 = mul(r, r);
-    D even = constant<D>(exp_f64[10]), odd = constant<D>(exp_f64[9]);
-#pragma GCC unroll 4
-    for (int i = 8; i >= 2; i -= 2) even = muladd(even, r2, constant<D>(exp_f64[i]));
-#pragma GCC unroll 4
-    for (int i = 7; i >= 3; i -= 2) odd = muladd(odd, r2, constant<D>(exp_f64[i]));
-    D q = muladd(odd, r, even);
+    // All but the first two powers, which round: one long chain would have AVX2 wait.
+    D q = series<9>(exp_f64 + 2, r, mul(r, r));
     q = muladd(q, r, constant<D>(exp_f64[1]));
     return muladd(q, r, constant<D>(exp_f64[0]));
   }

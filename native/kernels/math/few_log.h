@@ -14,11 +14,15 @@ constexpr bool has_few_for_logs(size_t classes) {
 }
 
 // What the addition rounds off stays (Knuth's two-sum); `rest` goes there too.
-INLINE Wide<F32> sum_of(F32 a, F32 b, F32 rest) {
-  const F32 sum = add(a, b), back = sub(sum, a);
+template <class V>
+INLINE Wide<V> sum_of(V a, V b, V rest) {
+  const V sum = add(a, b), back = sub(sum, a);
   return {sum, add(rest, add(sub(a, sub(sum, back)), sub(b, back)))};
 }
-INLINE Wide<F32> add(const Wide<F32>& a, const Wide<F32>& b) { return sum_of(a.hi, b.hi, add(a.lo, b.lo)); }
+template <class V>
+INLINE Wide<V> add(const Wide<V>& a, const Wide<V>& b) {
+  return sum_of(a.hi, b.hi, add(a.lo, b.lo));
+}
 // A term as its table entry and what is beyond that.
 INLINE Wide<F32> two_parts(const Term<F32>& e) { return {e.t, mul(mul(e.t, e.r), e.q)}; }
 // Of parts that may overlap, the second smaller: the sum rounded, and the rest.
@@ -38,6 +42,9 @@ INLINE Wide<F32> ratio_to_top(const Wide<F32>& below, const Term<F32>& top) {
 INLINE Wide<F32> product(const Wide<F32>& a, const Wide<F32>& b) {
   const F32 hi = mul(a.hi, b.hi);
   return {hi, muladd(a.lo, b.hi, muladd(a.hi, b.lo, fms(a.hi, b.hi, hi)))};
+}
+INLINE F32 rounded_product(const Wide<F32>& a, const Wide<F32>& b) {
+  return muladd(a.hi, b.hi, muladd(a.lo, b.hi, mul(a.hi, b.lo)));
 }
 
 // log(count + ratio), where `count` logits equal the maximum, in two steps: what is made of it, 2^k * (1 + f + f_lo) ...
@@ -59,13 +66,8 @@ INLINE FewLog split_few(const Wide<F32>& ratio, F32 count) {
 INLINE void log_of_few(const FewLog& e, F64* log) {
   // So that no product is subnormal: below this, the logarithm is f.
   const F32 g = select_greater(absolute(e.f), splat<F32>(0x1p-40f), e.f, splat<F32>(0)), g2 = mul(g, g);
-  F32 even = splat<F32>(log1p_f32[8]), odd = splat<F32>(log1p_f32[7]);
-#pragma GCC unroll 4
-  for (int i = 6; i >= 0; i -= 2) even = muladd(even, g2, splat<F32>(log1p_f32[i]));
-#pragma GCC unroll 4
-  for (int i = 5; i >= 1; i -= 2) odd = muladd(odd, g2, splat<F32>(log1p_f32[i]));
   const F32 near = muladd(e.k, splat<F32>(ln2_f32_lo), muladd(e.f_lo, sub(g2, g), e.f_lo));
-  const F32 tail = muladd(g2, splat<F32>(-0.5f), muladd(mul(g2, g), muladd(odd, g, even), near));
+  const F32 tail = muladd(g2, splat<F32>(-0.5f), muladd(mul(g2, g), series<9>(log1p_f32, g, g2), near));
   const F32 whole = mul(e.k, splat<F32>(ln2_f32_hi)), hi = add(whole, e.f);
   const F32 lo = add(sub(e.f, sub(hi, whole)), tail);
   F64 wide[2];

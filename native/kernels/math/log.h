@@ -1,7 +1,7 @@
 // log(1 + rho) for rho >= 0 over blocks of doubles; the relative error is small also where rho is tiny.
 #pragma once
-#include "../isa/block.h"
 #include "constants.h"
+#include "series.h"
 
 namespace UNITS {
 
@@ -34,12 +34,8 @@ INLINE D short_log1p(D rho) {
   D k, m;
   split_exponent(u, k, m);
   const D f = sub(m, one), f2 = mul(f, f);
-  D even = constant<D>(log1p_f64[8]), odd = constant<D>(log1p_f64[9]);
-#pragma GCC unroll 4
-  for (int i = 6; i >= 0; i -= 2) even = muladd(even, f2, constant<D>(log1p_f64[i]));
-#pragma GCC unroll 4
-  for (int i = 7; i >= 1; i -= 2) odd = muladd(odd, f2, constant<D>(log1p_f64[i]));
-  const D series = muladd(odd, f, even), tail = muladd(f2, constant<D>(-0.5), muladd(mul(f2, f), series, lost));
+  const D cubic = series<10>(log1p_f64, f, f2);
+  const D tail = muladd(f2, constant<D>(-0.5), muladd(mul(f2, f), cubic, lost));
   return muladd(k, constant<D>(ln2_hi + ln2_lo), add(f, tail));
 }
 

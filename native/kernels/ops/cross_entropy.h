@@ -48,8 +48,7 @@ INLINE F32 few_factor(const FewGradient& g, const Wide<F32>& scale, F32 own, F32
   Wide<F32> inverse;
   invert<F32>(g.sum.hi, g.sum.lo, inverse.hi, inverse.lo);
   factor = product(inverse, scale);
-  const F32 rest = muladd(g.others.lo, factor.hi, mul(g.others.hi, factor.lo));
-  const F32 of_max = sub(none, mul(muladd(g.others.hi, factor.hi, rest), unit));
+  const F32 of_max = sub(none, mul(rounded_product(g.others, factor), unit));
   // Below the maximum it has at most half of the sum: p - 1 does not cancel.
   const F32 of_other = add(fms(share, factor.hi, scale.hi), fms(share, factor.lo, scale.lo));
   return select_greater(below, none, of_other, of_max);

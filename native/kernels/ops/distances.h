@@ -40,21 +40,24 @@ struct Distances : Rows<V> {
     return max;
   }
 
+  // take(logits, terms) for each block of a run, which starts at i; i is then behind it.
+  template <bool moved, class Take>
+  static INLINE void take_run(const T* x, size_t& i, const Exp<V, moved>& exp, Take take) {
+    constexpr size_t group = run < together<V> ? run : together<V>;
+    for (const size_t end = i + run * L; i < end; i += group * L) {
+      Reduced<V> reduced[group];
+#pragma GCC unroll 8
+      for (size_t k = 0; k < group; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L));
+#pragma GCC unroll 8
+      for (size_t k = 0; k < group; k++) take(load<V>(x + i + k * L), exp.term(reduced[k]).value());
+    }
+  }
+
   // take(logits, terms) for each block, end_run() after each run of blocks. Lanes past the end hold `past`.
   template <bool moved, class Take, class EndRun>
   static INLINE void each_run(const T* x, size_t n, const Exp<V, moved>& exp, T past, Take take, EndRun end_run) {
     size_t i = 0;
-    constexpr size_t group = run < together<V> ? run : together<V>;
-    while (i + run * L <= n) {
-      for (const size_t end = i + run * L; i < end; i += group * L) {
-        Reduced<V> reduced[group];
-#pragma GCC unroll 8
-        for (size_t k = 0; k < group; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L));
-#pragma GCC unroll 8
-        for (size_t k = 0; k < group; k++) take(load<V>(x + i + k * L), exp.term(reduced[k]).value());
-      }
-      end_run();
-    }
+    for (; i + run * L <= n; end_run()) take_run(x, i, exp, take);
     for (; i + L <= n; i += L) take(load<V>(x + i), exp.term(load<V>(x + i)).value());
     if (i < n) {
       const V v = load_first<V>(x + i, n - i, past);

@@ -1,24 +1,9 @@
 // The divergence of float rows of few classes, a row in each lane, with its own bits whatever the rows beside it.
 #pragma once
 #include "../shapes/gathered.h"
-#include "../shapes/known_classes.h"
-#include "../shapes/lanes_for_all.h"
 #include "pairs.h"
 
 namespace UNITS {
-
-// What loads groups of rows of n classes, if the compiler knows their number; see load_classes.
-struct Loader {
-  void (*load)(const float* x, float* blocks, size_t count, bool fetches, F32* max);
-  size_t beyond;
-};
-template <size_t N = known_classes<F32>>
-Loader loader(size_t n) {
-  if constexpr (N > 2) {
-    if (n < N) return loader<N - 1>(n);
-  }
-  return {load_classes<F32, N>, rows_beyond<F32, N>};
-}
 
 struct DivergencesInLanes {
   const Problem& p;
@@ -55,8 +40,8 @@ struct DivergencesInLanes {
     }
     const bool is_known =
         lanes_for_all && plain && p.inner == 1 && p.type == Type::float32 && n >= 2 && n <= known_classes<F32>;
-    Loader known = {};
-    if constexpr (lanes_for_all) known = loader(n);
+    KnownLoad<F32> known = {};
+    if constexpr (lanes_for_all) known = known_load<F32>(n);
     while (begin < end) {
       size_t groups = 0;
       if (is_known && begin + L + known.beyond <= end) {

@@ -88,27 +88,13 @@ struct Entropy : Distances<V> {
         V largest = load<V>(x + i);
         for (size_t k = i + L; k < i + whole_run; k += L) largest = max_number(load<V>(x + k), largest);
         const bool may_be_max = !all_less(largest, top);
-        may_be_max ? add_blocks(x, i, exp, [&](V v, V term) INLINE_LAMBDA { take(v, term, true); })
-                   : add_blocks(x, i, exp, [&](V v, V term) INLINE_LAMBDA { take(v, term, false); });
+        may_be_max ? this->take_run(x, i, exp, [&](V v, V term) INLINE_LAMBDA { take(v, term, true); })
+                   : this->take_run(x, i, exp, [&](V v, V term) INLINE_LAMBDA { take(v, term, false); });
       }
     }
     this->each_run(
         x + i, n - i, exp, T(-infinity), [&](V v, V term) INLINE_LAMBDA { take(v, term, true); }, end_run);
     sums.count = count;
-  }
-
- private:
-  // take(logits, terms) for each block of a run, which starts at i.
-  template <bool moved, class Take>
-  static INLINE void add_blocks(const T* x, size_t& i, const Exp<V, moved>& exp, Take take) {
-    constexpr size_t group = run < together<V> ? run : together<V>;
-    for (const size_t end = i + run * L; i < end; i += group * L) {
-      Reduced<V> reduced[group];
-#pragma GCC unroll 8
-      for (size_t k = 0; k < group; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L));
-#pragma GCC unroll 8
-      for (size_t k = 0; k < group; k++) take(load<V>(x + i + k * L), exp.term(reduced[k]).value());
-    }
   }
 };
 
@@ -125,10 +111,10 @@ struct EntropyInLanes {
   // The terms below the maximum, and those times their distances.
   struct FewSums {
     Wide<F32> terms, distances;
+    friend INLINE FewSums add(const FewSums& a, const FewSums& b) {
+      return {UNITS::add(a.terms, b.terms), UNITS::add(a.distances, b.distances)};
+    }
   };
-  static INLINE FewSums sum_of_both(const FewSums& a, const FewSums& b) {
-    return {add(a.terms, b.terms), add(a.distances, b.distances)};
-  }
 
   // Groups of rows take each step together: the next step of one waits for the one before.
   static constexpr size_t together = 4;
@@ -190,11 +176,7 @@ struct EntropyInLanes {
       const F32 product = mul(term.hi, far);
       partial[c] = {term, {product, muladd(term.lo, far, fms(term.hi, far, product))}};
     }
-    for (size_t half = few_for_logs / 2, live = p.length; half > 0; half /= 2) {
-      for (size_t c = 0; c + half < live; c++) partial[c] = sum_of_both(partial[c], partial[c + half]);
-      if (live > half) live = half;
-    }
-    g.equal = equal, g.few = partial[0];
+    g.equal = equal, g.few = tree<few_for_logs>(partial, p.length);
   }
   INLINE void divide_few(Group& g) const {
     const Term<F32> top = Exp<F32, false>(rows.scale, g.shift.magic, g.shift.lower).term(g.max);
@@ -203,8 +185,7 @@ struct EntropyInLanes {
     Wide<F32> inverse;
     invert<F32>(sum.hi, sum.lo, inverse.hi, inverse.lo);
     const F32 unit = splat<F32>(float(power_of_two(-ExpTraits<F32>::lift)));
-    const F32 rest = muladd(distances.lo, inverse.hi, mul(distances.hi, inverse.lo));
-    g.far = mul(muladd(distances.hi, inverse.hi, rest), unit);
+    g.far = mul(rounded_product(distances, inverse), unit);
     g.split = split_few(ratio, g.equal);
   }
   INLINE void end_few(Group& g) const {

@@ -163,16 +163,6 @@ struct Pairs {
     static constexpr size_t value = n;
   };
 
-  static INLINE F32 series(F32 d) {
-    const F32 square = mul(d, d);
-    F32 even = splat<F32>(divergence_f32[8]), odd = splat<F32>(divergence_f32[7]);
-#pragma GCC unroll 4
-    for (int i = 6; i >= 0; i -= 2) even = muladd(even, square, splat<F32>(divergence_f32[i]));
-#pragma GCC unroll 4
-    for (int i = 5; i >= 1; i -= 2) odd = muladd(odd, square, splat<F32>(divergence_f32[i]));
-    return muladd(odd, d, even);
-  }
-
   template <size_t count, bool holes>
   static INLINE void add_run(const float* x, const float* y, const float* x_terms, const float* y_terms,
                              const F64* c, F64 inverse, F64* near, F32& products, Parts& parts) {
@@ -197,7 +187,7 @@ struct Pairs {
       F32 at = distance[k];
       products = muladd(term, holes ? zero_if_equal(term, splat<F32>(0), at) : at, products);
       if (is_far) at = min_number(max_number(at, sub(splat<F32>(0), reach)), reach);
-      F32 weight = mul(term, series(at));
+      F32 weight = mul(term, series<9>(divergence_f32, at, mul(at, at)));
       if (is_far) {
         const F32 size = absolute(distance[k]);
         weight = select_greater(size, reach, splat<F32>(0), weight);

@@ -22,10 +22,12 @@ inline void gather_rows(const Problem& p, const void* data, size_t begin, size_t
   const size_t n = p.length;
   const bool plain = is_plain(p) && p.inner == 1 && p.type == Type::float32;
   if constexpr (lanes_for_all) {
-    if (plain && count == L && n >= 2 && n <= known_classes<F32> && begin + L < p.rows()) {
+    if (plain && count == L && n >= 2 && n <= known_classes<F32>) {
+      const KnownLoad<F32> known = known_load<F32>(n);
       F32 max;
-      const auto known = known_steps<F32, Sums::below, false, false, known_classes<F32>>(n);
-      return known.load(static_cast<const float*>(data) + begin * n, blocks, 1, false, &max);
+      if (begin + L + known.beyond <= p.rows()) {
+        return known.load(static_cast<const float*>(data) + begin * n, blocks, 1, false, &max);
+      }
     }
   }
   if (plain) __builtin_memcpy(rows, static_cast<const float*>(data) + begin * n, count * n * sizeof(float));

@@ -113,14 +113,27 @@ __attribute__((noinline)) void store_classes(Lanes<V, sums>* const* group, size_
 // is code of its own.
 constexpr size_t most_without_terms = 4;
 
-// The steps of as many classes as a problem has, up to N.
-template <class V, Sums sums>
-struct KnownSteps {
+// What loads groups of rows of as many classes as a problem has, up to N; `beyond`: rows that have to follow them.
+template <class V>
+struct KnownLoad {
   using T = typename V::Scalar;
   void (*load)(const T* x, T* blocks, size_t count, bool fetches, V* max);
+  size_t beyond;
+};
+template <class V, size_t N = known_classes<V>>
+INLINE KnownLoad<V> known_load(size_t n) {
+  if constexpr (N > 2) {
+    if (n < N) return known_load<V, N - 1>(n);
+  }
+  return {load_classes<V, N>, rows_beyond<V, N>};
+}
+
+// All steps.
+template <class V, Sums sums>
+struct KnownSteps : KnownLoad<V> {
+  using T = typename V::Scalar;
   void (*add)(Lanes<V, sums>* const* group, size_t count, const Scale<V>& scale);
   void (*store)(Lanes<V, sums>* const* group, size_t count, T* y);  // of ops that write classes
-  size_t beyond;  // rows that have to follow those that are loaded
   bool puts_terms;
 };
 template <class V, Sums sums, bool stores, bool puts_terms, size_t N>
@@ -130,7 +143,8 @@ INLINE KnownSteps<V, sums> known_steps(size_t n) {
   }
   constexpr bool few = sizeof(typename V::Scalar) == 4 && N <= most_without_terms;
   constexpr bool puts = few ? puts_terms : sums == Sums::all;
-  KnownSteps<V, sums> steps = {load_classes<V, N>, add_known<V, sums, N, puts>, nullptr, rows_beyond<V, N>, puts};
+  KnownSteps<V, sums> steps = {
+      {load_classes<V, N>, rows_beyond<V, N>}, add_known<V, sums, N, puts>, nullptr, puts};
   if constexpr (stores) steps.store = store_classes<V, sums, N>;
   return steps;
 }

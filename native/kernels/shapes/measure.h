@@ -4,6 +4,7 @@
 #include "../choose.h"
 #include "../math/factor.h"
 #include "kept.h"
+#include "lane_sums.h"
 
 namespace UNITS {
 
@@ -180,16 +181,12 @@ struct Measurer {
     e.t = zero_if_equal(v, max, e.t);
     const Wide<F32> parts = two_parts(e);
     store(t, parts.hi), store(more, parts.lo);
-    for (size_t half = V::lanes / 2, live = n; half > 0; half /= 2) {
-      for (size_t i = 0; i + half < live; i++) {
-        const T a = t[i], b = t[i + half], sum = a + b, back = sum - a;
-        t[i] = sum, more[i] = (more[i] + more[i + half]) + ((a - (sum - back)) + (b - back));
-      }
-      if (live > half) live = half;
-    }
-    if (!(t[0] + more[0] < T(infinity))) return false;
-    const Term<V> top = exp.term(max);
-    const Wide<F32> ratio = ratio_to_top({splat<V>(t[0]), splat<V>(more[0])}, top);
+    Wide<Quarter> partial[V::lanes];
+    for (size_t i = 0; i < n; i++) partial[i] = {splat<Quarter>(t[i]), splat<Quarter>(more[i])};
+    const Wide<Quarter> sum = tree<V::lanes>(partial, n);
+    const Wide<V> below = {splat<V>(first_lane(sum.hi)), splat<V>(first_lane(sum.lo))};
+    if (!all_less(add(below.hi, below.lo), splat<V>(T(infinity)))) return false;
+    const Wide<F32> ratio = ratio_to_top(below, exp.term(max));
     m.max = double(first_lane(max)), m.top = shift.top;
     m.count = reduce_add(count_if_equal(v, max, splat<V>(0)));
     m.sum = first_lane(ratio.hi), m.sum_lo = first_lane(ratio.lo);
