@@ -22,8 +22,8 @@ struct DivergencesAlong {
     } else if (direct && p.length <= chunk_length) {
       const size_t fitting = room / padded(p.length), most = lesser(fitting, most_rows);
       for (; begin < end; begin += most) solve_together(begin, lesser(end - begin, most));
-    } else if (p.offsets) {
-      for (size_t r = begin; r < end; r++) solve_ragged(r);
+    } else if (p.offsets || p.lengths) {
+      for (size_t r = begin; r < end; r++) solve_by_length(r);
     } else {
       for (size_t r = begin; r < end; r++) solve_by_pieces(r);
     }
@@ -41,11 +41,9 @@ struct DivergencesAlong {
     double sum, other, top, other_top;
   };
 
-  // A row has the same bits among longer ones.
-  void solve_ragged(size_t r) const {
+  void solve_by_length(size_t r) const {
     if (source_of(p, r).length > most_gathered) return solve_by_pieces(r);
-    Problem few = p;
-    few.length = most_gathered;
+    const Problem few = narrowed(p, r, most_gathered);
     DivergencesInLanes(few).solve(r, r + 1);
   }
 

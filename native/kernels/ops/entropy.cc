@@ -305,23 +305,17 @@ struct EntropyAlong {
   }
 };
 
-// Rows of several lengths: one of few classes is solved as it is alone, in a lane, whatever the longest of its neighbours.
-void solve_one_by_one(const Problem& p, size_t begin, size_t end) {
+// Rows of several lengths.
+void solve_by_length(const Problem& p, size_t begin, size_t end) {
   const Entropy<F32> rows(p);
   for (size_t r = begin; r < end; r++) {
-    const Source row = source_of(p, r);
-    if (row.length > most_gathered || row.nothing_left()) {
+    const size_t length = source_of(p, r).length;
+    if (length > most_gathered) {
       rows.solve(r);
       continue;
     }
-    alignas(64) float buffer[most_gathered];
-    const float* const x = row.fetch(0, row.length, buffer);
-    Problem one = p;
-    one.where = nullptr, one.bitmask = nullptr, one.lengths = nullptr, one.offsets = nullptr;
-    one.type = Type::float32, one.outer = r + 1, one.length = row.length, one.inner = 1;
-    // Where row 0 would be.
-    one.x = reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(x) - r * row.length * sizeof(float));
-    EntropyInLanes(one).solve(r, r + 1);
+    const Problem few = narrowed(p, r, length <= few_for_logs ? few_for_logs : most_gathered);
+    EntropyInLanes(few).solve(r, r + 1);
   }
 }
 
@@ -330,7 +324,7 @@ void solve(const Problem& p, size_t begin, size_t end) {
   if constexpr (sizeof(typename V::Scalar) == 4) {
     const EntropyInLanes lanes(p);
     const bool is_extreme = lanes.rows.is_extreme(), varies = p.offsets || p.lengths;
-    if (varies && p.length > few_for_logs && !is_extreme) return solve_one_by_one(p, begin, end);
+    if (varies && p.length > few_for_logs && !is_extreme) return solve_by_length(p, begin, end);
     if (fits_gathered(p) && !is_extreme) return lanes.solve(begin, end);
     if constexpr (!is_compact) {
       const EntropyAlong along(p);

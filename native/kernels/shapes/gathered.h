@@ -46,6 +46,20 @@ inline void gather_rows(const Problem& p, const void* data, size_t begin, size_t
   }
 }
 
+// Row r as of a problem whose rows have at most so many classes, as it has: it is solved as it would be alone, whatever the
+// longest of its neighbours. It is still row r.
+INLINE Problem narrowed(const Problem& p, size_t r, size_t classes) {
+  Problem few = p;
+  few.length = classes;
+  if (p.offsets) return few;
+  const size_t by = start_of(p, r) - start_of(few, r);
+  few.x = static_cast<const char*>(p.x) + by * size_of(p.type);
+  if (p.other) few.other = static_cast<const char*>(p.other) + by * size_of(p.type);
+  if (p.where && !p.whereShared) few.where = p.where + by;
+  if (p.bitmask && !p.bitmaskShared) few.bitmask = p.bitmask + r * (p.words() - few.words());
+  return few;
+}
+
 // log(1 + rho) for rho >= 0, as log1p, with one division instead of two: to 2^-50, which is enough for floats. Where no power
 // of 2 is split off, rho itself goes into the series; elsewhere what 1 + rho rounds off is too little to count.
 INLINE F64 log1p_for_floats(F64 rho) {
