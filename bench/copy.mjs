@@ -5,11 +5,12 @@
  * resident memory is read while it runs.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { putSection } from './files-page.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -74,22 +75,14 @@ for (const [title, name, select, how] of CASES) {
   console.log(lines.at(-1));
 }
 if (options.write) {
-  const page = join(import.meta.dirname, 'FILES.md');
-  const [arrays] = readFileSync(page, 'utf8').split('\n## Text and Parquet');
-  const machine = `${cpus()[0].model.trim()}, ${availableParallelism()} cores, Node ${process.version}, load average at the end ${loadavg()[0].toFixed(1)}`;
-  writeFileSync(
-    page,
-    `${arrays.trimEnd()}
+  putSection({
+    title: 'Text and Parquet',
+    text: `From file to file, beside a plain \`COPY\` by DuckDB; float32 logits and an id. Each run is a process of its own, the two in turns; medians of ${options.rounds} rounds, and the most resident memory of \`score\`.
 
-## Text and Parquet
-
-From file to file, beside a plain \`COPY\` by DuckDB; float32 logits and an id. Each run is a process of its own, the two in turns; medians of ${options.rounds} rounds, and the most resident memory of \`score\`.
-
-${lines.join('\n')}
-
-${machine}. Measured by \`npm run bench:copy -- --write\`${options.scale === '1' ? '' : `, with ${options.scale} of the rows`}.
-`,
-  );
+${lines.join('\n')}`,
+    script: 'bench:copy',
+    scale: options.scale,
+  });
 }
 
 function run(args) {

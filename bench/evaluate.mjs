@@ -4,11 +4,12 @@
  * of its own. Start-up is aside: the time that the same command takes for ten rows.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { putSection } from './files-page.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -66,22 +67,14 @@ const lines = [
 ];
 console.log(lines.join('\n'));
 if (options.write) {
-  const page = join(import.meta.dirname, 'FILES.md');
-  const [others] = readFileSync(page, 'utf8').split('\n## Evaluate');
-  const machine = `${cpus()[0].model.trim()}, ${availableParallelism()} cores, Node ${process.version}, load average at the end ${loadavg()[0].toFixed(1)}`;
-  writeFileSync(
-    page,
-    `${others.trimEnd()}
+  putSection({
+    title: 'Evaluate',
+    text: `Each run is a process of its own, the two in turns; medians of ${options.rounds} rounds. Start-up is what ten rows take.
 
-## Evaluate
-
-Each run is a process of its own, the two in turns; medians of ${options.rounds} rounds. Start-up is what ten rows take.
-
-${lines.join('\n')}
-
-${machine}. Measured by \`npm run bench:evaluate -- --write\`${options.scale === '1' ? '' : `, with ${options.scale} of the rows`}.
-`,
-  );
+${lines.join('\n')}`,
+    script: 'bench:evaluate',
+    scale: options.scale,
+  });
 }
 
 async function run(args) {

@@ -206,9 +206,9 @@ ${cpus()[0].model.trim()}, ${availableParallelism()} cores, Node ${process.versi
 `;
 console.log(text);
 if (options.write) {
-  // What bench/copy.mjs wrote stays.
-  const [, copies] = readFileSync(join(here, 'FILES.md'), 'utf8').split(/(?=\n## Text and Parquet)/);
-  writeFileSync(join(here, 'FILES.md'), text + (copies ?? ''));
+  // The sections of the other scripts stay: see files-page.mjs.
+  const [, ...sections] = readFileSync(join(here, 'FILES.md'), 'utf8').split(/(?=\n## )/);
+  writeFileSync(join(here, 'FILES.md'), text + sections.join(''));
 }
 
 /** The seconds of a process, and the most memory it had. */
