@@ -4,6 +4,7 @@
 #include "math/exact_sum.h"
 #include "shapes/few_blocks.h"
 #include "shapes/measure.h"
+#include "shapes/ragged.h"
 #include "units.h"
 
 using namespace UNITS;
@@ -35,8 +36,12 @@ void solve(const Problem& p, size_t begin, size_t end) {
   if (!is_alone<V>(p, end - begin)) return solve_in_groups(p, begin, end);
   solve_alone<V>(p, begin, end, small_scale_of<V>(p.temperature));
 }
-void solve_at_one_temperature(const Problem& p, size_t begin, size_t end) {
+void solve_of_type(const Problem& p, size_t begin, size_t end) {
   p.type == Type::float64 ? solve<F64>(p, begin, end) : solve<F32>(p, begin, end);
+}
+
+void solve_at_one_temperature(const Problem& p, size_t begin, size_t end) {
+  Ragged::fits(p, end - begin) ? Ragged(p, solve_of_type).solve(begin, end) : solve_of_type(p, begin, end);
 }
 
 // Rows that share a temperature are a problem of their own, at that temperature. So a row has the bits that it has where

@@ -253,10 +253,8 @@ INLINE void store_panel_registers(Put put, f64r* c) {
   for (int j = 0; j < 2; j++) put(j, c[j]);
 }
 
-// No half registers here: row.h converts one by one.
-INLINE size_t widen_halves(const uint16_t*, size_t, float*) { return 0; }
-INLINE size_t narrow_halves(const float*, size_t, uint16_t*) { return 0; }
-
 }  // namespace UNITS
+
+#include "halves.h"
 
 #undef INLINE

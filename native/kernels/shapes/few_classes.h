@@ -12,6 +12,8 @@ struct FewClasses {
   static constexpr size_t L = V::lanes, P = panel_columns<V>;
   // Up to here each class is a partial sum of its own (see TermSum). Panels are faster with more.
   static constexpr size_t most_classes = known_classes<V>;
+  // Of rows that lie anywhere: some more, with two classes to a partial sum, save a copy.
+  static constexpr size_t most_apart = most_classes == L ? L + P : most_classes;
   const Problem& p;
   const Op op;
   // With 11 to 13 classes, the hardware fetches as well or better.
@@ -26,7 +28,18 @@ struct FewClasses {
     solve_groups<most_classes>(begin, end);
   }
 
+  // Rows of n classes, 2 <= n <= most_apart, wherever they lie; the last ones last.
+  void solve_at(size_t n, const RaggedRow* rows, size_t first, size_t count) const {
+    // A quarter of each row is read.
+    while (count > 0 && rows[count - 1].start + P > p.elements) op.solve(first + rows[--count].number);
+    if (op.scale.extreme) return solve_each(rows, first, count);
+    solve_groups_at<most_apart>(n, rows, first, count);
+  }
+
  private:
+  void solve_each(const RaggedRow* rows, size_t first, size_t count) const {
+    for (size_t i = 0; i < count; i++) op.solve(first + rows[i].number);
+  }
   void solve_alone(size_t begin, size_t end) const {
     for (size_t r = begin; r < end; r++) op.solve(r);
   }
@@ -59,16 +72,48 @@ struct FewClasses {
       const size_t left = end - begin - more, whole = left / L + (overlaps && left % L > 0);
       const size_t groups = whole < most ? whole : most, count = groups * L < left ? groups * L : left;
       const size_t last = begin + count - L;
-      const bool solved = solve_together<N>(x, y, begin, groups, last, p.lengths);
+      const bool solved = solve_together<N>(x, y, InOrder{begin, last}, groups, p.lengths);
       for (size_t g = 0; !solved && g < groups; g++) {
         const size_t row = row_of_group(begin, g, last);
-        if (groups > 1 && solve_together<N>(x, y, row, 1, row, p.lengths)) continue;
+        if (groups > 1 && solve_together<N>(x, y, InOrder{row, row}, 1, p.lengths)) continue;
         solve_alone(row, row + L);
       }
       begin += count;
       if (is_packed<V, N> && overlaps && begin < end) begin -= rows_past_line<N>(y + begin * N);
     }
     if (begin < end) solve_few<N>(begin, end);
+  }
+
+  // What is left over of whole groups is a group in which the last row stands several times.
+  template <size_t N>
+  __attribute__((noinline)) void solve_groups_at(size_t n, const RaggedRow* rows, size_t first,
+                                                 size_t count) const {
+    if constexpr (N > 2) {
+      if (n < N) return solve_groups_at<N - 1>(n, rows, first, count);
+    }
+    constexpr size_t most = together(N);
+    const T* x = static_cast<const T*>(p.x);
+    T* y = static_cast<T*>(p.out);
+    RaggedRow padded[L];
+    const size_t tail = count % L, whole = count / L + (tail > 0);
+    if (tail > 0) {
+      for (size_t i = 0; i < L; i++) padded[i] = rows[count - tail + (i < tail ? i : tail - 1)];
+    }
+    for (size_t done = 0, groups; done < whole; done += groups) {
+      groups = whole - done < most ? whole - done : most;
+      At at = {};
+      for (size_t g = 0; g < groups; g++) {
+        at.rows[g] = (done + g + 1) * L <= count ? rows + (done + g) * L : padded;
+      }
+      if (solve_together<N>(x, y, at, groups, nullptr)) continue;
+      for (size_t g = 0; g < groups; g++) {
+        At one = {};
+        one.rows[0] = at.rows[g];
+        if (groups > 1 && solve_together<N>(x, y, one, 1, nullptr)) continue;
+        const size_t from = (done + g) * L;
+        solve_each(rows + from, first, count - from < L ? count - from : L);
+      }
+    }
   }
 
   static INLINE size_t row_of_group(size_t first, size_t g, size_t last) {
@@ -91,7 +136,7 @@ struct FewClasses {
       copy_blocks(copy, static_cast<const T*>(p.x) + begin * N, count * N);
       uint32_t lengths[L] = {};
       for (size_t i = 0; p.lengths && i < count; i++) lengths[i] = p.lengths[begin + i];
-      if (solve_together<N>(copy, copy, 0, 1, 0, p.lengths ? lengths : nullptr))
+      if (solve_together<N>(copy, copy, InOrder{0, 0}, 1, p.lengths ? lengths : nullptr))
         return copy_blocks(y, copy, count * N);
     }
     solve_alone(begin, end);
@@ -106,21 +151,56 @@ struct FewClasses {
   static INLINE uint32_t hide_behind(const uint32_t* lengths, V* v) {
     const V length = load_in_disorder<V, N>(reinterpret_cast<const int32_t*>(lengths)),
             none = splat<V>(T(-infinity));
-#pragma GCC unroll 16
+#pragma GCC unroll 20
     for (size_t i = 0; i < N; i++) v[i] = select_greater(length, splat<V>(T(i)), v[i], none);
     return mask_greater(length, splat<V>(T(0)));
   }
 
   static constexpr uint32_t all_lanes = (1u << L) - 1;
 
-  // Groups from `row` on, the last of which starts at row `last`. False, with nothing written, where a row needs more care
-  // (NaN, infinities, huge logits).
-  template <size_t N>
-  __attribute__((noinline)) bool solve_together(const T* x, T* y, size_t row, size_t groups, size_t last,
+  // The rows of groups: from `row` on, one behind the other, the last of which starts at row `last`; or where they are said to be.
+  struct InOrder {
+    static constexpr bool is_in_order = true;
+    size_t row, last;
+    template <size_t N>
+    INLINE size_t start(size_t g) const {
+      return row_of_group(row, g, last) * N;
+    }
+    template <size_t N>
+    INLINE void load(const T* x, size_t g, V* v) const {
+      load_rows<V, N>(x + start<N>(g), v);
+    }
+    template <size_t N>
+    INLINE void store(T* y, size_t g, const V* v) const {
+      store_rows<V, N>(y + start<N>(g), v);
+    }
+    // Of the group, and as far behind it as there are groups.
+    template <size_t N, bool written>
+    INLINE void come(const T* x, size_t g, size_t groups) const {
+      written ? fetch<true>(x + start<N>(g), L * N) : fetch<false>(x + (row + (groups + g) * L) * N, L * N);
+    }
+  };
+  struct At {
+    static constexpr bool is_in_order = false;
+    const RaggedRow* rows[together(2)];
+    template <size_t N>
+    INLINE void load(const T* x, size_t g, V* v) const {
+      load_rows_at<V, N>(x, rows[g], v);
+    }
+    template <size_t N>
+    INLINE void store(T* y, size_t g, const V* v) const {
+      store_rows_at<V, N>(y, rows[g], v);
+    }
+    template <size_t N, bool written>
+    INLINE void come(const T*, size_t, size_t) const {}
+  };
+
+  // False, with nothing written, where a row needs more care (NaN, infinities, huge logits).
+  template <size_t N, class Rows>
+  __attribute__((noinline)) bool solve_together(const T* x, T* y, const Rows& rows, size_t groups,
                                                 const uint32_t* lengths) const {
     using E = ExpTraits<V>;
     constexpr size_t most = together(N);
-    const auto start = [row, last](size_t g) INLINE_LAMBDA { return row_of_group(row, g, last) * N; };
     // `t` holds the logits of every class, then what they reduce to; `r` the reduced logits, then the terms. With three
     // arrays, stores to one delay loads of another on some stacks.
     alignas(64) T t[most][N][L], r[most][N][L];
@@ -128,16 +208,18 @@ struct FewClasses {
     uint32_t live[most];  // rows with something left, where some may have nothing
     LaneShift<V> shift[most];
     const T bias = bias_for<V>(N);
-    const bool kept = p.emptyRows || lengths;  // -Infinity may stand for what takes no part
+    const bool kept = Rows::is_in_order && (p.emptyRows || lengths);  // -Infinity may stand for what takes no part
     bool sound = true;
     for (size_t g = 0; g < groups; g++) {
       V v[N];
-      load_rows<V, N>(x + start(g), v);
+      rows.template load<N>(x, g, v);
       uint32_t some = 0;  // rows with classes: nothing but -Infinity is not nothing
-      if (lengths) some = hide_behind<N>(lengths + start(g) / N, v);
+      if constexpr (Rows::is_in_order) {
+        if (lengths) some = hide_behind<N>(lengths + rows.template start<N>(g) / N, v);
+      }
       V max = v[0];
       store(t[g][0], v[0]);
-#pragma GCC unroll 16
+#pragma GCC unroll 20
       for (size_t i = 1; i < N; i++) store(t[g][i], v[i]), max = max_number(v[i], max);
       if (kept) {
         live[g] = mask_greater(max, splat<V>(T(-infinity)));
@@ -150,31 +232,37 @@ struct FewClasses {
     if (!sound) return false;
     for (size_t g = 0; g < groups; g++) {
       const Exp<V, false> exp(op.scale, shift[g].magic, shift[g].lower);
-      if (fetches) fetch<true>(y + start(g), L * N);
+      if (fetches) rows.template come<N, true>(y, g, groups);
       if (kept) {
-#pragma GCC unroll 16
+#pragma GCC unroll 20
         for (size_t i = 0; i < N; i++) reduce_kept_block(exp, t[g][i], t[g][i], r[g][i]);
       } else {
-#pragma GCC unroll 16
+#pragma GCC unroll 20
         for (size_t i = 0; i < N; i++) reduce_block(exp, t[g][i], t[g][i], r[g][i]);
       }
     }
     for (size_t g = 0; g < groups; g++) {
-      // Each class is a partial sum of its own (see TermSum), and the sum of what they take is exact.
-      V smallest, taken, left[N];
-      if (fetches) fetch<false>(x + (row + (groups + g) * L) * N, L * N);
-#pragma GCC unroll 16
-      for (size_t i = 0; i < N; i++) {
+      // Each class is a partial sum of its own (see TermSum), or two are; and the sum of what they take is exact.
+      constexpr size_t partial = N < L ? N : L;
+      V smallest, taken, left[partial];
+      if (fetches) rows.template come<N, false>(x, g, groups);
+#pragma GCC unroll 20
+      for (size_t i = 0; i < partial; i++) {
         const Term<V> e = finish_block<V>(t[g][i], r[g][i]);
         TermSum<V> one(bias);
         one.add_first(e);
         const V v = e.value();
         smallest = i > 0 ? min_number(v, smallest) : v;
+        if (i + L < N) {
+          const Term<V> second = finish_block<V>(t[g][i + L], r[g][i + L]);
+          one.add_term(second);
+          smallest = min_number(second.value(), smallest);
+        }
         taken = i > 0 ? add(taken, one.taken(bias)) : one.taken(bias);
         left[i] = one.rest;
       }
       least[g] = smallest, sum[g] = taken,
-      rest[g] = tree_of<L, N>([&](size_t i) INLINE_LAMBDA { return left[i]; });
+      rest[g] = tree_of<L, partial>([&](size_t i) INLINE_LAMBDA { return left[i]; });
       sound = sound && all_less(taken, splat<V>(T(infinity)));  // NaN
     }
     if (!sound) return false;
@@ -185,10 +273,10 @@ struct FewClasses {
         hi[g] = keep(live[g], hi[g], zero), lo[g] = keep(live[g], lo[g], zero);
       }
       V out[N];
-#pragma GCC unroll 16
+#pragma GCC unroll 20
       for (size_t i = 0; i < N; i++) out[i] = scaled(load<V>(r[g][i]), hi[g], lo[g]);
       polish<N>(out, shift[g], least[g], sum[g], rest[g]);
-      store_rows<V, N>(y + start(g), out);
+      rows.template store<N>(y, g, out);
     }
     return true;
   }
@@ -198,13 +286,13 @@ struct FewClasses {
   template <size_t N>
   INLINE void polish(V* out, const LaneShift<V>& shift, V least, V sum, V rest) const {
     constexpr int digits = sizeof(T) == 4 ? 24 : 53;
-    static_assert(most_classes <= exact_terms<V>, "the bias is that of short rows");
+    static_assert(N <= exact_terms<V>, "the bias is that of short rows");
     constexpr double noticed = ExpTraits<V>::short_bias * power_of_two(-2 * digits + 1);
     if (all_less(splat<V>(T(noticed)), least)) return;
     const uint32_t alone = alone_in_sum(sum, rest, shift, op.scale, bias_for<V>(N));
     if (!alone) return;
     const V half = splat<V>(T(0.5)), one = splat<V>(T(1));
-#pragma GCC unroll 16
+#pragma GCC unroll 20
     for (size_t i = 0; i < N; i++) out[i] = keep(alone & mask_greater(out[i], half), one, out[i]);
   }
 };

@@ -13,7 +13,9 @@ namespace UNITS {
 
 constexpr size_t most_gathered = 32;  // classes
 
-INLINE bool fits_gathered(const Problem& p) { return p.type != Type::float64 && p.length <= most_gathered; }
+INLINE bool fits_gathered(const Problem& p) {
+  return p.type != Type::float64 && p.length > 0 && p.length <= most_gathered;
+}
 
 // Rows [begin, begin + count) of `data`, which is laid out as x: class c of all is the block at blocks + c * 16.
 inline void gather_rows(const Problem& p, const void* data, size_t begin, size_t count, float* blocks) {

@@ -1,0 +1,268 @@
+// Ragged rows as rows that are equally long. Neighbours that are so already are a problem by themselves, where they lie. Short rows of
+// many lengths wait in bins, one for each length, until there are enough of them, and are solved together:
+//
+//   x        a0 a1 a2 b0 c0 c1 c2 d0      bin 1: b d      bin 3: a c
+//
+// Rows of a full bin are copied one behind the other, to be a problem like any other, whose results go back to where they belong;
+// but for softmax of few classes, which reads and writes rows wherever they lie. So no other shape knows of them. A row has the
+// bits that it has alone, as every row of a problem does.
+#pragma once
+#include "../choose.h"
+#include "../units.h"
+#include "source.h"
+
+namespace UNITS {
+
+// Where the rows of each length wait: of few classes as many as go through each step together, in FewClasses.
+struct RaggedBins {
+  static constexpr size_t longest = 256;
+  uint32_t place[longest + 2];
+  constexpr RaggedBins() : place() {
+    for (size_t n = 1; n <= longest; n++) place[n + 1] = place[n] + (n <= 8 ? 128 : n <= 32 ? 64 : 16);
+  }
+};
+
+class Ragged {
+ public:
+  using Solve = void (*)(const Problem&, size_t begin, size_t end);
+
+  static bool fits(const Problem& p, size_t rows) {
+    return p.offsets && rows >= fewest_rows && !p.where && !p.logNormalizer && takes(p.op);
+  }
+
+  // `solve`: rows of any problem.
+  Ragged(const Problem& posed, Solve solve) : p(posed), solve_rows(solve), part(posed) {
+    part.offsets = nullptr;
+    const size_t size = size_of(p.type), result = size_of(p.outType);
+    add(x, p.x, size, true);
+    if (p.op == Op::klDivergence) add(other, p.other, size, true);
+    if (p.op == Op::crossEntropy) {
+      if (p.targets) add(targets, p.targets, sizeof(int32_t), false);
+      if (p.targetProbabilities) add(shares, p.targetProbabilities, size, true);
+      if (p.gradient) add(gradient, p.gradient, size, true);
+      add(losses, p.losses, sizeof(double), false);
+    } else {
+      add(out, p.out, result, p.op == Op::softmax || p.op == Op::logSoftmax);
+    }
+  }
+
+  void solve(size_t begin, size_t end) {
+    first_row = begin;
+    for (size_t n = 0; n <= longest; n++) filled[n] = bins.place[n];
+    const bool uses_bins = is_worth_binning(begin, end);
+    for (size_t row = begin, to; row < end && !(row > begin && is_set(p.cancelled)); row = to) {
+      to = behind_equal_rows(row, end);
+      if (to - row >= fewest_equal) {
+        solve_equal(row, to);
+        continue;
+      }
+      to = row;
+      do to = lesser(end, to + fewest_equal);
+      while (to - row < most_at_once && to + fewest_equal <= end && !begins_run(to));
+      uses_bins ? put(row, to) : solve_rows(p, row, to);
+    }
+    for (size_t n = 1; n <= longest; n++) solve_bin(n);
+  }
+
+ private:
+  static constexpr size_t fewest_rows = 32;     // that are looked at
+  static constexpr size_t fewest_equal = 16;    // neighbours that are worth a problem of their own
+  static constexpr size_t most_at_once = 1024;  // rows until it is asked whether the call was cancelled
+  static constexpr size_t fewest_alike = 4;     // rows of a length, about, that are worth bins
+  static constexpr size_t longest = RaggedBins::longest;
+
+  static constexpr RaggedBins bins = {};
+  static constexpr size_t all_places = bins.place[longest + 1];
+
+  // An array of a call: by class as x, or by row.
+  enum Place { x, other, targets, shares, gradient, losses, out, places };
+  static constexpr size_t most_arrays = 4;  // of a call
+  static constexpr size_t set_elements = 2048, room = set_elements * sizeof(double) + 2 * block_bytes;
+  struct Array {
+    char *data = nullptr, *copy = nullptr;
+    size_t size = 0;
+    bool by_class = false;
+  };
+
+  const Problem& p;
+  const Solve solve_rows;
+  Problem part;
+  Array array[places];
+  size_t arrays = 0, first_row = 0;
+  uint32_t filled[longest + 1];  // up to where each bin is
+  RaggedRow waiting[all_places];
+  alignas(64) char copies[most_arrays][room];
+
+  static bool takes(Op op) {
+    return op == Op::softmax || op == Op::logSoftmax || op == Op::logSumExp || op == Op::crossEntropy ||
+           op == Op::entropy || op == Op::klDivergence;
+  }
+  void add(Place place, const void* data, size_t size, bool by_class) {
+    array[place].data = static_cast<char*>(const_cast<void*>(data));
+    array[place].size = size, array[place].by_class = by_class;
+    array[place].copy = copies[arrays++];
+  }
+  static bool is_result(size_t place) { return place == gradient || place == losses || place == out; }
+
+  // The arrays of `part`.
+  template <class At>
+  void place(At at) {
+    part.x = at(x), part.other = at(other), part.targetProbabilities = at(shares), part.gradient = at(gradient);
+    part.targets = static_cast<const int32_t*>(at(targets)), part.losses = static_cast<double*>(at(losses));
+    part.out = at(out);
+  }
+
+  // Equal rows -------------------------------------------------------------------------------------------------------
+
+  // Whether so many rows may be equally long: what their ends are far apart says.
+  bool begins_run(size_t row) const {
+    const uint32_t first = read_once(p.offsets + row), step = read_once(p.offsets + row + 1) - first;
+    return read_once(p.offsets + row + fewest_equal) - first == fewest_equal * step;
+  }
+  // The first row behind `row` that is not as long; those before lie within x.
+  size_t behind_equal_rows(size_t row, size_t end) const {
+    constexpr size_t few = 8;
+    const size_t at = read_once(p.offsets + row), n = read_once(p.offsets + row + 1) - at;
+    if (at > p.elements || n > p.elements - at) return row + 1;
+    if (n > 0) end = lesser(end, row + (p.elements - at) / n);
+    size_t next = row + 1, after = at + 2 * n;  // where row `next` has to end
+    for (uint64_t differ = 0; next + few <= end; next += few, after += few * n) {
+#pragma GCC unroll 8
+      for (size_t k = 0; k < few; k++) differ |= read_once(p.offsets + next + 1 + k) ^ (after + k * n);
+      if (differ != 0) break;
+    }
+    for (; next < end && read_once(p.offsets + next + 1) == after; next++) after += n;
+    return next;
+  }
+
+  void solve_equal(size_t begin, size_t end) {
+    const size_t first = lesser(read_once(p.offsets + begin), p.elements);
+    const size_t last = lesser(read_once(p.offsets + end), p.elements);
+    part.outer = end - begin, part.length = last > first ? (last - first) / part.outer : 0;
+    part.elements = part.length * part.outer;
+    place([&](size_t i) -> void* {
+      const Array& a = array[i];
+      return a.data ? a.data + (a.by_class ? first : begin) * a.size : nullptr;
+    });
+    solve_rows(part, 0, part.outer);
+  }
+
+  // Bins -------------------------------------------------------------------------------------------------------------
+
+  bool is_worth_binning(size_t begin, size_t end) const {
+    const size_t first = read_once(p.offsets + begin), last = read_once(p.offsets + end);
+    const size_t mean = last > first ? (last - first) / (end - begin) : 0;
+    return mean <= longest / 2 && end - begin >= fewest_alike * lesser(lesser(2 * mean, longest), p.length);
+  }
+
+  __attribute__((noinline)) void put(size_t begin, size_t end) {
+    constexpr size_t ahead = 4096;  // bytes
+    const uint32_t* const offsets = p.offsets;
+    const uint32_t elements = uint32_t(lesser(p.elements, UINT32_MAX)), first = uint32_t(first_row);
+    const size_t size = array[x].size;
+    const char* const fetched = is_large(p) ? array[x].data + ahead : nullptr;
+    uint32_t from = uint32_t(lesser(read_once(offsets + begin), elements));
+    for (size_t row = begin; row < end; row++) {
+      uint32_t to = read_once(offsets + row + 1);
+      to = to < elements ? to : elements;
+      const uint32_t n = to - from;  // huge where another thread has written offsets that descend
+      if (n - 1 < longest) {
+        const uint32_t place = filled[n];
+        waiting[place] = {from, uint32_t(row) - first};
+        filled[n] = place + 1;
+        if (fetched) __builtin_prefetch(fetched + from * size, 0, 2);
+        if (place + 1 == bins.place[n + 1]) solve_bin(n);
+      } else {
+        solve_rows(p, row, row + 1);
+      }
+      from = to;
+    }
+  }
+
+  // Rows of n classes, which stand in their bin.
+  __attribute__((noinline)) void solve_bin(size_t n) {
+    const size_t first = bins.place[n], last = filled[n];
+    filled[n] = uint32_t(first);
+    if (last == first) return;
+    if (p.op == Op::softmax && solve_softmax_at(p, n, waiting + first, first_row, last - first)) return;
+    const size_t most = set_elements / n / block_bytes > 0 ? set_elements / n / block_bytes * block_bytes : 16;
+    for (size_t from = first, count; from < last; from += count) {
+      count = lesser(most, last - from);
+      for (size_t i = 0; i < places; i++) {
+        if (array[i].data && !is_result(i)) gather(array[i], from, count, n);
+      }
+      part.outer = count, part.length = n, part.elements = n * count;
+      place([&](size_t i) -> void* { return array[i].data ? array[i].copy : nullptr; });
+      solve_rows(part, 0, count);
+      for (size_t i = 0; i < places; i++) {
+        if (array[i].data && is_result(i)) scatter(array[i], from, count, n);
+      }
+    }
+  }
+
+  // Rows to their copies: of classes in whole blocks, where that does not reach too far. What is too much is the next copy's.
+  void gather(Array& a, size_t first, size_t count, size_t n) const {
+    if (!a.by_class) return move_numbers<false>(a, first, count);
+    const size_t bytes = n * a.size;
+    switch ((bytes + block_bytes - 1) / block_bytes) {
+      case 1: return gather_blocks<1>(a, first, count, bytes);
+      case 2: return gather_blocks<2>(a, first, count, bytes);
+      default: gather_blocks<0>(a, first, count, bytes);
+    }
+  }
+  template <size_t blocks>
+  __attribute__((noinline)) void gather_blocks(Array& a, size_t first, size_t count, size_t bytes) const {
+    const size_t size = a.size, limit = p.elements * size;
+    const size_t whole = blocks > 0 ? blocks * block_bytes : (bytes + block_bytes - 1) / block_bytes * block_bytes;
+    const char* const data = a.data;
+    char* to = a.copy;
+    for (size_t k = 0; k < count; k++, to += bytes) {
+      const size_t from = waiting[first + k].start * size;
+      if (from + whole <= limit) {
+        for (size_t i = 0; i < whole; i += block_bytes) __builtin_memcpy(to + i, data + from + i, block_bytes);
+      } else {
+        __builtin_memcpy(to, data + from, bytes);
+      }
+    }
+  }
+
+  // Results to where they belong, in pieces of a fixed size, the last of which may overlap.
+  void scatter(Array& a, size_t first, size_t count, size_t n) const {
+    if (!a.by_class) return move_numbers<true>(a, first, count);
+    const size_t bytes = n * a.size;
+    bytes > 64   ? scatter_pieces<64>(a, first, count, bytes)
+    : bytes > 32 ? scatter_pieces<32>(a, first, count, bytes)
+    : bytes > 16 ? scatter_pieces<16>(a, first, count, bytes)
+    : bytes > 8  ? scatter_pieces<8>(a, first, count, bytes)
+    : bytes > 4  ? scatter_pieces<4>(a, first, count, bytes)
+                 : scatter_pieces<2>(a, first, count, bytes);
+  }
+  template <size_t piece>
+  __attribute__((noinline)) void scatter_pieces(Array& a, size_t first, size_t count, size_t bytes) const {
+    const size_t size = a.size;
+    char* const data = a.data;
+    const char* from = a.copy;
+    for (size_t k = 0; k < count; k++, from += bytes) {
+      char* const to = data + waiting[first + k].start * size;
+      for (size_t i = 0; i + piece < bytes; i += piece) __builtin_memcpy(to + i, from + i, piece);
+      __builtin_memcpy(to + bytes - piece, from + bytes - piece, piece);
+    }
+  }
+
+  // What there is once for each row.
+  template <bool back>
+  void move_numbers(Array& a, size_t first, size_t count) const {
+    const auto all = [&](auto zero) INLINE_LAMBDA {
+      using Number = decltype(zero);
+      Number *const data = reinterpret_cast<Number*>(a.data) + first_row, *const copy =
+                                                                              reinterpret_cast<Number*>(a.copy);
+      for (size_t k = 0; k < count; k++) {
+        Number& number = data[waiting[first + k].number];
+        back ? number = copy[k] : copy[k] = number;
+      }
+    };
+    a.size == 4 ? all(uint32_t(0)) : a.size == 8 ? all(uint64_t(0)) : all(uint16_t(0));
+  }
+};
+
+}  // namespace UNITS
