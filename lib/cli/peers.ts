@@ -1,4 +1,5 @@
 /** Libraries that the package does not bring along: whoever wants their formats installs them. */
+import { createRequire } from 'node:module';
 import { Failure } from './failure.js';
 
 /** What `import` and `require` say. */
@@ -16,4 +17,9 @@ export async function needPeer<Module>(
     const command = `npm install ${names.join(' ')}`;
     throw new Failure(`Expected ${names.join(' and ')} for ${format} but received none (${command})`);
   }
+}
+
+/** A CommonJS package of many files: `import` reads each of them twice, to know its names before it runs. */
+export function requirePeer<Module>(name: string): Module {
+  return createRequire(import.meta.url)(name);
 }

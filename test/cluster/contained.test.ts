@@ -25,11 +25,18 @@ let worker: Started;
 const submit = (...args: string[]) => start(['score', '--queue', redis.url, ...args], folder);
 const put = (name: string, content: Uint8Array | string) => writeFileSync(join(folder, name), content);
 
-/** The process that scores for the worker. */
-function scoringProcess(of = worker): number | undefined {
-  const { pid } = of.child;
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-  return children === '' ? undefined : Number(children.split(' ').at(-1));
+/** The process that writes this output: its number is in the name until the output is whole. */
+function scoringProcess(output: string): number | undefined {
+  const [pid] = readdirSync(folder).flatMap((name) => {
+    const [, pid] = name.startsWith(`${output}.`) ? (name.match(/\.(\d+)-[0-9a-f]+\.part$/) ?? []) : [];
+    return pid !== undefined && isAlive(Number(pid)) ? [Number(pid)] : [];
+  });
+  return pid;
+}
+
+async function atWork(output: string): Promise<number> {
+  await until('a process at work', () => scoringProcess(output) !== undefined);
+  return scoringProcess(output) ?? 0;
 }
 
 /** One that ended may wait for its parent to look. */
@@ -81,16 +88,10 @@ describe.skipIf(!hasRedis || process.platform !== 'linux')('scoring in a process
     await startWorker();
     putLarge('poison.npy', 400_000, 500);
     const submitted = submit('poison.npy', '-o', 'poison-out.npy', '--op', 'logsumexp');
-    const killed: number[] = [];
-    while (killed.length < 2) {
-      let pid: number | undefined;
-      await until('a process at work', () => {
-        pid = scoringProcess();
-        return pid !== undefined && !killed.includes(pid);
-      });
-      if (pid === undefined) continue;
-      killed.push(pid);
+    for (let killed = 0; killed < 2; killed++) {
+      const pid = await atWork('poison-out.npy');
       process.kill(pid, 'SIGKILL');
+      await until('its end', () => !isAlive(pid));
     }
     const { code, stderr } = await submitted.ended;
     expect(code).toBe(1);
@@ -103,8 +104,7 @@ describe.skipIf(!hasRedis || process.platform !== 'linux')('scoring in a process
     await startWorker();
     putLarge('once.npy', 60_000, 500);
     const submitted = submit('once.npy', '-o', 'once-out.npy', '--op', 'logsumexp');
-    await until('a process at work', () => scoringProcess() !== undefined);
-    process.kill(scoringProcess() ?? 0, 'SIGKILL');
+    process.kill(await atWork('once-out.npy'), 'SIGKILL');
     expect((await submitted.ended).code).toBe(0);
   });
 
@@ -125,8 +125,7 @@ describe.skipIf(!hasRedis || process.platform !== 'linux')('scoring in a process
     await until('the worker', () => blocking.told.stderr.includes('waiting'));
     putLarge('orphan.npy', 60_000, 500);
     const submitted = submit('orphan.npy', '-o', 'orphan-out.npy', '--op', 'logsumexp');
-    await until('its output', () => readdirSync(folder).some((name) => name.startsWith('orphan-out')));
-    const orphan = scoringProcess(blocking) ?? 0;
+    const orphan = await atWork('orphan-out.npy');
     blocking.child.kill('SIGKILL');
     await until('the end of the process', () => !isAlive(orphan));
     expect(existsSync(join(folder, 'outlived'))).toBe(false);

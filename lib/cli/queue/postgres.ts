@@ -1,7 +1,7 @@
 /** PostgreSQL, by BullMQ's own backend. Its tables lie in a schema of ours, and are made by the first who comes. */
 import type { ConnectionOptions } from 'node:tls';
 import type { QueueOptions } from 'bullmq';
-import { needPeer } from '../peers.js';
+import { needPeer, requirePeer } from '../peers.js';
 import type { Address } from './address.js';
 import type { Backend } from './backend.js';
 import { isPassing } from './faults.js';
@@ -24,8 +24,8 @@ interface Known {
 
 export async function connectPostgres({ url }: Address, step: Step): Promise<Backend> {
   const { bullmq, pg } = await needPeer(['bullmq', 'pg'], '--queue', async () => ({
-    bullmq: await import('bullmq'),
-    pg: (await import('pg')).default,
+    bullmq: requirePeer<typeof import('bullmq')>('bullmq'),
+    pg: requirePeer<typeof import('pg')>('pg'),
   }));
   const where = {
     connectionString: url.href,

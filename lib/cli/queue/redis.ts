@@ -1,6 +1,6 @@
 /** Redis, alone or as a cluster. */
 import type { Cluster, Redis } from 'ioredis';
-import { needPeer } from '../peers.js';
+import { needPeer, requirePeer } from '../peers.js';
 import type { Address } from './address.js';
 import type { Backend } from './backend.js';
 import { PREFIX, QUEUE } from './names.js';
@@ -11,8 +11,8 @@ type Step = (name: string) => void;
 
 export async function connectRedis(address: Address, step: Step): Promise<Backend> {
   const { bullmq, ioredis } = await needPeer(['bullmq', 'ioredis'], '--queue', async () => ({
-    bullmq: await import('bullmq'),
-    ioredis: await import('ioredis'),
+    bullmq: requirePeer<typeof import('bullmq')>('bullmq'),
+    ioredis: requirePeer<typeof import('ioredis')>('ioredis'),
   }));
   const options = optionsOf(address);
   let ready = false;

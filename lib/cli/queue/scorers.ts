@@ -29,6 +29,8 @@ interface RunOptions {
 }
 
 export interface Scorers {
+  /** Starts as many processes ahead. */
+  prepare(count: number): void;
   /**
    * @throws PassingFailure, PoisonedFailure, or another Failure where another try would end in the same way; the signal's reason where it is
    * aborted.
@@ -139,6 +141,9 @@ export function newScorers(root: string, memory: number): Scorers {
   }
 
   return {
+    prepare(count) {
+      while (all.size < count) idle.push(start());
+    },
     async run(task, options) {
       const ends: string[] = [];
       while (ends.length < (options.tries ?? TRIES)) {

@@ -28,7 +28,8 @@ export interface SubmitOptions extends Cutting {
 const LOOK_AGAIN_MS = 3000;
 /** Looks at many files take at most this part of the time. */
 const LOOKING = 1 / 20;
-/** So many jobs, files and parts, are made together: the first is at work while others are made. */
+/** So many jobs, files and parts, are made together: the first are at work while others are made. */
+const FIRST_TOGETHER = 4;
 const TOGETHER = 64;
 
 export async function scoreByQueue(
@@ -38,16 +39,22 @@ export async function scoreByQueue(
 ): Promise<Outcome[]> {
   const outcomes = new Map<FilePair, Outcome>();
   const files: FileJob[] = [];
-  for (const pair of pairs) {
-    try {
-      files.push(await fileJob(pair, job, options));
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      outcomes.set(pair, { input: pair.input, failure: error.message });
+  async function lookAtFiles(): Promise<void> {
+    for (const pair of pairs) {
+      try {
+        files.push(await fileJob(pair, job, options));
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        outcomes.set(pair, { input: pair.input, failure: error.message });
+      }
     }
   }
-  const server = await connect(options.queue, options.onNotice);
+  // The server answers while files are looked at.
+  const connecting = connect(options.queue, options.onNotice);
+  const [looked] = await Promise.allSettled([lookAtFiles(), connecting]);
+  const server = await connecting;
   try {
+    if (looked.status === 'rejected') throw looked.reason;
     await finish(files, server, options, (file, outcome) => outcomes.set(file.pair, outcome));
   } finally {
     await server.close();
@@ -205,17 +212,19 @@ async function finish(
   }
 }
 
-/** In their order, as many at a time as make `TOGETHER` jobs. */
+/** In their order, as many at a time as make `TOGETHER` jobs, but for the first. */
 function* together(units: readonly Unit[]): Generator<Unit[]> {
   let some: Unit[] = [];
   let jobs = 0;
+  let enough = FIRST_TOGETHER;
   for (const unit of units) {
     some.push(unit);
     jobs += isGroup(unit) ? 1 : 1 + unit.parts.length;
-    if (jobs < TOGETHER) continue;
+    if (jobs < enough) continue;
     yield some;
     some = [];
     jobs = 0;
+    enough = TOGETHER;
   }
   if (some.length > 0) yield some;
 }

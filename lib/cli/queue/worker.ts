@@ -12,6 +12,7 @@ import { refusal } from './faults.js';
 import { addAlone } from './flows.js';
 import { GROUP, parseGroup, resultsOfGroup } from './groups.js';
 import { idOf, type JobData, parseJobData } from './jobs.js';
+import { NoLane, newLanes } from './lanes.js';
 import { newMetrics, serveMetrics } from './metrics.js';
 import { type JobResult, parseResult } from './results.js';
 import { newScorers, PassingFailure, PoisonedFailure, type Scorers, TRIES } from './scorers.js';
@@ -73,15 +74,29 @@ async function workOn(
   const giving = new AbortController();
   const queue = server.queue();
   let running = 0;
+  const lanes = newLanes(concurrency, (jobs) => {
+    worker.concurrency = jobs;
+  });
   const worker = server.worker(
     async (job, token) => {
       running++;
-      metrics.begun();
       try {
-        return await run(job, token, { server, scorers, queue, signal: giving.signal });
+        return await lanes.run(job.stalledCounter > 0, async () => {
+          metrics.begun();
+          return await run(job, { scorers, queue, signal: giving.signal }).finally(metrics.ended);
+        });
+      } catch (error) {
+        if (giving.signal.aborted || error instanceof NoLane) {
+          await job.moveToWait(token);
+          throw new server.bullmq.WaitingError();
+        }
+        // The data will be the same next time.
+        if (error instanceof Failure && !(error instanceof PassingFailure)) {
+          throw new server.bullmq.UnrecoverableError(error.message);
+        }
+        throw error;
       } finally {
         running--;
-        metrics.ended();
       }
     },
     {
@@ -153,12 +168,19 @@ async function workOn(
       throw refusal(error, 'asking for jobs', server.address);
     });
     const stopped = untilStopped({
-      finish: () => tell('no more jobs: ending what is begun (once more gives it back)'),
-      giveBack: () => giving.abort(new Error('given back')),
+      finish() {
+        tell('no more jobs: ending what is begun (once more gives it back)');
+        lanes.close();
+      },
+      giveBack() {
+        giving.abort(new Error('given back'));
+        lanes.close();
+      },
       closed,
     });
     if (listening) tell(`metrics on ${listening.url}/metrics`);
     onReady();
+    scorers.prepare(concurrency);
     worker.run().catch(watch.report);
     await stopped;
   } finally {
@@ -174,35 +196,22 @@ async function settled(task: Promise<unknown>): Promise<void> {
 }
 
 interface Running {
-  readonly server: Server;
   readonly scorers: Scorers;
   readonly queue: Queue<unknown, unknown>;
   /** Gives the job back. */
   readonly signal: AbortSignal;
 }
 
-async function run(job: AnyJob, token: string | undefined, running: Running) {
-  const { server, scorers, signal } = running;
+async function run(job: AnyJob, running: Running) {
+  const { scorers, signal } = running;
   const { name, data } = job;
-  try {
-    if (name === GROUP) return await runGroup(parseGroup(data), running);
-    const results = name === 'join' ? await resultsOfParts(job) : {};
-    const tries = hasEndedOne(data) ? TRIES - 1 : TRIES;
-    return await scorers.run(
-      { kind: 'run', name, data, results },
-      { signal, tries, onProgress: (progress) => void job.updateProgress({ ...progress }).catch(() => {}) },
-    );
-  } catch (error) {
-    if (signal.aborted) {
-      await job.moveToWait(token);
-      throw new server.bullmq.WaitingError();
-    }
-    // The data will be the same next time.
-    if (error instanceof Failure && !(error instanceof PassingFailure)) {
-      throw new server.bullmq.UnrecoverableError(error.message);
-    }
-    throw error;
-  }
+  if (name === GROUP) return await runGroup(parseGroup(data), running);
+  const results = name === 'join' ? await resultsOfParts(job) : {};
+  const tries = hasEndedOne(data) ? TRIES - 1 : TRIES;
+  return await scorers.run(
+    { kind: 'run', name, data, results },
+    { signal, tries, onProgress: (progress) => void job.updateProgress({ ...progress }).catch(() => {}) },
+  );
 }
 
 /** Returns the results of those that came out plainly; the others are jobs of their own from now on. */
