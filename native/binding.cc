@@ -17,6 +17,7 @@
 #include "classes.h"
 #include "dispatch.h"
 #include "pool.h"
+#include "tally.h"
 
 namespace {
 
@@ -424,6 +425,52 @@ napi_value weigh_classes(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// tally(k, bins, from, end, classes, targets, targetRanks, likeliest, confidences, losses, briers, entropies, coarse, fine,
+// totals, confusion): see tally.h. Without `confusion`, `classes` is 0.
+napi_value tally_rows(napi_env env, napi_callback_info info) {
+  constexpr size_t numbers = 5, all = numbers + 11;
+  size_t count = all;
+  napi_value values[all];
+  napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  double number[numbers];
+  Bytes arrays[all - numbers];
+  for (size_t i = 0; i < numbers; i++) number[i] = double(integer_of(env, values[i]));
+  const auto [k, bins, from, end, classes] = number;
+  if (!read_arrays(env, values + numbers, all - numbers, arrays) || !(k >= 0 && k <= 0x7fffffff) ||
+      !(bins >= 1 && bins <= 0x1p16) || !(from >= 0 && from <= end && end - from <= 4096) ||
+      !(classes >= 0 && classes <= 0x1p15))
+    return refuse(env, "an operand is not what it should be");
+  const double places = 2 * bins + 1;
+  const double needed[] = {4 * end,
+                           4 * end,
+                           4 * end,
+                           8 * end,
+                           8 * end,
+                           8 * end,
+                           8 * end,
+                           8 * places,
+                           8 * places,
+                           8 * double(tally_totals),
+                           4 * classes * classes};
+  for (size_t i = 0; i < all - numbers; i++) {
+    if (double(arrays[i].length) < needed[i]) return refuse(env, "an operand is too short");
+  }
+  const auto doubles = [&](size_t i) { return static_cast<double*>(arrays[i].data); };
+  const auto integers = [&](size_t i) { return static_cast<uint32_t*>(arrays[i].data); };
+  const Verdicts said{static_cast<int32_t*>(arrays[0].data),
+                      integers(1),
+                      integers(2),
+                      doubles(3),
+                      doubles(4),
+                      doubles(5),
+                      doubles(6)};
+  const TallyRoom room{uint32_t(k),    size_t(bins), doubles(7),
+                       doubles(8),     doubles(9),   classes > 0 ? integers(10) : nullptr,
+                       size_t(classes)};
+  tally(said, size_t(from), size_t(end), room);
+  return nullptr;
+}
+
 Napi::Array list_of(Napi::Env env, const std::vector<const char*>& names) {
   Napi::Array list = Napi::Array::New(env);
   for (const char* name : names) list[list.Length()] = name;
@@ -480,6 +527,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("longest", longest);
   add("countClasses", count_classes);
   add("weighClasses", weigh_classes);
+  add("tally", tally_rows);
   return exports;
 }
 

@@ -122,6 +122,29 @@ export interface Backend {
   /** Adds the weights of all classes of a list but `ignoreIndex` to an exact sum (lib/backends/js/exactSum.ts). */
   weighClasses?(list: Int32Array, ignoreIndex: number, weights: Float64Array, total: Float64Array): void;
   /**
+   * Adds up what `judge` said of the rows from `from` to `end`, 4096 at most, as lib/calls/tally.ts does: `coarse`, `fine` and
+   * `totals` are written anew. `totals` are rows ignored, rows with their target among the first k, and of losses, Brier scores
+   * and entropies each a sum and what it lost. Without `confusion`, `classes` is 0.
+   */
+  tally?(
+    k: number,
+    bins: number,
+    from: number,
+    end: number,
+    classes: number,
+    targets: Int32Array,
+    targetRanks: Uint32Array,
+    likeliest: Uint32Array,
+    confidences: Float64Array,
+    losses: Float64Array,
+    briers: Float64Array,
+    entropies: Float64Array,
+    coarse: Float64Array,
+    fine: Float64Array,
+    totals: Float64Array,
+    confusion: Uint32Array | undefined,
+  ): void;
+  /**
    * Solves it without blocking the event loop; the outputs are written once, whole, just before the promise
    * resolves (in place where the memory is shared). Rejects with the signal's reason when aborted.
    */

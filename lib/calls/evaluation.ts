@@ -74,7 +74,7 @@ export class BatchesAtOnce extends Batches {
     this.tally.expect(problem.length);
     for (const part of partsOf(problem)) {
       backend.run(part);
-      this.tally.add(part);
+      this.tally.add(part, backend);
     }
     finish();
     return this;
@@ -90,7 +90,7 @@ export class BatchesInTurns extends Batches {
     tally.expect(problem.length);
     for (const part of partsOf(problem)) {
       await backend.runAsync(part, signal);
-      tally.add(part);
+      tally.add(part, backend);
     }
     finish();
     this.tally.merge(tally);

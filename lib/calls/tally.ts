@@ -1,6 +1,7 @@
 /** What is added up over the rows of an evaluation, and what comes of it. */
 import { rangeError, words } from '../arguments/errors.js';
 import { type JudgeProblem, NO_RANK } from '../backends/js/judge.js';
+import type { Backend } from '../backends/problem.js';
 import { type EvaluationTerms, hasConfusion } from '../ops/evaluate.js';
 import type { EvaluationResult, ReliabilityBin } from '../types/evaluation.js';
 import { Sums } from './sums.js';
@@ -30,7 +31,8 @@ const ENTROPY = 2;
 
 /** Counts and compensated sums: how rows were cut changes them by rounding alone. */
 export class Tally {
-  private rows = 0;
+  /** Rows, ignored ones too. */
+  private seen = 0;
   private ignored = 0;
   private right = 0;
   private rightInTop = 0;
@@ -42,6 +44,7 @@ export class Tally {
   /** Of a chunk, as `counts` lie: rows and multiples of 2^-26 in one sum, which is exact, and the rest of confidences. */
   private readonly coarse: Float64Array;
   private readonly fine: Float64Array;
+  private readonly totals = new Float64Array(8);
   /** Of the bins, but that nothing lies below the first or above the last. */
   private readonly bounds: Float64Array;
   private confusion: Uint32Array | undefined;
@@ -78,22 +81,43 @@ export class Tally {
   }
 
   /** Adds rows as `judge` left them. */
-  add(said: JudgeProblem): void {
-    for (let from = 0; from < said.targets.length; from += CHUNK) this.addRows(said, from);
-    this.means.addAll(LOG_LOSS, said.out);
-    this.means.addAll(BRIER, said.brierScores);
-    this.means.addAll(ENTROPY, said.entropies);
-    if (this.confusion !== undefined) addPairs(this.confusion, this.classes, said);
+  add(said: JudgeProblem, backend: Backend): void {
+    for (let from = 0; from < said.targets.length; from += CHUNK) {
+      const end = Math.min(from + CHUNK, said.targets.length);
+      if (backend.tally) this.addTotals(said, from, end, backend.tally);
+      else this.addRows(said, from, end);
+      this.addBins(end - from);
+    }
+  }
+
+  /** The backend adds up the rows. */
+  private addTotals(
+    said: JudgeProblem,
+    from: number,
+    end: number,
+    tally: NonNullable<Backend['tally']>,
+  ): void {
+    const { totals, means, confusion, coarse, fine } = this;
+    const { targets, targetRanks, likeliest, confidences, out, brierScores, entropies } = said;
+    tally(
+      ...([Math.min(this.terms.k, NO_RANK - 1), this.terms.bins, from, end] as const),
+      ...([confusion ? this.classes : 0, targets, targetRanks, likeliest] as const),
+      ...([confidences, out, brierScores, entropies, coarse, fine, totals, confusion] as const),
+    );
+    const [ignored, rightInTop] = totals;
+    this.ignored += ignored;
+    this.rightInTop += rightInTop;
+    for (let i = 0; i < 3; i++) means.add(i, totals[2 + 2 * i], totals[3 + 2 * i]);
   }
 
   /**
    * Counts, and the bins. Signs of differences stand for branches, which nobody could foresee: that takes half the time.
    */
-  private addRows({ targets, targetRanks, confidences: ps }: JudgeProblem, from: number): void {
-    const { counts, coarse, fine } = this;
+  private addRows(said: JudgeProblem, from: number, end: number): void {
+    const { targetRanks, confidences: ps } = said;
+    const { coarse, fine } = this;
     const bins = this.terms.bins;
     const k = Math.min(this.terms.k, NO_RANK - 1);
-    const end = Math.min(from + CHUNK, targets.length);
     let [ignored, rightInTop] = [0, 0];
     coarse.fill(0);
     fine.fill(0);
@@ -116,10 +140,19 @@ export class Tally {
       coarse[place] += sum - (COARSE - ONE_ROW);
       fine[place] += p - (sum - COARSE);
     }
-    this.rows += end - from - ignored;
     this.ignored += ignored;
     this.rightInTop += rightInTop - ignored; // their rank is 0
-    for (let place = 0; place < 2 * bins; place++) {
+    this.means.addAll(LOG_LOSS, said.out.subarray(from, end));
+    this.means.addAll(BRIER, said.brierScores.subarray(from, end));
+    this.means.addAll(ENTROPY, said.entropies.subarray(from, end));
+    if (this.confusion !== undefined) addPairs(this.confusion, this.classes, said, from, end);
+  }
+
+  /** What a chunk of so many rows has in its bins. */
+  private addBins(rows: number): void {
+    const { counts, coarse, fine } = this;
+    this.seen += rows;
+    for (let place = 0; place < 2 * this.terms.bins; place++) {
       const count = Math.floor(coarse[place] / ONE_ROW);
       counts[place] += count;
       this.right += (place & 1) * count;
@@ -138,7 +171,7 @@ export class Tally {
 
   merge(other: Tally): void {
     this.expect(other.classes);
-    this.rows += other.rows;
+    this.seen += other.seen;
     this.ignored += other.ignored;
     this.right += other.right;
     this.rightInTop += other.rightInTop;
@@ -154,7 +187,8 @@ export class Tally {
   }
 
   result(): EvaluationResult {
-    const { rows, ignored, means, confusion } = this;
+    const { ignored, means, confusion } = this;
+    const rows = this.seen - ignored;
     const bins = this.reliability();
     const inBins = bins.reduce((sum, { count }) => sum + count, 0);
     const logLoss = means.value(LOG_LOSS) / rows;
@@ -198,9 +232,14 @@ export class Tally {
 }
 
 /** Pairs of true and likeliest class; rows without probabilities have none. */
-function addPairs(matrix: Uint32Array, classes: number, said: JudgeProblem): void {
-  const { targets, likeliest, targetRanks } = said;
-  for (let r = 0; r < targets.length; r++) {
+function addPairs(
+  matrix: Uint32Array,
+  classes: number,
+  { targets, likeliest, targetRanks }: JudgeProblem,
+  from: number,
+  end: number,
+): void {
+  for (let r = from; r < end; r++) {
     const top = likeliest[r];
     if (targetRanks[r] !== 0 && top < classes) matrix[targets[r] * classes + top]++;
   }

@@ -218,6 +218,12 @@ export function floatsOf(duckdb: DuckDBBinding, vector: Vector, count: number, t
     : new Float32Array(bytes.buffer, bytes.byteOffset, count);
 }
 
+/** The integers of a vector of INTEGER, as a copy. */
+export function int32sOf(duckdb: DuckDBBinding, vector: Vector, count: number): Int32Array {
+  const words = wordsOf(duckdb, vector, count);
+  return new Int32Array(words.buffer, words.byteOffset, count);
+}
+
 /** The integers of a vector of HUGEINT: each of any integer type, hash values included, can be one. */
 export function integersOf(duckdb: DuckDBBinding, vector: Vector, count: number): bigint[] {
   const words = wordsOf(duckdb, vector, count * 4);

@@ -320,8 +320,21 @@ function lookThrough(operand) {
     const make = Kind === BigInt64Array ? BigInt : Number;
     return below(3) ? Kind.from(list(below(300), () => make(below(20)))) : operand();
   };
-  addon.countClasses(integers(), number(), number(), operand(), operand());
-  addon.weighClasses(integers(), number(), operand(), below(2) ? new Float64Array(below(100)) : operand());
+  const which = below(3);
+  if (which === 0) addon.countClasses(integers(), number(), number(), operand(), operand());
+  else if (which === 1)
+    addon.weighClasses(integers(), number(), operand(), below(2) ? new Float64Array(below(100)) : operand());
+  if (which < 2) return;
+  const rows = below(50);
+  const right = (one, other = operand) => (below(8) ? one : other());
+  const share = () => (below(9) ? below(100) / 99 : oneOf([NaN, Infinity, -1, 2, 1e300]));
+  addon.tally(
+    ...[below(6), 1 + below(9), 0, rows, below(4)].map((one) => right(one, number)),
+    ...[Int32Array, Uint32Array, Uint32Array].map((Kind) => right(Kind.from(list(rows, () => below(5))))),
+    ...list(4, () => right(Float64Array.from(list(rows, share)))),
+    ...[21, 21, 8].map((length) => right(new Float64Array(length))),
+    right(new Uint32Array(16)),
+  );
 }
 
 /** Asynchronous calls are for shared memory. */

@@ -23,6 +23,7 @@ export interface Addon {
   longest(list: Uint32Array, between: boolean): number;
   countClasses: NonNullable<Backend['countClasses']>;
   weighClasses: NonNullable<Backend['weighClasses']>;
+  tally: NonNullable<Backend['tally']>;
   /** What is pinned: kept here, since a process that both imports and requires this package loads one addon twice. */
   memory?: Memory;
 }

@@ -97,6 +97,7 @@ export function nativeBackend(native: Addon, isa: string): Backend {
     areShares: (data, type) => native.areShares(data, header.codeOfType(type)),
     countClasses: native.countClasses,
     weighClasses: native.weighClasses,
+    tally: native.tally,
     runAsync(problem, signal) {
       return promised(problem, signal, () => this.run(problem));
     },

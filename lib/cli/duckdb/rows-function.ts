@@ -12,9 +12,11 @@ export interface TakenRows {
   readonly lists: Lists;
   /** The rows that are NULL, or have a NULL among their numbers. */
   readonly bad: ReadonlySet<number>;
-  /** The true class of each row, NaN where there is none; undefined where they were not asked for. */
-  readonly truths: Float64Array | undefined;
-  /** The number of each row in the input, likewise. */
+  /** The true class of each row; undefined where they were not asked for. */
+  readonly truths: Int32Array | undefined;
+  /** 1 where there is none; undefined where all have one. */
+  readonly untrue: Uint8Array | undefined;
+  /** The number of each row in the input; undefined where they were not asked for. */
   readonly numbers: Float64Array | undefined;
 }
 
@@ -33,22 +35,19 @@ export function registerTakeRows(
     const lists = vectors.readLists(bindings, vector(0), rows, type);
     take({
       ...{ rows, lists, bad: badRows(lists) },
-      truths: asked.truths ? integersOf(vector(1), rows) : undefined,
-      numbers: asked.numbers ? integersOf(vector(2), rows) : undefined,
+      truths: asked.truths ? vectors.int32sOf(bindings, vector(1), rows) : undefined,
+      untrue: asked.truths ? vectors.nullsOf(bindings, vector(1), rows) : undefined,
+      numbers: asked.numbers ? numbersOf(vector(2), rows) : undefined,
     });
   }
 
   /** A column of BIGINT, by halves: a bigint for each of them takes longer than all the rest. */
-  function integersOf(vector: Vector, rows: number): Float64Array {
-    const nulls = vectors.nullsOf(bindings, vector, rows);
+  function numbersOf(vector: Vector, rows: number): Float64Array {
     const view = vectors.dataOf(bindings, vector, rows, 8);
     const values = new Float64Array(rows);
     for (let row = 0; row < rows; row++) {
       values[row] = view.getInt32(row * 8 + 4, true) * 2 ** 32 + view.getUint32(row * 8, true);
     }
-    nulls?.forEach((isNull, row) => {
-      if (isNull === 1) values[row] = Number.NaN;
-    });
     return values;
   }
 
@@ -56,10 +55,11 @@ export function registerTakeRows(
   const number = bindings.create_logical_type(
     type === 'float32' ? bindings.Type.FLOAT : bindings.Type.DOUBLE,
   );
+  const integer = bindings.create_logical_type(bindings.Type.INTEGER);
   const bigint = bindings.create_logical_type(bindings.Type.BIGINT);
   const definition = bindings.create_scalar_function();
   bindings.scalar_function_set_name(definition, name);
-  for (const parameter of [bindings.create_list_type(number), bigint, bigint]) {
+  for (const parameter of [bindings.create_list_type(number), integer, bigint]) {
     bindings.scalar_function_add_parameter(definition, parameter);
   }
   bindings.scalar_function_set_return_type(definition, bindings.create_logical_type(bindings.Type.BOOLEAN));

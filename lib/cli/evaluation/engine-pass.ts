@@ -12,6 +12,7 @@ import type { Format } from '../formats.js';
 import { needsUniform } from '../score-job.js';
 import { newCount } from '../tally.js';
 import { truthColumn, wrongTruth } from '../truth.js';
+import { NO_BLOCK, newGathering } from './gathering.js';
 import type { Begin, Passed, PassOptions } from './judge.js';
 import { lengthOf } from './rows.js';
 
@@ -43,6 +44,7 @@ export async function passByStatement(
   const bad = newCount();
   const lengths = new Set<number | undefined>();
   const judge = await begin({ name, layout, labels, bad }, await import('../../index.js'));
+  const gathering = newGathering(layout, judge);
   let seen = 0;
 
   /** What ends the statement; the engine would wrap it. */
@@ -54,17 +56,24 @@ export async function passByStatement(
     throw new Error(`stopped: ${why}`);
   }
 
-  function take(taken: TakenRows): void {
+  function keepingFailure(task: () => void): void {
     try {
-      const kept = keptOf(taken);
-      const batch = batchOf(taken, kept);
-      lengths.add(batch.offsets ? lengthOf(batch.offsets) : classes);
-      judge(batch, targetsOf(taken, kept, batch));
-      seen += taken.rows;
+      task();
     } catch (error) {
       failure ??= error;
       throw error;
     }
+  }
+
+  function take(taken: TakenRows): void {
+    keepingFailure(() => {
+      const kept = keptOf(taken);
+      const batch = batchOf(taken, kept);
+      const length = kept && batch.offsets ? lengthOf(batch.offsets) : taken.lists.width;
+      lengths.add(classes ?? length);
+      gathering.add(batch, targetsOf(taken, kept, batch));
+      seen += taken.rows;
+    });
   }
 
   const isBad = ({ bad, lists: { offsets } }: TakenRows, row: number) =>
@@ -118,11 +127,14 @@ export async function passByStatement(
     kept: readonly number[] | undefined,
     { rows, offsets }: Batch,
   ): Int32Array {
-    const { truths, numbers } = taken;
+    const { truths, untrue, numbers } = taken;
+    const same = taken.lists.width;
+    if (truths && !untrue && !kept && same !== undefined && areClasses(truths, same)) return truths;
     const targets = new Int32Array(rows);
     for (let i = 0; i < rows; i++) {
       const row = kept ? kept[i] : i;
-      const target = ofFile && numbers ? ofFile[numbers[row]] : truths ? truths[row] : Number.NaN;
+      const ofRow = truths && untrue?.[row] !== 1 ? truths[row] : Number.NaN;
+      const target = ofFile && numbers ? ofFile[numbers[row]] : ofRow;
       if (target === undefined) {
         fewer = true;
         stop('truth');
@@ -142,12 +154,21 @@ export async function passByStatement(
     return targets;
   }
 
+  /** Or the ignored index. */
+  function areClasses(targets: Int32Array, length: number): boolean {
+    for (const target of targets) {
+      if (!(target >= 0 && target < length) && target !== ignoreIndex) return false;
+    }
+    return true;
+  }
+
   const numbered = ofFile !== undefined || errors !== undefined || options.numbered;
   const { from, logits } = tolerant ? relation.tolerant : relation;
   const asks = { truths: ofColumn !== undefined, numbers: numbered };
   const function_ = registerTakeRows(engine, relation.type, asks, take);
   const row = numbered ? 'row_number() OVER () - 1' : 'NULL::BIGINT';
-  const rows = `${function_}(${logits}, ${ofColumn?.sql ?? 'NULL::BIGINT'}, ${row})`;
+  const truth = `TRY_CAST(${ofColumn?.sql ?? 'NULL'} AS INTEGER)`;
+  const rows = `${function_}(${logits}, ${truth}, ${row})`;
   const timer = setInterval(() => {
     options.onProgress?.({
       ...{ rows: seen, total: relation.rows, resumed: 0 },
@@ -160,6 +181,7 @@ export async function passByStatement(
   };
   try {
     await engine.texts(`SELECT count(p)::VARCHAR FROM (SELECT ${rows} AS p FROM ${from})`, signal);
+    keepingFailure(gathering.end);
   } catch (error) {
     if (signal?.aborted) throw error;
     if (fewer && ofFile) throw wrongTruth(truthPath, await countRows(), ofFile.length);
@@ -181,6 +203,3 @@ export async function passByStatement(
   const [alike] = lengths.size === 1 ? lengths : [classes];
   return { labels, classes: alike, rows: seen, bad: bad.value, bytes: input.bytes };
 }
-
-/** The memory is the engine's, and gone when the function returns. */
-const NO_BLOCK = { memory: new SharedArrayBuffer(0), release() {} };
