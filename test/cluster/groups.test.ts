@@ -160,6 +160,34 @@ describe.skipIf(!hasRedis)('a queue of groups', () => {
     expect(redone).toBeLessThanOrEqual(4);
   });
 
+  test('sizes and ranges of a group that lie make its files fail, each by itself', async () => {
+    const path = join(folder, 'in/1.npy');
+    const { size, mtimeMs: modified } = statSync(path);
+    const file = (output: string, more: object, stamp: object) => ({
+      job: { input: path, output: join(folder, 'lies', output), ...more },
+      stamp: { size, modified, ...stamp },
+    });
+    mkdirSync(join(folder, 'lies'));
+    const failed = await queue.getFailedCount();
+    const added = await queue.add('group', {
+      files: [
+        file('small.npy', {}, { size: 1 }),
+        file('large.npy', {}, { size: 1e15 }),
+        file('early.npy', {}, { modified: 0 }),
+        file('rows.npy', { rows: [0, 1e15] }, {}),
+        file('good.npy', {}, {}),
+      ],
+    });
+    await until('their end', async () => (await queue.getFailedCount()) === failed + 4);
+    expect(await added.getState()).toBe('completed');
+    const reasons = (await queue.getFailed(0, 3)).map((job) => job.failedReason).sort();
+    expect(reasons).toEqual([
+      expect.stringMatching(/at least 1000000000000000 rows/),
+      ...Array(3).fill(expect.stringMatching(/but received one that has changed since$/)),
+    ]);
+    expect(readdirSync(join(folder, 'lies'))).toEqual(['good.npy']);
+  });
+
   test('a group of anything else fails, and reaches no file outside the root', async () => {
     put('outside.npy', read('in/1.npy'));
     const stamp = { size: 1, modified: 1 };

@@ -15,9 +15,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Job, Queue } from 'bullmq';
+import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { formatNpyHeader } from '../../lib/cli/npy-header.js';
 import { PREFIX, QUEUE } from '../../lib/cli/queue/names.js';
+import { parseResult } from '../../lib/cli/queue/results.js';
 import { hasRedis, type RedisServer, startRedis } from './redis.js';
 import { killAll, type Started, start, until } from './started.js';
 
@@ -25,6 +27,7 @@ let folder: string;
 let root: string;
 let redis: RedisServer;
 let queue: Queue;
+let client: Redis;
 let worker: Started;
 
 const npy = formatNpyHeader("'<f4'", [1, 2]);
@@ -67,6 +70,7 @@ describe.skipIf(!hasRedis)('a queue that anybody can write to', () => {
     redis = await startRedis(join(folder, 'redis'));
     queue = new Queue(QUEUE, { connection: { port: redis.port }, prefix: PREFIX });
     queue.on('error', () => {});
+    client = new Redis({ port: redis.port });
     put('in.npy', good);
     put('sub/in.npy', good);
     writeFileSync(join(folder, 'outside/secret.npy'), good);
@@ -85,6 +89,7 @@ describe.skipIf(!hasRedis)('a queue that anybody can write to', () => {
   afterAll(async () => {
     killAll();
     await queue?.close().catch(() => {});
+    client?.disconnect();
     await redis?.stop();
     if (folder) rmSync(folder, { recursive: true, force: true });
   });
@@ -246,6 +251,58 @@ describe.skipIf(!hasRedis)('a queue that anybody can write to', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^simd-softmax: Expected at most \d+ rows without classes for .*lies\.npy/m);
     expect(await queue.getJobCountByTypes('waiting', 'active', 'delayed', 'waiting-children')).toBe(0);
+  });
+
+  /** A job as whoever reaches the server can write it. */
+  async function write(id: string, hash: Record<string, string>): Promise<void> {
+    const key = `${PREFIX}:${QUEUE}`;
+    await client.hset(`${key}:${id}`, { timestamp: '1', ...hash });
+    await client.lpush(`${key}:wait`, id);
+    await client.zadd(`${key}:marker`, 0, '0');
+  }
+
+  test('a job nested too deep to be handed over fails, and leaves no process behind', async () => {
+    const deep = '['.repeat(20_000) + ']'.repeat(20_000);
+    const processes = () =>
+      readFileSync(`/proc/${worker.child.pid}/task/${worker.child.pid}/children`, 'utf8').trim().split(' ');
+    expect(await attack({ output: inRoot('before.npy') })).toMatchObject({ state: 'completed' });
+    const before = processes();
+    for (let i = 0; i < 3; i++) {
+      await write(`deep-${i}`, { name: 'score', data: `{"job":${deep}}`, opts: '{}' });
+      await write(`deep-group-${i}`, { name: 'group', data: `{"files":[{"job":${deep}}]}`, opts: '{}' });
+      for (const id of [`deep-${i}`, `deep-group-${i}`]) {
+        await until(`the end of ${id}`, async () => (await queue.getJobState(id)) === 'failed');
+      }
+    }
+    expect(await attack({ output: inRoot('after.npy') })).toMatchObject({ state: 'completed' });
+    expect(processes()).toEqual(before);
+  });
+
+  test('a job that is no JSON is removed, and told of', async () => {
+    await write('torn', { name: 'score', data: '\x1b]0;title\x07', opts: '{}' });
+    await write('torn-options', { name: 'score', data: '{}', opts: 'none' });
+    for (const id of ['torn', 'torn-options']) {
+      await until(`the end of ${id}`, () => worker.told.stderr.includes(`nobody can read is removed: ${id}`));
+      expect(await client.exists(`${PREFIX}:${QUEUE}:${id}`)).toBe(0);
+    }
+    expect(worker.told.stderr).not.toContain('\x1b');
+    expect(await attack({ output: inRoot('later.npy') })).toMatchObject({ state: 'completed' });
+  });
+
+  test('what a job answers is printed escaped', () => {
+    const counts = { count: 0, first: [] };
+    const evil = '\x1b]0;title\x07';
+    const { report } = parseResult({
+      report: {
+        ...{ input: 'a', output: 'b', op: evil, dtype: evil, shape: [], axis: 1, temperature: 1, rows: 1 },
+        ...{ seconds: 1, elapsed: 1, resumed: 0, bad: counts, nan: counts },
+        backend: { kind: evil, isa: evil, threads: 1 },
+      },
+      stamp: { size: 1, modified: 1 },
+      bytes: 1,
+    });
+    const { op, dtype, backend } = report;
+    for (const text of [op, dtype, backend.kind, backend.isa]) expect(text).toBe('\\u001b]0;title\\u0007');
   });
 
   test('hard links and names with control characters are files like others, and printed escaped', async () => {

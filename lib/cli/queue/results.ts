@@ -1,5 +1,5 @@
 /** What a job answers. Anybody may have written it. */
-import { expected } from '../failure.js';
+import { expected, printable } from '../failure.js';
 import { parseRecord } from '../job.js';
 import type { Report } from '../report.js';
 import { type Count, POSITIONS } from '../tally.js';
@@ -31,7 +31,7 @@ function parseReport(given: Record<string, unknown>): Report {
   };
   const text = (value: unknown, name: string): string => {
     if (typeof value !== 'string') throw wrong(name);
-    return value;
+    return printable(value);
   };
   const numbers = (value: unknown, name: string): number[] => {
     if (!Array.isArray(value)) throw wrong(name);

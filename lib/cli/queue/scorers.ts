@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Failure } from '../failure.js';
+import { expected, Failure } from '../failure.js';
 import type { JobProgress } from './jobs.js';
 import type { JobResult } from './results.js';
 import type { Answer, Request, Task } from './tasks.js';
@@ -135,7 +135,15 @@ export function newScorers(root: string, memory: number): Scorers {
       };
       if (scorer.end !== undefined) return scorer.died();
       signal?.addEventListener('abort', cancel, { once: true });
-      send({ id, task });
+      try {
+        send({ id, task });
+      } catch (error) {
+        // It is nested deeper than can be told; the process has heard nothing of it.
+        settle();
+        idle.push(scorer);
+        reject(expected('a job', 'a scoring process', (error as Error).message));
+        return;
+      }
       if (signal?.aborted) cancel();
     });
   }

@@ -1,5 +1,6 @@
 /** Tells once that a server is lost, and once that it is found again, however many errors lie between. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { printable } from '../failure.js';
 import { causeOf, isPassing } from './faults.js';
 import type { Server } from './server.js';
 
@@ -49,10 +50,10 @@ export function newWatch(server: Server, { tell, onLost, onFound }: WatchOptions
   function report(error: unknown): void {
     if (found || signal.aborted) return;
     if (!isPassing(error)) {
-      tell(address.redact(String((error as Error)?.message ?? error)));
+      tell(printable(address.redact(String((error as Error)?.message ?? error))));
       return;
     }
-    tell(`lost ${address.name}: ${causeOf(error, address)}; trying again`);
+    tell(`lost ${address.name}: ${printable(causeOf(error, address))}; trying again`);
     onLost?.();
     found = find();
   }

@@ -40,6 +40,7 @@ export interface WorkerOptions {
 
 /** How often a job that lost its worker is given to another. With the next loss it counts as what ends workers. */
 const MOST_STALLS = 2;
+const UNLOCK_TRIES = 20;
 /** So long a server that is lost may hold up the end. */
 const CLOSE_MS = 2000;
 
@@ -119,7 +120,13 @@ async function workOn(
   });
   const style = styler(lookOf(process.stderr).colour);
   worker.on('error', watch.report);
-  worker.on('stalled', (id) => tell(`a job lost its worker and is given to another: ${printable(id)}`));
+  worker.on('stalled', (id) => {
+    tell(`a job lost its worker and is given to another: ${printable(id)}`);
+    removeUnreadable(queue, id, stalled).then(
+      (removed) => removed && tell(`a job that nobody can read is removed: ${printable(id)}`),
+      watch.report,
+    );
+  });
   worker.on('completed', (job, value) => {
     const waited = ((job.processedOn ?? 0) - job.timestamp) / 1000;
     const done = (what: string, given: unknown) => {
@@ -188,6 +195,28 @@ async function workOn(
     listening?.close();
     await settled(Promise.allSettled([worker.close(true), queue.close()]));
   }
+}
+
+/**
+ * BullMQ takes a job that is no JSON, cannot begin it, and would find it lost again and again.
+ * @returns whether it was such a one.
+ */
+async function removeUnreadable(
+  queue: Queue<unknown, unknown>,
+  id: string,
+  stalled: number,
+): Promise<boolean> {
+  const error = await queue.getJob(id).then(
+    () => undefined,
+    (error) => error,
+  );
+  if (!(error instanceof SyntaxError)) return false;
+  // Whoever took it meanwhile has locked it, for half of this time.
+  for (let tries = 0; tries < UNLOCK_TRIES; tries++) {
+    if ((await queue.remove(id)) > 0) return true;
+    await sleep((1000 * stalled) / UNLOCK_TRIES, undefined, { ref: false });
+  }
+  return false;
 }
 
 /** What a lost server would hold up for ever. */
