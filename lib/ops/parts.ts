@@ -1,4 +1,5 @@
 /** A problem in parts of whole rows, one after another in the same memory, for what adds up over rows. */
+import type { Memory } from '../arguments/extents.js';
 import type { Request } from '../arguments/rows.js';
 import type { Data, Problem, Rows } from '../backends/problem.js';
 import type { Draft, Write } from './operation.js';
@@ -15,6 +16,24 @@ function rowsPerPart({ outer, length, inner }: Rows): number {
   return Math.min(inner > 1 ? Math.max(Math.floor(rows / inner), 1) * inner : rows, outer * inner);
 }
 
+/** Memory of calls that are done, for the next: to allocate it takes as long as to judge a third of the rows. */
+const spare: (Float64Array | Uint32Array)[] = [];
+/** As many arrays as an operation writes. */
+const mostSpare = 6;
+
+function newRoom(type: 'float64' | 'uint32', size: number): Float64Array | Uint32Array {
+  const bytes = type === 'float64' ? 8 : 4;
+  const at = spare.findIndex((room) => room.length === size && room.BYTES_PER_ELEMENT === bytes);
+  if (at >= 0) return spare.splice(at, 1)[0];
+  return type === 'float64' ? new Float64Array(size) : new Uint32Array(size);
+}
+
+function release(room: Memory): void {
+  if (room.length > mostRows) return;
+  if (spare.length === mostSpare) spare.shift();
+  spare.push(room as Float64Array | Uint32Array);
+}
+
 /** An array that such an operation writes: `count` numbers for each row of a part. */
 export function ofPart(
   request: Request,
@@ -23,12 +42,11 @@ export function ofPart(
   count = 1,
 ): Write {
   const size = rowsPerPart(request.rows) * count;
-  const memory = () => (type === 'float64' ? new Float64Array(size) : new Uint32Array(size));
   return {
     array,
     name: array,
     type,
-    extent: { dims: [size], apart: { memory, settle() {} } },
+    extent: { dims: [size], apart: { memory: () => newRoom(type, size), settle() {}, release } },
     given: undefined,
     form: { kind: 'array', float16: false },
     mayBeX: false,
