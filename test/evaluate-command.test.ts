@@ -180,6 +180,41 @@ describe('every format', () => {
     }
   });
 
+  test('a Parquet whose rows are alike until one is not', async () => {
+    const rows = Array.from({ length: 5000 }, (_, i) => i);
+    const lists: Record<string, string> = {
+      shorter: '[1.5, 2.5]',
+      longer: '[1.5, 2.5, 0.5, 9]',
+      null: 'NULL',
+      hole: '[1.5, NULL, 2.5]',
+    };
+    for (const [name, list] of Object.entries(lists)) {
+      await duckdb.run(
+        `COPY (SELECT 1::BIGINT AS y, (CASE WHEN i = 4500 THEN ${list} ELSE [sin(i), cos(i), 0.5] END)::FLOAT[] AS l FROM range(5000) t(i)) TO '${at(`${name}.parquet`)}'`,
+      );
+    }
+    for (const [name, length] of [
+      ['shorter', 2],
+      ['longer', 4],
+    ] as const) {
+      const x = rows.map((i) =>
+        i === 4500 ? [1.5, 2.5, 0.5, 9].slice(0, length) : [Math.sin(i), Math.cos(i), 0.5],
+      );
+      const offsets = new Int32Array(5001);
+      for (const i of rows) offsets[i + 1] = offsets[i] + x[i].length;
+      const wanted = evaluate(Float32Array.from(x.flat()), new Int32Array(5000).fill(1), { offsets });
+      const { result, classes } = await judge(`${name}.parquet`, { truth: 'column:y' });
+      expect(classes).toBe(undefined);
+      expect([result.rows, result.accuracy]).toEqual([5000, wanted.accuracy]);
+      expect(result.logLoss).toBeCloseTo(wanted.logLoss, 9);
+    }
+    for (const name of ['null', 'hole']) {
+      await expect(judge(`${name}.parquet`, { truth: 'column:y' }), name).rejects.toThrow(/row 4500 of .*/);
+      const { result, bad } = await judge(`${name}.parquet`, { truth: 'column:y', errors: 'skip' });
+      expect([result.rows, bad]).toEqual([4999, { count: 1, first: [4500] }]);
+    }
+  });
+
   test('through pipes', () => {
     for (const format of ['npy', 'arrow', 'csv', 'ndjson', 'parquet']) {
       const piped = spawnSync(

@@ -3,7 +3,7 @@ import type { Batch, Layout } from '../batch.js';
 import { readLabels, readTruth } from '../classes.js';
 import { engineFailure } from '../duckdb/engine.js';
 import { type EngineInput, relationOf } from '../duckdb/input.js';
-import { firstLength, type Place } from '../duckdb/relation.js';
+import { firstLength, type Place, type Relation } from '../duckdb/relation.js';
 import { registerTakeRows, type TakenRows } from '../duckdb/rows-function.js';
 import { truthColumnOf } from '../duckdb/score.js';
 import { type Asked, describe, reasonOf } from '../duckdb/statement.js';
@@ -18,13 +18,25 @@ import { lengthOf } from './rows.js';
 
 const PROGRESS_MS = 200;
 
+/** Of the file, before its rows are read. */
+interface Known {
+  readonly relation: Relation;
+  readonly classes: number | undefined;
+  readonly labels: readonly string[] | undefined;
+  readonly ofFile: ArrayLike<number> | undefined;
+  readonly ofColumn: ReturnType<typeof truthColumnOf> | undefined;
+  readonly most: number;
+  readonly layout: Layout;
+  readonly tolerant: boolean;
+}
+
 export async function passByStatement(
   input: EngineInput,
   format: Format,
   options: PassOptions,
   begin: Begin,
 ): Promise<Passed> {
-  const { engine, name, choice } = input;
+  const { engine, choice } = input;
   const { signal, errors, ignoreIndex, truth: truthPath } = options;
   const tolerant = errors === 'skip' || errors === 'nan';
   const { value: place } = await input.places().next();
@@ -41,6 +53,35 @@ export async function passByStatement(
   const layout: Layout = {
     ...{ type: relation.type, classes, axis: 1, inner: 1, rows: relation.rows, fields: [], labels },
   };
+  const run = (width?: number) => passOver(input, options, begin, known, width);
+  const known = { relation, classes, labels, ofFile, ofColumn, most, layout, tolerant };
+  if (format !== 'parquet' || tolerant || classes !== undefined) return await run();
+  const width = await firstLength(engine, relation, signal);
+  if (!(width > 0 && width <= MOST_ALIKE)) return await run();
+  try {
+    return await run(width);
+  } catch (error) {
+    if (error instanceof UnlikeRow) return await run();
+    throw error;
+  }
+}
+
+/** A row of a Parquet that is not as long as the first, or is or holds a NULL. */
+class UnlikeRow extends Error {}
+
+/** Of longer rows the places are little beside the logits. */
+const MOST_ALIKE = 64;
+
+/** @param width of all rows, if they are alike. */
+async function passOver(
+  input: EngineInput,
+  options: PassOptions,
+  begin: Begin,
+  { relation, classes, labels, ofFile, ofColumn, most, layout, tolerant }: Known,
+  width: number | undefined,
+): Promise<Passed> {
+  const { engine, name } = input;
+  const { signal, errors, ignoreIndex, truth: truthPath } = options;
   const bad = newCount();
   const lengths = new Set<number | undefined>();
   const judge = await begin({ name, layout, labels, bad }, await import('../../index.js'));
@@ -165,10 +206,16 @@ export async function passByStatement(
   const numbered = ofFile !== undefined || errors !== undefined || options.numbered;
   const { from, logits } = tolerant ? relation.tolerant : relation;
   const asks = { truths: ofColumn !== undefined, numbers: numbered };
-  const function_ = registerTakeRows(engine, relation.type, asks, take);
+  const unlike = (): never => {
+    failure = new UnlikeRow();
+    throw failure;
+  };
+  const alike = width === undefined ? undefined : { width, unlike };
+  const function_ = registerTakeRows(engine, relation.type, asks, take, alike);
+  const array = `TRY_CAST(${logits} AS ${relation.type === 'float32' ? 'FLOAT' : 'DOUBLE'}[${width}])`;
   const row = numbered ? 'row_number() OVER () - 1' : 'NULL::BIGINT';
   const truth = `TRY_CAST(${ofColumn?.sql ?? 'NULL'} AS INTEGER)`;
-  const rows = `${function_}(${logits}, ${truth}, ${row})`;
+  const rows = `${function_}(${alike ? array : logits}, ${truth}, ${row})`;
   const timer = setInterval(() => {
     options.onProgress?.({
       ...{ rows: seen, total: relation.rows, resumed: 0 },
@@ -184,6 +231,7 @@ export async function passByStatement(
     keepingFailure(gathering.end);
   } catch (error) {
     if (signal?.aborted) throw error;
+    if (failure instanceof UnlikeRow) throw failure;
     if (fewer && ofFile) throw wrongTruth(truthPath, await countRows(), ofFile.length);
     if (stopped === undefined && failure !== undefined) throw failure;
     const asked: Asked = {
@@ -200,6 +248,6 @@ export async function passByStatement(
     clearInterval(timer);
   }
   if (ofFile && ofFile.length !== seen) throw wrongTruth(truthPath, seen, ofFile.length);
-  const [alike] = lengths.size === 1 ? lengths : [classes];
-  return { labels, classes: alike, rows: seen, bad: bad.value, bytes: input.bytes };
+  const [ofAll] = lengths.size === 1 ? lengths : [classes];
+  return { labels, classes: ofAll, rows: seen, bad: bad.value, bytes: input.bytes };
 }
