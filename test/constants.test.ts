@@ -67,6 +67,12 @@ describe('The constants of the kernels', () => {
     expect(polynomialError(numbers('exp_f32'), 8, 0.5625)).toBeLessThan(9e-10);
   });
 
+  it('the polynomial for differences of two of them errs by less than 7.5e-11, and by less than 5e-10 where r grows so', () => {
+    expect(numbers('exp_beside_f32')).toHaveLength(5);
+    expect(polynomialError(numbers('exp_beside_f32'), 8, 1.008)).toBeLessThan(7.5e-11);
+    expect(polynomialError(numbers('exp_beside_f32'), 8, 1.125)).toBeLessThan(5e-10);
+  });
+
   it('the polynomial for float64 errs by less than 9.2e-18', () => {
     expect(polynomialError(numbers('exp_f64'), 1, 0.501)).toBeLessThan(9.2e-18);
   });

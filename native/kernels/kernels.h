@@ -11,9 +11,10 @@ struct Measure {
   double sum = 0, sum_lo = 0;  // an unevaluated sum; NaN if a logit is
   double count = 0;
   double top_term = 1, top_term_lo = 0;  // the term of a logit equal to max
-  // Of rows of few floats measured for logarithms, what log_of_measure() is to say; their sum is in units of top_term. See
+  // Of rows of few floats measured for logarithms, what log_of_measure() is to say, and the two floats that it is the sum of. See
   // few_log.h.
   double log = -1;
+  float log_parts[2];
   bool reshape = false;  // no shift of its own would do: to be measured again under the row's maximum
 };
 

@@ -25,6 +25,11 @@ constexpr double table_factor = 1.41059171764513050212;
 // 2^(r/8) < 2.7e-10 = 2^-31.8. Source: Sollya fpminimax(2^(x/8)-1, [|1,2,3,4|], [|SG...|], relative).
 constexpr float exp_f32[4] = {0x1.62e43p-4f, 0x1.ebfbep-9f, 0x1.c6b876p-14f, 0x1.3b2d08p-19f};
 
+// The same on |r| <= 1.008, where the differences of two reduced logits lie: relative error of 2^(r/8) < 7.5e-11 = 2^-33.6. Source:
+// least squares, weighted until the errors are level (Lawson), each coefficient rounded before the next are fitted.
+constexpr float exp_beside_f32[5] = {0x1.62e43p-4f, 0x1.ebfbep-9f, 0x1.c6afep-14f, 0x1.3b3cap-19f,
+                                     0x1.60e4dcp-25f};
+
 // float64: 2^r - 1 = r * (p[0] + r * (... p[10])) on |r| <= 0.501, relative error of 2^r < 9.2e-18 = 2^-56.6.
 // Source: Sollya fpminimax(2^x-1, [|1,...,11|], [|D...|], relative).
 constexpr double exp_f64[11] = {0x1.62e42fefa39efp-1,  0x1.ebfbdff82c598p-3,  0x1.c6b08d704a1aap-5,

@@ -23,20 +23,72 @@ template <class V>
 INLINE Wide<V> add(const Wide<V>& a, const Wide<V>& b) {
   return sum_of(a.hi, b.hi, add(a.lo, b.lo));
 }
-// A term as its table entry and what is beyond that.
-INLINE Wide<F32> two_parts(const Term<F32>& e) { return {e.t, mul(mul(e.t, e.r), e.q)}; }
 // Of parts that may overlap, the second smaller: the sum rounded, and the rest.
 INLINE Wide<F32> apart(const Wide<F32>& a) {
   const F32 sum = add(a.hi, a.lo);
   return {sum, sub(a.lo, sub(sum, a.hi))};
 }
 
-// below / top, where `below` is the sum of the terms below the maximum, and `top` its term.
-INLINE Wide<F32> ratio_to_top(const Wide<F32>& below, const Term<F32>& top) {
-  const Wide<F32> rest = apart(below), largest = apart(two_parts(top));
-  const F32 inverse = div(splat<F32>(1), largest.hi), ratio = mul(rest.hi, inverse);
-  const F32 missed = sub(rest.lo, muladd(ratio, largest.lo, fms(ratio, largest.hi, rest.hi)));
-  return {ratio, mul(missed, inverse)};
+// Terms in units of the maximum's, whose own is then `unit` and nothing more: a sum of them needs no quotient. What is left of
+// the maximum's logit by its reduction is taken off from all.
+struct ExpBesideMax {
+  // The table's own 1, times 2^offset.
+  static constexpr double unit =
+      double(__builtin_bit_cast(float, pow2_table[0])) * power_of_two(int(ExpTraits<F32>::offset));
+  Exp<F32, false> exp;
+  F32 left;
+
+  INLINE ExpBesideMax(const Scale<F32>& scale, F32 magic, F32 lower, F32 max) : exp(scale, magic, lower) {
+    using E = ExpTraits<F32>;
+    const F32 z = muladd(max, exp.c_hi, magic), n = sub(z, magic);
+    left = muladd(max, exp.c_lo, fms(max, exp.c_hi, n));
+    // Whole numbers below 2^23 throughout: exact. The row's own shift is a whole power of 2.
+    exp.magic = sub(magic, sub(z, splat<F32>(float(E::magic + E::steps * E::offset))));
+  }
+  INLINE Reduced<F32> reduce(F32 x) const {
+    const Reduced<F32> own = exp.reduce(x);
+    return {own.t, sub(own.r, left)};
+  }
+  static INLINE Term<F32> term(Reduced<F32> x) {
+    F32 q = muladd(splat<F32>(exp_beside_f32[4]), x.r, splat<F32>(exp_beside_f32[3]));
+    for (int i = 2; i >= 0; i--) q = muladd(q, x.r, splat<F32>(exp_beside_f32[i]));
+    return {x.t, x.r, q};
+  }
+  INLINE Term<F32> term(F32 x) const { return term(reduce(x)); }
+  static INLINE F32 of_max() { return splat<F32>(float(unit)); }
+};
+// Terms of rows no longer than a block: of floats, in those units.
+template <class V>
+struct FewTerms : Exp<V, false> {
+  // What waits for the term of the maximum.
+  static INLINE V of_max() { return splat<V>(typename V::Scalar(0)); }
+  INLINE FewTerms(const Scale<V>& scale, V magic, V lower, V) : Exp<V, false>(scale, magic, lower) {}
+};
+template <>
+struct FewTerms<F32> : ExpBesideMax {
+  using ExpBesideMax::ExpBesideMax;
+};
+// A term as its table entry and what is beyond that.
+INLINE Wide<F32> two_parts(const Term<F32>& e) { return {e.t, mul(mul(e.t, e.r), e.q)}; }
+
+// A sum of such terms over the maximum's.
+INLINE Wide<F32> in_units_of_max(const Wide<F32>& terms) {
+  const Wide<F32> below = apart(terms);
+  constexpr double inverse = 1 / ExpBesideMax::unit;
+  const F32 by = splat<F32>(float(inverse)), by_lo = splat<F32>(float(inverse - double(float(inverse))));
+  const F32 ratio = mul(below.hi, by);
+  return {ratio, muladd(below.hi, by_lo, muladd(below.lo, by, fms(below.hi, by, ratio)))};
+}
+
+// The sum of all terms, from that of those below the maximum, which `count` logits equal; and what it is without one of these.
+struct FewSum {
+  Wide<F32> sum, others;
+};
+INLINE FewSum few_sum(const Wide<F32>& below, F32 count) {
+  const F32 unit = splat<F32>(float(ExpBesideMax::unit)), more = sub(count, splat<F32>(1)),
+            equal = mul(more, unit);
+  const Wide<F32> others = sum_of(equal, below.hi, add(below.lo, fms(more, unit, equal)));
+  return {sum_of(unit, others.hi, others.lo), others};
 }
 
 INLINE Wide<F32> product(const Wide<F32>& a, const Wide<F32>& b) {
@@ -62,17 +114,34 @@ INLINE FewLog split_few(const Wide<F32>& ratio, F32 count) {
   e.f_lo = select_greater(e.k, half, mul(u.lo, down), ratio.lo);
   return e;
 }
-// ... and its logarithm, as a double for each row. Within 2^-25.5, tiny ones too.
-INLINE void log_of_few(const FewLog& e, F64* log) {
+// ... and its logarithm. Within 2^-25.5, tiny ones too.
+INLINE Wide<F32> log_of_few(const FewLog& e) {
   // So that no product is subnormal: below this, the logarithm is f.
   const F32 g = select_greater(absolute(e.f), splat<F32>(0x1p-40f), e.f, splat<F32>(0)), g2 = mul(g, g);
   const F32 near = muladd(e.k, splat<F32>(ln2_f32_lo), muladd(e.f_lo, sub(g2, g), e.f_lo));
   const F32 tail = muladd(g2, splat<F32>(-0.5f), muladd(mul(g2, g), series<9>(log1p_f32, g, g2), near));
   const F32 whole = mul(e.k, splat<F32>(ln2_f32_hi)), hi = add(whole, e.f);
-  const F32 lo = add(sub(e.f, sub(hi, whole)), tail);
-  F64 wide[2];
-  widen(hi, log), widen(lo, wide);
-  log[0] = add(log[0], wide[0]), log[1] = add(log[1], wide[1]);
+  return {hi, add(sub(e.f, sub(hi, whole)), tail)};
+}
+// Of two parts, as a double for each row.
+INLINE void widen(const Wide<F32>& a, F64* wide) {
+  F64 rest[2];
+  widen(a.hi, wide), widen(a.lo, rest);
+  wide[0] = add(wide[0], rest[0]), wide[1] = add(wide[1], rest[1]);
+}
+
+// At the temperature 1: the loss of a row, max - target + log, also of a target that is -Infinity ...
+INLINE Wide<F32> loss_of_few(F32 max, F32 target, const Wide<F32>& log) {
+  const F32 near = max_number(target, splat<F32>(-0x1p100f)), beyond = sub(near, target);
+  const Wide<F32> far = sum_of(max, sub(splat<F32>(0), near), log.lo);
+  return sum_of(far.hi, log.hi, add(far.lo, beyond));
+}
+// ... and max + log, with the rows, as bits, where they cancel.
+INLINE F32 log_sum_exp_of_few(F32 max, const Wide<F32>& log, uint32_t& cancelling) {
+  const Wide<F32> sum = sum_of(max, log.hi, log.lo);
+  const F32 value = add(sum.hi, sum.lo);
+  cancelling = mask_greater(mul(log.hi, splat<F32>(float(cancelled_part))), absolute(value));
+  return value;
 }
 
 }  // namespace UNITS

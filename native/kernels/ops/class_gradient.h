@@ -19,7 +19,7 @@ struct ClassGradient : ClassLoss<V> {
   struct Ends : ClassLoss<V>::Ends {
     V hi, lo;   // the factor of each term
     V targets;  // the entries of the targets
-    FewGradient few;
+    FewSum few;
   };
 
   template <class Op, class Group>
@@ -40,8 +40,12 @@ struct ClassGradient : ClassLoss<V> {
     if constexpr (Group::along) return write_rows(g);
     const Ends& e = g.ends;
     const V hi = e.hi, lo = e.lo;
-    const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
-    if (g.has_terms) {
+    if (this->few && g.has_terms) {
+      put_gradient(g, [&](V term) INLINE_LAMBDA { return scaled(term, hi, lo); });
+    } else if (this->few) {
+      const FewTerms<V> exp = g.few_terms(scale);
+      put_gradient(g, [&](V logit) INLINE_LAMBDA { return scaled(exp.term(logit).value(), hi, lo); });
+    } else if (const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower); g.has_terms) {
       const V none = splat<V>(0), top = exp.term(g.max).value();
       put_gradient(g, [&](V term) INLINE_LAMBDA { return scaled(select_greater(term, none, term, top), hi, lo); });
     } else {
@@ -73,20 +77,21 @@ struct ClassGradient : ClassLoss<V> {
   // Those of all classes; where targets are compared, theirs too.
   template <class Group, class Of>
   INLINE void put_gradient(Group& g, Of of) const {
+    const size_t n = p.length;
     T* x = g.x;
     if (!ClassLoss<V>::compares(g)) {
-      for (size_t c = 0; c < p.length; c++, x += g.step) store(x, of(load<V>(x)));
+      for (size_t c = 0; c < n; c++, x += g.step) store(x, of(load<V>(x)));
       return;
     }
-    const V target = load_whole<V>(p.targets + g.row), entry = g.ends.targets, half = splat<V>(T(0.5));
-    for (size_t c = 0; c < p.length; c++, x += g.step) {
-      store(x, select_greater(half, absolute(sub(target, splat<V>(T(c)))), entry, of(load<V>(x))));
+    const V entry = g.ends.targets, half = splat<V>(T(0.5)), one = splat<V>(1);
+    V from_target = load_whole<V>(p.targets + g.row);
+    for (size_t c = 0; c < n; c++, x += g.step, from_target = sub(from_target, one)) {
+      store(x, select_greater(half, absolute(from_target), entry, of(load<V>(x))));
     }
   }
   template <class Group>
   INLINE void begin_few(Group& g) const {
-    const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
-    g.ends.few = few_sums(g.ends.ratio, g.count_of_max, exp.term(g.max));
+    g.ends.few = few_sum(g.few, g.count_of_max);
   }
   template <class Group>
   INLINE void end_gradient(Group& g) const {
@@ -102,7 +107,12 @@ struct ClassGradient : ClassLoss<V> {
     Ends& e = g.ends;
     const V none = splat<V>(0), weight = this->weights_of(g);
     Wide<V> factor;
-    const V own = Exp<V, false>(scale, g.shift.magic, g.shift.lower).term(e.target).value();
+    V own;
+    if (g.has_terms && ClassLoss<V>::compares(g)) {
+      own = this->logit_of(g, load_whole<V>(p.targets + g.row));
+    } else {
+      own = g.few_terms(scale).term(e.target).value();
+    }
     const V entry = few_factor(e.few, in_floats(by), own, sub(g.max, e.target), factor);
     e.hi = mul(weight, factor.hi), e.lo = mul(weight, factor.lo);
     e.targets = zero_if_equal(weight, none, entry);

@@ -39,15 +39,13 @@ struct ClassLoss : Logarithms<V> {
   }
   template <class Group>
   INLINE void write(Group& g) const {
-    const Ends& e = g.ends;
     const bool whole = g.apart == 1 && g.count == V::lanes;
     alignas(64) double lane[V::lanes];
     double* const to = whole ? p.losses + g.row : lane;
-    F64 max[W], log_sum[W], target[W], weight[W];
-    weights_of(g, weight);
-    widen(g.max, max), widen(e.target, target), this->log_sums(e, log_sum);
+    F64 of[W];
+    losses_of(g, of);
 #pragma GCC unroll 4
-    for (size_t w = 0; w < W; w++) { store(to + w * F64::lanes, loss(max[w], log_sum[w], target[w], weight[w])); }
+    for (size_t w = 0; w < W; w++) store(to + w * F64::lanes, of[w]);
     for (size_t i = 0; !whole && i < g.count; i++) p.losses[g.row + i * g.apart] = lane[i];
   }
   template <class Group>
@@ -80,6 +78,24 @@ struct ClassLoss : Logarithms<V> {
     if (weight != 0) target = x[size_t(given) * step];
   }
 
+  template <class Group>
+  INLINE void losses_of(const Group& g, F64* of) const {
+    const Ends& e = g.ends;
+    F64 max[W], log_sum[W], target[W], weight[W];
+    if constexpr (sizeof(T) == 4) {
+      if (this->few && p.temperature == 1) {
+        const Wide<V> loss = loss_of_few(g.max, e.target, e.log);
+        widen(loss, of), weights_of(g, weight);
+#pragma GCC unroll 4
+        for (size_t w = 0; w < W; w++) of[w] = mul(of[w], weight[w]);
+        return;
+      }
+    }
+    weights_of(g, weight);
+    widen(g.max, max), widen(e.target, target), this->log_sums(e, log_sum);
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) of[w] = loss(max[w], log_sum[w], target[w], weight[w]);
+  }
   INLINE F64 loss(F64 max, F64 log_sum, F64 target, F64 weight) const {
     const F64 difference = sub(max, target);
     F64 far = p.temperature == 1 ? difference : div(difference, splat<F64>(p.temperature));

@@ -31,18 +31,9 @@ INLINE D entry_of_floats(D others, D slope) {
   return mul(mul(others, constant<D>(power_of_two(-ExpTraits<F32>::lift))), slope);
 }
 
-// The same of rows of few floats, in floats of two parts (few_log.h), in two steps: the sum, and what it is without one logit of
-// the maximum ...
-struct FewGradient {
-  Wide<F32> sum, others;
-};
-INLINE FewGradient few_sums(const Wide<F32>& ratio, F32 count, const Term<F32>& top) {
-  const Wide<F32> largest = apart(two_parts(top));
-  const Wide<F32> others = product(sum_of(sub(count, splat<F32>(1)), ratio.hi, ratio.lo), largest);
-  return {sum_of(others.hi, largest.hi, add(others.lo, largest.lo)), others};
-}
-// ... and what makes the gradient of terms, and that of the target, whose term is `own` and whose logit so far below the maximum.
-INLINE F32 few_factor(const FewGradient& g, const Wide<F32>& scale, F32 own, F32 below, Wide<F32>& factor) {
+// The same of rows of few floats, in floats of two parts (few_log.h): what makes the gradient of terms, and that of the target,
+// whose term is `own` and whose logit so far below the maximum.
+INLINE F32 few_factor(const FewSum& g, const Wide<F32>& scale, F32 own, F32 below, Wide<F32>& factor) {
   const F32 unit = splat<F32>(float(power_of_two(-ExpTraits<F32>::lift))), none = splat<F32>(0),
             share = mul(own, unit);
   Wide<F32> inverse;
@@ -104,7 +95,10 @@ struct CrossEntropySolver {
     if (p.gradient && !fits_factor(scale)) {
       return distribution(row, gradient, {p, row, none(row), target, weight, 0, false});
     }
-    T* terms = stores(row, gradient) ? gradient.place<T>(0, nullptr) : nullptr;
+    alignas(64) T few[few_for_logs];
+    T* terms = stores(row, gradient)                                        ? gradient.place<T>(0, nullptr)
+               : p.gradient && sizeof(T) == 4 && row.length <= few_for_logs ? few
+                                                                            : nullptr;
     double tops[stored_length / segment_length];
     const Measure m = rows.template measurer<Sums::below>().row(row, terms, tops);
     if (!Rows<V>::finite(m)) {
@@ -118,7 +112,17 @@ struct CrossEntropySolver {
       rows.finish(row, gradient, m, terms, tops, factor_of<T>(factor));
       if (is_given) gradient.put(target, __builtin_fabs(less) <= least_entry<V> ? 0 : 0 - less);
     }
-    return weight == 0 ? 0 : weight * (distance(m.max, x, p.temperature) + log_sum_of(m));
+    return weight == 0 ? 0 : weight * loss_of(m, x);
+  }
+
+  double loss_of(const Measure& m, double x) const {
+    if constexpr (sizeof(T) == 4) {
+      if (m.log >= 0 && p.temperature == 1) {
+        const Wide<F32> loss = loss_of_few(splat<F32>(T(m.max)), splat<F32>(T(x)), few_log_of(m));
+        return double(first_lane(loss.hi)) + double(first_lane(loss.lo));
+      }
+    }
+    return distance(m.max, x, p.temperature) + log_sum_of(m);
   }
 
   // As softmax: whether terms wait in the output for the sum.
@@ -150,11 +154,12 @@ struct CrossEntropySolver {
 
   // Of a row of few floats.
   double few_entry(const Measure& m, float x, double scale, Wide<double>& factor) const {
-    const Exp<F32, false> exp(rows.scale, shift_for<F32>(float(m.max), rows.scale, ExpTraits<F32>::log_vanish));
+    const Shift<float> shift = shift_for<F32>(float(m.max), rows.scale, ExpTraits<F32>::log_vanish);
     const F32 max = splat<F32>(float(m.max)), own = splat<F32>(x);
-    const Wide<F32> ratio = {splat<F32>(float(m.sum)), splat<F32>(float(m.sum_lo))};
+    const FewTerms<F32> exp(rows.scale, splat<F32>(shift.magic), splat<F32>(shift.lower), max);
+    const Wide<F32> below = {splat<F32>(float(m.sum)), splat<F32>(float(m.sum_lo))};
     Wide<F32> by;
-    const FewGradient sums = few_sums(ratio, splat<F32>(float(m.count)), exp.term(max));
+    const FewSum sums = few_sum(below, splat<F32>(float(m.count)));
     const F32 entry = few_factor(sums, in_floats(scale), exp.term(own).value(), sub(max, own), by);
     factor = {first_lane(by.hi), first_lane(by.lo)};
     return 0 - double(first_lane(entry));

@@ -164,7 +164,7 @@ struct EntropyInLanes {
   // Each class is alone in its lane of the sum.
   INLINE void add_few(Group& g) const {
     const F32 max = g.max, most = furthest();
-    const Exp<F32, false> exp(rows.scale, g.shift.magic, g.shift.lower);
+    const FewTerms<F32> exp(rows.scale, g.shift.magic, g.shift.lower, max);
     F32 equal = splat<F32>(0);
     FewSums partial[few_for_logs];
     for (size_t c = 0; c < p.length; c++) {
@@ -179,20 +179,17 @@ struct EntropyInLanes {
     g.equal = equal, g.few = tree<few_for_logs>(partial, p.length);
   }
   INLINE void divide_few(Group& g) const {
-    const Term<F32> top = Exp<F32, false>(rows.scale, g.shift.magic, g.shift.lower).term(g.max);
-    const Wide<F32> ratio = ratio_to_top(g.few.terms, top), distances = apart(g.few.distances);
-    const Wide<F32> sum = product(sum_of(g.equal, ratio.hi, ratio.lo), apart(two_parts(top)));
+    const FewSum sums = few_sum(g.few.terms, g.equal);
     Wide<F32> inverse;
-    invert<F32>(sum.hi, sum.lo, inverse.hi, inverse.lo);
-    const F32 unit = splat<F32>(float(power_of_two(-ExpTraits<F32>::lift)));
-    g.far = mul(rounded_product(distances, inverse), unit);
-    g.split = split_few(ratio, g.equal);
+    invert<F32>(sums.sum.hi, sums.sum.lo, inverse.hi, inverse.lo);
+    g.far = rounded_product(apart(g.few.distances), inverse);
+    g.split = split_few(in_units_of_max(g.few.terms), g.equal);
   }
   INLINE void end_few(Group& g) const {
-    const F64 inverse = splat<F64>(1 / p.temperature);
+    const F64 inverse = splat<F64>(power_of_two(-ExpTraits<F32>::lift) / p.temperature);
     F64 far[H];
     widen(g.far, far);
-    log_of_few(g.split, g.value);
+    widen(log_of_few(g.split), g.value);
 #pragma GCC unroll 2
     for (size_t h = 0; h < H; h++) g.value[h] = muladd(far[h], inverse, g.value[h]);
   }

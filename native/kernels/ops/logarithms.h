@@ -19,8 +19,8 @@ struct Logarithms : Rows<V> {
   struct Ends {
     Wide<F64> top_term[W];
     F64 sum[W];
-    Wide<V> ratio;
     FewLog split;
+    Wide<V> log;
   };
 
   template <class Group>
@@ -36,10 +36,7 @@ struct Logarithms : Rows<V> {
     }
     if constexpr (is_short) {
       for (size_t i = 0; op.few && i < count; i++) {
-        if (group[i].solvable) group[i].ends.split = split_few(group[i].ends.ratio, group[i].count_of_max);
-      }
-      for (size_t i = 0; op.few && i < count; i++) {
-        if (group[i].solvable) log_of_few(group[i].ends.split, group[i].ends.sum);
+        if (group[i].solvable) group[i].ends.log = log_of_few(group[i].ends.split);
       }
     }
   }
@@ -48,7 +45,7 @@ struct Logarithms : Rows<V> {
     if constexpr (is_short) {
       if (few) {
         g.solvable = g.solvable && all_less(add(g.few.hi, g.few.lo), splat<V>(T(infinity)));
-        g.ends.ratio = ratio_to_top(g.few, Exp<V, false>(scale, g.shift.magic, g.shift.lower).term(g.max));
+        g.ends.split = split_few(in_units_of_max(g.few), g.count_of_max);
         return;
       }
     }
@@ -67,19 +64,31 @@ struct Logarithms : Rows<V> {
   template <class Group>
   INLINE void compare(const Group& g, V given, V& counts, V& logit) const {
     const V zero = splat<V>(0);
-    logit = load<V>(g.x);
-    for (size_t c = 1; c < p.length; c++) {
-      logit = select_greater(given, splat<V>(T(c) - T(0.5)), load<V>(g.x + c * g.step), logit);
-    }
+    logit = logit_of(g, given);
     const V from = select_greater(given, splat<V>(-1), splat<V>(1), zero);
     counts =
         zero_if_equal(given, splat<V>(T(p.ignoreIndex)), select_greater(splat<V>(T(p.length)), given, from, zero));
   }
+  // What stands for the given class of each row.
+  template <class Group>
+  INLINE V logit_of(const Group& g, V given) const {
+    const size_t n = p.length;
+    const T* x = g.x;
+    V found = load<V>(x), before = splat<V>(T(0.5));
+    for (size_t c = 1; c < n; c++, before = add(before, splat<V>(1))) {
+      x += g.step;
+      found = select_greater(given, before, load<V>(x), found);
+    }
+    return found;
+  }
   // log(sum / term of the maximum).
   template <class Ends>
   INLINE void log_sums(const Ends& e, F64* log_sum) const {
+    if constexpr (is_short) {
+      if (few) return widen(e.log, log_sum);
+    }
 #pragma GCC unroll 4
-    for (size_t w = 0; w < W; w++) log_sum[w] = is_short && !few ? short_log1p(e.sum[w]) : e.sum[w];
+    for (size_t w = 0; w < W; w++) log_sum[w] = is_short ? short_log1p(e.sum[w]) : e.sum[w];
   }
 
  private:
@@ -163,6 +172,13 @@ struct LogSumExp : Logarithms<V> {
   template <class Group>
   INLINE void write(Group& g) const {
     Ends& e = g.ends;
+    alignas(64) T value[V::lanes];
+    if constexpr (sizeof(T) == 4) {
+      if (this->few && p.temperature == 1) {
+        store(value, log_sum_exp_of_few(g.max, e.log, e.again));
+        return g.put(Sink{static_cast<char*>(p.out), p.outType, 1}, value);
+      }
+    }
     e.again = 0;
     F64 max[W], log_sum[W], result[W];
     widen(g.max, max), this->log_sums(e, log_sum);
@@ -171,7 +187,6 @@ struct LogSumExp : Logarithms<V> {
       result[w] = log_sum_exp(max[w], log_sum[w], scale64);
       if (sizeof(T) == 4) e.again |= cancelling(log_sum[w], result[w]) << (w * F64::lanes);
     }
-    alignas(64) T value[V::lanes];
     store(value, narrow(result, V()));
     g.put(Sink{static_cast<char*>(p.out), p.outType, 1}, value);
   }
@@ -197,6 +212,13 @@ struct LogSumExp : Logarithms<V> {
 
   double value(const Source& row, const Measure& m) const {
     if (__builtin_fabs(m.max) == __builtin_inf()) return has_nan(row) ? __builtin_nan("") : m.max;
+    if constexpr (sizeof(T) == 4) {
+      if (m.log >= 0 && p.temperature == 1) {
+        uint32_t again;
+        const F32 value = log_sum_exp_of_few(splat<F32>(T(m.max)), few_log_of(m), again);
+        return again & 1 ? precise_value(row) : first_lane(value);
+      }
+    }
     const double log_sum = log_of_measure(m), value = log_sum_exp(m.max, log_sum, scale64);
     if (sizeof(T) == 4 && cancels(log_sum, value)) return precise_value(row);
     return value == value ? value : __builtin_nan("");
@@ -204,8 +226,23 @@ struct LogSumExp : Logarithms<V> {
 
   // In doubles.
   double precise_value(const Source& row) const {
+    if (sizeof(T) == 4 && row.length <= few_for_logs && !scale64.extreme) return precise_value_of_few(row);
     const Measure m = Measurer<F64, Sums::below>{scale64, scale64}.row(row, nullptr, nullptr);
     return log_sum_exp(m.max, Rows<F64>::log_of_measure(m), scale64);
+  }
+  double precise_value_of_few(const Source& row) const {
+    alignas(64) double x[few_for_logs];
+    const F64 none = splat<F64>(-__builtin_inf()), zero = splat<F64>(0);
+    store(x, none), store(x + F64::lanes, none);
+    const double* const from = row.fetch(0, row.length, x);
+    if (from != x) __builtin_memcpy(x, from, row.length * sizeof(double));
+    const F64 a = load<F64>(x), b = load<F64>(x + F64::lanes), max = splat<F64>(reduce_max(max_number(a, b)));
+    const Exp<F64, false> exp(scale64, shift_at<F64>(0, 0, scale64, ExpTraits<F64>::log_vanish));
+    const F64 below = add(zero_if_equal(a, max, exp.term(sub(a, max)).value()),
+                          zero_if_equal(b, max, exp.term(sub(b, max)).value()));
+    const F64 count = count_if_equal(b, max, count_if_equal(a, max, zero));
+    const double ratio = reduce_add(below) * power_of_two(-int(ExpTraits<F64>::offset));
+    return log_sum_exp(first_lane(max), log1p(reduce_add(count) - 1 + ratio), scale64);
   }
   void solve_precisely(size_t r) const {
     if (p.copied) return LogSumExp(*p.copied).solve_precisely(r);

@@ -61,20 +61,23 @@ INLINE void add_classes(Lanes<V, Sums::all>* const* group, size_t count, const S
   }
   for (size_t g = 0; g < count; g++) invert<V>(group[g]->taken, group[g]->rest, group[g]->hi, group[g]->lo);
 }
-// Where an op wants them, terms take the place of logits here too: 0 for those of the maximum.
+// Where an op wants them, terms take the place of logits here too: of doubles 0 for those of the maximum.
 template <class V, size_t N, bool puts_terms>
 INLINE void add_classes(Lanes<V, Sums::below>* const* group, size_t count, const Scale<V>& scale) {
   using T = typename V::Scalar;
+  using E = FewTerms<V>;
   constexpr size_t L = V::lanes;
-  alignas(64) T t[known_groups(N)][N][L], r[known_groups(N)][N][L];
+  // Of two classes, one is below the maximum: the smaller.
+  constexpr size_t below = N == 2 && sizeof(T) == 4 ? 1 : N;
+  alignas(64) T t[known_groups(N)][below][L], r[known_groups(N)][below][L];
   for (size_t g = 0; g < count; g++) {
     const T* const x = group[g]->x;
     const V max = group[g]->max;
-    const Exp<V, false> exp(scale, group[g]->shift.magic, group[g]->shift.lower);
-    V equal = splat<V>(0);
+    const E exp = group[g]->few_terms(scale);
+    V equal = splat<V>(below == 1 ? T(1) : T(0));
 #pragma GCC unroll 16
-    for (size_t c = 0; c < N; c++) {
-      const V v = load<V>(x + c * L);
+    for (size_t c = 0; c < below; c++) {
+      const V v = below == 1 ? min_number(load<V>(x), load<V>(x + L)) : load<V>(x + c * L);
       const Reduced<V> e = exp.reduce(v);
       store(t[g][c], zero_if_equal(v, max, e.t)), store(r[g][c], e.r);
       equal = count_if_equal(v, max, equal);
@@ -84,11 +87,18 @@ INLINE void add_classes(Lanes<V, Sums::below>* const* group, size_t count, const
   for (size_t g = 0; g < count; g++) {
     T* const x = group[g]->x;
     const auto rest_of = [&](size_t c) INLINE_LAMBDA {
-      const Term<V> e = Exp<V, false>::term(Reduced<V>{load<V>(t[g][c]), load<V>(r[g][c])});
-      if constexpr (puts_terms) store(x + c * L, e.value());
+      const Term<V> e = E::term(Reduced<V>{load<V>(t[g][c]), load<V>(r[g][c])});
+      if constexpr (puts_terms) {
+        const V max = group[g]->max, value = e.value();
+        const auto put = [&](size_t c) INLINE_LAMBDA {
+          store(x + c * L, select_greater(max, load<V>(x + c * L), value, E::of_max()));
+        };
+        if constexpr (below == 1) put(1);
+        put(below == 1 ? 0 : c);
+      }
       return alone_in_lane(e);
     };
-    put_rest(*group[g], tree_of<L, N>(rest_of));
+    put_rest(*group[g], tree_of<L, below>(rest_of));
   }
 }
 template <class V, Sums sums, size_t N, bool puts_terms>

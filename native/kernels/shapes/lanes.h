@@ -73,6 +73,10 @@ struct Lanes : LaneSums<V, sums> {
     return shift.reducible;
   }
 
+  INLINE FewTerms<V> few_terms(const Scale<V>& scale) const {
+    return FewTerms<V>(scale, shift.magic, shift.lower, max);
+  }
+
   // Rows, as bits, whose sum is the term of their maximum and nothing else.
   INLINE uint32_t alone(const Scale<V>& scale, T bias) const {
     return alone_in_sum(this->taken, this->rest, shift, scale, bias) & ((1u << count) - 1);
@@ -237,7 +241,7 @@ INLINE void add_few_below(Lanes<V, Sums::below>& g, const Scale<V>& scale, size_
   using T = typename V::Scalar;
   const T* const x = g.x;
   const size_t step = g.step;
-  const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
+  const FewTerms<V> exp = g.few_terms(scale);
   const V max = g.max;
   V count = splat<V>(0);
   const auto rest_of = [&](size_t c) INLINE_LAMBDA {

@@ -53,6 +53,9 @@ INLINE Factor<typename V::Scalar> factor_as_in_lanes(const Measure& m, size_t cl
   return {first_lane(hi), first_lane(lo)};
 }
 
+// The logarithm of a row of few floats.
+INLINE Wide<F32> few_log_of(const Measure& m) { return {splat<F32>(m.log_parts[0]), splat<F32>(m.log_parts[1])}; }
+
 template <class V, Sums sums>
 struct Measurer {
   using T = typename V::Scalar;
@@ -175,7 +178,7 @@ struct Measurer {
     const V v = load_first_of(from, n), max = splat<V>(reduce_max(v));
     const Shift<T> shift = shift_for<V>(first_lane(max), scale, ExpTraits<V>::log_vanish);
     if (shift.moved || !all_less(absolute(max), splat<V>(T(infinity)))) return false;
-    const Exp<V, false> exp(scale, shift);
+    const FewTerms<V> exp(scale, splat<V>(shift.magic), splat<V>(shift.lower), max);
     Term<V> e = exp.term(v);
     if (terms) store_first_of(terms, e.value(), n), tops[0] = shift.top;
     e.t = zero_if_equal(v, max, e.t);
@@ -186,13 +189,13 @@ struct Measurer {
     const Wide<Quarter> sum = tree<V::lanes>(partial, n);
     const Wide<V> below = {splat<V>(first_lane(sum.hi)), splat<V>(first_lane(sum.lo))};
     if (!all_less(add(below.hi, below.lo), splat<V>(T(infinity)))) return false;
-    const Wide<F32> ratio = ratio_to_top(below, exp.term(max));
     m.max = double(first_lane(max)), m.top = shift.top;
     m.count = reduce_add(count_if_equal(v, max, splat<V>(0)));
-    m.sum = first_lane(ratio.hi), m.sum_lo = first_lane(ratio.lo);
-    F64 log[2];
-    log_of_few(split_few(ratio, splat<V>(T(m.count))), log);
-    m.log = first_lane(log[0]);
+    m.sum = first_lane(below.hi), m.sum_lo = first_lane(below.lo);
+    const Wide<F32> log = log_of_few(split_few(in_units_of_max(below), splat<V>(T(m.count))));
+    m.top_term = ExpBesideMax::unit;
+    m.log = double(first_lane(log.hi)) + double(first_lane(log.lo));
+    m.log_parts[0] = first_lane(log.hi), m.log_parts[1] = first_lane(log.lo);
     return true;
   }
   // Of up to a block of elements; the other lanes hold -Infinity.
