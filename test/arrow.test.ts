@@ -46,6 +46,25 @@ function values(path: string): { table: Table; columns: Map<string, readonly unk
 }
 
 describe('files that other tools wrote', () => {
+  test.each(['unnamed.parquet', 'unnamed.ndjson', 'unnamed.arrow', 'unnamed.csv'])(
+    'a column without a name travels to %s',
+    async (output) => {
+      const logits = arrow.vectorFromArray(
+        [A, B],
+        new arrow.List(arrow.Field.new('item', new arrow.Float32(), false)),
+      );
+      const other = arrow.vectorFromArray([7, 8], new arrow.Int32());
+      const named = new arrow.Table({ logits, other });
+      for (const { fields } of [named.schema, ...named.batches.map((batch) => batch.schema)]) {
+        (fields[1] as { name: string | null }).name = null;
+      }
+      writeFileSync(at('unnamed-in.arrow'), arrow.tableToIPC(named, 'file'));
+      expect((await score(at('unnamed-in.arrow'), output)).rows).toBe(2);
+      if (output.endsWith('.ndjson'))
+        expect(lines(output).map((row) => row[''] ?? row['Unnamed: 0'])).toEqual([7, 8]);
+    },
+  );
+
   test.each([
     'from-arrow-rs.arrow',
     'padded-messages.arrow',

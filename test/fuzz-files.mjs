@@ -49,12 +49,14 @@ function random(below) {
 await build({
   stdin: {
     contents: `
+      import { printable } from './lib/cli/failure.ts';
       import { scoreFile } from './lib/cli/score-file.ts';
       process.on('message', async (job) => {
         let answer = 'scored';
         try { await scoreFile(job); } catch (error) {
           answer = error?.exitCode ? 'refused' : String(error?.stack ?? error);
-          if (answer === 'refused' && /\\n/.test(error.message)) answer = 'more than a line: ' + error.message;
+          // The command line prints no control characters, whatever a file has for names.
+          if (answer === 'refused' && /\\n/.test(printable(error.message))) answer = 'more than a line: ' + error.message;
         }
         const memory = require('node:fs').readFileSync('/proc/self/status', 'utf8').match(/VmHWM:\\s*(\\d+)/)?.[1];
         process.send({ answer, mb: Number(memory ?? 0) / 1024 });

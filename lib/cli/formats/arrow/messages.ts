@@ -7,10 +7,11 @@
  *
  * Where the messages of a file lie says its footer alone: between them may be anything.
  */
-import { type Schema, tableFromIPC } from '@uwdata/flechette';
+import { type DataType, type Field, type Schema, Type, tableFromIPC } from '@uwdata/flechette';
 import { expected, Failure } from '../../failure.js';
 import type { Bytes } from '../../input.js';
 import { int64, type NewField, Table, Writer } from './flatbuffers.js';
+import { childrenOf } from './layouts.js';
 
 export const MAGIC = 'ARROW1';
 /** Version 5 of the metadata, of Arrow 1.0 and later. */
@@ -228,7 +229,20 @@ export function decodeSchema(metadata: Uint8Array, name: string): Schema {
   header.vector(2, 4);
   refuseOddFields(header.tables(1));
   const { schema } = tableFromIPC([frame(metadata)]);
+  nameAll(schema.fields);
   return schema;
+}
+
+/** A field need not have a name, and then the library gives none. */
+function nameAll(fields: readonly Field[]): void {
+  for (const field of fields) {
+    (field as { name: string | null }).name ??= '';
+    nameAll(childrenOf(valuesOf(field.type)));
+  }
+}
+
+function valuesOf(type: DataType): DataType {
+  return type.typeId === Type.Dictionary ? type.dictionary : type;
 }
 
 /** The library follows every reference it is given: one that leads back, or far out, would keep it. */
