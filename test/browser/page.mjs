@@ -6,7 +6,11 @@ import { digest } from './digest.mjs';
 import { ready } from './ready.mjs';
 import { tests } from './vitest.ts';
 
-const load = import.meta.glob(['../contract/*.test.ts', '!../contract/bits.test.ts']);
+const load = import.meta.glob([
+  '../contract/*.test.ts',
+  '!../contract/bits.test.ts',
+  '!../contract/fit-passes.test.ts',
+]);
 const element = (id) => document.getElementById(id);
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 

@@ -93,10 +93,13 @@ async function buildPage(backend, alias) {
     'browser',
     'conformance',
     'contract',
+    'references',
     'package/smoke.mjs',
     'oracle.ts',
     'elements.ts',
+    'exact-sum.ts',
     'random.ts',
+    'temperate.ts',
   ]) {
     cpSync(join(root, 'test', part), join(folder, 'test', part), { recursive: true });
   }
