@@ -453,7 +453,9 @@ napi_value tally_rows(napi_env env, napi_callback_info info) {
                            8 * double(tally_totals),
                            4 * classes * classes};
   for (size_t i = 0; i < all - numbers; i++) {
-    if (double(arrays[i].length) < needed[i]) return refuse(env, "an operand is too short");
+    const size_t unit = i < 3 || i == 10 ? 4 : 8;
+    if (double(arrays[i].length) < needed[i] || uintptr_t(arrays[i].data) % unit != 0)
+      return refuse(env, "an operand is too short, or lies across its elements");
   }
   const auto doubles = [&](size_t i) { return static_cast<double*>(arrays[i].data); };
   const auto integers = [&](size_t i) { return static_cast<uint32_t*>(arrays[i].data); };

@@ -59,7 +59,9 @@ void add_rows(const Verdicts& said, size_t from, size_t end, const TallyRoom& ro
     coarse[r & 1][place] += sum - (coarse_unit - one_row);
     fine[r & 1][place] += p - (sum - coarse_unit);
     if (with_pairs) {
-      const size_t truth = size_t(said.targets[r]), top = said.likeliest[r];
+      // Another thread may write to the caller's memory: what is compared is what is used.
+      const size_t truth = size_t(*static_cast<const volatile int32_t*>(said.targets + r));
+      const size_t top = said.likeliest[r];
       if (rank != 0 && truth < room.classes && top < room.classes) room.confusion[truth * room.classes + top]++;
     }
   }

@@ -102,6 +102,9 @@ describe.skipIf(!native.tally)('the tally of the addon', () => {
     for (const [at, value] of Object.entries(wrong)) {
       expect(call({ [at]: value }), `argument ${at}`).toThrow(RangeError);
     }
+    const across = (bytes: number) => new Uint8Array(bytes + 1).subarray(1);
+    expect(call({ 8: across(800) })).toThrow(RangeError);
+    expect(call({ 15: across(36) })).toThrow(RangeError);
     expect(call({ 1: 2 ** 20 })).toThrow(RangeError);
     expect(call({ 1: NaN })).toThrow(RangeError);
   });
