@@ -70,18 +70,21 @@ void solve_rows(const Problem& p, size_t begin, size_t end) {
   p.temperatures ? solve_by_temperature(p, begin, end) : solve_at_one_temperature(p, begin, end);
 }
 
-// Losses that are added up wait for it in the first cache: some rows at a time are a problem that gives them one by one.
+// Losses that are added up wait for it in the first cache: some rows at a time are a problem that gives them one by one. Of ragged
+// rows more: those of one length wait for each other.
 void solve_and_sum(const Problem& p, size_t begin, size_t end) {
-  alignas(64) double losses[ExactSum::most];
+  constexpr size_t at_once = ExactSum::most, most = 8 * at_once;
+  alignas(64) double losses[most];
   ExactSum sum;
   Problem part = p;
   part.summed = false;
-  for (size_t from = begin; from < end && !(from > begin && is_set(p.cancelled)); from += ExactSum::most) {
-    const size_t count = lesser(end - from, ExactSum::most);
+  const size_t step = p.offsets ? most : at_once;
+  for (size_t from = begin; from < end && !(from > begin && is_set(p.cancelled)); from += step) {
+    const size_t count = lesser(end - from, step);
     // Where the loss of row 0 would be.
     part.losses = reinterpret_cast<double*>(reinterpret_cast<uintptr_t>(losses) - from * sizeof(double));
     solve_rows(part, from, from + count);
-    sum.add_all(losses, count);
+    for (size_t i = 0; i < count; i += at_once) sum.add_all(losses + i, lesser(count - i, at_once));
   }
   sum.add_to(p.losses);
 }

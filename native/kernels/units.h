@@ -11,12 +11,10 @@ namespace UNITS {
 OPERATIONS(OPERATION)
 #undef OPERATION
 
-// A row by where it begins, by elements, and its number, less that of a first one.
-struct RaggedRow {
-  uint32_t start, number;
-};
-// Rows of so many classes, wherever they lie. False, with nothing done, where they want to lie otherwise.
-bool solve_softmax_at(const Problem&, size_t classes, const RaggedRow* rows, size_t first, size_t count);
+// Rows of so many classes that begin at `starts`, by elements; `rows` are their numbers, less `first`. False, with nothing done,
+// where they want to lie otherwise.
+bool solve_softmax_at(const Problem&, size_t classes, const uint32_t* starts, const uint32_t* rows, size_t first,
+                      size_t count);
 
 // A row of any op, measured for logarithms.
 Measure measure_row_below(const Problem&, size_t row);

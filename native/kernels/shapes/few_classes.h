@@ -28,17 +28,15 @@ struct FewClasses {
     solve_groups<most_classes>(begin, end);
   }
 
-  // Rows of n classes, 2 <= n <= most_apart, wherever they lie; the last ones last.
-  void solve_at(size_t n, const RaggedRow* rows, size_t first, size_t count) const {
-    // A quarter of each row is read.
-    while (count > 0 && rows[count - 1].start + P > p.elements) op.solve(first + rows[--count].number);
+  // Rows of n classes, 2 <= n <= most_apart, that begin at `starts`; `rows` are their numbers, less `first`. Each has 16 bytes in x.
+  void solve_at(size_t n, const uint32_t* starts, const uint32_t* rows, size_t first, size_t count) const {
     if (op.scale.extreme) return solve_each(rows, first, count);
-    solve_groups_at<most_apart>(n, rows, first, count);
+    solve_known_at<most_apart>(n, starts, rows, first, count);
   }
 
  private:
-  void solve_each(const RaggedRow* rows, size_t first, size_t count) const {
-    for (size_t i = 0; i < count; i++) op.solve(first + rows[i].number);
+  void solve_each(const uint32_t* rows, size_t first, size_t count) const {
+    for (size_t i = 0; i < count; i++) op.solve(first + rows[i]);
   }
   void solve_alone(size_t begin, size_t end) const {
     for (size_t r = begin; r < end; r++) op.solve(r);
@@ -86,34 +84,38 @@ struct FewClasses {
 
   // What is left over of whole groups is a group in which the last row stands several times.
   template <size_t N>
-  __attribute__((noinline)) void solve_groups_at(size_t n, const RaggedRow* rows, size_t first,
+  __attribute__((noinline)) void solve_groups_at(const uint32_t* starts, const uint32_t* rows, size_t first,
                                                  size_t count) const {
-    if constexpr (N > 2) {
-      if (n < N) return solve_groups_at<N - 1>(n, rows, first, count);
-    }
     constexpr size_t most = together(N);
     const T* x = static_cast<const T*>(p.x);
     T* y = static_cast<T*>(p.out);
-    RaggedRow padded[L];
+    uint32_t padded[L];
     const size_t tail = count % L, whole = count / L + (tail > 0);
     if (tail > 0) {
-      for (size_t i = 0; i < L; i++) padded[i] = rows[count - tail + (i < tail ? i : tail - 1)];
+      for (size_t i = 0; i < L; i++) padded[i] = starts[count - tail + (i < tail ? i : tail - 1)];
     }
     for (size_t done = 0, groups; done < whole; done += groups) {
       groups = whole - done < most ? whole - done : most;
       At at = {};
       for (size_t g = 0; g < groups; g++) {
-        at.rows[g] = (done + g + 1) * L <= count ? rows + (done + g) * L : padded;
+        at.starts[g] = (done + g + 1) * L <= count ? starts + (done + g) * L : padded;
       }
       if (solve_together<N>(x, y, at, groups, nullptr)) continue;
       for (size_t g = 0; g < groups; g++) {
         At one = {};
-        one.rows[0] = at.rows[g];
+        one.starts[0] = at.starts[g];
         if (groups > 1 && solve_together<N>(x, y, one, 1, nullptr)) continue;
         const size_t from = (done + g) * L;
         solve_each(rows + from, first, count - from < L ? count - from : L);
       }
     }
+  }
+
+  template <size_t N>
+  INLINE void solve_known_at(size_t n, const uint32_t* starts, const uint32_t* rows, size_t first,
+                             size_t count) const {
+    if (n == N) return solve_groups_at<N>(starts, rows, first, count);
+    if constexpr (N > 2) solve_known_at<N - 1>(n, starts, rows, first, count);
   }
 
   static INLINE size_t row_of_group(size_t first, size_t g, size_t last) {
@@ -182,14 +184,14 @@ struct FewClasses {
   };
   struct At {
     static constexpr bool is_in_order = false;
-    const RaggedRow* rows[together(2)];
+    const uint32_t* starts[together(2)];
     template <size_t N>
     INLINE void load(const T* x, size_t g, V* v) const {
-      load_rows_at<V, N>(x, rows[g], v);
+      load_rows_at<V, N>(x, starts[g], v);
     }
     template <size_t N>
     INLINE void store(T* y, size_t g, const V* v) const {
-      store_rows_at<V, N>(y, rows[g], v);
+      store_rows_at<V, N>(y, starts[g], v);
     }
     template <size_t N, bool written>
     INLINE void come(const T*, size_t, size_t) const {}

@@ -13,12 +13,12 @@
 
 namespace UNITS {
 
-// Where the rows of each length wait: of few classes as many as go through each step together, in FewClasses.
+// Where the rows of each length wait. A bin costs 0.1 us when it is full, so those of few classes hold many rows.
 struct RaggedBins {
   static constexpr size_t longest = 256;
   uint32_t place[longest + 2];
   constexpr RaggedBins() : place() {
-    for (size_t n = 1; n <= longest; n++) place[n + 1] = place[n] + (n <= 8 ? 128 : n <= 32 ? 64 : 16);
+    for (size_t n = 1; n <= longest; n++) place[n + 1] = place[n] + (n <= 32 ? 192 : 32);
   }
 };
 
@@ -48,8 +48,7 @@ class Ragged {
 
   void solve(size_t begin, size_t end) {
     first_row = begin;
-    for (size_t n = 0; n <= longest; n++) filled[n] = bins.place[n];
-    const bool uses_bins = is_worth_binning(begin, end);
+    const bool uses_bins = is_worth_binning(begin, end) && set_up();
     for (size_t row = begin, to; row < end && !(row > begin && is_set(p.cancelled)); row = to) {
       to = behind_equal_rows(row, end);
       if (to - row >= fewest_equal) {
@@ -61,7 +60,8 @@ class Ragged {
       while (to - row < most_at_once && to + fewest_equal <= end && !begins_run(to));
       uses_bins ? put(row, to) : solve_rows(p, row, to);
     }
-    for (size_t n = 1; n <= longest; n++) solve_bin(n);
+    for (size_t n = 1; uses_bins && n <= longest; n++) solve_bin(n);
+    if (uses_bins) __builtin_free(room);
   }
 
  private:
@@ -77,7 +77,7 @@ class Ragged {
   // An array of a call: by class as x, or by row.
   enum Place { x, other, targets, shares, gradient, losses, out, places };
   static constexpr size_t most_arrays = 4;  // of a call
-  static constexpr size_t set_elements = 2048, room = set_elements * sizeof(double) + 2 * block_bytes;
+  static constexpr size_t set_bytes = size_t(1) << 14;  // of copies of an array
   struct Array {
     char *data = nullptr, *copy = nullptr;
     size_t size = 0;
@@ -88,10 +88,15 @@ class Ragged {
   const Solve solve_rows;
   Problem part;
   Array array[places];
-  size_t arrays = 0, first_row = 0;
-  uint32_t filled[longest + 1];  // up to where each bin is
-  RaggedRow waiting[all_places];
-  alignas(64) char copies[most_arrays][room];
+  size_t widest = 0, first_row = 0;
+  // Too much for the stack of every thread.
+  struct Room {
+    uint32_t filled[longest + 1];  // up to where each bin is
+    uint32_t starts[all_places];         // of the rows there, by elements
+    uint32_t numbers[all_places];        // less first_row
+    char copies[most_arrays][set_bytes + 2 * block_bytes];
+  };
+  Room* room = nullptr;
 
   static bool takes(Op op) {
     return op == Op::softmax || op == Op::logSoftmax || op == Op::logSumExp || op == Op::crossEntropy ||
@@ -100,7 +105,7 @@ class Ragged {
   void add(Place place, const void* data, size_t size, bool by_class) {
     array[place].data = static_cast<char*>(const_cast<void*>(data));
     array[place].size = size, array[place].by_class = by_class;
-    array[place].copy = copies[arrays++];
+    if (size > widest) widest = size;
   }
   static bool is_result(size_t place) { return place == gradient || place == losses || place == out; }
 
@@ -147,6 +152,17 @@ class Ragged {
     solve_rows(part, 0, part.outer);
   }
 
+  bool set_up() {
+    room = static_cast<Room*>(__builtin_malloc(sizeof(Room)));
+    if (!room) return false;
+    for (size_t n = 0; n <= longest; n++) room->filled[n] = bins.place[n];
+    size_t used = 0;
+    for (Array& a : array) {
+      if (a.data) a.copy = room->copies[used++];
+    }
+    return true;
+  }
+
   // Bins -------------------------------------------------------------------------------------------------------------
 
   bool is_worth_binning(size_t begin, size_t end) const {
@@ -157,35 +173,34 @@ class Ragged {
 
   __attribute__((noinline)) void put(size_t begin, size_t end) {
     constexpr size_t ahead = 4096;  // bytes
-    const uint32_t* const offsets = p.offsets;
-    const uint32_t elements = uint32_t(lesser(p.elements, UINT32_MAX)), first = uint32_t(first_row);
-    const size_t size = array[x].size;
-    const char* const fetched = is_large(p) ? array[x].data + ahead : nullptr;
-    uint32_t from = uint32_t(lesser(read_once(offsets + begin), elements));
+    const char* const next = is_large(p) ? array[x].data + ahead : nullptr;
+    // Whoever reads 16 bytes of a row finds them: the last rows are solved by themselves.
+    const size_t few = 16 / size_of(p.type);
+    const uint32_t last = uint32_t(p.elements < few ? 0 : lesser(p.elements - few, UINT32_MAX));
+    uint32_t from = read_once(p.offsets + begin);
     for (size_t row = begin; row < end; row++) {
-      uint32_t to = read_once(offsets + row + 1);
-      to = to < elements ? to : elements;
-      const uint32_t n = to - from;  // huge where another thread has written offsets that descend
-      if (n - 1 < longest) {
-        const uint32_t place = filled[n];
-        waiting[place] = {from, uint32_t(row) - first};
-        filled[n] = place + 1;
-        if (fetched) __builtin_prefetch(fetched + from * size, 0, 2);
+      const uint32_t to = read_once(p.offsets + row + 1), n = to - from;
+      if (n - 1 < longest && to <= last) {
+        const uint32_t place = room->filled[n];
+        room->starts[place] = from, room->numbers[place] = uint32_t(row - first_row);
+        room->filled[n] = place + 1;
+        if (next) __builtin_prefetch(next + from * array[x].size, 0, 2);
         if (place + 1 == bins.place[n + 1]) solve_bin(n);
-      } else {
+      } else {  // too long for a bin, or without classes; or another thread has written other offsets
         solve_rows(p, row, row + 1);
       }
       from = to;
     }
   }
 
-  // Rows of n classes, which stand in their bin.
   __attribute__((noinline)) void solve_bin(size_t n) {
-    const size_t first = bins.place[n], last = filled[n];
-    filled[n] = uint32_t(first);
+    const size_t first = bins.place[n], last = room->filled[n];
+    room->filled[n] = uint32_t(first);
     if (last == first) return;
-    if (p.op == Op::softmax && solve_softmax_at(p, n, waiting + first, first_row, last - first)) return;
-    const size_t most = set_elements / n / block_bytes > 0 ? set_elements / n / block_bytes * block_bytes : 16;
+    const bool is_softmax = p.op == Op::softmax;
+    if (is_softmax && solve_softmax_at(p, n, room->starts + first, room->numbers + first, first_row, last - first))
+      return;
+    const size_t most = set_bytes / widest / n;
     for (size_t from = first, count; from < last; from += count) {
       count = lesser(most, last - from);
       for (size_t i = 0; i < places; i++) {
@@ -217,7 +232,7 @@ class Ragged {
     const char* const data = a.data;
     char* to = a.copy;
     for (size_t k = 0; k < count; k++, to += bytes) {
-      const size_t from = waiting[first + k].start * size;
+      const size_t from = room->starts[first + k] * size;
       if (from + whole <= limit) {
         for (size_t i = 0; i < whole; i += block_bytes) __builtin_memcpy(to + i, data + from + i, block_bytes);
       } else {
@@ -243,7 +258,7 @@ class Ragged {
     char* const data = a.data;
     const char* from = a.copy;
     for (size_t k = 0; k < count; k++, from += bytes) {
-      char* const to = data + waiting[first + k].start * size;
+      char* const to = data + room->starts[first + k] * size;
       for (size_t i = 0; i + piece < bytes; i += piece) __builtin_memcpy(to + i, from + i, piece);
       __builtin_memcpy(to + bytes - piece, from + bytes - piece, piece);
     }
@@ -257,7 +272,7 @@ class Ragged {
       Number *const data = reinterpret_cast<Number*>(a.data) + first_row, *const copy =
                                                                               reinterpret_cast<Number*>(a.copy);
       for (size_t k = 0; k < count; k++) {
-        Number& number = data[waiting[first + k].number];
+        Number& number = data[room->numbers[first + k]];
         back ? number = copy[k] : copy[k] = number;
       }
     };

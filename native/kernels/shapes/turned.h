@@ -1,7 +1,6 @@
 // Rows of N classes, which the compiler knows, turned around: V::lanes of them to a block for each class, and back.
 #pragma once
 #include "../isa/block.h"
-#include "../units.h"
 
 namespace UNITS {
 
@@ -114,22 +113,22 @@ INLINE void store_rows(typename V::Scalar* y, const V* v) {
   }
 }
 
-// The same of rows that lie anywhere, row i in lane i. Of a row of fewer classes a quarter is read.
+// The same of rows that begin at `starts`, row i in lane i. Of a row of fewer classes a quarter is read.
 template <class V, size_t N, size_t i = 0>
-INLINE void load_rows_at(const typename V::Scalar* x, const RaggedRow* rows, V* v) {
+INLINE void load_rows_at(const typename V::Scalar* x, const uint32_t* starts, V* v) {
   constexpr size_t P = panel_columns<V>, at = N >= P && i + P > N ? N - P : i;
 #pragma GCC unroll 4
   for (size_t r = 0; r < V::registers; r++) {
     typename V::Register c[P];
-    load_panel_registers([=](size_t row) INLINE_LAMBDA { return x + rows[r * V::per_register + row].start + at; },
+    load_panel_registers([=](size_t row) INLINE_LAMBDA { return x + starts[r * V::per_register + row] + at; },
                          c);
 #pragma GCC unroll 4
     for (size_t j = 0; j < P && at + j < N; j++) v[at + j].r[r] = c[j];
   }
-  if constexpr (i + P < N) load_rows_at<V, N, i + P>(x, rows, v);
+  if constexpr (i + P < N) load_rows_at<V, N, i + P>(x, starts, v);
 }
 template <class V, size_t N, size_t i = 0>
-INLINE void store_rows_at(typename V::Scalar* y, const RaggedRow* rows, const V* v) {
+INLINE void store_rows_at(typename V::Scalar* y, const uint32_t* starts, const V* v) {
   constexpr size_t P = panel_columns<V>, at = N >= P && i + P > N ? N - P : i;
 #pragma GCC unroll 4
   for (size_t r = 0; r < V::registers; r++) {
@@ -138,13 +137,13 @@ INLINE void store_rows_at(typename V::Scalar* y, const RaggedRow* rows, const V*
     for (size_t j = 0; j < P; j++) c[j] = v[at + j < N ? at + j : 0].r[r];
     store_panel_registers(
         [=](size_t row, auto q) INLINE_LAMBDA {
-          typename V::Scalar* const to = y + rows[r * V::per_register + row].start + at;
+          typename V::Scalar* const to = y + starts[r * V::per_register + row] + at;
           if constexpr (N >= P) store_register(to, q);
           if constexpr (N < P) store_register_first(to, q, N);
         },
         c);
   }
-  if constexpr (i + P < N) store_rows_at<V, N, i + P>(y, rows, v);
+  if constexpr (i + P < N) store_rows_at<V, N, i + P>(y, starts, v);
 }
 
 // The same with row i in lane i: packed rows from the order in which they lie, and back. Registers of a quarter have no
