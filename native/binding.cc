@@ -333,16 +333,18 @@ napi_value pin(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// areShares(array, type): see are_shares(); false for what is no typed array.
+// areShares(array, type): see Kernels; false for what is no typed array.
 napi_value are_shares(napi_env env, napi_callback_info info) {
   size_t count = 2;
   napi_value values[2], result;
-  napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  void* data;
+  napi_get_cb_info(env, info, &count, values, nullptr, &data);
   Bytes bytes;
   double type = 0;
   const bool known = count == 2 && bytes_of(env, values[0], bytes) &&
                      napi_get_value_double(env, values[1], &type) == napi_ok && type >= 0 && type <= 3;
-  napi_get_boolean(env, known && are_shares(bytes, Type(int32_t(type))), &result);
+  const Kernels& kernels = *static_cast<Environment*>(data)->kernels[0];
+  napi_get_boolean(env, known && kernels.are_shares(bytes.data, bytes.length, Type(int32_t(type))), &result);
   return result;
 }
 

@@ -278,37 +278,6 @@ const char* read_call(const double* header, const Bytes* arrays, Call& call) {
   return has_targets ? check_targets(p) : nullptr;
 }
 
-namespace {
-
-// Numbers from 0 to 1 are those whose bits, as integers, are from 0 to those of 1 (or those of -0, which is not looked for).
-// Many at once: the top bit is set of a number that is below 0, or of 1's bits less those of one above 1.
-template <class I>
-bool all_shares(const char* data, size_t count, I one) {
-  typedef I Lanes __attribute__((vector_size(16)));
-  constexpr size_t lanes = 16 / sizeof(I), together = 4;
-  Lanes bad[together] = {};
-  size_t i = 0;
-  for (; i + together * lanes <= count; i += together * lanes) {
-#pragma GCC unroll 4
-    for (size_t k = 0; k < together; k++) {
-      Lanes bits;
-      std::memcpy(&bits, data + (i + k * lanes) * sizeof(I), sizeof bits);
-      bad[k] |= bits | (one - bits);
-    }
-  }
-  const Lanes all = (bad[0] | bad[1]) | (bad[2] | bad[3]);
-  I any = 0;
-  for (size_t lane = 0; lane < lanes; lane++) any |= all[lane];
-  for (; i < count; i++) {
-    I bits;
-    std::memcpy(&bits, data + i * sizeof(I), sizeof bits);
-    any |= bits | I(one - bits);
-  }
-  return any >> (8 * sizeof(I) - 1) == 0;
-}
-
-}  // namespace
-
 uint64_t largest_of(const uint32_t* list, size_t count) {
   Largest found;
   size_t i = 0;
@@ -344,18 +313,6 @@ uint64_t longest_between(const uint32_t* offsets, size_t count) {
     most = std::max<uint64_t>(most, offsets[i + 1] - offsets[i]);
   }
   return most;
-}
-
-bool are_shares(const Bytes& bytes, Type type) {
-  const char* data = static_cast<const char*>(bytes.data);
-  const size_t count = bytes.length / size_of(type);
-  switch (type) {
-    case Type::float32: return all_shares<uint32_t>(data, count, 0x3f800000);
-    case Type::float64: return all_shares<uint64_t>(data, count, 0x3ff0000000000000);
-    case Type::float16: return all_shares<uint16_t>(data, count, 0x3c00);
-    case Type::bfloat16: break;
-  }
-  return all_shares<uint16_t>(data, count, 0x3f80);
 }
 
 CallNames call_names() {

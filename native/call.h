@@ -42,9 +42,6 @@ constexpr uint64_t descends = ~uint64_t(0);
 uint64_t largest_of(const uint32_t* list, size_t count);
 uint64_t longest_between(const uint32_t* offsets, size_t count);
 
-// Whether all of an array are numbers from 0 to 1; false also for -0.
-bool are_shares(const Bytes& bytes, Type type);
-
 // The kernels by their place among `isas`.
 const Kernels& kernels_at(size_t place);
 

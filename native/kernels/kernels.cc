@@ -2,6 +2,7 @@
 #include SIMD_HEADER
 #include "math/count.h"
 #include "math/exact_sum.h"
+#include "math/shares.h"
 #include "shapes/few_blocks.h"
 #include "shapes/measure.h"
 #include "shapes/ragged.h"
@@ -128,4 +129,4 @@ void emit(const Problem& posed, size_t row, size_t span, const Measure& whole) {
 
 }  // namespace
 
-const Kernels KERNELS = {KERNELS_NAME, solve_lone, solve, measure, combine, emit, count_classes, sum};
+const Kernels KERNELS = {KERNELS_NAME, solve_lone, solve, measure, combine, emit, count_classes, are_shares, sum};

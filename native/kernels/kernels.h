@@ -33,6 +33,8 @@ struct Kernels {
   // How many classes of a list are not `ignored`; -1 where one of those is no class from 0 to `last`. They are copied to `to`
   // unless it is null.
   double (*count)(const int32_t* list, size_t length, int32_t last, int32_t ignored, int32_t* to);
+  // Whether all of an array are numbers from 0 to 1; false also for -0.
+  bool (*are_shares)(const void* numbers, size_t bytes, Type type);
   // Adds up to 1024 numbers, which are lost, to an exact sum: total_length digits.
   void (*sum)(double* numbers, size_t count, double* total);
 };

@@ -116,6 +116,9 @@ INLINE f64r keep(uint32_t bits, f64r v, f64r other) {
   const __m256i set = _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(bits), bit), bit);
   return _mm256_blendv_pd(other, v, _mm256_castsi256_pd(set));
 }
+INLINE f32r keep_where(f32r words, int bit, f32r v, f32r other) {
+  return _mm256_blendv_ps(other, v, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(words), 31 - bit)));
+}
 INLINE f32r select_greater(f32r a, f32r b, f32r c, f32r d) {
   return _mm256_blendv_ps(d, c, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
 }

@@ -117,6 +117,10 @@ INLINE f64r count_if_equal(f64r a, f64r b, f64r c) {
 }
 INLINE f32r keep(uint32_t bits, f32r v, f32r other) { return _mm512_mask_mov_ps(other, (__mmask16)bits, v); }
 INLINE f64r keep(uint32_t bits, f64r v, f64r other) { return _mm512_mask_mov_pd(other, (__mmask8)bits, v); }
+INLINE f32r keep_where(f32r words, int bit, f32r v, f32r other) {
+  return _mm512_mask_mov_ps(other, _mm512_test_epi32_mask(_mm512_castps_si512(words), _mm512_set1_epi32(1 << bit)),
+                            v);
+}
 INLINE f32r select_greater(f32r a, f32r b, f32r c, f32r d) {
   return _mm512_mask_mov_ps(d, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), c);
 }

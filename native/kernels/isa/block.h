@@ -250,6 +250,20 @@ INLINE Block<R, T> keep(uint32_t bits, Block<R, T> v, Block<R, T> other) {
       [&](size_t i) INLINE_LAMBDA { return keep(bits >> i * v.per_register, v.r[i], other.r[i]); });
 }
 
+// v in the lanes where that bit of the word is set, which is in place of a float; `other` in the rest. (A register may have a
+// function of its own.)
+template <class R>
+INLINE R keep_where(R words, int bit, R v, R other) {
+  typedef int32_t Whole __attribute__((vector_size(sizeof(R))));
+  typedef uint32_t Bits __attribute__((vector_size(sizeof(R))));
+  const Whole set = (Whole)((Bits)words << (31 - bit)) >> 31;
+  return (R)(((Whole)v & set) | ((Whole)other & ~set));
+}
+INLINE F32 keep_where(F32 words, int bit, F32 v, F32 other) {
+  return by_registers<F32>([&](size_t i)
+                               INLINE_LAMBDA { return keep_where(words.r[i], bit, v.r[i], other.r[i]); });
+}
+
 // Bit i is set where a > b in lane i.
 template <class R, class T, size_t bytes>
 INLINE uint32_t mask_greater(Block<R, T, bytes> a, Block<R, T, bytes> b) {

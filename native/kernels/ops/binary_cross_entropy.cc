@@ -150,10 +150,54 @@ struct BinaryCrossEntropy {
   }
 
   double plain(const Row& at, size_t from, size_t n, const T* x, const T* y, T* losses) const {
-    each_element<V>(x, losses, n, loss_of, y);
-    if (!all_below(x, n, far_from())) far(x, y, losses, n);
+    // Of a logit that is infinite comes no finite loss here.
+    double sum = p.each || divides ? infinite : sum_of_plain(x, y, n, losses);
+    if (!(__builtin_fabs(sum) < infinite)) {
+      each_element<V>(x, losses, n, loss_of, y);
+      if (!all_below(x, n, far_from())) far(x, y, losses, n);
+      sum = p.each ? 0 : sum_of(losses, n);
+    }
     if (p.gradient) gradient(at, from, n, x, y, nullptr);
-    return p.each ? 0 : sum_of(losses, n);
+    return sum;
+  }
+
+  // As sum_of(losses) adds them up, but whole groups as they come.
+  double sum_of_plain(const T* x, const T* y, size_t n, T* losses) const {
+    const F64 none = splat<F64>(0);
+    F64 part[4] = {none, none, none, none};
+    const size_t whole = add_losses(x, y, n, loss_of, part);
+    each_element<V>(x + whole, losses, n - whole, loss_of, y + whole);
+    return sum_of(losses, n - whole, part);
+  }
+  // Returns how many there were in whole groups.
+  __attribute__((noinline)) static size_t add_losses(const T* x, const T* y, size_t n,
+                                                     const BinaryLossOf<V, divides>& function, F64* total) {
+    constexpr size_t L = V::lanes, D = F64::lanes, group = side_by_side < V >> 1 ? side_by_side<V> : 4 * D / L;
+    static_assert(group * L % (4 * D) == 0, "each part of the sum has the losses that it has in sum_of");
+    const BinaryLossOf<V, divides> f = function;
+    F64 part[4] = {total[0], total[1], total[2], total[3]};
+    alignas(64) T losses[group * L];
+    size_t i = 0;
+    for (; i + group * L <= n; i += group * L) {
+      Reduced<V> start[group];
+      typename BinaryLossOf<V, divides>::Middle middle[group];
+#pragma GCC unroll 8
+      for (size_t k = 0; k < group; k++) start[k] = f.start(load<V>(x + i + k * L));
+#pragma GCC unroll 8
+      for (size_t k = 0; k < group; k++) middle[k] = f.middle(start[k]);
+#pragma GCC unroll 8
+      for (size_t k = 0; k < group; k++) {
+        const size_t at = i + k * L;
+        store(losses + k * L, f.end(middle[k], load<V>(x + at), load<V>(y + at)));
+      }
+#pragma GCC unroll 4
+      for (size_t k = 0; k < group * L; k += 4 * D) {
+#pragma GCC unroll 4
+        for (size_t j = 0; j < 4; j++) part[j] = add(part[j], load_eight(losses + k + j * D));
+      }
+    }
+    for (size_t j = 0; j < 4; j++) total[j] = part[j];
+    return i;
   }
 
   double weighed(const Row& at, size_t from, size_t n, const T* x, const T* y, T* losses) const {
@@ -226,9 +270,14 @@ struct BinaryCrossEntropy {
 
   template <class E>
   static double sum_of(const E* losses, size_t n) {
-    constexpr size_t L = F64::lanes;
     const F64 none = splat<F64>(0);
     F64 part[4] = {none, none, none, none};
+    return sum_of(losses, n, part);
+  }
+  // To what there is of whole groups before them.
+  template <class E>
+  static double sum_of(const E* losses, size_t n, F64* part) {
+    constexpr size_t L = F64::lanes;
     size_t i = 0;
     for (; i + 4 * L <= n; i += 4 * L) {
 #pragma GCC unroll 4

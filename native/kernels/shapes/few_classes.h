@@ -18,13 +18,25 @@ struct FewClasses {
   const Op op;
   // With 11 to 13 classes, the hardware fetches as well or better.
   const bool fetches;
+  // What hides classes: a number for each row, its length or the word of its bitmask; or null. `step`: 0 where one is for all.
+  struct Hidden {
+    const uint32_t* rows = nullptr;
+    size_t step = 0;
+    Hidden() = default;
+    INLINE Hidden(const uint32_t* rows, size_t step) : rows(rows), step(step) {}
+  };
+  uint32_t shared[L];
+  const Hidden hidden;
 
   explicit FewClasses(const Problem& p)
-      : p(p), op(p), fetches(is_large(p) && (p.length <= 10 || (p.length >= 14 && is_huge(p)))) {}
+      : p(p),
+        op(p),
+        fetches(is_large(p) && (p.length <= 10 || (p.length >= 14 && is_huge(p)))),
+        hidden(hidden_in(p)) {}
 
   void solve(size_t begin, size_t end) const {
     if (p.length == 1) return solve_ones(begin, end);
-    if (op.scale.extreme) return p.lengths ? solve_alone(begin, end) : solve_in_lanes<V>(op, begin, end);
+    if (op.scale.extreme) return hidden.rows ? solve_alone(begin, end) : solve_in_lanes<V>(op, begin, end);
     solve_groups<most_classes>(begin, end);
   }
 
@@ -70,10 +82,10 @@ struct FewClasses {
       const size_t left = end - begin - more, whole = left / L + (overlaps && left % L > 0);
       const size_t groups = whole < most ? whole : most, count = groups * L < left ? groups * L : left;
       const size_t last = begin + count - L;
-      const bool solved = solve_together<N>(x, y, InOrder{begin, last}, groups, p.lengths);
+      const bool solved = solve_together<N>(x, y, InOrder{begin, last}, groups, hidden);
       for (size_t g = 0; !solved && g < groups; g++) {
         const size_t row = row_of_group(begin, g, last);
-        if (groups > 1 && solve_together<N>(x, y, InOrder{row, row}, 1, p.lengths)) continue;
+        if (groups > 1 && solve_together<N>(x, y, InOrder{row, row}, 1, hidden)) continue;
         solve_alone(row, row + L);
       }
       begin += count;
@@ -100,11 +112,11 @@ struct FewClasses {
       for (size_t g = 0; g < groups; g++) {
         at.starts[g] = (done + g + 1) * L <= count ? starts + (done + g) * L : padded;
       }
-      if (solve_together<N>(x, y, at, groups, nullptr)) continue;
+      if (solve_together<N>(x, y, at, groups, Hidden())) continue;
       for (size_t g = 0; g < groups; g++) {
         At one = {};
         one.starts[0] = at.starts[g];
-        if (groups > 1 && solve_together<N>(x, y, one, 1, nullptr)) continue;
+        if (groups > 1 && solve_together<N>(x, y, one, 1, Hidden())) continue;
         const size_t from = (done + g) * L;
         solve_each(rows + from, first, count - from < L ? count - from : L);
       }
@@ -136,9 +148,9 @@ struct FewClasses {
       alignas(64) T copy[L * N + P] = {};
       T* y = static_cast<T*>(p.out) + begin * N;
       copy_blocks(copy, static_cast<const T*>(p.x) + begin * N, count * N);
-      uint32_t lengths[L] = {};
-      for (size_t i = 0; p.lengths && i < count; i++) lengths[i] = p.lengths[begin + i];
-      if (solve_together<N>(copy, copy, InOrder{0, 0}, 1, p.lengths ? lengths : nullptr))
+      uint32_t rows[L] = {};
+      for (size_t i = 0; hidden.rows && i < count; i++) rows[i] = hidden.rows[(begin + i) * hidden.step];
+      if (solve_together<N>(copy, copy, InOrder{0, 0}, 1, Hidden{hidden.rows ? rows : nullptr, 1}))
         return copy_blocks(y, copy, count * N);
     }
     solve_alone(begin, end);
@@ -148,14 +160,42 @@ struct FewClasses {
     for (size_t i = 0; i < count; i += L) copy_few(to + i, from + i, count - i < L ? count - i : L);
   }
 
-  // -Infinity for the classes of each row that lie behind its length. Returns the rows, as bits, that have any.
+  Hidden hidden_in(const Problem& p) {
+    if (p.lengths) return {p.lengths, 1};
+    if (!p.bitmask || p.copied) return {};
+    if (!p.bitmaskShared) return {p.bitmask, 1};
+    for (uint32_t& word : shared) word = read_once(p.bitmask);
+    return {shared, 0};
+  }
+  // -Infinity for the classes of each row that take no part.
   template <size_t N>
-  static INLINE uint32_t hide_behind(const uint32_t* lengths, V* v) {
-    const V length = load_in_disorder<V, N>(reinterpret_cast<const int32_t*>(lengths)),
-            none = splat<V>(T(-infinity));
+  INLINE void hide(const uint32_t* rows, V* v) const {
+    const V none = splat<V>(T(-infinity));
+    if constexpr (sizeof(T) == 4) {
+      if (!p.lengths) {
+        const V words = disordered<V, N>(load<V>(reinterpret_cast<const float*>(rows)));
+#pragma GCC unroll 20
+        for (size_t i = 0; i < N; i++) v[i] = keep_where(words, int(i), v[i], none);
+        return;
+      }
+    }
+    const V length = load_in_disorder<V, N>(reinterpret_cast<const int32_t*>(rows));
 #pragma GCC unroll 20
     for (size_t i = 0; i < N; i++) v[i] = select_greater(length, splat<V>(T(i)), v[i], none);
-    return mask_greater(length, splat<V>(T(0)));
+  }
+  // Rows, as bits, that have any class.
+  template <size_t N>
+  INLINE uint32_t some_left(const uint32_t* rows) const {
+    V any = splat<V>(T(0));
+    if constexpr (sizeof(T) == 4) {
+      if (!p.lengths) {
+        const V words = disordered<V, N>(load<V>(reinterpret_cast<const float*>(rows))), one = splat<V>(T(1));
+#pragma GCC unroll 20
+        for (size_t i = 0; i < N; i++) any = keep_where(words, int(i), one, any);
+        return mask_greater(any, splat<V>(T(0)));
+      }
+    }
+    return mask_greater(load_in_disorder<V, N>(reinterpret_cast<const int32_t*>(rows)), any);
   }
 
   static constexpr uint32_t all_lanes = (1u << L) - 1;
@@ -200,7 +240,7 @@ struct FewClasses {
   // False, with nothing written, where a row needs more care (NaN, infinities, huge logits).
   template <size_t N, class Rows>
   __attribute__((noinline)) bool solve_together(const T* x, T* y, const Rows& rows, size_t groups,
-                                                const uint32_t* lengths) const {
+                                                Hidden hidden) const {
     using E = ExpTraits<V>;
     constexpr size_t most = together(N);
     // `t` holds the logits of every class, then what they reduce to; `r` the reduced logits, then the terms. With three
@@ -210,14 +250,15 @@ struct FewClasses {
     uint32_t live[most];  // rows with something left, where some may have nothing
     LaneShift<V> shift[most];
     const T bias = bias_for<V>(N);
-    const bool kept = Rows::is_in_order && (p.emptyRows || lengths);  // -Infinity may stand for what takes no part
+    const bool kept =
+        Rows::is_in_order && (p.emptyRows || hidden.rows);  // -Infinity may stand for what takes no part
     bool sound = true;
     for (size_t g = 0; g < groups; g++) {
       V v[N];
       rows.template load<N>(x, g, v);
-      uint32_t some = 0;  // rows with classes: nothing but -Infinity is not nothing
+      const uint32_t* own = nullptr;
       if constexpr (Rows::is_in_order) {
-        if (lengths) some = hide_behind<N>(lengths + rows.template start<N>(g) / N, v);
+        if (hidden.rows) own = hidden.rows + rows.template start<N>(g) / N * hidden.step, hide<N>(own, v);
       }
       V max = v[0];
       store(t[g][0], v[0]);
@@ -225,8 +266,11 @@ struct FewClasses {
       for (size_t i = 1; i < N; i++) store(t[g][i], v[i]), max = max_number(v[i], max);
       if (kept) {
         live[g] = mask_greater(max, splat<V>(T(-infinity)));
-        sound = sound && (some & ~live[g]) == 0;
-        if (live[g] != all_lanes) max = keep(live[g], max, splat<V>(T(0)));
+        if (live[g] != all_lanes) {
+          // Nothing but -Infinity is not nothing.
+          sound = sound && (!own || (some_left<N>(own) & ~live[g]) == 0);
+          max = keep(live[g], max, splat<V>(T(0)));
+        }
       }
       shift[g] = LaneShift<V>(max, op.scale, E::vanish);
       sound = sound && shift[g].reducible;

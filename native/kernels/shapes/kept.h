@@ -107,8 +107,9 @@ INLINE void add_kept(const typename V::Scalar* x, size_t n, const BitsOf<V>* kep
                      Next<V>* next = nullptr, const BitsOf<V>* next_kept = nullptr) {
   using T = typename V::Scalar;
   constexpr size_t L = V::lanes;
-  constexpr size_t group =
-      padded || V::registers > 2 ? 2 : 4;  // fewer than where nothing is masked: bits wait too
+  constexpr size_t group = padded || V::registers > 2 ? 2
+                           : V::registers == 1        ? 8
+                                                      : 4;  // fewer than where nothing is masked: bits wait too
   const Exp<V, moved> exp = exponential;
   alignas(64) T nowhere[L];
   T* const to = padded || terms ? terms : nowhere;

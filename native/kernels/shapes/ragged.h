@@ -76,7 +76,7 @@ class Ragged {
 
   // An array of a call: by class as x, or by row.
   enum Place { x, other, targets, shares, gradient, losses, out, places };
-  static constexpr size_t most_arrays = 4;  // of a call
+  static constexpr size_t most_arrays = 4;              // of a call
   static constexpr size_t set_bytes = size_t(1) << 14;  // of copies of an array
   struct Array {
     char *data = nullptr, *copy = nullptr;
@@ -92,8 +92,8 @@ class Ragged {
   // Too much for the stack of every thread.
   struct Room {
     uint32_t filled[longest + 1];  // up to where each bin is
-    uint32_t starts[all_places];         // of the rows there, by elements
-    uint32_t numbers[all_places];        // less first_row
+    uint32_t starts[all_places];   // of the rows there, by elements
+    uint32_t numbers[all_places];  // less first_row
     char copies[most_arrays][set_bytes + 2 * block_bytes];
   };
   Room* room = nullptr;

@@ -105,7 +105,7 @@ void solve_in_shapes(const Problem& p, size_t begin, size_t end) {
       if (is_varied<V>(p, end - begin)) return Varied<V, Op>(p).solve(begin, end);
     }
     if constexpr (along_blocks<V>) {
-      if (has_known_lengths<V>(p, end - begin)) return FewClasses<V, Op>(p).solve(begin, end);
+      if (is_hidden_in_lanes<V>(p, end - begin)) return FewClasses<V, Op>(p).solve(begin, end);
     }
   }
   if constexpr (Op::may_be_copied) {

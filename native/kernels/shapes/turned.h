@@ -120,8 +120,7 @@ INLINE void load_rows_at(const typename V::Scalar* x, const uint32_t* starts, V*
 #pragma GCC unroll 4
   for (size_t r = 0; r < V::registers; r++) {
     typename V::Register c[P];
-    load_panel_registers([=](size_t row) INLINE_LAMBDA { return x + starts[r * V::per_register + row] + at; },
-                         c);
+    load_panel_registers([=](size_t row) INLINE_LAMBDA { return x + starts[r * V::per_register + row] + at; }, c);
 #pragma GCC unroll 4
     for (size_t j = 0; j < P && at + j < N; j++) v[at + j].r[r] = c[j];
   }
@@ -166,8 +165,7 @@ INLINE void load_rows_in_order(const typename V::Scalar* x, V* v) {
 }
 // A number for each row, as load_rows has the rows.
 template <class V, size_t N>
-INLINE V load_in_disorder(const int32_t* p) {
-  V v = load_whole<V>(p);
+INLINE V disordered(V v) {
   if constexpr (is_disordered<V, N>) {
     v = by_registers<V>([&](size_t i) INLINE_LAMBDA {
       if constexpr (N == panel_columns<V>) return disorder_quarters(v.r[i]);
@@ -175,6 +173,10 @@ INLINE V load_in_disorder(const int32_t* p) {
     });
   }
   return v;
+}
+template <class V, size_t N>
+INLINE V load_in_disorder(const int32_t* p) {
+  return disordered<V, N>(load_whole<V>(p));
 }
 template <class V, size_t N>
 INLINE void store_rows_in_order(typename V::Scalar* y, V* v) {

@@ -235,6 +235,10 @@ struct Varied {
     // Short rows from memory would be peeked at before they have come.
     const bool peeking =
         peeks<V> && is_even && next.count == s.count && !next.row[next.count - 1].is_last && !is_huge(p);
+    if constexpr (knows_blocks) {
+      if (peeking && g.exact == (sizeof(T) == 8))
+        return by_blocks(s, [&](auto blocks) { add_even_rows<blocks()>(g, s, next); });
+    }
     if (s.longest <= most_waiting)
       return peeking ? add_short_rows<peeks<V>>(g, s, next) : add_short_rows<false>(g, s, next);
     for (size_t k = 0; k < s.count; k++) add_row(g, s, next, k);
@@ -263,6 +267,53 @@ struct Varied {
       put(g, k, sum.taken(bias), sum.rest, exact);
     }
     if (peeking) next.found = ~0u;
+  }
+  // Equal rows of 3 to 8 blocks, where the compiler knows how many: as AlongBlocks adds them up in registers.
+  static constexpr bool knows_blocks = V::registers == 1 && sizeof(T) == 4;
+  template <size_t count>
+  struct Blocks {
+    constexpr size_t operator()() const { return count; }
+  };
+  template <class Step>
+  static INLINE void by_blocks(const Set& s, Step step) {
+    switch ((s.longest + L - 1) / L) {
+      case 3: return step(Blocks<3>());
+      case 4: return step(Blocks<4>());
+      case 5: return step(Blocks<5>());
+      case 6: return step(Blocks<6>());
+      case 7: return step(Blocks<7>());
+      default: return step(Blocks<8>());
+    }
+  }
+  template <size_t blocks>
+  __attribute__((noinline)) void add_even_rows(Group& g, const Set& s, Set& next) const {
+    const size_t count = s.count, ahead = fetches ? s.span : 0;
+    const V none = splat<V>(T(-infinity));
+    for (size_t k = 0; k < count; k++) {
+      const Row& row = s.row[k];
+      const V bias = splat<V>(g.bias[k]);
+      const T *const x = row.x, *const other = next.row[k].x;
+      const Bits *const kept = row.kept, *const other_kept = next.row[k].kept;
+      T* const terms = row.terms;
+      const Exp<V, false> exp = exp_of(g, k);
+      if (ahead) fetch<true>(row.y, row.n), fetch<false>(x + ahead, row.n);
+      Reduced<V> reduced[blocks];
+      V max = none;
+#pragma GCC unroll 8
+      for (size_t b = 0; b < blocks; b++) reduced[b] = exp.reduce(load<V>(x + b * L), kept[b]);
+#pragma GCC unroll 8
+      for (size_t b = 0; b < blocks; b++) max = keep(other_kept[b], max_number(load<V>(other + b * L), max), max);
+      store_register(next.quarter + k * P, fold_max(max.r));
+      TermSum<V> sum(bias);
+#pragma GCC unroll 8
+      for (size_t b = 0; b < blocks; b++) {
+        const Term<V> e = exp.term(reduced[b]);
+        store(terms + b * L, e.value());
+        sum.add_term(e);
+      }
+      put(g, k, sum.taken(bias), sum.rest, false);
+    }
+    next.found = ~0u;
   }
   INLINE Exp<V, false> exp_of(const Group& g, size_t k) const {
     return {op.scale, splat<V>(g.magic[k]), splat<V>(g.lower[k])};

@@ -1,0 +1,48 @@
+// Whether all numbers of an array are from 0 to 1; not if one is -0.
+#pragma once
+#include "../isa/block.h"
+#include "../../problem.h"
+
+namespace UNITS {
+
+// Numbers from 0 to 1 are those whose bits, as integers, are from 0 to those of 1 (or those of -0, which is not looked for).
+// Many at once: the top bit is set of a number that is below 0, or of 1's bits less those of one above 1.
+template <class I>
+inline bool all_shares(const char* data, size_t count, I one) {
+  typedef I Lanes __attribute__((vector_size(block_bytes)));
+  constexpr size_t lanes = block_bytes / sizeof(I), together = sizeof(f32r) / 16;
+  Lanes bad[together] = {};
+  size_t i = 0;
+  for (; i + together * lanes <= count; i += together * lanes) {
+#pragma GCC unroll 4
+    for (size_t k = 0; k < together; k++) {
+      Lanes bits;
+      __builtin_memcpy(&bits, data + (i + k * lanes) * sizeof(I), sizeof bits);
+      bad[k] |= bits | (one - bits);
+    }
+  }
+  Lanes all = bad[0];
+  for (size_t k = 1; k < together; k++) all |= bad[k];
+  I any = 0;
+  for (size_t lane = 0; lane < lanes; lane++) any |= all[lane];
+  for (; i < count; i++) {
+    I bits;
+    __builtin_memcpy(&bits, data + i * sizeof(I), sizeof bits);
+    any |= bits | I(one - bits);
+  }
+  return any >> (8 * sizeof(I) - 1) == 0;
+}
+
+inline bool are_shares(const void* numbers, size_t bytes, Type type) {
+  const char* const data = static_cast<const char*>(numbers);
+  const size_t count = bytes / size_of(type);
+  switch (type) {
+    case Type::float32: return all_shares<uint32_t>(data, count, 0x3f800000);
+    case Type::float64: return all_shares<uint64_t>(data, count, 0x3ff0000000000000);
+    case Type::float16: return all_shares<uint16_t>(data, count, 0x3c00);
+    case Type::bfloat16: break;
+  }
+  return all_shares<uint16_t>(data, count, 0x3f80);
+}
+
+}  // namespace UNITS
