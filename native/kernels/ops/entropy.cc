@@ -71,6 +71,7 @@ struct Entropy : Distances<V> {
     const Exp<V, moved> exp = exponential;
     const V top = splat<V>(max), most = this->most();
     V terms = splat<V>(0), distances = splat<V>(0), count = sums.count;
+    Total<V> all_terms = sums.terms, all_distances = sums.distances;  // by value: in registers
     const auto take = [&](V v, V term, bool may_be_max) INLINE_LAMBDA {
       const V below = may_be_max ? zero_if_equal(v, top, term) : term;
       terms = UNITS::add(terms, below);
@@ -78,7 +79,7 @@ struct Entropy : Distances<V> {
       if (may_be_max) count = count_if_equal(v, top, count);
     };
     const auto end_run = [&]() INLINE_LAMBDA {
-      sums.terms.add(terms), sums.distances.add(distances);
+      all_terms.add(terms), all_distances.add(distances);
       terms = splat<V>(0), distances = splat<V>(0);
     };
     size_t i = 0;
@@ -94,7 +95,7 @@ struct Entropy : Distances<V> {
     }
     this->each_run(
         x + i, n - i, exp, T(-infinity), [&](V v, V term) INLINE_LAMBDA { take(v, term, true); }, end_run);
-    sums.count = count;
+    sums.count = count, sums.terms = all_terms, sums.distances = all_distances;
   }
 };
 
