@@ -145,36 +145,6 @@ bool fits(const Bytes& bytes, Element element, size_t count, const Problem& p) {
   return bytes.length / size_of(element, p) >= count;
 }
 
-// The largest of many numbers below 2^31, a few at once: with a sign they compare in one operation. Several vectors: each would wait for
-// itself.
-struct Largest {
-  typedef int32_t Lanes __attribute__((vector_size(16)));
-  static constexpr size_t lanes = 4, together = 4, step = lanes * together;
-  Lanes largest[together] = {}, all[together] = {};
-
-  static inline Lanes load(const uint32_t* p) {
-    Lanes v;
-    std::memcpy(&v, p, sizeof v);
-    return v;
-  }
-  // `bits`: of all that has to be below 2^31.
-  inline void take(size_t k, Lanes v, Lanes bits) {
-    largest[k] = v > largest[k] ? v : largest[k];
-    all[k] |= bits;
-  }
-  bool sound() const {
-    const Lanes any = (all[0] | all[1]) | (all[2] | all[3]);
-    return (any[0] | any[1] | any[2] | any[3]) >= 0;
-  }
-  uint64_t total() const {
-    int32_t most = 0;
-    for (const Lanes& v : largest) {
-      for (size_t i = 0; i < lanes; i++) most = std::max(most, v[i]);
-    }
-    return uint64_t(most);
-  }
-};
-
 // What is said of each row: `where`, `lengths`, `offsets`, `temperatures`, `bitmask`. Lists are checked so that a mistake is told; other threads may write
 // them from then on, and the kernels take no entry's word for it (source.h).
 const char* read_rows(const Bytes& where, const Bytes& lengths, const Bytes& offsets, const Bytes& temperatures,
@@ -279,40 +249,10 @@ const char* read_call(const double* header, const Bytes* arrays, Call& call) {
 }
 
 uint64_t largest_of(const uint32_t* list, size_t count) {
-  Largest found;
-  size_t i = 0;
-  for (; i + Largest::step <= count; i += Largest::step) {
-#pragma GCC unroll 4
-    for (size_t k = 0; k < Largest::together; k++) {
-      const Largest::Lanes v = Largest::load(list + i + k * Largest::lanes);
-      found.take(k, v, v);
-    }
-  }
-  if (!found.sound()) i = 0;
-  uint64_t most = i == 0 ? 0 : found.total();
-  for (; i < count; i++) most = std::max<uint64_t>(most, list[i]);
-  return most;
+  return supported_kernels()[0]->longest(list, count, false);
 }
-
 uint64_t longest_between(const uint32_t* offsets, size_t count) {
-  Largest found;
-  size_t i = 0;
-  for (; i + Largest::step < count; i += Largest::step) {
-#pragma GCC unroll 4
-    for (size_t k = 0; k < Largest::together; k++) {
-      const uint32_t* at = offsets + i + k * Largest::lanes;
-      const Largest::Lanes from = Largest::load(at), to = Largest::load(at + 1), length = to - from;
-      found.take(k, length, length | to);
-    }
-  }
-  if (count == 0) return 0;
-  if (!found.sound() || offsets[0] > uint32_t(INT32_MAX)) i = 0;
-  uint64_t most = i == 0 ? 0 : found.total();
-  for (; i + 1 < count; i++) {
-    if (offsets[i] > offsets[i + 1]) return descends;
-    most = std::max<uint64_t>(most, offsets[i + 1] - offsets[i]);
-  }
-  return most;
+  return supported_kernels()[0]->longest(offsets, count, true);
 }
 
 CallNames call_names() {

@@ -38,7 +38,6 @@ constexpr size_t row_arrays = 7, most_arrays = 25;
 const char* read_call(const double* header, const Bytes* arrays, Call& call);
 
 // The largest of `count` numbers, or of the rows between as many offsets; none where these descend. By a few at once.
-constexpr uint64_t descends = ~uint64_t(0);
 uint64_t largest_of(const uint32_t* list, size_t count);
 uint64_t longest_between(const uint32_t* offsets, size_t count);
 

@@ -2,6 +2,7 @@
 #include SIMD_HEADER
 #include "math/count.h"
 #include "math/exact_sum.h"
+#include "math/longest.h"
 #include "math/shares.h"
 #include "shapes/few_blocks.h"
 #include "shapes/measure.h"
@@ -129,4 +130,13 @@ void emit(const Problem& posed, size_t row, size_t span, const Measure& whole) {
 
 }  // namespace
 
-const Kernels KERNELS = {KERNELS_NAME, solve_lone, solve, measure, combine, emit, count_classes, are_shares, sum};
+const Kernels KERNELS = {KERNELS_NAME,
+                         solve_lone,
+                         solve,
+                         measure,
+                         combine,
+                         emit,
+                         count_classes,
+                         lanes_for_all ? longest : nullptr,
+                         lanes_for_all ? are_shares : nullptr,
+                         sum};

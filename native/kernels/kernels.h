@@ -18,6 +18,9 @@ struct Measure {
   bool reshape = false;  // no shift of its own would do: to be measured again under the row's maximum
 };
 
+// In place of a length where offsets descend.
+constexpr uint64_t descends = ~uint64_t(0);
+
 struct Kernels {
   const char* name;
   // Softmax of one row of floats, posed without a problem: writing one down takes a tenth of the time of four classes.
@@ -33,7 +36,9 @@ struct Kernels {
   // How many classes of a list are not `ignored`; -1 where one of those is no class from 0 to `last`. They are copied to `to`
   // unless it is null.
   double (*count)(const int32_t* list, size_t length, int32_t last, int32_t ignored, int32_t* to);
-  // Whether all of an array are numbers from 0 to 1; false also for -0.
+  // The largest number, or of the rows `between` as many offsets the longest. (No function in WebAssembly.)
+  uint64_t (*longest)(const uint32_t* list, size_t count, bool between);
+  // Whether all of an array are numbers from 0 to 1; false also for -0. (Nor here.)
   bool (*are_shares)(const void* numbers, size_t bytes, Type type);
   // Adds up to 1024 numbers, which are lost, to an exact sum: total_length digits.
   void (*sum)(double* numbers, size_t count, double* total);

@@ -16,6 +16,8 @@ const mixtures: { readonly [name: string]: (random: Random) => number[] } = {
     Array.from({ length: 10 * LONGEST }, (_, i) => 1 + (i % LONGEST)).sort(() => random.next() - 0.5),
   '1 to 300': (random) => Array.from({ length: 1300 }, () => 1 + random.below(random.below(9) ? 20 : 300)),
   'a few of 1 to 40': (random) => Array.from({ length: 50 }, () => random.below(41)),
+  'long runs': (random) =>
+    Array.from({ length: 14 }, () => Array(1 + random.below(250)).fill(random.below(7))).flat(),
   'runs between others': (random) =>
     Array.from({ length: 60 }, () => Array(1 + random.below(40)).fill(1 + random.below(20))).flat(),
 };

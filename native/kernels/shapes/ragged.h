@@ -126,15 +126,27 @@ class Ragged {
   }
   // The first row behind `row` that is not as long; those before lie within x.
   size_t behind_equal_rows(size_t row, size_t end) const {
-    constexpr size_t few = 8;
     const size_t at = read_once(p.offsets + row), n = read_once(p.offsets + row + 1) - at;
     if (at > p.elements || n > p.elements - at) return row + 1;
     if (n > 0) end = lesser(end, row + (p.elements - at) / n);
     size_t next = row + 1, after = at + 2 * n;  // where row `next` has to end
-    for (uint64_t differ = 0; next + few <= end; next += few, after += few * n) {
-#pragma GCC unroll 8
-      for (size_t k = 0; k < few; k++) differ |= read_once(p.offsets + next + 1 + k) ^ (after + k * n);
-      if (differ != 0) break;
+    if (next < end && read_once(p.offsets + next + 1) != after) return next;
+    constexpr size_t lanes = block_bytes / sizeof(uint32_t), few = 4 * lanes;
+    typedef uint32_t Ends __attribute__((vector_size(block_bytes)));
+    Ends expected;
+    for (size_t k = 0; k < lanes; k++) expected[k] = uint32_t(after + k * n);
+    for (; next + few <= end; next += few, after += few * n) {
+      Ends differ = {};
+#pragma GCC unroll 4
+      for (size_t k = 0; k < 4; k++, expected += uint32_t(lanes * n)) {
+        Ends ends;
+        __builtin_memcpy(&ends, p.offsets + next + 1 + k * lanes, sizeof ends);
+        differ |= ends ^ expected;
+      }
+      uint64_t any = 0, parts[block_bytes / sizeof(uint64_t)];
+      __builtin_memcpy(parts, &differ, sizeof parts);
+      for (uint64_t part : parts) any |= part;
+      if (any != 0) break;
     }
     for (; next < end && read_once(p.offsets + next + 1) == after; next++) after += n;
     return next;
