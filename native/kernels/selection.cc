@@ -2,6 +2,7 @@
 #include SIMD_HEADER
 #include "ops/filter.h"
 #include "ops/top_few.h"
+#include "ops/top_more.h"
 #include "ops/top_one.h"
 #include "shapes/blocks.h"
 #include "shapes/columns.h"
@@ -43,6 +44,24 @@ void solve_few(const Problem& p, size_t begin, size_t end) {
   TopKSolver<V>(p).solve(begin, end);
 }
 
+// The same, where there is memory.
+template <class V>
+bool solve_more(const Problem& p, size_t begin, size_t end) {
+  const Shape shape = shape_of<V>(p, end - begin);
+  if (shape == Shape::lanes) {
+    const TopMore<V> top(p);
+    return top.has_memory() && (solve_in_lanes<V>(top, begin, end), true);
+  }
+  if constexpr (all_along_blocks) {
+    const bool group = end - begin > V::lanes / 8;
+    if (group && shape == Shape::blocks && p.length > few_classes) {
+      const AlongBlocks<V, TopMore<V>> along(p);
+      return along.op.has_memory() && (along.solve(begin, end), true);
+    }
+  }
+  return false;
+}
+
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
   if constexpr (has_lanes<V>) {
@@ -51,6 +70,7 @@ void solve(const Problem& p, size_t begin, size_t end) {
     if (few && p.k == 1) return solve_few<V, TopOne<V>>(p, begin, end);
     if constexpr (lanes_for_all) {
       if (few) return solve_few<V, TopFew<V>>(p, begin, end);
+      if (TopMore<V>::fits(p) && solve_more<V>(p, begin, end)) return;
     }
   }
   p.op == Op::sample ? SampleSolver<V>(p).solve(begin, end) : TopKSolver<V>(p).solve(begin, end);

@@ -95,43 +95,45 @@ function judge(op: 'softmax' | 'logSoftmax', row: Elements, type: Type, index: n
 
 describe(`Rows side by side, on ${backendName} (seed ${seed})`, () => {
   for (const dtype of types) {
-    for (const k of [1, 2, 5, 8]) {
+    for (const k of [1, 2, 5, 8, 9, 16, 17, 50, 'all'] as const) {
       it(`topK of ${k}, ${dtype}`, () => {
-        for (let length = k; length <= most; length += k === 2 || k === 8 ? 3 : 1) {
-          const { all, each } = batch(dtype, length);
-          const whole = topK(all, k, { shape: [rows, length] });
-          const alone = each.map((row) => topK(row, k));
-          for (let row = 0; row < rows; row++) {
-            const where = `row ${row} of ${length} classes: ${each[row]}`;
-            const [from, to] = [row * k, (row + 1) * k];
-            expect([...whole.indices.subarray(from, to)], where).toEqual(best(each[row], k));
-            expect(part(whole.probabilities, from, to), where).toBe(bits(alone[row].probabilities));
-            for (let j = row % 3; j < k; j += 3) {
-              judge('softmax', each[row], dtype, whole.indices[from + j], whole.probabilities[from + j]);
-            }
-          }
-          for (const inner of [3, 36]) {
-            const there = topK(columns(each, dtype, inner), k, { shape: [-1, length, inner], axis: 1 });
-            for (let row = 0; row < 36; row++) {
-              const at = Math.floor(row / inner) * k * inner + (row % inner);
-              for (let j = 0; j < k; j++) {
-                const where = `row ${row} of ${length} classes, ${inner} apart, place ${j}`;
-                expect(there.indices[at + j * inner], where).toBe(alone[row].indices[j]);
-                const [received, expected] = [
-                  there.probabilities[at + j * inner],
-                  alone[row].probabilities[j],
-                ];
-                expect(Object.is(received, expected), `${where}: ${received}, not ${expected}`).toBe(true);
-              }
-            }
-          }
-          const count = 1 + (length % 36);
-          const few = topK(all.subarray(0, count * length), k, { shape: [count, length] });
-          expect(bits(few.indices)).toBe(part(whole.indices, 0, count * k));
-          expect(bits(few.probabilities)).toBe(part(whole.probabilities, 0, count * k));
-        }
+        for (const length of lengthsFor(k)) topOf(length, k === 'all' ? length : k);
       });
     }
+    const lengthsFor = (k: number | 'all') => {
+      const [first, step] = k === 'all' ? [9, 9] : [k, k === 1 || k === 5 ? 1 : k <= 8 ? 3 : 13];
+      return Array.from({ length: Math.ceil((most - first + 1) / step) }, (_, i) => first + i * step);
+    };
+    const topOf = (length: number, k: number) => {
+      const { all, each } = batch(dtype, length);
+      const whole = topK(all, k, { shape: [rows, length] });
+      const alone = each.map((row) => topK(row, k));
+      for (let row = 0; row < rows; row++) {
+        const where = `row ${row} of ${length} classes: ${each[row]}`;
+        const [from, to] = [row * k, (row + 1) * k];
+        expect([...whole.indices.subarray(from, to)], where).toEqual(best(each[row], k));
+        expect(part(whole.probabilities, from, to), where).toBe(bits(alone[row].probabilities));
+        for (let j = row % 3; j < k; j += k <= 8 ? 3 : 20) {
+          judge('softmax', each[row], dtype, whole.indices[from + j], whole.probabilities[from + j]);
+        }
+      }
+      for (const inner of [3, 36]) {
+        const there = topK(columns(each, dtype, inner), k, { shape: [-1, length, inner], axis: 1 });
+        for (let row = 0; row < 36; row++) {
+          const at = Math.floor(row / inner) * k * inner + (row % inner);
+          for (let j = 0; j < k; j++) {
+            const where = `row ${row} of ${length} classes, ${inner} apart, place ${j}`;
+            expect(there.indices[at + j * inner], where).toBe(alone[row].indices[j]);
+            const [received, expected] = [there.probabilities[at + j * inner], alone[row].probabilities[j]];
+            expect(Object.is(received, expected), `${where}: ${received}, not ${expected}`).toBe(true);
+          }
+        }
+      }
+      const count = 1 + (length % 36);
+      const few = topK(all.subarray(0, count * length), k, { shape: [count, length] });
+      expect(bits(few.indices)).toBe(part(whole.indices, 0, count * k));
+      expect(bits(few.probabilities)).toBe(part(whole.probabilities, 0, count * k));
+    };
 
     it(`topK with a temperature, ${dtype}`, () => {
       for (let length = 1; length <= most; length += 3) {
@@ -213,7 +215,7 @@ describe(`Longer rows in groups, each along its blocks, on ${backendName} (seed 
     it(`topK, ${dtype}`, () => {
       for (const length of lengths) {
         const { all, each } = batch(dtype, length);
-        for (const k of [1, 2, 5, 8]) {
+        for (const k of [1, 2, 5, 8, 9, 20, length]) {
           for (const count of [3, rows]) {
             const whole = topK(all.subarray(0, count * length), k, { shape: [count, length] });
             for (let row = 0; row < count; row++) {

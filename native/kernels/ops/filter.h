@@ -2,54 +2,9 @@
 // summed. Where the last class kept is not certain, by rounding or because another equals it, the row is solved by itself.
 #pragma once
 #include "draw.h"
+#include "sorted_lanes.h"
 
 namespace UNITS {
-
-// What sorts n numbers, the largest first, or at least the first `wanted`: pairs to be exchanged where they stand the wrong way
-// round. Batcher's odd-even mergesort (Knuth, vol. 3, 5.3.4).
-struct Network {
-  static constexpr size_t most = 1471;  // of few_classes
-  size_t n = 0, wanted = 0, count = 0;
-  uint8_t pair[most][2];
-
-  void build(size_t classes, size_t first) {
-    if (n == classes && wanted == first) return;
-    n = classes, wanted = first, count = 0;
-    for (size_t p = 1; p < n; p *= 2) {
-      for (size_t k = p; k > 0; k /= 2) {
-        for (size_t j = k % p; j + k < n; j += 2 * k) {
-          for (size_t i = j; i < j + k && i + k < n; i++) {
-            if (i / (2 * p) != (i + k) / (2 * p)) continue;
-            pair[count][0] = uint8_t(i), pair[count++][1] = uint8_t(i + k);
-          }
-        }
-      }
-    }
-    keep_wanted();
-  }
-
- private:
-  // From the last one on, what none of the wanted comes through goes.
-  void keep_wanted() {
-    bool needed[few_classes];
-    for (size_t i = 0; i < n; i++) needed[i] = i < wanted;
-    size_t to = count;
-    for (size_t i = count; i-- > 0;) {
-      const uint8_t a = pair[i][0], b = pair[i][1];
-      if (!needed[a] && !needed[b]) continue;
-      needed[a] = needed[b] = true;
-      to--, pair[to][0] = a, pair[to][1] = b;
-    }
-    __builtin_memmove(pair, pair + to, (count -= to) * sizeof *pair);
-  }
-};
-
-// The latest of each thread.
-inline const Network& network_for(size_t n, size_t wanted) {
-  static thread_local Network latest;
-  latest.build(n, wanted);
-  return latest;
-}
 
 template <class V>
 struct FilteredDraw : Draw<V> {
@@ -57,11 +12,8 @@ struct FilteredDraw : Draw<V> {
   using Rows<V>::p, Rows<V>::scale;
   static constexpr size_t L = V::lanes;
   const size_t kept;  // at most so many classes
-  const Network& network;
   explicit FilteredDraw(const Problem& p)
-      : Draw<V>(p),
-        kept(p.keepTop > 0 && p.keepTop < p.length ? p.keepTop : p.length),
-        network(network_for(p.length, kept + 1)) {}
+      : Draw<V>(p), kept(p.keepTop > 0 && p.keepTop < p.length ? p.keepTop : p.length) {}
 
   static constexpr bool begins_together = true;
 
@@ -98,6 +50,7 @@ struct FilteredDraw : Draw<V> {
     uint32_t* redo;
   };
 
+  // `most`: classes.
   template <size_t sides, size_t most>
   __attribute__((noinline)) void filter(const Side* side) const {
     const size_t n = p.length;
@@ -107,20 +60,14 @@ struct FilteredDraw : Draw<V> {
     for (size_t s = 0; s < sides; s++) least[s] = none;
     if (kept < n || p.topP < 1) {
       alignas(64) T sorted[sides][most * L];
-      for (size_t c = 0; c < n; c++) {
-#pragma GCC unroll 2
-        for (size_t s = 0; s < sides; s++) store(sorted[s] + c * L, load<V>(side[s].x + c * side[s].step));
-      }
-      for (size_t i = 0; i < network.count; i++) {
-        const size_t first = network.pair[i][0] * L, second = network.pair[i][1] * L;
-#pragma GCC unroll 2
-        for (size_t s = 0; s < sides; s++) {
-          const V x = load<V>(sorted[s] + first), y = load<V>(sorted[s] + second);
-          store(sorted[s] + first, max_number(x, y)), store(sorted[s] + second, min_number(x, y));
-        }
+      for (size_t s = 0; s < sides; s++) {
+        const Side& own = side[s];
+        SortedLanes<PlainKey<V>>::best(n, kept + 1, sorted[s], [&own](size_t c, T* to) INLINE_LAMBDA {
+          store(to, load<V>(own.x + c * own.step));
+        });
       }
       if (p.topP < 1) {
-        nucleus<sides, most>(sorted, side, least);
+        nucleus<sides>(sorted, side, least);
       } else {
         for (size_t s = 0; s < sides; s++) least[s] = load<V>(sorted[s] + (kept - 1) * L);
       }
@@ -138,20 +85,32 @@ struct FilteredDraw : Draw<V> {
     }
   }
 
-  V least_by_depth(V max) const {
-    const double reach = p.temperature * p.minPDepth;
-    alignas(64) T lane[L];
-    store(lane, max);
-    for (size_t i = 0; i < L; i++) lane[i] = at_least<T>(double(lane[i]) - reach);
-    return load<V>(lane);
+  // As least_within does it.
+  INLINE V least_by_depth(V max) const {
+    const F64 reach = splat<F64>(p.temperature * p.minPDepth), zero = splat<F64>(0), one = splat<F64>(1);
+    F64 least[wides<V>], nearest[wides<V>];
+    widen(max, least);
+#pragma GCC unroll 4
+    for (size_t w = 0; w < wides<V>; w++) least[w] = sub(least[w], reach);
+    const V rounded = narrow(least, V());
+    if constexpr (sizeof(T) == 4) {  // up to the next float where it was rounded down
+      widen(rounded, nearest);
+#pragma GCC unroll 4
+      for (size_t w = 0; w < wides<V>; w++) nearest[w] = select_greater(least[w], nearest[w], one, zero);
+      const V up = splat<V>(__builtin_bit_cast(T, 1)), down = splat<V>(__builtin_bit_cast(T, -1)),
+              none = splat<V>(0);
+      const V next = add_bits(rounded, select_greater(none, rounded, down, up));
+      return select_greater(narrow(nearest, V()), none, next, rounded);
+    }
+    return rounded;
   }
 
   static INLINE uint32_t mask_differs(V a, V b) { return mask_greater(a, b) | mask_greater(b, a); }
 
   // The logit of the last class that top-p keeps of the `kept` best.
   template <size_t sides, size_t most>
-  INLINE void nucleus(const T (&sorted)[sides][most * L], const Side* side, V* least) const {
-    alignas(64) T sum[sides][most * L];
+  INLINE void nucleus(const T (&sorted)[sides][most], const Side* side, V* least) const {
+    alignas(64) T sum[sides][most];
     V running[sides], low[sides], high[sides], likely[sides], next[sides];
     const V none = splat<V>(T(-infinity));
 #pragma GCC unroll 2

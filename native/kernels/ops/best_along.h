@@ -1,0 +1,171 @@
+// The k best of each of a group of rows that lie along their blocks. Where they are few beside all, only those are sorted that may
+// be among them:
+//
+//   maxima of cells --> the k'th of them, by a network with a row per lane: at least k logits reach it, and few more do
+//   one pass a row  --> what reaches it, listed in the order of the classes
+//   keys of lists   --> the k best, by a network
+//
+// Else the keys of all.
+#pragma once
+#include "sorted_lanes.h"
+#include "select.h"
+
+namespace UNITS {
+
+template <class V>
+class BestAlong {
+ public:
+  using T = typename V::Scalar;
+  using Key = typename KeyFor<V>::Type;
+  using Scalar = typename Key::Scalar;
+
+  BestAlong(size_t n, size_t k)
+      : n(n), k(k), cells(cells_for(n, k)), listed(cells > 0 ? (2 * k + 3 * L - 1) / L * L : 0) {
+    const size_t keys_room = SortedLanes<Key>::room(cells > 0 ? listed : n, k) * Key::step * sizeof(Scalar);
+    const size_t bests = SortedLanes<PlainKey<V>>::room(cells, k) * block_bytes;
+    const size_t blocks = cells > listed ? cells : listed;
+    memory = static_cast<char*>(__builtin_malloc(keys_room + bests + 3 * blocks * block_bytes + block_bytes));
+    if (!memory) return;
+    char* at = memory + block_bytes - reinterpret_cast<uintptr_t>(memory) % block_bytes;
+    keys = reinterpret_cast<Scalar*>(at), at += keys_room;
+    best_cells = reinterpret_cast<T*>(at), at += bests;
+    columns = reinterpret_cast<T*>(at), at += blocks * block_bytes;
+    lists = reinterpret_cast<T*>(at), at += blocks * L * sizeof(T);
+    classes = reinterpret_cast<uint32_t*>(at);
+  }
+  ~BestAlong() { __builtin_free(memory); }
+  BestAlong(const BestAlong&) = delete;
+
+  bool has_memory() const { return memory != nullptr; }
+
+  // To blocks of logits and of classes; returns the rows, as bits, of which this does not find them.
+  template <class Group>
+  __attribute__((noinline)) uint32_t select(const Group& g, T* logit, uint32_t* place) const {
+    if (cells == 0) {
+      select_of_all(g.row_of(0), g.count);
+      return take(keys, k, logit, place), 0;
+    }
+    alignas(64) T bound[L];
+    for (size_t i = 0; i < g.count; i++) find_cells(g.row_of(i), lists + i * cells);
+    turn(lists, cells, g.count, cells);
+    SortedLanes<PlainKey<V>>::best(cells, k, best_cells,
+                                   [this](size_t c, T* to) INLINE_LAMBDA { store(to, load<V>(columns + c * L)); });
+    store(bound, load<V>(best_cells + (k - 1) * L));
+    uint32_t redo = 0;
+    size_t longest = k;
+    for (size_t i = 0; i < g.count; i++) {
+      const size_t count = list(g.row_of(i), bound[i], lists + i * listed, classes + i * listed);
+      redo |= uint32_t(count < k) << i;
+      longest = count > longest ? count : longest;
+    }
+    turn(lists, listed, g.count, longest);
+    SortedLanes<Key>::best(longest, k, keys,
+                           [this](size_t c, Scalar* to) INLINE_LAMBDA { put(load<V>(columns + c * L), c, to); });
+    take(keys, k, logit, place);
+    for (size_t j = 0; j < k; j++) {
+      for (size_t i = 0; i < g.count; i++) place[j * L + i] = classes[i * listed + place[j * L + i]];
+    }
+    return redo;
+  }
+
+  static INLINE void take(const Scalar* keys, size_t k, T* logit, uint32_t* place) {
+    for (size_t j = 0; j < k; j++) take_keys(keys + j * Key::step, logit + j * L, place + j * L);
+  }
+
+ private:
+  static constexpr size_t L = V::lanes, P = panel_columns<V>;
+  const size_t n, k;
+  const size_t cells;   // three times k or more, or none
+  const size_t listed;  // at most, in whole blocks
+  char* memory;
+  Scalar* keys;
+  T *best_cells, *columns, *lists;
+  uint32_t* classes;
+
+  // Logits may change while they are read; a NaN would have no order.
+  static INLINE void put(V x, size_t place, Scalar* to) {
+    put_keys(max_number(x, splat<V>(T(-infinity))), place, to);
+  }
+
+  // The k'th largest of three times k cells has 1.2 k logits above it, but for chance.
+  static size_t cells_for(size_t n, size_t k) {
+    size_t cells = L;
+    while (cells < 3 * k) cells *= 2;
+    return n >= 2 * cells ? cells : 0;
+  }
+
+  void find_cells(const T* x, T* cell) const {
+    for (size_t c = 0; c < cells; c += L) {
+      V max = splat<V>(T(-infinity));
+      size_t i = c;
+      for (; i + L <= n; i += cells) max = max_number(load<V>(x + i), max);
+      if (i < n) max = max_number(load_first<V>(x + i, n - i, T(-infinity)), max);
+      store(cell + c, max);
+    }
+  }
+
+  // Rows that lie `apart` elements from each other, to columns.
+  void turn(const T* row, size_t apart, size_t rows, size_t count) const {
+    for (size_t c = 0; c < count; c += P) {
+      V column[P];
+      load_panel(row + c, apart, rows, column);
+#pragma GCC unroll 4
+      for (size_t j = 0; j < P; j++) store(columns + (c + j) * L, column[j]);
+    }
+  }
+
+  void select_of_all(const T* x, size_t rows) const {
+    V column[P];
+    size_t from = n;  // of the panel
+    SortedLanes<Key>::best(n, k, keys, [&](size_t c, Scalar* to) INLINE_LAMBDA {
+      if (c - from >= P) {
+        from = c + P <= n ? c : n - P;
+        load_panel(x + from, n, rows, column);
+      }
+      put(column[c - from], c, to);
+    });
+  }
+
+  // The logits of a row that reach a bound, and their classes; how many. Behind them -Infinity.
+  size_t list(const T* x, T bound, T* logit, uint32_t* index) const {
+    constexpr size_t group = Selection<V>::group;
+    const T over = Selection<V>::below(bound);
+    uint64_t word[grouped_classes / group + 1];
+    uint32_t base[grouped_classes / group + 1];
+    size_t words = 0, passed = 0;
+    for (size_t i = 0; i < n; i += group) {
+      word[words] = Selection<V>::above(x + i, n - i, over), base[words] = uint32_t(i);
+      passed += size_t(__builtin_popcountll(word[words]));
+      words += word[words] != 0;
+    }
+    if (passed > listed) {
+      passed = leave_ties(x, bound, word, base, words);
+      if (passed > listed) return 0;
+    }
+    for (size_t i = 0; i < listed; i += L) store(logit + i, splat<V>(T(-infinity)));
+    for (size_t w = 0, i = 0; w < words; w++) {
+      for (uint64_t bits = word[w]; bits != 0; bits &= bits - 1, i++) {
+        const uint32_t at = base[w] + uint32_t(__builtin_ctzll(bits));
+        logit[i] = x[at], index[i] = at;
+      }
+    }
+    return passed;
+  }
+  // Many equal the bound: the first k of those are enough.
+  __attribute__((noinline)) size_t leave_ties(const T* x, T bound, uint64_t* word, const uint32_t* base,
+                                              size_t words) const {
+    size_t passed = 0, ties = k;
+    for (size_t w = 0; w < words; w++) {
+      const uint64_t above = Selection<V>::above(x + base[w], n - base[w], bound);
+      uint64_t equal = word[w] & ~above;
+      size_t count = size_t(__builtin_popcountll(equal));
+      for (; count > ties; count--) equal &= ~(uint64_t(1) << (63 - __builtin_clzll(equal)));
+      ties -= count;
+      word[w] = above | equal;
+      passed += size_t(__builtin_popcountll(word[w]));
+    }
+    return passed;
+  }
+};
+
+}  // namespace UNITS
