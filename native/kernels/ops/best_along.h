@@ -75,7 +75,7 @@ class BestAlong {
  private:
   static constexpr size_t L = V::lanes, P = panel_columns<V>;
   const size_t n, k;
-  const size_t cells;   // three times k or more, or none
+  const size_t cells;   // twice k or more, or none
   const size_t listed;  // at most, in whole blocks
   char* memory;
   Scalar* keys;
@@ -87,11 +87,11 @@ class BestAlong {
     put_keys(max_number(x, splat<V>(T(-infinity))), place, to);
   }
 
-  // The k'th largest of three times k cells has 1.2 k logits above it, but for chance.
+  // The k'th largest of twice as many cells has 1.4 k logits above it, but for chance.
   static size_t cells_for(size_t n, size_t k) {
     size_t cells = L;
-    while (cells < 3 * k) cells *= 2;
-    return n >= 2 * cells ? cells : 0;
+    while (cells < 2 * k) cells *= 2;
+    return n >= cells + cells / 2 ? cells : 0;
   }
 
   void find_cells(const T* x, T* cell) const {
