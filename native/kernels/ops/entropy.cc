@@ -166,10 +166,15 @@ struct EntropyInLanes {
   INLINE void add_few(Group& g) const {
     const F32 max = g.max, most = furthest();
     const FewTerms<F32> exp(rows.scale, g.shift.magic, g.shift.lower, max);
-    F32 equal = splat<F32>(0);
+    // Of two classes, one is below the maximum: the smaller.
+    const bool is_pair = p.length == 2;
+    const size_t below = is_pair ? 1 : p.length;
+    F32 equal = splat<F32>(is_pair ? 1.0f : 0.0f);
     FewSums partial[few_for_logs];
-    for (size_t c = 0; c < p.length; c++) {
-      const F32 v = UNITS::load<F32>(g.x + c * L), far = min_number(sub(max, v), most);
+    for (size_t c = 0; c < below; c++) {
+      const F32 own = UNITS::load<F32>(g.x + c * L),
+                v = is_pair ? min_number(own, UNITS::load<F32>(g.x + L)) : own;
+      const F32 far = min_number(sub(max, v), most);
       Term<F32> e = exp.term(v);
       e.t = zero_if_equal(v, max, e.t);
       equal = count_if_equal(v, max, equal);
@@ -177,7 +182,7 @@ struct EntropyInLanes {
       const F32 product = mul(term.hi, far);
       partial[c] = {term, {product, muladd(term.lo, far, fms(term.hi, far, product))}};
     }
-    g.equal = equal, g.few = tree<few_for_logs>(partial, p.length);
+    g.equal = equal, g.few = tree<few_for_logs>(partial, below);
   }
   INLINE void divide_few(Group& g) const {
     const FewSum sums = few_sum(g.few.terms, g.equal);
