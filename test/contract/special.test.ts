@@ -372,3 +372,21 @@ function precedence(a: number, b: number): number {
   if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(b)) - Number(Number.isNaN(a));
   return a === b ? 0 : a > b ? -1 : 1;
 }
+
+describe(`The logarithm of a probability that rounds to 1, on ${backendName}`, () => {
+  it.each([2, 3, 16, 17, 40])(
+    'of %i classes is 0 and not -0 up to half the least float32, and then a number',
+    (classes) => {
+      const above = 2 ** -149;
+      for (const distance of [103.9, 104, 104.1, 104.3, 104.6, 105]) {
+        const x = new Float32Array(classes).fill(-500);
+        x[0] = 0;
+        x[1] = -Math.fround(distance);
+        const exact = Math.exp(x[1]);
+        const [log] = logSoftmax(x);
+        if (exact <= above / 2) expect(log).toBe(0);
+        else if (exact > above / 1.9) expect(log).toBe(-above);
+      }
+    },
+  );
+});

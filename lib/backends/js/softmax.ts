@@ -104,7 +104,7 @@ export function logsOf(count: number, max: number, temperature: number, logSum: 
 }
 
 /** Numbers up to this are 0 in float32. */
-export const VANISHING = 2 ** -151;
+export const VANISHING = 2 ** -150;
 
 /** The log of a probability that float32 rounds to 1 is 0 there, and not -0. */
 export function vanishing(logSum: number, type: ElementType): number {

@@ -117,13 +117,14 @@ struct LogProbability;
 
 template <>
 struct LogProbability<float> {
+  // Up to half the least float32 the logarithm is 0, which must not come out as -0.
+  static constexpr double least = 0x1p-150;
   F64 max, inverse, log_sum;
   // The cap keeps 0 * inverse from being NaN; a float32 difference that is not 0 overflows well before it.
   LogProbability(F64 max, F64 log_sum, double temperature, const Scale<F64>&)
       : max(max),
         inverse(splat<F64>(1 / temperature < 0x1p1023 ? 1 / temperature : 0x1p1023)),
-        // Below half the least float32 the logarithm is 0, which must not come out as -0.
-        log_sum(mul(mul(log_sum, splat<F64>(0x1p-924)), splat<F64>(0x1p924))) {}
+        log_sum(zero_if_equal(max_number(log_sum, splat<F64>(least)), splat<F64>(least), log_sum)) {}
   INLINE F64 operator()(F64 x) const { return fms(sub(x, max), inverse, log_sum); }
 };
 

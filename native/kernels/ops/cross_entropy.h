@@ -10,7 +10,7 @@ namespace UNITS {
 
 // Logarithms up to here are 0 in the type of the results.
 template <class V>
-constexpr double least_log = sizeof(typename V::Scalar) == 4 ? 0x1p-151 : 0;
+constexpr double least_log = sizeof(typename V::Scalar) == 4 ? 0x1p-150 : 0;
 
 // The same for entries of the gradient.
 template <class V>

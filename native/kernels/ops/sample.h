@@ -333,7 +333,7 @@ struct SampleSolver {
       }
     });
     const double log = Rows<W>::log_of_measure(m);
-    return sizeof(S) == 4 && log < 0x1p-151 ? 0 : log;  // as in cross_entropy.h
+    return sizeof(S) == 4 && log <= 0x1p-150 ? 0 : log;  // as in cross_entropy.h
   }
 
   void fill(size_t r, uint32_t index, double log) const {
