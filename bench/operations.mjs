@@ -78,6 +78,7 @@ function memoryFor([rows, classes]) {
 const CASES = [
   ['topK 1', [1.6, 1.6, 1.4, 1.3, 1.3, 1.3, 1.1], topK(1)],
   ['topK 5', [2.2, 2.4, 2.2, 2.0, 1.6, 1.4, 1.2], topK(5)],
+  ['topK 20', [null, null, 4, 4, 5, 3, 1.5], topK(20)],
   [
     'crossEntropy, mean',
     [2.8, 2.4, 1.7, 1.4, 1.3, 1.3, 1.0],
