@@ -68,8 +68,8 @@ void solve(const Problem& p, size_t begin, size_t end) {
     if (p.op == Op::sample) return solve_draws<V>(p, begin, end);
     const bool few = p.k > 0 && p.k <= most_few && p.k <= p.length && !p.log;
     if (few && p.k == 1) return solve_few<V, TopOne<V>>(p, begin, end);
+    if (few) return solve_few<V, TopFew<V>>(p, begin, end);
     if constexpr (lanes_for_all) {
-      if (few) return solve_few<V, TopFew<V>>(p, begin, end);
       if (TopMore<V>::fits(p) && solve_more<V>(p, begin, end)) return;
     }
   }
