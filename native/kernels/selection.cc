@@ -46,7 +46,7 @@ void solve_few(const Problem& p, size_t begin, size_t end) {
 
 // The same, where there is memory.
 template <class V>
-bool solve_more(const Problem& p, size_t begin, size_t end) {
+[[maybe_unused]] bool solve_more(const Problem& p, size_t begin, size_t end) {
   const Shape shape = shape_of<V>(p, end - begin);
   if (shape == Shape::lanes) {
     const TopMore<V> top(p);
@@ -69,7 +69,7 @@ void solve(const Problem& p, size_t begin, size_t end) {
     const bool few = p.k > 0 && p.k <= most_few && p.k <= p.length && !p.log;
     if (few && p.k == 1) return solve_few<V, TopOne<V>>(p, begin, end);
     if (few) return solve_few<V, TopFew<V>>(p, begin, end);
-    if constexpr (lanes_for_all) {
+    if constexpr (lanes_for_all && !is_compact && sizeof(typename V::Scalar) == 4) {
       if (TopMore<V>::fits(p) && solve_more<V>(p, begin, end)) return;
     }
   }

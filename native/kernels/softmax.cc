@@ -15,8 +15,8 @@ bool solve_softmax_at(const Problem& p, size_t classes, const uint32_t* starts, 
                       size_t count) {
   using Few = FewClasses<F32, Softmax<F32>>;
   const bool fits = classes >= 2 && classes <= Few::most_apart;
-  if (!lanes_for_all || !fits || p.type != Type::float32 || p.outType != Type::float32) return false;
-  if constexpr (lanes_for_all) Few(p).solve_at(classes, starts, rows, first, count);
+  if (!lanes_for_all || is_compact || !fits || p.type != Type::float32 || p.outType != Type::float32) return false;
+  if constexpr (lanes_for_all && !is_compact) Few(p).solve_at(classes, starts, rows, first, count);
   return true;
 }
 

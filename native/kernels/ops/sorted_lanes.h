@@ -97,32 +97,6 @@ INLINE void order(PackedKey& a, PackedKey& b) {
 }
 INLINE PackedKey larger(const PackedKey& a, const PackedKey& b) { return {max_keys(a.r, b.r)}; }
 
-// The same of doubles, whose classes stand beside them: a block of each.
-struct PairKey {
-  using Scalar = double;
-  static constexpr size_t step = 2 * F64::lanes, rows = F64::lanes, part = F64::per_register;
-  static constexpr size_t run = F64::registers == 1 ? 8 : 4;
-  f64r x, place;
-  static INLINE PairKey load(const double* p) { return {load_register(p), load_register(p + rows)}; }
-  INLINE void store(double* p) const { store_register(p, x), store_register(p + rows, place); }
-  static INLINE PairKey least() { return {splat_register(-__builtin_inf()), splat_register(__builtin_inf())}; }
-  // 1 where b comes before a, else 0.
-  static INLINE f64r turns(const PairKey& a, const PairKey& b) {
-    const f64r zero = splat_register(0.0), one = splat_register(1.0);
-    const f64r ties = select_greater(a.place, b.place, one, zero);
-    return select_greater(b.x, a.x, one, select_greater(a.x, b.x, zero, ties));
-  }
-};
-INLINE void order(PairKey& a, PairKey& b) {
-  const f64r turns = PairKey::turns(a, b), zero = splat_register(0.0), less = min_number(a.x, b.x);
-  const f64r later = select_greater(turns, zero, a.place, b.place);
-  a.x = max_number(a.x, b.x), b.x = less;
-  a.place = select_greater(turns, zero, b.place, a.place), b.place = later;
-}
-INLINE PairKey larger(const PairKey& a, const PairKey& b) {
-  return {max_number(a.x, b.x), select_greater(PairKey::turns(a, b), splat_register(0.0), b.place, a.place)};
-}
-
 // The keys of a block's worth of rows: to where they are sorted, and back.
 INLINE void put_keys(F32 x, size_t place, KeyScalar* to) {
   each_register<F32>([&](size_t i) INLINE_LAMBDA {
@@ -138,22 +112,12 @@ INLINE void take_keys(const KeyScalar* from, float* logit, uint32_t* place) {
     unpack_keys(key, logit + i * F32::per_register, place + i * F32::per_register);
   });
 }
-INLINE void put_keys(F64 x, size_t place, double* to) {
-  store(to, x), store(to + PairKey::rows, splat<F64>(double(place)));
-}
-INLINE void take_keys(const double* from, double* logit, uint32_t* place) {
-  store(logit, load<F64>(from)), store_whole(place, load<F64>(from + PairKey::rows));
-}
-
+// Of doubles there are none: a key of two numbers took as much code again as that of one.
 template <class V>
 struct KeyFor;
 template <>
 struct KeyFor<F32> {
   using Type = PackedKey;
-};
-template <>
-struct KeyFor<F64> {
-  using Type = PairKey;
 };
 
 // Sorts columns of keys, the largest first.

@@ -5,9 +5,6 @@
 
 namespace UNITS {
 
-// Most that are wanted of rows along another axis, which may be long.
-constexpr size_t most_of_columns = few_classes;
-
 template <class V>
 class TopMore : public Rows<V> {
  public:
@@ -17,6 +14,7 @@ class TopMore : public Rows<V> {
 
   static constexpr Sums sums = Sums::all;
   static constexpr bool writes_classes = false;
+  static constexpr bool has_columns = false;  // of rows along another axis so many are seldom wanted
   struct Ends {
     T* logit;           // blocks of the best; then of their probabilities
     uint32_t* place;    // their classes
@@ -25,10 +23,8 @@ class TopMore : public Rows<V> {
 
   explicit TopMore(const Problem& p)
       : Rows<V>(p),
-        goes_along(p.inner == 1 && p.length > few_classes),
-        room(goes_along     ? p.k
-             : p.inner == 1 ? few_classes
-                            : most_groups * p.k),
+        goes_along(p.length > few_classes),
+        room(goes_along ? p.k : few_classes),
         along(goes_along ? p.length : 0, goes_along ? p.k : 0) {
     memory = __builtin_malloc(2 * room * block_bytes + block_bytes);
     if (!memory || !along.has_memory()) return;
@@ -39,9 +35,7 @@ class TopMore : public Rows<V> {
   ~TopMore() { __builtin_free(memory); }
   TopMore(const TopMore&) = delete;
 
-  static bool fits(const Problem& p) {
-    return p.k > 0 && p.k <= p.length && !p.log && (p.inner == 1 || p.k <= most_of_columns);
-  }
+  static bool fits(const Problem& p) { return p.k > 0 && p.k <= p.length && !p.log && p.inner == 1; }
   bool has_memory() const { return logits != nullptr; }
 
   template <class Group>
@@ -66,23 +60,17 @@ class TopMore : public Rows<V> {
   template <class Group>
   INLINE void write(Group& g) const {
     Ends& e = g.ends;
-    if (p.inner == 1 && p.outType == type_of<T>) {
+    if (p.outType == type_of<T>) {
       put_rows(e.logit, static_cast<T*>(p.out) + g.row * p.k, g.count);
       uint32_t* const to = p.indices + g.row * p.k;
-      if constexpr (sizeof(T) == 4) {
-        return put_rows(reinterpret_cast<const T*>(e.place), reinterpret_cast<T*>(to), g.count);
-      }
-      for (size_t i = 0; i < g.count; i++) {
-        for (size_t j = 0; j < p.k; j++) to[i * p.k + j] = e.place[j * L + i];
-      }
-      return;
+      return put_rows(reinterpret_cast<const T*>(e.place), reinterpret_cast<T*>(to), g.count);
     }
     const Sink out = {static_cast<char*>(p.out), p.outType, 1};
     for (size_t i = 0; i < g.count; i++) {
-      const size_t row = g.row + i * g.apart, first = row / p.inner * p.k * p.inner + row % p.inner;
+      const size_t first = (g.row + i) * p.k;
       for (size_t j = 0; j < p.k; j++) {
-        out.put(first + j * p.inner, double(e.logit[j * L + i]));
-        p.indices[first + j * p.inner] = e.place[j * L + i];
+        out.put(first + j, double(e.logit[j * L + i]));
+        p.indices[first + j] = e.place[j * L + i];
       }
     }
   }
@@ -97,8 +85,7 @@ class TopMore : public Rows<V> {
 
  private:
   static constexpr size_t L = V::lanes, P = panel_columns<V>;
-  static constexpr size_t most_groups = 16;  // go through each step together, of rows along another axis
-  static constexpr size_t most_keys = 2 * most_of_columns + 16;
+  static constexpr size_t most_keys = 2 * few_classes + 16;
 
   const bool goes_along;
   // What was found of the groups that go through each step together, used in turn. Of contiguous rows of few classes these have

@@ -96,6 +96,65 @@ __attribute__((noinline)) void add_terms_beside(Lanes<V, sums>* const* group, si
   for (size_t k = 0; k < column_groups; k++) max[k] = exchange.max[k];
 }
 
+// Hands (first element, lane, count) of class 0 to take for each stretch of neighbouring rows that lie together.
+template <class Take>
+INLINE void each_stretch(const Problem& p, size_t first, size_t rows, Take take) {
+  for (size_t lane = 0, row = first; lane < rows;) {
+    const size_t beside = p.inner - row % p.inner, left = rows - lane;
+    const size_t count = beside < left ? beside : left;
+    take(start_of(p, row), lane, count);
+    lane += count, row += count;
+  }
+}
+// The classes of rows that end within a line of rows: stretch by stretch.
+template <class V>
+__attribute__((noinline)) void load_stretches(const Problem& p, size_t row, size_t rows, typename V::Scalar* x) {
+  constexpr size_t L = V::lanes;
+  const size_t n = p.length;
+  alignas(64) typename V::Scalar buffer[L];
+  const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, 0};
+  each_stretch(p, row, rows, [&](size_t at, size_t lane, size_t count) INLINE_LAMBDA {
+    for (size_t c = 0; c < n; c++) copy_few(x + c * L + lane, flat.fetch(at + c * p.inner, count, buffer), count);
+  });
+  // Lanes without a row repeat the first one's.
+  for (size_t lane = rows; lane < L; lane++) {
+    for (size_t c = 0; c < n; c++) x[c * L + lane] = x[c * L];
+  }
+}
+
+// The classes of `count` neighbouring rows, of which the first starts at element `start`, to one block each; returns their maxima. The
+// same for every op.
+template <class V, Type type>
+V load_columns_of(const Problem& p, size_t start, size_t count, size_t ahead, typename V::Scalar* block) {
+  using T = typename V::Scalar;
+  constexpr size_t L = V::lanes;
+  const size_t n = p.length, inner = p.inner;
+  alignas(64) T buffer[L];
+  const Element<type>* x = static_cast<const Element<type>*>(p.x) + start;
+  V max = splat<V>(T(-infinity));
+  for (size_t c = 0; c < n; c++, x += inner, block += L) {
+    __builtin_prefetch(x + ahead, 0, 2);
+    V v;
+    if (count == L) {
+      v = load<V>(widened<type>(x, L, buffer));
+    } else {
+      const T* few = widened<type>(x, count, buffer);
+      v = load_first<V>(few, count, few[0]);
+    }
+    store(block, v);
+    max = max_number(v, max);
+  }
+  return max;
+}
+template <class V>
+__attribute__((noinline)) V load_columns(const Problem& p, size_t start, size_t count, size_t ahead,
+                                         typename V::Scalar* block) {
+  V max;
+  by_type<typename V::Scalar>(p.type,
+                              [&](auto type) { max = load_columns_of<V, type>(p, start, count, ahead, block); });
+  return max;
+}
+
 template <class V, class Op>
 struct Columns {
   using T = typename V::Scalar;
@@ -255,33 +314,12 @@ struct Columns {
 
   // The same for one group, whatever it is.
   void take_columns(G& g) const {
-    if (!g.together) return load_stretches(g);
-    by_type<T>(p.type, [&](auto type) { take_columns_of<type>(g); });
+    if (!g.together) return load_stretches<V>(p, g.row, g.count, g.x), g.find_max(n);
+    g.max = load_columns<V>(p, g.start, g.count, ahead, g.x);
   }
   void put_columns(const G& g) const {
     if (!g.together) return store_stretches(g);
     by_type<T>(p.outType, [&](auto type) { put_columns_of<type>(g); });
-  }
-  template <Type type>
-  void take_columns_of(G& g) const {
-    const size_t n = this->n, inner = p.inner, ahead = this->ahead, count = g.count;
-    alignas(64) T buffer[L];
-    const Element<type>* x = static_cast<const Element<type>*>(p.x) + g.start;
-    T* block = g.x;
-    V max = splat<V>(T(-infinity));
-    for (size_t c = 0; c < n; c++, x += inner, block += L) {
-      __builtin_prefetch(x + ahead, 0, 2);
-      V v;
-      if (count == L) {
-        v = load<V>(widened<type>(x, L, buffer));
-      } else {
-        const T* few = widened<type>(x, count, buffer);
-        v = load_first<V>(few, count, few[0]);
-      }
-      store(block, v);
-      max = max_number(v, max);
-    }
-    g.max = max;
   }
   template <Type type>
   void put_columns_of(const G& g) const {
@@ -303,25 +341,11 @@ struct Columns {
   }
 
   // Groups that end within a line of rows: stretch by stretch.
-  INLINE void load_stretches(G& g) const {
-    alignas(64) T buffer[L];
-    const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, 0};
-    each_stretch(g, [&](size_t at, size_t lane, size_t count) INLINE_LAMBDA {
-      for (size_t c = 0; c < n; c++) {
-        copy_few(g.x + c * L + lane, flat.fetch(at + c * p.inner, count, buffer), count);
-      }
-    });
-    // Lanes without a row repeat the first one's.
-    for (size_t lane = g.count; lane < L; lane++) {
-      for (size_t c = 0; c < n; c++) g.x[c * L + lane] = g.x[c * L];
-    }
-    g.find_max(n);
-  }
   INLINE void store_stretches(const G& g) const {
     const Sink out = {static_cast<char*>(p.out), p.outType, 1};
     const bool direct = out.direct<T>();
     g.scale_terms(n);
-    each_stretch(g, [&](size_t at, size_t lane, size_t count) INLINE_LAMBDA {
+    each_stretch(p, g.row, g.count, [&](size_t at, size_t lane, size_t count) INLINE_LAMBDA {
       for (size_t c = 0; c < n; c++) {
         const T* block = g.x + c * L + lane;
         if (direct) {
@@ -331,17 +355,6 @@ struct Columns {
         }
       }
     });
-  }
-
-  // Hands (first element, lane, count) of class 0 to take for each stretch of neighbouring rows that lie together.
-  template <class Take>
-  INLINE void each_stretch(const G& g, Take take) const {
-    for (size_t lane = 0, row = g.row; lane < g.count;) {
-      const size_t beside = p.inner - row % p.inner, left = g.count - lane;
-      const size_t count = beside < left ? beside : left;
-      take(start_of(p, row), lane, count);
-      lane += count, row += count;
-    }
   }
 };
 

@@ -12,8 +12,8 @@ struct FewClasses {
   static constexpr size_t L = V::lanes, P = panel_columns<V>;
   // Up to here each class is a partial sum of its own (see TermSum). Panels are faster with more.
   static constexpr size_t most_classes = known_classes<V>;
-  // Of rows that lie anywhere: some more, with two classes to a partial sum, save a copy.
-  static constexpr size_t most_apart = most_classes == L ? L + P : most_classes;
+  // Of rows that lie anywhere. Where a block is several registers each number of classes is much code.
+  static constexpr size_t most_apart = V::registers == 1 ? most_classes : most_classes / 2;
   const Problem& p;
   const Op op;
   // With 11 to 13 classes, the hardware fetches as well or better.

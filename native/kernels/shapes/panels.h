@@ -26,6 +26,46 @@ __attribute__((noinline)) void add_terms_of_panel(Lanes<V, sums>& g, const Scale
   fetches ? add_terms<V, false>(g, scale, n, g.ahead) : add_terms<V, false>(g, scale, n, nothing);
 }
 
+// Hands out the first column of every panel, and how many of its columns there are: all, but where a row has fewer. The last panel
+// may overlap the one before.
+template <class V, class Take>
+INLINE void each_panel(size_t width, Take take) {
+  constexpr size_t P = panel_columns<V>;
+  if (width < P) return take(0, width);
+  size_t i = 0;
+  for (; i + P <= width; i += P) take(i, P);
+  if (i < width) take(width - P, P);
+}
+
+// The elements of `count` outer indices, to one block for each (class, inner) pair; returns the maxima of all classes and inner
+// indices. The same for every op.
+template <class V>
+__attribute__((noinline)) V load_outer(const Problem& p, size_t outer, size_t count, typename V::Scalar* blocks) {
+  using T = typename V::Scalar;
+  constexpr size_t L = V::lanes, P = panel_columns<V>;
+  const size_t width = p.length * p.inner;
+  alignas(64) T buffer[few_classes * L + P];
+  const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, count * width};
+  const T* x = flat.fetch(outer * width, count * width, buffer);
+  if (width < P) {  // a panel reads 16 bytes of each row
+    if (x != buffer) __builtin_memcpy(buffer, x, count * width * sizeof(T));
+    x = buffer;
+  }
+  V max = splat<V>(T(-infinity));
+  const auto put = [&](size_t i, size_t columns) INLINE_LAMBDA {
+    V column[P];
+    load_panel(x + i, width, count, column);
+#pragma GCC unroll 4
+    for (size_t j = 0; j < P; j++) {
+      if (j == columns) break;
+      store(blocks + (i + j) * L, column[j]);
+      max = max_number(column[j], max);
+    }
+  };
+  each_panel<V>(width, put);
+  return max;
+}
+
 template <class V, class Op>
 struct Panels {
   using T = typename V::Scalar;
@@ -57,7 +97,7 @@ struct Panels {
       for (size_t set = 0; set < sets && begin < end; set++) {
         const size_t count = end - begin < L ? end - begin : L;
         T* x = blocks + set * width * L;
-        const V max = load_outer(begin, count, x);
+        const V max = load_outer<V>(p, begin, count, x);
         for (size_t i = 0; i < p.inner; i++, g++) {
           group[g].place(x + i * L, p.inner * L, begin * p.inner + i, p.inner, count, op.scale.extreme);
           group[g].max = max;
@@ -138,44 +178,7 @@ struct Panels {
     return ahead;
   }
 
-  // Hands out the first column of every panel, and how many of its columns there are: all, but where a row has fewer.
-  // The last panel may overlap the one before.
-  template <class Take>
-  static INLINE void each_panel(size_t width, Take take) {
-    constexpr size_t P = panel_columns<V>;
-    if (width < P) return take(0, width);
-    size_t i = 0;
-    for (; i + P <= width; i += P) take(i, P);
-    if (i < width) take(width - P, P);
-  }
-
-  // The elements of `count` outer indices, to one block for each (class, inner) pair, and back. Returns the maxima of
-  // all classes and inner indices; on the way back, rows with no others between them are scaled.
-  __attribute__((noinline)) V load_outer(size_t outer, size_t count, T* blocks) const {
-    constexpr size_t P = panel_columns<V>;
-    const size_t width = n * p.inner;
-    alignas(64) T buffer[few_classes * L + P];
-    const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, count * width};
-    const T* x = flat.fetch(outer * width, count * width, buffer);
-    if (width < P) {  // a panel reads 16 bytes of each row
-      if (x != buffer) __builtin_memcpy(buffer, x, count * width * sizeof(T));
-      x = buffer;
-    }
-    V max = splat<V>(T(-infinity));
-    const auto put = [&](size_t i, size_t columns) INLINE_LAMBDA {
-      V column[P];
-      load_panel(x + i, width, count, column);
-#pragma GCC unroll 4
-      for (size_t j = 0; j < P; j++) {
-        if (j == columns) break;
-        store(blocks + (i + j) * L, column[j]);
-        max = max_number(column[j], max);
-      }
-    };
-    each_panel(width, put);
-    return max;
-  }
-
+  // The results of `count` outer indices; rows with no others between them are scaled.
   __attribute__((noinline)) void store_outer(size_t outer, size_t count, const G* group, const T* blocks) const {
     constexpr size_t P = panel_columns<V>;
     const size_t width = n * p.inner;
@@ -197,7 +200,7 @@ struct Panels {
       }
       store_panel(y + i, width, count, column);
     };
-    each_panel(width, put);
+    each_panel<V>(width, put);
     if (y == buffer) out.copy(outer * width, count * width, buffer);
   }
 
