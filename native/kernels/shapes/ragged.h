@@ -192,7 +192,7 @@ class Ragged {
     uint32_t from = read_once(p.offsets + begin);
     for (size_t row = begin; row < end; row++) {
       const uint32_t to = read_once(p.offsets + row + 1), n = to - from;
-      if (n - 1 < longest && to <= last) {
+      if (from < to && n <= longest && to <= last) {
         const uint32_t place = room->filled[n];
         room->starts[place] = from, room->numbers[place] = uint32_t(row - first_row);
         room->filled[n] = place + 1;
