@@ -14,8 +14,11 @@ struct Measure {
   // Of rows of few floats measured for logarithms, what log_of_measure() is to say, and the two floats that it is the sum of. See
   // few_log.h.
   double log = -1;
-  float log_parts[2];
+  float log_parts[2] = {0, 0};
   bool reshape = false;  // no shift of its own would do: to be measured again under the row's maximum
+
+  // Never a function of its own: the linker would keep that of one ISA for all.
+  __attribute__((always_inline)) Measure() {}
 };
 
 // In place of a length where offsets descend.
