@@ -279,9 +279,9 @@ describe.skipIf(!hasRedis)('a queue that anybody can write to', () => {
   });
 
   test('a job that is no JSON is removed, and told of', async () => {
-    await write('torn', { name: 'score', data: '\x1b]0;title\x07', opts: '{}' });
+    await write('torn-data', { name: 'score', data: '\x1b]0;title\x07', opts: '{}' });
     await write('torn-options', { name: 'score', data: '{}', opts: 'none' });
-    for (const id of ['torn', 'torn-options']) {
+    for (const id of ['torn-data', 'torn-options']) {
       await until(`the end of ${id}`, () => worker.told.stderr.includes(`nobody can read is removed: ${id}`));
       expect(await client.exists(`${PREFIX}:${QUEUE}:${id}`)).toBe(0);
     }
