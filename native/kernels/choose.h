@@ -35,10 +35,10 @@ constexpr size_t streamed_bytes = size_t(1) << 25;
 
 // Rows --------------------------------------------------------------------------------------------------------------
 
-constexpr size_t few_blocks = 16;        // longest row, in blocks, that is solved with nothing set up
-constexpr size_t few_classes = 128;      // longest contiguous row worth transposing, for softmax
-constexpr size_t few_log_classes = 64;   // the same for logarithms, whose sums take more memory
-constexpr size_t column_classes = 4096;  // longest row along another axis that is solved in lanes: one segment
+constexpr size_t few_blocks = 16;         // longest row, in blocks, that is solved with nothing set up
+constexpr size_t panel_classes = 128;     // longest contiguous row worth transposing, for softmax
+constexpr size_t panel_log_classes = 64;  // the same for logarithms, whose sums take more memory
+constexpr size_t column_classes = 4096;   // longest row along another axis that is solved in lanes: one segment
 constexpr size_t grouped_classes =
     2048;  // longest row solved in groups along its blocks: a group of float32 rows and
            // their terms stay within the second cache
@@ -61,10 +61,10 @@ INLINE size_t most_filtered(size_t length) { return length > 4096 ? 24 : 100; }
 
 // Most classes that the compiler knows: more take longer than in panels.
 template <class V>
-constexpr size_t known_classes = is_compact && sizeof(typename V::Scalar) == 8 ? 2
-                                 : V::registers > 2                            ? 4
-                                 : sizeof(typename V::Scalar) == 4             ? 16
-                                                                               : 8;
+constexpr size_t few_classes = is_compact && sizeof(typename V::Scalar) == 8 ? 2
+                               : V::registers > 2                            ? 4
+                               : sizeof(typename V::Scalar) == 4             ? 16
+                                                                             : 8;
 
 // Rows of x as the kernels want them: all classes of all rows take part.
 INLINE bool is_plain(const Problem& p) {
@@ -84,12 +84,12 @@ INLINE bool fits_lanes(const Problem& p) {
   if (p.inner > 1) return p.length <= column_classes && (lanes_for_all || logarithm || p.op == Op::softmax);
   const bool log =
       logarithm || p.op == Op::logProb || (p.op == Op::crossEntropy && (all_along_blocks || !p.gradient));
-  return p.length <= (log ? few_log_classes : few_classes);
+  return p.length <= (log ? panel_log_classes : panel_classes);
 }
 
 template <class V>
-INLINE bool fits_known_classes(const Problem& p) {
-  return p.op == Op::softmax && p.length <= known_classes<V> && fits_blocks<V>(p);
+INLINE bool fits_few_classes(const Problem& p) {
+  return p.op == Op::softmax && p.length <= few_classes<V> && fits_blocks<V>(p);
 }
 
 // Whether rows fill their blocks so well that blocks along the rows beat lanes across them, which need two transposes.
@@ -128,8 +128,7 @@ INLINE bool is_copied(const Problem& p, size_t rows) {
   if (p.where || p.bitmask || p.lengths) return true;
   // Panels of more classes convert on the way; what fills blocks goes along them.
   const bool along = p.op == Op::softmax && fills_blocks<V>(p);
-  return (p.length <= known_classes<V> || along) &&
-         (p.type != type || (p.op != Op::logSumExp && p.outType != type));
+  return (p.length <= few_classes<V> || along) && (p.type != type || (p.op != Op::logSumExp && p.outType != type));
 }
 
 // Rows that differ in what takes part, in length or in place, and go along their blocks as they are: see shapes/varied.h. Short
@@ -149,7 +148,7 @@ INLINE bool is_hidden_in_lanes(const Problem& p, size_t rows) {
   constexpr Type type = type_of<typename V::Scalar>;
   if (p.op != Op::softmax || p.where || p.logNormalizer || rows <= V::lanes / 8) return false;
   if (p.bitmask ? p.lengths || type != Type::float32 : !p.lengths) return false;
-  return p.inner == 1 && p.type == type && p.outType == type && p.length >= 2 && p.length <= known_classes<V>;
+  return p.inner == 1 && p.type == type && p.outType == type && p.length >= 2 && p.length <= few_classes<V>;
 }
 
 // Rows of few floats have their logarithms in lanes, or as if they were.
@@ -162,7 +161,7 @@ template <class V>
 INLINE Shape shape_of(const Problem& p, size_t rows) {
   const bool group = rows > V::lanes / 8 || p.inner > 1;  // fewer are done before a group is set up
   const bool fits_along = along_blocks<V> && fits_blocks<V>(p);
-  if (group && along_blocks<V> && fits_known_classes<V>(p)) return Shape::few_classes;
+  if (group && along_blocks<V> && fits_few_classes<V>(p)) return Shape::few_classes;
   const bool along = p.op == Op::softmax && fits_along && fills_blocks<V>(p);
   if (group && !along && fits_lanes(p)) return Shape::lanes;
   return fits_along && !has_few_logs<V>(p) ? Shape::blocks : Shape::row;

@@ -11,14 +11,14 @@ struct Measure {
   double sum = 0, sum_lo = 0;  // an unevaluated sum; NaN if a logit is
   double count = 0;
   double top_term = 1, top_term_lo = 0;  // the term of a logit equal to max
-  // Of rows of few floats measured for logarithms, what log_of_measure() is to say, and the two floats that it is the sum of. See
-  // few_log.h.
-  double log = -1;
-  float log_parts[2] = {0, 0};
+  // Of rows of few floats measured for logarithms, the two floats that their logarithm is the sum of: see few_log.h. Of others
+  // below 0.
+  float few_log[2] = {-1, 0};
   bool reshape = false;  // no shift of its own would do: to be measured again under the row's maximum
 
   // Never a function of its own: the linker would keep that of one ISA for all.
   __attribute__((always_inline)) Measure() {}
+  __attribute__((always_inline)) bool has_few_log() const { return few_log[0] >= 0; }
 };
 
 // In place of a length where offsets descend.

@@ -24,7 +24,7 @@ template <class V>
 void solve_draws(const Problem& p, size_t begin, size_t end) {
   const bool filters = (p.keepTop > 0 && p.keepTop < p.length) || p.topP < 1 || p.minPDepth < __builtin_inf();
   const bool tame = p.temperature > 0x1p-16 && p.temperature < 0x1p16 && draws_alike(p);
-  const bool fits = tame && (!filters || (lanes_for_all && p.length <= few_classes));
+  const bool fits = tame && (!filters || (lanes_for_all && p.length <= panel_classes));
   if (!fits || shape_of<V>(p, end - begin) != Shape::lanes) return SampleSolver<V>(p).solve(begin, end);
   if constexpr (lanes_for_all) {
     if (filters) return solve_in_lanes<V>(FilteredDraw<V>(p), begin, end);
@@ -39,7 +39,8 @@ void solve_few(const Problem& p, size_t begin, size_t end) {
   if (shape == Shape::lanes) return solve_in_lanes<V>(Op(p), begin, end);
   if constexpr (all_along_blocks) {
     const bool group = end - begin > V::lanes / 8;
-    if (group && shape == Shape::blocks && p.length > few_classes) return AlongBlocks<V, Op>(p).solve(begin, end);
+    if (group && shape == Shape::blocks && p.length > panel_classes)
+      return AlongBlocks<V, Op>(p).solve(begin, end);
   }
   TopKSolver<V>(p).solve(begin, end);
 }
@@ -54,7 +55,7 @@ template <class V>
   }
   if constexpr (all_along_blocks) {
     const bool group = end - begin > V::lanes / 8;
-    if (group && shape == Shape::blocks && p.length > few_classes) {
+    if (group && shape == Shape::blocks && p.length > panel_classes) {
       const AlongBlocks<V, TopMore<V>> along(p);
       return along.op.has_memory() && (along.solve(begin, end), true);
     }

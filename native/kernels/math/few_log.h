@@ -29,16 +29,24 @@ INLINE Wide<F32> apart(const Wide<F32>& a) {
   return {sum, sub(a.lo, sub(sum, a.hi))};
 }
 
-// Terms in units of the maximum's, whose own is then `unit` and nothing more: a sum of them needs no quotient. What is left of
-// the maximum's logit by its reduction is taken off from all.
-struct ExpBesideMax {
+// The terms of rows no longer than a block ...
+template <class V>
+struct FewTerms : Exp<V, false> {
+  // What waits for the term of the maximum.
+  static INLINE V of_max() { return splat<V>(typename V::Scalar(0)); }
+  INLINE FewTerms(const Scale<V>& scale, V magic, V lower, V) : Exp<V, false>(scale, magic, lower) {}
+};
+// ... of floats in units of the maximum's, whose own is then `unit` and nothing more: a sum of them needs no quotient. What is left
+// of the maximum's logit by its reduction is taken off from all.
+template <>
+struct FewTerms<F32> {
   // The table's own 1, times 2^offset.
   static constexpr double unit =
       double(__builtin_bit_cast(float, pow2_table[0])) * power_of_two(int(ExpTraits<F32>::offset));
   Exp<F32, false> exp;
   F32 left;
 
-  INLINE ExpBesideMax(const Scale<F32>& scale, F32 magic, F32 lower, F32 max) : exp(scale, magic, lower) {
+  INLINE FewTerms(const Scale<F32>& scale, F32 magic, F32 lower, F32 max) : exp(scale, magic, lower) {
     using E = ExpTraits<F32>;
     const F32 z = muladd(max, exp.c_hi, magic), n = sub(z, magic);
     left = muladd(max, exp.c_lo, fms(max, exp.c_hi, n));
@@ -57,24 +65,13 @@ struct ExpBesideMax {
   INLINE Term<F32> term(F32 x) const { return term(reduce(x)); }
   static INLINE F32 of_max() { return splat<F32>(float(unit)); }
 };
-// Terms of rows no longer than a block: of floats, in those units.
-template <class V>
-struct FewTerms : Exp<V, false> {
-  // What waits for the term of the maximum.
-  static INLINE V of_max() { return splat<V>(typename V::Scalar(0)); }
-  INLINE FewTerms(const Scale<V>& scale, V magic, V lower, V) : Exp<V, false>(scale, magic, lower) {}
-};
-template <>
-struct FewTerms<F32> : ExpBesideMax {
-  using ExpBesideMax::ExpBesideMax;
-};
 // A term as its table entry and what is beyond that.
 INLINE Wide<F32> two_parts(const Term<F32>& e) { return {e.t, mul(mul(e.t, e.r), e.q)}; }
 
 // A sum of such terms over the maximum's.
 INLINE Wide<F32> in_units_of_max(const Wide<F32>& terms) {
   const Wide<F32> below = apart(terms);
-  constexpr double inverse = 1 / ExpBesideMax::unit;
+  constexpr double inverse = 1 / FewTerms<F32>::unit;
   const F32 by = splat<F32>(float(inverse)), by_lo = splat<F32>(float(inverse - double(float(inverse))));
   const F32 ratio = mul(below.hi, by);
   return {ratio, muladd(below.hi, by_lo, muladd(below.lo, by, fms(below.hi, by, ratio)))};
@@ -85,7 +82,7 @@ struct FewSum {
   Wide<F32> sum, others;
 };
 INLINE FewSum few_sum(const Wide<F32>& below, F32 count) {
-  const F32 unit = splat<F32>(float(ExpBesideMax::unit)), more = sub(count, splat<F32>(1)),
+  const F32 unit = splat<F32>(float(FewTerms<F32>::unit)), more = sub(count, splat<F32>(1)),
             equal = mul(more, unit);
   const Wide<F32> others = sum_of(equal, below.hi, add(below.lo, fms(more, unit, equal)));
   return {sum_of(unit, others.hi, others.lo), others};

@@ -110,6 +110,19 @@ INLINE double distance(double max, double x, double temperature) {
   return difference == __builtin_inf() ? (max * 0.5 - x * 0.5) / temperature * 2 : difference / temperature;
 }
 
+// Logarithms up to here are 0 in the type of the results: the log of a probability that rounds to 1 is 0, and not -0.
+template <class T>
+constexpr double least_log = sizeof(T) == 4 ? 0x1p-150 : 0;
+template <class T>
+INLINE double without_least(double log) {
+  return log <= least_log<T> ? 0 : log;
+}
+template <class T>
+INLINE F64 without_least(F64 log) {
+  const F64 least = splat<F64>(least_log<T>);
+  return zero_if_equal(max_number(log, least), least, log);
+}
+
 // log p = (x - max) / T - log(sum), eight logits at a time, in double precision for float32 too: rounding x - max
 // would cost a digit.
 template <class T>
@@ -117,14 +130,12 @@ struct LogProbability;
 
 template <>
 struct LogProbability<float> {
-  // Up to half the least float32 the logarithm is 0, which must not come out as -0.
-  static constexpr double least = 0x1p-150;
   F64 max, inverse, log_sum;
   // The cap keeps 0 * inverse from being NaN; a float32 difference that is not 0 overflows well before it.
   LogProbability(F64 max, F64 log_sum, double temperature, const Scale<F64>&)
       : max(max),
         inverse(splat<F64>(1 / temperature < 0x1p1023 ? 1 / temperature : 0x1p1023)),
-        log_sum(zero_if_equal(max_number(log_sum, splat<F64>(least)), splat<F64>(least), log_sum)) {}
+        log_sum(without_least<float>(log_sum)) {}
   INLINE F64 operator()(F64 x) const { return fms(sub(x, max), inverse, log_sum); }
 };
 

@@ -7,8 +7,9 @@
 //
 // Else the keys of all.
 #pragma once
-#include "sorted_lanes.h"
+#include "../shapes/turned.h"
 #include "select.h"
+#include "sorted_lanes.h"
 
 namespace UNITS {
 
@@ -16,8 +17,8 @@ template <class V>
 class BestAlong {
  public:
   using T = typename V::Scalar;
-  using Key = typename KeyFor<V>::Type;
-  using Scalar = typename Key::Scalar;
+  using Key = PackedKey;
+  using Scalar = Key::Scalar;
 
   BestAlong(size_t n, size_t k)
       : n(n), k(k), cells(cells_for(n, k)), listed(cells > 0 ? (2 * k + 3 * L - 1) / L * L : 0) {
@@ -47,7 +48,7 @@ class BestAlong {
     }
     alignas(64) T bound[L];
     for (size_t i = 0; i < g.count; i++) find_cells(g.row_of(i), lists + i * cells);
-    turn(lists, cells, g.count, cells);
+    turn<V>(lists, cells, g.count, cells, columns);
     SortedLanes<PlainKey<V>>::best(cells, k, best_cells,
                                    [this](size_t c, T* to) INLINE_LAMBDA { store(to, load<V>(columns + c * L)); });
     store(bound, load<V>(best_cells + (k - 1) * L));
@@ -58,7 +59,7 @@ class BestAlong {
       redo |= uint32_t(count < k) << i;
       longest = count > longest ? count : longest;
     }
-    turn(lists, listed, g.count, longest);
+    turn<V>(lists, listed, g.count, longest, columns);
     SortedLanes<Key>::best(longest, k, keys,
                            [this](size_t c, Scalar* to) INLINE_LAMBDA { put(load<V>(columns + c * L), c, to); });
     take(keys, k, logit, place);
@@ -104,16 +105,6 @@ class BestAlong {
     }
   }
 
-  // Rows that lie `apart` elements from each other, to columns.
-  void turn(const T* row, size_t apart, size_t rows, size_t count) const {
-    for (size_t c = 0; c < count; c += P) {
-      V column[P];
-      load_panel(row + c, apart, rows, column);
-#pragma GCC unroll 4
-      for (size_t j = 0; j < P; j++) store(columns + (c + j) * L, column[j]);
-    }
-  }
-
   void select_of_all(const T* x, size_t rows) const {
     V column[P];
     size_t from = n;  // of the panel
@@ -128,43 +119,35 @@ class BestAlong {
 
   // The logits of a row that reach a bound, and their classes; how many. Behind them -Infinity.
   size_t list(const T* x, T bound, T* logit, uint32_t* index) const {
-    constexpr size_t group = Selection<V>::group;
-    const T over = Selection<V>::below(bound);
-    uint64_t word[grouped_classes / group + 1];
-    uint32_t base[grouped_classes / group + 1];
-    size_t words = 0, passed = 0;
-    for (size_t i = 0; i < n; i += group) {
-      word[words] = Selection<V>::above(x + i, n - i, over), base[words] = uint32_t(i);
-      passed += size_t(__builtin_popcountll(word[words]));
-      words += word[words] != 0;
-    }
-    if (passed > listed) {
-      passed = leave_ties(x, bound, word, base, words);
-      if (passed > listed) return 0;
+    Passed passed;
+    passed.list<V>(x, n, Selection<V>::below(bound));
+    if (passed.count > listed) {
+      leave_ties(x, bound, passed);
+      if (passed.count > listed) return 0;
     }
     for (size_t i = 0; i < listed; i += L) store(logit + i, splat<V>(T(-infinity)));
-    for (size_t w = 0, i = 0; w < words; w++) {
-      for (uint64_t bits = word[w]; bits != 0; bits &= bits - 1, i++) {
-        const uint32_t at = base[w] + uint32_t(__builtin_ctzll(bits));
+    for (size_t w = 0, i = 0; w < passed.words; w++) {
+      for (uint64_t bits = passed.word[w]; bits != 0; bits &= bits - 1, i++) {
+        const uint32_t at = passed.base[w] + uint32_t(__builtin_ctzll(bits));
         logit[i] = x[at], index[i] = at;
       }
     }
-    return passed;
+    return passed.count;
   }
   // Many equal the bound: the first k of those are enough.
-  __attribute__((noinline)) size_t leave_ties(const T* x, T bound, uint64_t* word, const uint32_t* base,
-                                              size_t words) const {
-    size_t passed = 0, ties = k;
-    for (size_t w = 0; w < words; w++) {
-      const uint64_t above = Selection<V>::above(x + base[w], n - base[w], bound);
-      uint64_t equal = word[w] & ~above;
+  __attribute__((noinline)) void leave_ties(const T* x, T bound, Passed& passed) const {
+    size_t ties = k;
+    passed.count = 0;
+    for (size_t w = 0; w < passed.words; w++) {
+      const uint32_t base = passed.base[w];
+      const uint64_t above = Selection<V>::above(x + base, n - base, bound);
+      uint64_t equal = passed.word[w] & ~above;
       size_t count = size_t(__builtin_popcountll(equal));
       for (; count > ties; count--) equal &= ~(uint64_t(1) << (63 - __builtin_clzll(equal)));
       ties -= count;
-      word[w] = above | equal;
-      passed += size_t(__builtin_popcountll(word[w]));
+      passed.word[w] = above | equal;
+      passed.count += size_t(__builtin_popcountll(passed.word[w]));
     }
-    return passed;
   }
 };
 

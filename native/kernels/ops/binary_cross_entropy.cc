@@ -179,17 +179,8 @@ struct BinaryCrossEntropy {
     alignas(64) T losses[group * L];
     size_t i = 0;
     for (; i + group * L <= n; i += group * L) {
-      Reduced<V> start[group];
-      typename BinaryLossOf<V, divides>::Middle middle[group];
-#pragma GCC unroll 8
-      for (size_t k = 0; k < group; k++) start[k] = f.start(load<V>(x + i + k * L));
-#pragma GCC unroll 8
-      for (size_t k = 0; k < group; k++) middle[k] = f.middle(start[k]);
-#pragma GCC unroll 8
-      for (size_t k = 0; k < group; k++) {
-        const size_t at = i + k * L;
-        store(losses + k * L, f.end(middle[k], load<V>(x + at), load<V>(y + at)));
-      }
+      each_of_group<V, group>(
+          x + i, f, [&losses](size_t k, V loss) INLINE_LAMBDA { store(losses + k * L, loss); }, y + i);
 #pragma GCC unroll 4
       for (size_t k = 0; k < group * L; k += 4 * D) {
 #pragma GCC unroll 4

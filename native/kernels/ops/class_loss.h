@@ -106,8 +106,7 @@ struct ClassLoss : Logarithms<V> {
       far = load<F64>(lane);
     }
     // What is 0 as a float32 is 0, and not what the lanes beyond a row's end hold.
-    const F64 least = splat<F64>(least_log<V>);
-    return mul(weight, add(far, zero_if_equal(max_number(log_sum, least), least, log_sum)));
+    return mul(weight, add(far, without_least<T>(log_sum)));
   }
 };
 

@@ -8,11 +8,7 @@
 
 namespace UNITS {
 
-// Logarithms up to here are 0 in the type of the results.
-template <class V>
-constexpr double least_log = sizeof(typename V::Scalar) == 4 ? 0x1p-150 : 0;
-
-// The same for entries of the gradient.
+// As least_log, for entries of the gradient.
 template <class V>
 constexpr double least_entry = sizeof(typename V::Scalar) == 4 ? 0x1p-150 : 0;
 
@@ -117,7 +113,7 @@ struct CrossEntropySolver {
 
   double loss_of(const Measure& m, double x) const {
     if constexpr (sizeof(T) == 4) {
-      if (m.log >= 0 && p.temperature == 1) {
+      if (m.has_few_log() && p.temperature == 1) {
         const Wide<F32> loss = loss_of_few(splat<F32>(T(m.max)), splat<F32>(T(x)), few_log_of(m));
         return double(first_lane(loss.hi)) + double(first_lane(loss.lo));
       }
@@ -132,16 +128,13 @@ struct CrossEntropySolver {
   }
 
   // log(sum / term of the maximum); what is 0 as a float32 is 0, and not what the lanes beyond a row's end hold.
-  double log_sum_of(const Measure& m) const {
-    const double value = rows.log_of_measure(m);
-    return value <= least_log<V> ? 0 : value;
-  }
+  double log_sum_of(const Measure& m) const { return without_least<T>(rows.log_of_measure(m)); }
 
   // What a row's gradient is to its terms, and, less 0, that of the class whose logit is x.
   double entry(const Measure& m, double x, double scale, Wide<double>& factor) const {
     const Wide<double> below = {m.sum, m.sum_lo};
     if constexpr (sizeof(T) == 4) {
-      if (m.log >= 0) return few_entry(m, T(x), scale, factor);
+      if (m.has_few_log()) return few_entry(m, T(x), scale, factor);
       const double sum = sum_of_floats(below, m.count, m.top_term);
       const double others = x == m.max ? sum_of_floats(below, m.count - 1, m.top_term) : sum - term_of(m, x);
       factor = {slope_of_floats(scale, sum), 0};

@@ -39,7 +39,7 @@ struct DivergencesInLanes {
       group[g].x_terms = blocks[2] + g * n * L, group[g].y_terms = blocks[3] + g * n * L;
     }
     const bool is_known =
-        lanes_for_all && plain && p.inner == 1 && p.type == Type::float32 && n >= 2 && n <= known_classes<F32>;
+        lanes_for_all && plain && p.inner == 1 && p.type == Type::float32 && n >= 2 && n <= few_classes<F32>;
     KnownLoad<F32> known = {};
     if constexpr (lanes_for_all) known = known_load<F32>(n);
     while (begin < end) {

@@ -31,12 +31,12 @@ struct FilteredDraw : Draw<V> {
       Draw<V>::begin(g);
       side[waiting] = {g.x, g.step, g.max, g.shift.magic, g.shift.lower, &g.ends.redo};
       if (p.length > most_paired) {
-        filter<1, few_classes>(side);
+        filter<1, panel_classes>(side);
       } else if (++waiting == 2) {
         filter<2, most_paired>(side), waiting = 0;
       }
     }
-    if (waiting > 0) filter<1, few_classes>(side);
+    if (waiting > 0) filter<1, panel_classes>(side);
   }
 
  private:

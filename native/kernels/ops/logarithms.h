@@ -213,7 +213,7 @@ struct LogSumExp : Logarithms<V> {
   double value(const Source& row, const Measure& m) const {
     if (__builtin_fabs(m.max) == __builtin_inf()) return has_nan(row) ? __builtin_nan("") : m.max;
     if constexpr (sizeof(T) == 4) {
-      if (m.log >= 0 && p.temperature == 1) {
+      if (m.has_few_log() && p.temperature == 1) {
         uint32_t again;
         const F32 value = log_sum_exp_of_few(splat<F32>(T(m.max)), few_log_of(m), again);
         return again & 1 ? precise_value(row) : first_lane(value);

@@ -332,8 +332,7 @@ struct SampleSolver {
         sum(cut.filters() ? buffer : x, n, static_cast<S*>(nullptr));
       }
     });
-    const double log = Rows<W>::log_of_measure(m);
-    return sizeof(S) == 4 && log <= 0x1p-150 ? 0 : log;  // as in cross_entropy.h
+    return without_least<S>(Rows<W>::log_of_measure(m));
   }
 
   void fill(size_t r, uint32_t index, double log) const {

@@ -307,4 +307,21 @@ struct Selection {
   }
 };
 
+// The logits of a row that are above a bound, as bits: of each group in which there are any, and where it begins.
+struct Passed {
+  static constexpr size_t group = Selection<F32>::group, most = grouped_classes / group + 1;
+  uint64_t word[most];
+  uint32_t base[most];
+  size_t words = 0, count = 0;
+
+  template <class V>
+  INLINE void list(const typename V::Scalar* x, size_t n, typename V::Scalar bound) {
+    for (size_t i = 0; i < n; i += group) {
+      word[words] = Selection<V>::above(x + i, n - i, bound), base[words] = uint32_t(i);
+      count += size_t(__builtin_popcountll(word[words]));
+      words += word[words] != 0;
+    }
+  }
+};
+
 }  // namespace UNITS

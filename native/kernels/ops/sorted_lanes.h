@@ -81,7 +81,7 @@ INLINE PlainKey<V> larger(const PlainKey<V>& a, const PlainKey<V>& b) {
   return {max_number(a.r, b.r)};
 }
 
-// The logit and the class of rows as one number, larger for what comes first; -0 as 0.
+// The logit and the class of rows of floats as one number, larger for what comes first; -0 as 0.
 struct PackedKey {
   using Scalar = KeyScalar;
   static constexpr size_t step = F32::lanes, rows = step, part = sizeof(keyr) / sizeof(KeyScalar);
@@ -112,14 +112,6 @@ INLINE void take_keys(const KeyScalar* from, float* logit, uint32_t* place) {
     unpack_keys(key, logit + i * F32::per_register, place + i * F32::per_register);
   });
 }
-// Of doubles there are none: a key of two numbers took as much code again as that of one.
-template <class V>
-struct KeyFor;
-template <>
-struct KeyFor<F32> {
-  using Type = PackedKey;
-};
-
 // Sorts columns of keys, the largest first.
 template <class K>
 class SortedLanes {

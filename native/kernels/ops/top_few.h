@@ -1,7 +1,6 @@
 // topK of a few classes: those of a row are sorted as its classes come by, with a row per lane.
 #pragma once
-#include "../shapes/turned.h"
-#include "top_k.h"
+#include "top_in_lanes.h"
 
 namespace UNITS {
 
@@ -67,15 +66,12 @@ INLINE BestSteps<V> best_steps(size_t k) {
 }
 
 template <class V>
-struct TopFew : Rows<V> {
+struct TopFew : TopInLanes<V> {
   using typename Rows<V>::T;
-  using Rows<V>::p, Rows<V>::scale;
-  static constexpr size_t L = V::lanes;
+  using Rows<V>::p, TopInLanes<V>::L;
   const BestSteps<V> steps;
-  explicit TopFew(const Problem& p) : Rows<V>(p), steps(best_steps<V, most_few>(p.k)) {}
+  explicit TopFew(const Problem& p) : TopInLanes<V>(p), steps(best_steps<V, most_few>(p.k)) {}
 
-  static constexpr Sums sums = Sums::all;
-  static constexpr bool writes_classes = false;
   struct Ends {
     alignas(64) T key[most_few * L];    // logits, then probabilities
     alignas(64) T place[most_few * L];  // classes; of floats as whole numbers, once they are to be written
@@ -89,11 +85,7 @@ struct TopFew : Rows<V> {
   }
   template <class Group>
   INLINE void end(Group& g) const {
-    const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
-    T* const key = g.ends.key;
-    const V hi = g.hi, lo = g.lo;
-    store(key, g.largest_share(g.reduced_max(scale), bias_for<V>(p.length)));
-    for (size_t j = 1; j < p.k; j++) store(key + j * L, scaled(exp.term(load<V>(key + j * L)).value(), hi, lo));
+    this->to_shares(g, g.ends.key);
   }
   template <class Group>
   INLINE void write(Group& g) const {
@@ -115,14 +107,6 @@ struct TopFew : Rows<V> {
       }
     }
   }
-  template <class Group>
-  void after(const Group& g) const {
-    for (uint32_t redo = Group::along ? g.ends.redo : 0; redo; redo &= redo - 1) {
-      solve(g.row + size_t(__builtin_ctz(redo)));
-    }
-  }
-
-  void solve(size_t r) const { TopKSolver<V>(*this).solve(r, r + 1); }
 
  private:
   INLINE void put(const T* columns, T* to, size_t count) const {
@@ -144,7 +128,7 @@ struct TopFew : Rows<V> {
   __attribute__((noinline)) void select_along(Group& g) const {
     Lists lists;
     auto& ends = g.ends;
-    turn(lists, g.lane_maxima, L, g.count, L);
+    turn<V>(g.lane_maxima, L, g.count, L, lists.column);
     steps.best(lists.column, L, L, ends.key, ends.place);
     size_t longest = p.k;
     ends.redo = 0;
@@ -154,7 +138,7 @@ struct TopFew : Rows<V> {
       ends.redo |= uint32_t(count < p.k) << i;
       longest = count > longest ? count : longest;
     }
-    turn(lists, lists.logit, most_listed, g.count, longest);
+    turn<V>(lists.logit, most_listed, g.count, longest, lists.column);
     steps.best(lists.column, L, longest, ends.key, ends.place);
     for (size_t i = 0; i < g.count; i++) {
       for (size_t j = 0; j < p.k; j++) {
@@ -162,41 +146,22 @@ struct TopFew : Rows<V> {
       }
     }
   }
-  // Rows that lie `apart` elements from each other, to columns.
-  static INLINE void turn(Lists& lists, const T* row, size_t apart, size_t rows, size_t columns) {
-    constexpr size_t P = panel_columns<V>;
-    for (size_t c = 0; c < columns; c += P) {
-      V column[P];
-      load_panel(row + c, apart, rows, column);
-#pragma GCC unroll 4
-      for (size_t j = 0; j < P; j++) store(lists.column + (c + j) * L, column[j]);
-    }
-  }
-
   // The logits of a row that are above a bound, and their classes; how many. Behind them -Infinity.
   INLINE size_t list(const T* x, T bound, T* logit, uint32_t* index) const {
-    constexpr size_t group = Selection<V>::group;
-    const size_t n = p.length;
-    uint64_t word[grouped_classes / group + 1];
-    uint32_t base[grouped_classes / group + 1];
-    size_t words = 0, passed = 0;
-    for (size_t i = 0; i < n; i += group) {
-      word[words] = Selection<V>::above(x + i, n - i, bound), base[words] = uint32_t(i);
-      passed += size_t(__builtin_popcountll(word[words]));
-      words += word[words] != 0;
-    }
-    if (passed > most_listed) return list_best(x, bound, logit, index);
+    Passed passed;
+    passed.list<V>(x, p.length, bound);
+    if (passed.count > most_listed) return list_best(x, bound, logit, index);
     for (size_t i = 0; i < most_listed; i += L) store(logit + i, splat<V>(T(-infinity)));
-    word[words] = 0;
-    uint64_t bits = word[0];
-    for (size_t i = 0, w = 0; i < passed; i++) {
-      const uint32_t at = base[w] + uint32_t(__builtin_ctzll(bits));
+    passed.word[passed.words] = 0;
+    uint64_t bits = passed.word[0];
+    for (size_t i = 0, w = 0; i < passed.count; i++) {
+      const uint32_t at = passed.base[w] + uint32_t(__builtin_ctzll(bits));
       logit[i] = x[at], index[i] = at;
       bits &= bits - 1;
       w += bits == 0;
-      bits = bits == 0 ? word[w] : bits;
+      bits = bits == 0 ? passed.word[w] : bits;
     }
-    return passed;
+    return passed.count;
   }
   // The same where more are above it: the best of them.
   __attribute__((noinline)) size_t list_best(const T* x, T bound, T* logit, uint32_t* index) const {

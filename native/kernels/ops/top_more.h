@@ -1,19 +1,16 @@
 // topK of more than a few classes: keys of all classes of a row are sorted as far as they are wanted, with a row per lane.
 #pragma once
 #include "best_along.h"
-#include "top_k.h"
+#include "top_in_lanes.h"
 
 namespace UNITS {
 
 template <class V>
-class TopMore : public Rows<V> {
+class TopMore : public TopInLanes<V> {
  public:
   using typename Rows<V>::T;
-  using Rows<V>::p, Rows<V>::scale;
-  using Key = typename KeyFor<V>::Type;
+  using Rows<V>::p;
 
-  static constexpr Sums sums = Sums::all;
-  static constexpr bool writes_classes = false;
   static constexpr bool has_columns = false;  // of rows along another axis so many are seldom wanted
   struct Ends {
     T* logit;           // blocks of the best; then of their probabilities
@@ -22,9 +19,9 @@ class TopMore : public Rows<V> {
   };
 
   explicit TopMore(const Problem& p)
-      : Rows<V>(p),
-        goes_along(p.length > few_classes),
-        room(goes_along ? p.k : few_classes),
+      : TopInLanes<V>(p),
+        goes_along(p.length > panel_classes),
+        room(goes_along ? p.k : panel_classes),
         along(goes_along ? p.length : 0, goes_along ? p.k : 0) {
     memory = __builtin_malloc(2 * room * block_bytes + block_bytes);
     if (!memory || !along.has_memory()) return;
@@ -51,11 +48,7 @@ class TopMore : public Rows<V> {
   }
   template <class Group>
   INLINE void end(Group& g) const {
-    const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
-    T* const key = g.ends.logit;
-    const V hi = g.hi, lo = g.lo;
-    store(key, g.largest_share(g.reduced_max(scale), bias_for<V>(p.length)));
-    for (size_t j = 1; j < p.k; j++) store(key + j * L, scaled(exp.term(load<V>(key + j * L)).value(), hi, lo));
+    this->to_shares(g, g.ends.logit);
   }
   template <class Group>
   INLINE void write(Group& g) const {
@@ -74,22 +67,16 @@ class TopMore : public Rows<V> {
       }
     }
   }
-  template <class Group>
-  void after(const Group& g) const {
-    for (uint32_t redo = Group::along ? g.ends.redo : 0; redo; redo &= redo - 1) {
-      solve(g.row + size_t(__builtin_ctz(redo)));
-    }
-  }
-
-  void solve(size_t r) const { TopKSolver<V>(*this).solve(r, r + 1); }
 
  private:
-  static constexpr size_t L = V::lanes, P = panel_columns<V>;
-  static constexpr size_t most_keys = 2 * few_classes + 16;
+  using TopInLanes<V>::L;
+  using Key = PackedKey;
+  static constexpr size_t P = panel_columns<V>;
+  static constexpr size_t most_keys = 2 * panel_classes + 16;
 
   const bool goes_along;
   // What was found of the groups that go through each step together, used in turn. Of contiguous rows of few classes these have
-  // few_classes in all.
+  // panel_classes in all.
   const size_t room;
   mutable size_t used = 0;
   void* memory = nullptr;
@@ -98,8 +85,8 @@ class TopMore : public Rows<V> {
   const BestAlong<V> along;
 
   __attribute__((noinline)) void select(const T* x, size_t apart, Ends& ends) const {
-    alignas(64) typename Key::Scalar keys[most_keys * Key::step];
-    SortedLanes<Key>::best(p.length, p.k, keys, [x, apart](size_t c, typename Key::Scalar* to) INLINE_LAMBDA {
+    alignas(64) Key::Scalar keys[most_keys * Key::step];
+    SortedLanes<Key>::best(p.length, p.k, keys, [x, apart](size_t c, Key::Scalar* to) INLINE_LAMBDA {
       put_keys(load<V>(x + c * apart), c, to);
     });
     BestAlong<V>::take(keys, p.k, ends.logit, ends.place);

@@ -248,7 +248,7 @@ struct Columns {
     }
     constexpr Sums sums = Op::sums;
     if constexpr (sums == Sums::all) {
-      n > few_classes
+      n > panel_classes
           ? UNITS::add_terms_beside<V, sums, true, puts, takes, near>(group, count, op.scale, strips, max)
           : UNITS::add_terms_beside<V, sums, false, puts, takes, near>(group, count, op.scale, strips, max);
     } else {
@@ -368,7 +368,7 @@ void solve_interleaved(const Op& op, const Panels<V, Op>& in_panels, size_t begi
   const size_t first = (begin + p.inner - 1) / p.inner, last = end / p.inner, width = p.length * p.inner;
   const bool direct = p.type == type_of<T> && (!Op::writes_classes || p.outType == type_of<T>);
   const bool panels =
-      p.inner < V::lanes && last >= first + V::lanes / 2 && width <= (direct ? most_blocks : few_classes);
+      p.inner < V::lanes && last >= first + V::lanes / 2 && width <= (direct ? most_blocks : panel_classes);
   const size_t strips = Columns<V, Op>::room(p), count = panels && width > strips ? width : strips;
   T* const memory = static_cast<T*>(__builtin_malloc(count * block_bytes + block_bytes));
   if (!memory) {
@@ -394,8 +394,8 @@ void solve_in_lanes(const Op& op, size_t begin, size_t end) {
   const Problem& p = op.p;
   const Panels<V, Op> in_panels(op);
   if (p.inner == 1) {
-    alignas(64) T blocks[few_classes * V::lanes];
-    return in_panels.solve(begin, end, blocks, few_classes / p.length);
+    alignas(64) T blocks[panel_classes * V::lanes];
+    return in_panels.solve(begin, end, blocks, panel_classes / p.length);
   }
   if constexpr (Op::has_columns) solve_interleaved<V>(op, in_panels, begin, end);
 }

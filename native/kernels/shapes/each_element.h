@@ -11,6 +11,20 @@ constexpr size_t side_by_side = V::registers == 1   ? 8
                                 : V::registers == 2 ? 4
                                                     : 1;
 
+// put(k, f(x)), or f(x, y), of a group's blocks, step by step for all: the steps of one wait for each other.
+template <class V, size_t group, class F, class Put, class... More>
+INLINE void each_of_group(const typename V::Scalar* x, const F& f, Put put, const More*... more) {
+  constexpr size_t L = V::lanes;
+  Reduced<V> start[group];
+  typename F::Middle middle[group];
+#pragma GCC unroll 8
+  for (size_t k = 0; k < group; k++) start[k] = f.start(load<V>(x + k * L));
+#pragma GCC unroll 8
+  for (size_t k = 0; k < group; k++) middle[k] = f.middle(start[k]);
+#pragma GCC unroll 8
+  for (size_t k = 0; k < group; k++) put(k, f.end(middle[k], load<V>(x + k * L), load<V>(more + k * L)...));
+}
+
 // out = f(x), or f(x, y), element by element; out may be x or y. In steps: see logistic.h.
 template <class V, class F, class... More>
 __attribute__((noinline)) void each_element(const typename V::Scalar* x, typename V::Scalar* out, size_t n,
@@ -22,17 +36,8 @@ __attribute__((noinline)) void each_element(const typename V::Scalar* x, typenam
   size_t i = 0;
   if constexpr (group > 1) {
     for (; i + group * L <= n; i += group * L) {
-      Reduced<V> start[group];
-      typename F::Middle middle[group];
-#pragma GCC unroll 8
-      for (size_t k = 0; k < group; k++) start[k] = f.start(load<V>(x + i + k * L));
-#pragma GCC unroll 8
-      for (size_t k = 0; k < group; k++) middle[k] = f.middle(start[k]);
-#pragma GCC unroll 8
-      for (size_t k = 0; k < group; k++) {
-        const size_t at = i + k * L;
-        store(out + at, f.end(middle[k], load<V>(x + at), load<V>(more + at)...));
-      }
+      each_of_group<V, group>(
+          x + i, f, [out, i](size_t k, V v) INLINE_LAMBDA { store(out + i + k * L, v); }, (more + i)...);
     }
   }
   for (; i + L <= n; i += L) {

@@ -1,346 +1,162 @@
-// Rows of few classes, V::lanes rows at a time, a row per lane as in lanes.h. The compiler knows the number of classes: a
-// step has no loop over them.
+// The steps of panels of so few classes that the compiler knows their number: no step has a loop over classes, and each is
+// the same for every op. Blocks of a group: one for each class, row i in lane i.
 #pragma once
-#include "columns.h"
+#include "lanes.h"
+#include "prefetch.h"
 #include "turned.h"
 
 namespace UNITS {
 
-template <class V, class Op>
-struct FewClasses {
+// Groups that go through each step together: see FewClasses.
+constexpr size_t known_groups(size_t classes) { return classes > 8 ? 4 : 8; }
+constexpr size_t most_known_groups = known_groups(2);
+
+// The classes of `count` groups of whole rows, which lie one behind the other, and their maxima.
+template <class V, size_t N>
+__attribute__((noinline)) void load_classes(const typename V::Scalar* x, typename V::Scalar* blocks, size_t count,
+                                            bool fetches, V* max) {
+  constexpr size_t L = V::lanes;
+  for (size_t g = 0; g < count; g++, x += N * L, blocks += N * L) {
+    if (fetches) fetch<false>(x + count * N * L, N * L);
+    V v[N];
+    load_rows_in_order<V, N>(x, v);
+    V most = v[0];
+    store(blocks, v[0]);
+#pragma GCC unroll 16
+    for (size_t c = 1; c < N; c++) store(blocks + c * L, v[c]), most = max_number(v[c], most);
+    max[g] = most;
+  }
+}
+
+// Each class is a partial sum of its own (see TermSum), and the sum of what they take is exact. Step by step for all groups:
+// the steps of one wait for each other.
+template <class V, size_t N, bool puts_terms>
+INLINE void add_classes(Lanes<V, Sums::all>* const* group, size_t count, const Scale<V>& scale) {
   using T = typename V::Scalar;
-  static constexpr size_t L = V::lanes, P = panel_columns<V>;
-  // Up to here each class is a partial sum of its own (see TermSum). Panels are faster with more.
-  static constexpr size_t most_classes = known_classes<V>;
-  // Of rows that lie anywhere. Where a block is several registers each number of classes is much code.
-  static constexpr size_t most_apart = V::registers == 1 ? most_classes : most_classes / 2;
-  const Problem& p;
-  const Op op;
-  // With 11 to 13 classes, the hardware fetches as well or better.
-  const bool fetches;
-  // What hides classes: a number for each row, its length or the word of its bitmask; or null. `step`: 0 where one is for all.
-  struct Hidden {
-    const uint32_t* rows = nullptr;
-    size_t step = 0;
-    Hidden() = default;
-    INLINE Hidden(const uint32_t* rows, size_t step) : rows(rows), step(step) {}
-  };
-  uint32_t shared[L];
-  const Hidden hidden;
-
-  explicit FewClasses(const Problem& p)
-      : p(p),
-        op(p),
-        fetches(is_large(p) && (p.length <= 10 || (p.length >= 14 && is_huge(p)))),
-        hidden(hidden_in(p)) {}
-
-  void solve(size_t begin, size_t end) const {
-    if (p.length == 1) return solve_ones(begin, end);
-    if (op.scale.extreme) return hidden.rows ? solve_alone(begin, end) : solve_in_lanes<V>(op, begin, end);
-    solve_groups<most_classes>(begin, end);
+  constexpr size_t L = V::lanes;
+  const T bias = bias_for<V>(N);
+  alignas(64) T t[known_groups(N)][N][L], r[puts_terms ? 1 : known_groups(N)][N][L];
+  for (size_t g = 0; g < count; g++) {
+    T* const x = group[g]->x;
+    const Exp<V, false> exp(scale, group[g]->shift.magic, group[g]->shift.lower);
+#pragma GCC unroll 16
+    for (size_t c = 0; c < N; c++) reduce_block(exp, x + c * L, t[g][c], puts_terms ? x + c * L : r[g][c]);
   }
-
-  // Rows of n classes, 2 <= n <= most_apart, that begin at `starts`; `rows` are their numbers, less `first`. Each has 16 bytes in x.
-  void solve_at(size_t n, const uint32_t* starts, const uint32_t* rows, size_t first, size_t count) const {
-    if (op.scale.extreme) return solve_each(rows, first, count);
-    solve_known_at<most_apart>(n, starts, rows, first, count);
-  }
-
- private:
-  void solve_each(const uint32_t* rows, size_t first, size_t count) const {
-    for (size_t i = 0; i < count; i++) op.solve(first + rows[i]);
-  }
-  void solve_alone(size_t begin, size_t end) const {
-    for (size_t r = begin; r < end; r++) op.solve(r);
-  }
-  void solve_ones(size_t begin, size_t end) const {
-    const T* x = static_cast<const T*>(p.x);
-    T* y = static_cast<T*>(p.out);
-    for (size_t i = begin; i < end; i++) y[i] = x[i] - x[i] == 0 ? T(1) : T(__builtin_nan(""));
-  }
-
-  // Groups that go through each step together: the latencies of one hide behind the others. Few classes keep the ports
-  // busy for a fifth of the time that the steps of a row wait for each other.
-  static constexpr size_t together(size_t classes) { return classes > 8 ? 4 : 8; }
-  // Fewer from memory: else what is fetched for the next groups leaves the first cache before they come.
-  static constexpr size_t fetched_together(size_t classes) { return classes > 10 ? 2 : classes > 4 ? 4 : 8; }
-
-  // Rows of p.length <= N classes. Unless that would change logits, a group takes rows of the one before, so that
-  // all are whole, and where rows fill registers start where lines of the cache do.
-  template <size_t N>
-  __attribute__((noinline)) void solve_groups(size_t begin, size_t end) const {
-    if constexpr (N > 2) {
-      if (p.length < N) return solve_groups<N - 1>(begin, end);
+  for (size_t g = 0; g < count; g++) {
+    T* const x = group[g]->x;
+    V taken, left[N];
+#pragma GCC unroll 16
+    for (size_t c = 0; c < N; c++) {
+      TermSum<V> one(bias);
+      const Term<V> e =
+          Exp<V, false>::term(Reduced<V>{load<V>(t[g][c]), load<V>(puts_terms ? x + c * L : r[g][c])});
+      if constexpr (puts_terms) store(x + c * L, e.value());
+      one.add_first(e);
+      taken = c > 0 ? add(taken, one.taken(bias)) : one.taken(bias);
+      left[c] = one.rest;
     }
-    // A panel reads 16 bytes of each row: another row has to follow where that is too much.
-    constexpr size_t more = N < P && !is_packed<V, N>;
-    const size_t most = fetches ? fetched_together(N) : together(N);
-    const bool overlaps = !is_in_place(p) && begin + L + more <= end;
-    const T* x = static_cast<const T*>(p.x);
-    T* y = static_cast<T*>(p.out);
-    while (begin + (overlaps ? 1 : L) + more <= end) {
-      const size_t left = end - begin - more, whole = left / L + (overlaps && left % L > 0);
-      const size_t groups = whole < most ? whole : most, count = groups * L < left ? groups * L : left;
-      const size_t last = begin + count - L;
-      const bool solved = solve_together<N>(x, y, InOrder{begin, last}, groups, hidden);
-      for (size_t g = 0; !solved && g < groups; g++) {
-        const size_t row = row_of_group(begin, g, last);
-        if (groups > 1 && solve_together<N>(x, y, InOrder{row, row}, 1, hidden)) continue;
-        solve_alone(row, row + L);
+    group[g]->rest = tree_of<L, N>([&](size_t i) INLINE_LAMBDA { return left[i]; });
+    group[g]->taken = taken;
+    group[g]->solvable = group[g]->solvable && all_less(taken, splat<V>(T(infinity)));
+  }
+  for (size_t g = 0; g < count; g++) invert<V>(group[g]->taken, group[g]->rest, group[g]->hi, group[g]->lo);
+}
+// Where an op wants them, terms take the place of logits here too: of doubles 0 for those of the maximum.
+template <class V, size_t N, bool puts_terms>
+INLINE void add_classes(Lanes<V, Sums::below>* const* group, size_t count, const Scale<V>& scale) {
+  using T = typename V::Scalar;
+  using E = FewTerms<V>;
+  constexpr size_t L = V::lanes;
+  // Of two classes, one is below the maximum: the smaller.
+  constexpr size_t below = N == 2 && sizeof(T) == 4 ? 1 : N;
+  alignas(64) T t[known_groups(N)][below][L], r[known_groups(N)][below][L];
+  for (size_t g = 0; g < count; g++) {
+    const T* const x = group[g]->x;
+    const V max = group[g]->max;
+    const E exp = group[g]->few_terms(scale);
+    V equal = splat<V>(below == 1 ? T(1) : T(0));
+#pragma GCC unroll 16
+    for (size_t c = 0; c < below; c++) {
+      const V v = below == 1 ? min_number(load<V>(x), load<V>(x + L)) : load<V>(x + c * L);
+      const Reduced<V> e = exp.reduce(v);
+      store(t[g][c], zero_if_equal(v, max, e.t)), store(r[g][c], e.r);
+      equal = count_if_equal(v, max, equal);
+    }
+    group[g]->count_of_max = equal;
+  }
+  for (size_t g = 0; g < count; g++) {
+    T* const x = group[g]->x;
+    const auto rest_of = [&](size_t c) INLINE_LAMBDA {
+      const Term<V> e = E::term(Reduced<V>{load<V>(t[g][c]), load<V>(r[g][c])});
+      if constexpr (puts_terms) {
+        const V max = group[g]->max, value = e.value();
+        const auto put = [&](size_t c) INLINE_LAMBDA {
+          store(x + c * L, select_greater(max, load<V>(x + c * L), value, E::of_max()));
+        };
+        if constexpr (below == 1) put(1);
+        put(below == 1 ? 0 : c);
       }
-      begin += count;
-      if (is_packed<V, N> && overlaps && begin < end) begin -= rows_past_line<N>(y + begin * N);
-    }
-    if (begin < end) solve_few<N>(begin, end);
+      return alone_in_lane(e);
+    };
+    put_rest(*group[g], tree_of<L, below>(rest_of));
   }
+}
+template <class V, Sums sums, size_t N, bool puts_terms>
+__attribute__((noinline)) void add_known(Lanes<V, sums>* const* group, size_t count, const Scale<V>& scale) {
+  add_classes<V, N, puts_terms>(group, count, scale);
+}
 
-  // What is left over of whole groups is a group in which the last row stands several times.
-  template <size_t N>
-  __attribute__((noinline)) void solve_groups_at(const uint32_t* starts, const uint32_t* rows, size_t first,
-                                                 size_t count) const {
-    constexpr size_t most = together(N);
-    const T* x = static_cast<const T*>(p.x);
-    T* y = static_cast<T*>(p.out);
-    uint32_t padded[L];
-    const size_t tail = count % L, whole = count / L + (tail > 0);
-    if (tail > 0) {
-      for (size_t i = 0; i < L; i++) padded[i] = starts[count - tail + (i < tail ? i : tail - 1)];
-    }
-    for (size_t done = 0, groups; done < whole; done += groups) {
-      groups = whole - done < most ? whole - done : most;
-      At at = {};
-      for (size_t g = 0; g < groups; g++) {
-        at.starts[g] = (done + g + 1) * L <= count ? starts + (done + g) * L : padded;
-      }
-      if (solve_together<N>(x, y, at, groups, Hidden())) continue;
-      for (size_t g = 0; g < groups; g++) {
-        At one = {};
-        one.starts[0] = at.starts[g];
-        if (groups > 1 && solve_together<N>(x, y, one, 1, Hidden())) continue;
-        const size_t from = (done + g) * L;
-        solve_each(rows + from, first, count - from < L ? count - from : L);
-      }
-    }
+// Classes back to rows, which lie one behind the other; groups that are not solvable leave them as they are.
+template <class V, Sums sums, size_t N>
+__attribute__((noinline)) void store_classes(Lanes<V, sums>* const* group, size_t count, typename V::Scalar* y) {
+  constexpr size_t L = V::lanes;
+  for (size_t g = 0; g < count; g++, y += N * L) {
+    if (!group[g]->solvable) continue;
+    V v[N];
+#pragma GCC unroll 16
+    for (size_t c = 0; c < N; c++) v[c] = group[g]->result(load<V>(group[g]->x + c * L));
+    store_rows_in_order<V, N>(y, v);
   }
+}
 
-  template <size_t N>
-  INLINE void solve_known_at(size_t n, const uint32_t* starts, const uint32_t* rows, size_t first,
-                             size_t count) const {
-    if (n == N) return solve_groups_at<N>(starts, rows, first, count);
-    if constexpr (N > 2) solve_known_at<N - 1>(n, starts, rows, first, count);
-  }
+// Up to so many classes, terms that no op wants are not written: with more that hardly counts, and each number of classes
+// is code of its own.
+constexpr size_t most_without_terms = 4;
 
-  static INLINE size_t row_of_group(size_t first, size_t g, size_t last) {
-    return first + g * L < last ? first + g * L : last;
-  }
-
-  template <size_t N>
-  static size_t rows_past_line(const T* y) {
-    const size_t past = reinterpret_cast<uintptr_t>(y) % block_bytes;
-    return past % (N * sizeof(T)) ? 0 : past / (N * sizeof(T));
-  }
-
-  // Fewer rows than a group has, or as many: in a group of a copy, unless they are so few that they are done before.
-  template <size_t N>
-  __attribute__((noinline)) void solve_few(size_t begin, size_t end) const {
-    const size_t count = end - begin;
-    if (count > L / 8) {
-      alignas(64) T copy[L * N + P] = {};
-      T* y = static_cast<T*>(p.out) + begin * N;
-      copy_blocks(copy, static_cast<const T*>(p.x) + begin * N, count * N);
-      uint32_t rows[L] = {};
-      for (size_t i = 0; hidden.rows && i < count; i++) rows[i] = hidden.rows[(begin + i) * hidden.step];
-      if (solve_together<N>(copy, copy, InOrder{0, 0}, 1, Hidden{hidden.rows ? rows : nullptr, 1}))
-        return copy_blocks(y, copy, count * N);
-    }
-    solve_alone(begin, end);
-  }
-
-  static INLINE void copy_blocks(T* to, const T* from, size_t count) {
-    for (size_t i = 0; i < count; i += L) copy_few(to + i, from + i, count - i < L ? count - i : L);
-  }
-
-  Hidden hidden_in(const Problem& p) {
-    if (p.lengths) return {p.lengths, 1};
-    if (!p.bitmask || p.copied) return {};
-    if (!p.bitmaskShared) return {p.bitmask, 1};
-    for (uint32_t& word : shared) word = read_once(p.bitmask);
-    return {shared, 0};
-  }
-  // -Infinity for the classes of each row that take no part.
-  template <size_t N>
-  INLINE void hide(const uint32_t* rows, V* v) const {
-    const V none = splat<V>(T(-infinity));
-    if constexpr (sizeof(T) == 4) {
-      if (!p.lengths) {
-        const V words = disordered<V, N>(load<V>(reinterpret_cast<const float*>(rows)));
-#pragma GCC unroll 20
-        for (size_t i = 0; i < N; i++) v[i] = keep_where(words, int(i), v[i], none);
-        return;
-      }
-    }
-    const V length = load_in_disorder<V, N>(reinterpret_cast<const int32_t*>(rows));
-#pragma GCC unroll 20
-    for (size_t i = 0; i < N; i++) v[i] = select_greater(length, splat<V>(T(i)), v[i], none);
-  }
-  // Rows, as bits, that have any class.
-  template <size_t N>
-  INLINE uint32_t some_left(const uint32_t* rows) const {
-    V any = splat<V>(T(0));
-    if constexpr (sizeof(T) == 4) {
-      if (!p.lengths) {
-        const V words = disordered<V, N>(load<V>(reinterpret_cast<const float*>(rows))), one = splat<V>(T(1));
-#pragma GCC unroll 20
-        for (size_t i = 0; i < N; i++) any = keep_where(words, int(i), one, any);
-        return mask_greater(any, splat<V>(T(0)));
-      }
-    }
-    return mask_greater(load_in_disorder<V, N>(reinterpret_cast<const int32_t*>(rows)), any);
-  }
-
-  static constexpr uint32_t all_lanes = (1u << L) - 1;
-
-  // The rows of groups: from `row` on, one behind the other, the last of which starts at row `last`; or where they are said to be.
-  struct InOrder {
-    static constexpr bool is_in_order = true;
-    size_t row, last;
-    template <size_t N>
-    INLINE size_t start(size_t g) const {
-      return row_of_group(row, g, last) * N;
-    }
-    template <size_t N>
-    INLINE void load(const T* x, size_t g, V* v) const {
-      load_rows<V, N>(x + start<N>(g), v);
-    }
-    template <size_t N>
-    INLINE void store(T* y, size_t g, const V* v) const {
-      store_rows<V, N>(y + start<N>(g), v);
-    }
-    // Of the group, and as far behind it as there are groups.
-    template <size_t N, bool written>
-    INLINE void come(const T* x, size_t g, size_t groups) const {
-      written ? fetch<true>(x + start<N>(g), L * N) : fetch<false>(x + (row + (groups + g) * L) * N, L * N);
-    }
-  };
-  struct At {
-    static constexpr bool is_in_order = false;
-    const uint32_t* starts[together(2)];
-    template <size_t N>
-    INLINE void load(const T* x, size_t g, V* v) const {
-      load_rows_at<V, N>(x, starts[g], v);
-    }
-    template <size_t N>
-    INLINE void store(T* y, size_t g, const V* v) const {
-      store_rows_at<V, N>(y, starts[g], v);
-    }
-    template <size_t N, bool written>
-    INLINE void come(const T*, size_t, size_t) const {}
-  };
-
-  // False, with nothing written, where a row needs more care (NaN, infinities, huge logits).
-  template <size_t N, class Rows>
-  __attribute__((noinline)) bool solve_together(const T* x, T* y, const Rows& rows, size_t groups,
-                                                Hidden hidden) const {
-    using E = ExpTraits<V>;
-    constexpr size_t most = together(N);
-    // `t` holds the logits of every class, then what they reduce to; `r` the reduced logits, then the terms. With three
-    // arrays, stores to one delay loads of another on some stacks.
-    alignas(64) T t[most][N][L], r[most][N][L];
-    V hi[most], lo[most], sum[most], rest[most], least[most];
-    uint32_t live[most];  // rows with something left, where some may have nothing
-    LaneShift<V> shift[most];
-    const T bias = bias_for<V>(N);
-    const bool kept =
-        Rows::is_in_order && (p.emptyRows || hidden.rows);  // -Infinity may stand for what takes no part
-    bool sound = true;
-    for (size_t g = 0; g < groups; g++) {
-      V v[N];
-      rows.template load<N>(x, g, v);
-      const uint32_t* own = nullptr;
-      if constexpr (Rows::is_in_order) {
-        if (hidden.rows) own = hidden.rows + rows.template start<N>(g) / N * hidden.step, hide<N>(own, v);
-      }
-      V max = v[0];
-      store(t[g][0], v[0]);
-#pragma GCC unroll 20
-      for (size_t i = 1; i < N; i++) store(t[g][i], v[i]), max = max_number(v[i], max);
-      if (kept) {
-        live[g] = mask_greater(max, splat<V>(T(-infinity)));
-        if (live[g] != all_lanes) {
-          // Nothing but -Infinity is not nothing.
-          sound = sound && (!own || (some_left<N>(own) & ~live[g]) == 0);
-          max = keep(live[g], max, splat<V>(T(0)));
-        }
-      }
-      shift[g] = LaneShift<V>(max, op.scale, E::vanish);
-      sound = sound && shift[g].reducible;
-    }
-    if (!sound) return false;
-    for (size_t g = 0; g < groups; g++) {
-      const Exp<V, false> exp(op.scale, shift[g].magic, shift[g].lower);
-      if (fetches) rows.template come<N, true>(y, g, groups);
-      if (kept) {
-#pragma GCC unroll 20
-        for (size_t i = 0; i < N; i++) reduce_kept_block(exp, t[g][i], t[g][i], r[g][i]);
-      } else {
-#pragma GCC unroll 20
-        for (size_t i = 0; i < N; i++) reduce_block(exp, t[g][i], t[g][i], r[g][i]);
-      }
-    }
-    for (size_t g = 0; g < groups; g++) {
-      // Each class is a partial sum of its own (see TermSum), or two are; and the sum of what they take is exact.
-      constexpr size_t partial = N < L ? N : L;
-      V smallest, taken, left[partial];
-      if (fetches) rows.template come<N, false>(x, g, groups);
-#pragma GCC unroll 20
-      for (size_t i = 0; i < partial; i++) {
-        const Term<V> e = finish_block<V>(t[g][i], r[g][i]);
-        TermSum<V> one(bias);
-        one.add_first(e);
-        const V v = e.value();
-        smallest = i > 0 ? min_number(v, smallest) : v;
-        if (i + L < N) {
-          const Term<V> second = finish_block<V>(t[g][i + L], r[g][i + L]);
-          one.add_term(second);
-          smallest = min_number(second.value(), smallest);
-        }
-        taken = i > 0 ? add(taken, one.taken(bias)) : one.taken(bias);
-        left[i] = one.rest;
-      }
-      least[g] = smallest, sum[g] = taken,
-      rest[g] = tree_of<L, partial>([&](size_t i) INLINE_LAMBDA { return left[i]; });
-      sound = sound && all_less(taken, splat<V>(T(infinity)));  // NaN
-    }
-    if (!sound) return false;
-    for (size_t g = 0; g < groups; g++) invert<V>(sum[g], rest[g], hi[g], lo[g]);
-    for (size_t g = 0; g < groups; g++) {
-      if (kept && live[g] != all_lanes) {
-        const V zero = splat<V>(T(0));
-        hi[g] = keep(live[g], hi[g], zero), lo[g] = keep(live[g], lo[g], zero);
-      }
-      V out[N];
-#pragma GCC unroll 20
-      for (size_t i = 0; i < N; i++) out[i] = scaled(load<V>(r[g][i]), hi[g], lo[g]);
-      polish<N>(out, shift[g], least[g], sum[g], rest[g]);
-      rows.template store<N>(y, g, out);
-    }
-    return true;
-  }
-
-  // See make_one in normalize.h. A term is not alone beside one that changes what the sum leaves of it: that is at most
-  // half of the bias's last bit, of which no rounding hides more than 2^-digits.
-  template <size_t N>
-  INLINE void polish(V* out, const LaneShift<V>& shift, V least, V sum, V rest) const {
-    constexpr int digits = sizeof(T) == 4 ? 24 : 53;
-    static_assert(N <= exact_terms<V>, "the bias is that of short rows");
-    constexpr double noticed = ExpTraits<V>::short_bias * power_of_two(-2 * digits + 1);
-    if (all_less(splat<V>(T(noticed)), least)) return;
-    const uint32_t alone = alone_in_sum(sum, rest, shift, op.scale, bias_for<V>(N));
-    if (!alone) return;
-    const V half = splat<V>(T(0.5)), one = splat<V>(T(1));
-#pragma GCC unroll 20
-    for (size_t i = 0; i < N; i++) out[i] = keep(alone & mask_greater(out[i], half), one, out[i]);
-  }
+// What loads groups of rows of as many classes as a problem has, up to N; `beyond`: rows that have to follow them.
+template <class V>
+struct KnownLoad {
+  using T = typename V::Scalar;
+  void (*load)(const T* x, T* blocks, size_t count, bool fetches, V* max);
+  size_t beyond;
 };
+template <class V, size_t N = few_classes<V>>
+INLINE KnownLoad<V> known_load(size_t n) {
+  if constexpr (N > 2) {
+    if (n < N) return known_load<V, N - 1>(n);
+  }
+  return {load_classes<V, N>, rows_beyond<V, N>};
+}
+
+// All steps.
+template <class V, Sums sums>
+struct KnownSteps : KnownLoad<V> {
+  using T = typename V::Scalar;
+  void (*add)(Lanes<V, sums>* const* group, size_t count, const Scale<V>& scale);
+  void (*store)(Lanes<V, sums>* const* group, size_t count, T* y);  // of ops that write classes
+  bool puts_terms;
+};
+template <class V, Sums sums, bool stores, bool puts_terms, size_t N>
+INLINE KnownSteps<V, sums> known_steps(size_t n) {
+  if constexpr (N > 2) {
+    if (n < N) return known_steps<V, sums, stores, puts_terms, N - 1>(n);
+  }
+  constexpr bool few = sizeof(typename V::Scalar) == 4 && N <= most_without_terms;
+  constexpr bool puts = few ? puts_terms : sums == Sums::all;
+  KnownSteps<V, sums> steps = {
+      {load_classes<V, N>, rows_beyond<V, N>}, add_known<V, sums, N, puts>, nullptr, puts};
+  if constexpr (stores) steps.store = store_classes<V, sums, N>;
+  return steps;
+}
 
 }  // namespace UNITS

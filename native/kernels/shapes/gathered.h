@@ -5,7 +5,7 @@
 //   row 1: b0 b1 b2     =>     class 1: a1 b1 c1 ...
 //   row 2: c0 c1 c2            class 2:  - b2 c2 ...     - is -Infinity
 #pragma once
-#include "known_classes.h"
+#include "few_classes.h"
 #include "lanes_for_all.h"
 #include "measure.h"
 
@@ -24,7 +24,7 @@ inline void gather_rows(const Problem& p, const void* data, size_t begin, size_t
   const size_t n = p.length;
   const bool plain = is_plain(p) && p.inner == 1 && p.type == Type::float32;
   if constexpr (lanes_for_all) {
-    if (plain && count == L && n >= 2 && n <= known_classes<F32>) {
+    if (plain && count == L && n >= 2 && n <= few_classes<F32>) {
       const KnownLoad<F32> known = known_load<F32>(n);
       F32 max;
       if (begin + L + known.beyond <= p.rows()) {

@@ -197,7 +197,7 @@ INLINE void add_more_terms(Lanes<V, Sums::all>& g, const Scale<V>& scale, size_t
   constexpr size_t L = V::lanes;
   const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
   const T bias = bias_for<V>(n);
-  alignas(64) T t[few_classes * L];
+  alignas(64) T t[panel_classes * L];
   const auto term = terms_of(exp, g.x, g.step, n, t, beside);
   const auto sum_of = [&](size_t i) INLINE_LAMBDA {
     TermSum<V> partial(bias);
@@ -219,9 +219,9 @@ INLINE void add_many_terms(Lanes<V, Sums::all>& g, const Scale<V>& scale, size_t
   const T bias = bias_for<V>(n);
   V sum[L], rest[L];
   for (size_t i = 0; i < L; i++) sum[i] = splat<V>(bias), rest[i] = splat<V>(0);
-  alignas(64) T t[few_classes * L];
-  for (size_t at = 0; at < n; at += few_classes, x += few_classes * step) {
-    const size_t count = n - at < few_classes ? n - at : few_classes;
+  alignas(64) T t[panel_classes * L];
+  for (size_t at = 0; at < n; at += panel_classes, x += panel_classes * step) {
+    const size_t count = n - at < panel_classes ? n - at : panel_classes;
     const auto besides = [&](size_t c) INLINE_LAMBDA { beside(at + c); };
     const auto term = terms_of(exp, x, step, count, t, besides);
     for (size_t i = 0; i < L && i < count; i++) {
@@ -289,7 +289,7 @@ INLINE void add_terms_below(Lanes<V, Sums::below>& g, const Scale<V>& scale, siz
 }
 
 // The sums of a group; `beside` is done for each class. `in_memory`: partial sums wait there, as those of more than
-// few_classes have to.
+// panel_classes have to.
 template <class V, bool in_memory, class Beside>
 INLINE void add_terms(Lanes<V, Sums::below>& g, const Scale<V>& scale, size_t n, Beside&& beside) {
   n > V::lanes ? add_terms_below<V, !in_memory>(g, scale, n, beside) : add_few_below(g, scale, n, beside);

@@ -54,7 +54,7 @@ INLINE Factor<typename V::Scalar> factor_as_in_lanes(const Measure& m, size_t cl
 }
 
 // The logarithm of a row of few floats.
-INLINE Wide<F32> few_log_of(const Measure& m) { return {splat<F32>(m.log_parts[0]), splat<F32>(m.log_parts[1])}; }
+INLINE Wide<F32> few_log_of(const Measure& m) { return {splat<F32>(m.few_log[0]), splat<F32>(m.few_log[1])}; }
 
 template <class V, Sums sums>
 struct Measurer {
@@ -193,9 +193,8 @@ struct Measurer {
     m.count = reduce_add(count_if_equal(v, max, splat<V>(0)));
     m.sum = first_lane(below.hi), m.sum_lo = first_lane(below.lo);
     const Wide<F32> log = log_of_few(split_few(in_units_of_max(below), splat<V>(T(m.count))));
-    m.top_term = ExpBesideMax::unit;
-    m.log = double(first_lane(log.hi)) + double(first_lane(log.lo));
-    m.log_parts[0] = first_lane(log.hi), m.log_parts[1] = first_lane(log.lo);
+    m.top_term = FewTerms<F32>::unit;
+    m.few_log[0] = first_lane(log.hi), m.few_log[1] = first_lane(log.lo);
     return true;
   }
   // Of up to a block of elements; the other lanes hold -Infinity.

@@ -7,7 +7,7 @@
 //   c0 c1 c2 c3      of each row          class 2: a2 b2 c2 d2 ...
 //   d0 d1 d2 d3                           class 3: a3 b3 c3 d3 ...
 #pragma once
-#include "known_classes.h"
+#include "few_classes.h"
 #include "lanes_for_all.h"
 
 namespace UNITS {
@@ -19,7 +19,7 @@ __attribute__((noinline)) void add_terms_of_panel(Lanes<V, sums>& g, const Scale
   const auto nothing = [](size_t) INLINE_LAMBDA {};
   fetches = fetches && lanes_for_all;
   if constexpr (sums == Sums::all) {
-    if (n > few_classes) {
+    if (n > panel_classes) {
       return fetches ? add_terms<V, true>(g, scale, n, g.ahead) : add_terms<V, true>(g, scale, n, nothing);
     }
   }
@@ -44,7 +44,7 @@ __attribute__((noinline)) V load_outer(const Problem& p, size_t outer, size_t co
   using T = typename V::Scalar;
   constexpr size_t L = V::lanes, P = panel_columns<V>;
   const size_t width = p.length * p.inner;
-  alignas(64) T buffer[few_classes * L + P];
+  alignas(64) T buffer[panel_classes * L + P];
   const Source flat = {static_cast<const char*>(p.x), p.type, 1, nullptr, 0, count * width};
   const T* x = flat.fetch(outer * width, count * width, buffer);
   if (width < P) {  // a panel reads 16 bytes of each row
@@ -128,7 +128,7 @@ struct Panels {
   }
 
  private:
-  static constexpr size_t most_known = lanes_for_all ? known_classes<V> : 0;
+  static constexpr size_t most_known = lanes_for_all ? few_classes<V> : 0;
 
   // Whole groups of rows of few classes; returns the first row that is left.
   size_t solve_known(size_t begin, size_t end, T* blocks) const {
@@ -185,7 +185,7 @@ struct Panels {
     for (size_t i = 0; i < p.inner; i++) {
       if (!group[i].solvable) return store_apart(group, count, blocks);
     }
-    alignas(64) T buffer[few_classes * L + P];
+    alignas(64) T buffer[panel_classes * L + P];
     const Sink out = {static_cast<char*>(p.out), p.outType, 1};
     T* y = width < P ? buffer : out.place(outer * width, buffer);
     const bool scales = Op::sums == Sums::all && p.inner == 1;

@@ -58,8 +58,8 @@ struct Rows {
     }
   }
 
-  static double log_of_measure(const Measure& m) {
-    if (m.log >= 0) return m.log;
+  __attribute__((noinline)) static double log_of_measure(const Measure& m) {
+    if (m.has_few_log()) return double(m.few_log[0]) + double(m.few_log[1]);
     return log_of_sum<V>(Wide<double>{m.sum, m.sum_lo}, m.count, Wide<double>{m.top_term, m.top_term_lo});
   }
 

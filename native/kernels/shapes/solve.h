@@ -3,7 +3,7 @@
 #include "blocks.h"
 #include "columns.h"
 #include "copies.h"
-#include "few_classes.h"
+#include "few_classes_softmax.h"
 #include "rows.h"
 #include "varied.h"
 

@@ -192,4 +192,17 @@ INLINE void store_rows_in_order(typename V::Scalar* y, V* v) {
   store_rows<V, N>(y, v);
 }
 
+// Rows that lie `apart` elements from each other, to columns, a block each: whole panels of them.
+template <class V>
+__attribute__((noinline)) void turn(const typename V::Scalar* row, size_t apart, size_t rows, size_t count,
+                                    typename V::Scalar* columns) {
+  constexpr size_t P = panel_columns<V>;
+  for (size_t c = 0; c < count; c += P) {
+    V column[P];
+    load_panel(row + c, apart, rows, column);
+#pragma GCC unroll 4
+    for (size_t j = 0; j < P; j++) store(columns + (c + j) * V::lanes, column[j]);
+  }
+}
+
 }  // namespace UNITS

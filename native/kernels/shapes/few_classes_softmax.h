@@ -1,0 +1,340 @@
+// Rows of few classes, V::lanes rows at a time, a row per lane as in lanes.h. The compiler knows the number of classes: a
+// step has no loop over them.
+#pragma once
+#include "columns.h"
+#include "turned.h"
+
+namespace UNITS {
+
+template <class V, class Op>
+struct FewClasses {
+  using T = typename V::Scalar;
+  static constexpr size_t L = V::lanes, P = panel_columns<V>;
+  // Up to here each class is a partial sum of its own (see TermSum). Panels are faster with more.
+  static constexpr size_t most_classes = few_classes<V>;
+  // Of rows that lie anywhere. Where a block is several registers each number of classes is much code.
+  static constexpr size_t most_apart = V::registers == 1 ? most_classes : most_classes / 2;
+  const Problem& p;
+  const Op op;
+  // With 11 to 13 classes, the hardware fetches as well or better.
+  const bool fetches;
+  // What hides classes: a number for each row, its length or the word of its bitmask; or null. `step`: 0 where one is for all.
+  struct Hidden {
+    const uint32_t* rows = nullptr;
+    size_t step = 0;
+    Hidden() = default;
+    INLINE Hidden(const uint32_t* rows, size_t step) : rows(rows), step(step) {}
+  };
+  uint32_t shared[L];
+  const Hidden hidden;
+
+  explicit FewClasses(const Problem& p)
+      : p(p),
+        op(p),
+        fetches(is_large(p) && (p.length <= 10 || (p.length >= 14 && is_huge(p)))),
+        hidden(hidden_in(p)) {}
+
+  void solve(size_t begin, size_t end) const {
+    if (p.length == 1) return solve_ones(begin, end);
+    if (op.scale.extreme) return hidden.rows ? solve_alone(begin, end) : solve_in_lanes<V>(op, begin, end);
+    solve_groups<most_classes>(begin, end);
+  }
+
+  // Rows of n classes, 2 <= n <= most_apart, that begin at `starts`; `rows` are their numbers, less `first`. Each has 16 bytes in x.
+  void solve_at(size_t n, const uint32_t* starts, const uint32_t* rows, size_t first, size_t count) const {
+    if (op.scale.extreme) return solve_each(rows, first, count);
+    solve_known_at<most_apart>(n, starts, rows, first, count);
+  }
+
+ private:
+  void solve_each(const uint32_t* rows, size_t first, size_t count) const {
+    for (size_t i = 0; i < count; i++) op.solve(first + rows[i]);
+  }
+  void solve_alone(size_t begin, size_t end) const {
+    for (size_t r = begin; r < end; r++) op.solve(r);
+  }
+  void solve_ones(size_t begin, size_t end) const {
+    const T* x = static_cast<const T*>(p.x);
+    T* y = static_cast<T*>(p.out);
+    for (size_t i = begin; i < end; i++) y[i] = x[i] - x[i] == 0 ? T(1) : T(__builtin_nan(""));
+  }
+
+  // Groups that go through each step together: the latencies of one hide behind the others. Few classes keep the ports
+  // busy for a fifth of the time that the steps of a row wait for each other.
+  static constexpr size_t together(size_t classes) { return classes > 8 ? 4 : 8; }
+  // Fewer from memory: else what is fetched for the next groups leaves the first cache before they come.
+  static constexpr size_t fetched_together(size_t classes) { return classes > 10 ? 2 : classes > 4 ? 4 : 8; }
+
+  // Rows of p.length <= N classes. Unless that would change logits, a group takes rows of the one before, so that
+  // all are whole, and where rows fill registers start where lines of the cache do.
+  template <size_t N>
+  __attribute__((noinline)) void solve_groups(size_t begin, size_t end) const {
+    if constexpr (N > 2) {
+      if (p.length < N) return solve_groups<N - 1>(begin, end);
+    }
+    // A panel reads 16 bytes of each row: another row has to follow where that is too much.
+    constexpr size_t more = N < P && !is_packed<V, N>;
+    const size_t most = fetches ? fetched_together(N) : together(N);
+    const bool overlaps = !is_in_place(p) && begin + L + more <= end;
+    const T* x = static_cast<const T*>(p.x);
+    T* y = static_cast<T*>(p.out);
+    while (begin + (overlaps ? 1 : L) + more <= end) {
+      const size_t left = end - begin - more, whole = left / L + (overlaps && left % L > 0);
+      const size_t groups = whole < most ? whole : most, count = groups * L < left ? groups * L : left;
+      const size_t last = begin + count - L;
+      const bool solved = solve_together<N>(x, y, InOrder{begin, last}, groups, hidden);
+      for (size_t g = 0; !solved && g < groups; g++) {
+        const size_t row = row_of_group(begin, g, last);
+        if (groups > 1 && solve_together<N>(x, y, InOrder{row, row}, 1, hidden)) continue;
+        solve_alone(row, row + L);
+      }
+      begin += count;
+      if (is_packed<V, N> && overlaps && begin < end) begin -= rows_past_line<N>(y + begin * N);
+    }
+    if (begin < end) solve_few<N>(begin, end);
+  }
+
+  // What is left over of whole groups is a group in which the last row stands several times.
+  template <size_t N>
+  __attribute__((noinline)) void solve_groups_at(const uint32_t* starts, const uint32_t* rows, size_t first,
+                                                 size_t count) const {
+    constexpr size_t most = together(N);
+    const T* x = static_cast<const T*>(p.x);
+    T* y = static_cast<T*>(p.out);
+    uint32_t padded[L];
+    const size_t tail = count % L, whole = count / L + (tail > 0);
+    if (tail > 0) {
+      for (size_t i = 0; i < L; i++) padded[i] = starts[count - tail + (i < tail ? i : tail - 1)];
+    }
+    for (size_t done = 0, groups; done < whole; done += groups) {
+      groups = whole - done < most ? whole - done : most;
+      At at = {};
+      for (size_t g = 0; g < groups; g++) {
+        at.starts[g] = (done + g + 1) * L <= count ? starts + (done + g) * L : padded;
+      }
+      if (solve_together<N>(x, y, at, groups, Hidden())) continue;
+      for (size_t g = 0; g < groups; g++) {
+        At one = {};
+        one.starts[0] = at.starts[g];
+        if (groups > 1 && solve_together<N>(x, y, one, 1, Hidden())) continue;
+        const size_t from = (done + g) * L;
+        solve_each(rows + from, first, count - from < L ? count - from : L);
+      }
+    }
+  }
+
+  template <size_t N>
+  INLINE void solve_known_at(size_t n, const uint32_t* starts, const uint32_t* rows, size_t first,
+                             size_t count) const {
+    if (n == N) return solve_groups_at<N>(starts, rows, first, count);
+    if constexpr (N > 2) solve_known_at<N - 1>(n, starts, rows, first, count);
+  }
+
+  static INLINE size_t row_of_group(size_t first, size_t g, size_t last) {
+    return first + g * L < last ? first + g * L : last;
+  }
+
+  template <size_t N>
+  static size_t rows_past_line(const T* y) {
+    const size_t past = reinterpret_cast<uintptr_t>(y) % block_bytes;
+    return past % (N * sizeof(T)) ? 0 : past / (N * sizeof(T));
+  }
+
+  // Fewer rows than a group has, or as many: in a group of a copy, unless they are so few that they are done before.
+  template <size_t N>
+  __attribute__((noinline)) void solve_few(size_t begin, size_t end) const {
+    const size_t count = end - begin;
+    if (count > L / 8) {
+      alignas(64) T copy[L * N + P] = {};
+      T* y = static_cast<T*>(p.out) + begin * N;
+      copy_blocks(copy, static_cast<const T*>(p.x) + begin * N, count * N);
+      uint32_t rows[L] = {};
+      for (size_t i = 0; hidden.rows && i < count; i++) rows[i] = hidden.rows[(begin + i) * hidden.step];
+      if (solve_together<N>(copy, copy, InOrder{0, 0}, 1, Hidden{hidden.rows ? rows : nullptr, 1}))
+        return copy_blocks(y, copy, count * N);
+    }
+    solve_alone(begin, end);
+  }
+
+  static INLINE void copy_blocks(T* to, const T* from, size_t count) {
+    for (size_t i = 0; i < count; i += L) copy_few(to + i, from + i, count - i < L ? count - i : L);
+  }
+
+  Hidden hidden_in(const Problem& p) {
+    if (p.lengths) return {p.lengths, 1};
+    if (!p.bitmask || p.copied) return {};
+    if (!p.bitmaskShared) return {p.bitmask, 1};
+    for (uint32_t& word : shared) word = read_once(p.bitmask);
+    return {shared, 0};
+  }
+  // -Infinity for the classes of each row that take no part.
+  template <size_t N>
+  INLINE void hide(const uint32_t* rows, V* v) const {
+    const V none = splat<V>(T(-infinity));
+    if constexpr (sizeof(T) == 4) {
+      if (!p.lengths) {
+        const V words = disordered<V, N>(load<V>(reinterpret_cast<const float*>(rows)));
+#pragma GCC unroll 16
+        for (size_t i = 0; i < N; i++) v[i] = keep_where(words, int(i), v[i], none);
+        return;
+      }
+    }
+    const V length = load_in_disorder<V, N>(reinterpret_cast<const int32_t*>(rows));
+#pragma GCC unroll 16
+    for (size_t i = 0; i < N; i++) v[i] = select_greater(length, splat<V>(T(i)), v[i], none);
+  }
+  // Rows, as bits, that have any class.
+  template <size_t N>
+  INLINE uint32_t some_left(const uint32_t* rows) const {
+    V any = splat<V>(T(0));
+    if constexpr (sizeof(T) == 4) {
+      if (!p.lengths) {
+        const V words = disordered<V, N>(load<V>(reinterpret_cast<const float*>(rows))), one = splat<V>(T(1));
+#pragma GCC unroll 16
+        for (size_t i = 0; i < N; i++) any = keep_where(words, int(i), one, any);
+        return mask_greater(any, splat<V>(T(0)));
+      }
+    }
+    return mask_greater(load_in_disorder<V, N>(reinterpret_cast<const int32_t*>(rows)), any);
+  }
+
+  static constexpr uint32_t all_lanes = (1u << L) - 1;
+
+  // The rows of groups: from `row` on, one behind the other, the last of which starts at row `last`; or where they are said to be.
+  struct InOrder {
+    static constexpr bool is_in_order = true;
+    size_t row, last;
+    template <size_t N>
+    INLINE size_t start(size_t g) const {
+      return row_of_group(row, g, last) * N;
+    }
+    template <size_t N>
+    INLINE void load(const T* x, size_t g, V* v) const {
+      load_rows<V, N>(x + start<N>(g), v);
+    }
+    template <size_t N>
+    INLINE void store(T* y, size_t g, const V* v) const {
+      store_rows<V, N>(y + start<N>(g), v);
+    }
+    // Of the group, and as far behind it as there are groups.
+    template <size_t N, bool written>
+    INLINE void come(const T* x, size_t g, size_t groups) const {
+      written ? fetch<true>(x + start<N>(g), L * N) : fetch<false>(x + (row + (groups + g) * L) * N, L * N);
+    }
+  };
+  struct At {
+    static constexpr bool is_in_order = false;
+    const uint32_t* starts[together(2)];
+    template <size_t N>
+    INLINE void load(const T* x, size_t g, V* v) const {
+      load_rows_at<V, N>(x, starts[g], v);
+    }
+    template <size_t N>
+    INLINE void store(T* y, size_t g, const V* v) const {
+      store_rows_at<V, N>(y, starts[g], v);
+    }
+    template <size_t N, bool written>
+    INLINE void come(const T*, size_t, size_t) const {}
+  };
+
+  // False, with nothing written, where a row needs more care (NaN, infinities, huge logits).
+  template <size_t N, class Rows>
+  __attribute__((noinline)) bool solve_together(const T* x, T* y, const Rows& rows, size_t groups,
+                                                Hidden hidden) const {
+    using E = ExpTraits<V>;
+    constexpr size_t most = together(N);
+    // `t` holds the logits of every class, then what they reduce to; `r` the reduced logits, then the terms. With three
+    // arrays, stores to one delay loads of another on some stacks.
+    alignas(64) T t[most][N][L], r[most][N][L];
+    V hi[most], lo[most], sum[most], rest[most], least[most];
+    uint32_t live[most];  // rows with something left, where some may have nothing
+    LaneShift<V> shift[most];
+    const T bias = bias_for<V>(N);
+    const bool kept =
+        Rows::is_in_order && (p.emptyRows || hidden.rows);  // -Infinity may stand for what takes no part
+    bool sound = true;
+    for (size_t g = 0; g < groups; g++) {
+      V v[N];
+      rows.template load<N>(x, g, v);
+      const uint32_t* own = nullptr;
+      if constexpr (Rows::is_in_order) {
+        if (hidden.rows) own = hidden.rows + rows.template start<N>(g) / N * hidden.step, hide<N>(own, v);
+      }
+      V max = v[0];
+      store(t[g][0], v[0]);
+#pragma GCC unroll 16
+      for (size_t i = 1; i < N; i++) store(t[g][i], v[i]), max = max_number(v[i], max);
+      if (kept) {
+        live[g] = mask_greater(max, splat<V>(T(-infinity)));
+        if (live[g] != all_lanes) {
+          // Nothing but -Infinity is not nothing.
+          sound = sound && (!own || (some_left<N>(own) & ~live[g]) == 0);
+          max = keep(live[g], max, splat<V>(T(0)));
+        }
+      }
+      shift[g] = LaneShift<V>(max, op.scale, E::vanish);
+      sound = sound && shift[g].reducible;
+    }
+    if (!sound) return false;
+    for (size_t g = 0; g < groups; g++) {
+      const Exp<V, false> exp(op.scale, shift[g].magic, shift[g].lower);
+      if (fetches) rows.template come<N, true>(y, g, groups);
+      if (kept) {
+#pragma GCC unroll 16
+        for (size_t i = 0; i < N; i++) reduce_kept_block(exp, t[g][i], t[g][i], r[g][i]);
+      } else {
+#pragma GCC unroll 16
+        for (size_t i = 0; i < N; i++) reduce_block(exp, t[g][i], t[g][i], r[g][i]);
+      }
+    }
+    for (size_t g = 0; g < groups; g++) {
+      // Each class is a partial sum of its own (see TermSum), and the sum of what they take is exact.
+      V smallest, taken, left[N];
+      if (fetches) rows.template come<N, false>(x, g, groups);
+#pragma GCC unroll 16
+      for (size_t i = 0; i < N; i++) {
+        const Term<V> e = finish_block<V>(t[g][i], r[g][i]);
+        TermSum<V> one(bias);
+        one.add_first(e);
+        const V v = e.value();
+        smallest = i > 0 ? min_number(v, smallest) : v;
+        taken = i > 0 ? add(taken, one.taken(bias)) : one.taken(bias);
+        left[i] = one.rest;
+      }
+      least[g] = smallest, sum[g] = taken,
+      rest[g] = tree_of<L, N>([&](size_t i) INLINE_LAMBDA { return left[i]; });
+      sound = sound && all_less(taken, splat<V>(T(infinity)));  // NaN
+    }
+    if (!sound) return false;
+    for (size_t g = 0; g < groups; g++) invert<V>(sum[g], rest[g], hi[g], lo[g]);
+    for (size_t g = 0; g < groups; g++) {
+      if (kept && live[g] != all_lanes) {
+        const V zero = splat<V>(T(0));
+        hi[g] = keep(live[g], hi[g], zero), lo[g] = keep(live[g], lo[g], zero);
+      }
+      V out[N];
+#pragma GCC unroll 16
+      for (size_t i = 0; i < N; i++) out[i] = scaled(load<V>(r[g][i]), hi[g], lo[g]);
+      polish<N>(out, shift[g], least[g], sum[g], rest[g]);
+      rows.template store<N>(y, g, out);
+    }
+    return true;
+  }
+
+  // See make_one in normalize.h. A term is not alone beside one that changes what the sum leaves of it: that is at most
+  // half of the bias's last bit, of which no rounding hides more than 2^-digits.
+  template <size_t N>
+  INLINE void polish(V* out, const LaneShift<V>& shift, V least, V sum, V rest) const {
+    constexpr int digits = sizeof(T) == 4 ? 24 : 53;
+    static_assert(N <= exact_terms<V>, "the bias is that of short rows");
+    constexpr double noticed = ExpTraits<V>::short_bias * power_of_two(-2 * digits + 1);
+    if (all_less(splat<V>(T(noticed)), least)) return;
+    const uint32_t alone = alone_in_sum(sum, rest, shift, op.scale, bias_for<V>(N));
+    if (!alone) return;
+    const V half = splat<V>(T(0.5)), one = splat<V>(T(1));
+#pragma GCC unroll 16
+    for (size_t i = 0; i < N; i++) out[i] = keep(alone & mask_greater(out[i], half), one, out[i]);
+  }
+};
+
+}  // namespace UNITS
