@@ -9,7 +9,7 @@ import { fitAtOnce } from './calls/fit.js';
 import { lone } from './calls/lone.js';
 import { solvePlain } from './calls/plain.js';
 import { plan, solve } from './calls/plan.js';
-import { operations } from './ops/all.js';
+import * as operations from './ops/all.js';
 import type {
   ClassTargets,
   EvaluateOptions,

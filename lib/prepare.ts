@@ -195,7 +195,7 @@ export function prepare<Type extends ElementType = 'float32', How extends Reduct
   How extends 'none' ? (Type extends 'float64' ? Float64Array : Float32Array) : number
 >;
 export function prepare(op: unknown, options: unknown): unknown {
-  const operation = declared[readWord(op, 'op', names)];
+  const operation = declared[readWord(op, 'op', names())];
   if (typeof options !== 'object' || options === null) throw typeError('an object', 'options', options);
   const { shape, dtype, ...given } = snapshot(options as Options);
   if (given.out !== undefined)
@@ -220,8 +220,10 @@ export function prepare(op: unknown, options: unknown): unknown {
 }
 
 const declared: { readonly [name: string]: Declared } = operations;
-/** Not those that give what another finds in another form. */
-const names = Object.keys(declared).filter((name) => declared[name].op.name === name);
+/** Not those that give what another finds in another form. (No constant: a bundle would hold it, and with it all operations.) */
+function names(): string[] {
+  return Object.keys(declared).filter((name) => declared[name].op.name === name);
+}
 
 /** The call itself, over memory that never changes. */
 function prepared(operation: Declared, input: object, plan: LastingPlan): object {

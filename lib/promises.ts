@@ -11,7 +11,7 @@ import { readAbortable } from './arguments/options.js';
 import { BatchesInTurns, evaluateInTurns } from './calls/evaluation.js';
 import { fitInTurns } from './calls/fit.js';
 import { plan, solveAsync } from './calls/plan.js';
-import { operations } from './ops/all.js';
+import * as operations from './ops/all.js';
 import type {
   AsyncEvaluation,
   ClassTargets,

@@ -7,7 +7,7 @@ import { shapeError, words } from './errors.js';
 import { dimsWith, entriesOrder, inverse, permute, product } from './layout.js';
 import { flatten, nestedDims } from './nested.js';
 import { readFlag } from './options.js';
-import type { Request } from './rows.js';
+import type { Request } from './rowOptions.js';
 import { asClass, readIgnoreIndex } from './targets.js';
 import { tensorParts } from './tensors.js';
 

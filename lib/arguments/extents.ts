@@ -2,7 +2,7 @@
 import type { Data } from '../backends/problem.js';
 import { newData } from './elements.js';
 import { dimsWith, entriesOrder, inverse, permute } from './layout.js';
-import type { Request } from './rows.js';
+import type { Request } from './rowOptions.js';
 
 export type Memory = Data | Uint32Array;
 

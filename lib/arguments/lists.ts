@@ -2,7 +2,7 @@
 import { checkClasses, type IntegerList, integerAt, readIntegers, readOffsets } from './counts.js';
 import { arrayKind, viewOf } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
-import type { Request } from './rows.js';
+import type { Request } from './rowOptions.js';
 
 /** Checked classes: one list for every row, or where each row's part starts, and the end. */
 export interface ClassLists {

@@ -1,20 +1,6 @@
 /** The words that options may be, and how single values are read. */
 import { rangeError, typeError, words } from './errors.js';
 
-/** Options of every function. */
-export const rowOptions: readonly string[] = [
-  'shape',
-  'axis',
-  'temperature',
-  'where',
-  'bitmask',
-  'lengths',
-  'offsets',
-  'threads',
-  'backend',
-  'dtype',
-];
-
 /** A function and the names of its options. */
 export interface Optioned {
   readonly name: string;

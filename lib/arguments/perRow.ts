@@ -1,7 +1,7 @@
 /** Settings that are one number for every row, or one for each row. */
 import { arrayKind, lengthOf, viewOf } from './elements.js';
 import { rangeError, shapeError, typeError } from './errors.js';
-import type { Request } from './rows.js';
+import type { Request } from './rowOptions.js';
 
 /** One number for every row, unless each has its own. */
 export interface Setting {

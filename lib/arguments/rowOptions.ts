@@ -1,4 +1,4 @@
-/** What all operations share: `x` and the options that say what its rows are. */
+/** The options of every operation, which say what the rows of `x` are. */
 import type { Backend, Data, ElementType, Rows } from '../backends/problem.js';
 import { type Ragged, readLengths, readOffsets } from './counts.js';
 import { arrayKind, isHalf, isShared, newData, viewOf } from './elements.js';
@@ -7,6 +7,20 @@ import { foldAxes, type Layout, permute } from './layout.js';
 import { type Elements, readElements, readType } from './logits.js';
 import { readBitmask, readFlatMask, readMask } from './masks.js';
 import { type Options, readInteger, readTemperature } from './options.js';
+
+/** Options of every function. */
+export const rowOptions: readonly string[] = [
+  'shape',
+  'axis',
+  'temperature',
+  'where',
+  'bitmask',
+  'lengths',
+  'offsets',
+  'threads',
+  'backend',
+  'dtype',
+];
 
 /** `x` with its layout, and the part of a problem that every operation has. */
 export interface Request {

@@ -3,7 +3,7 @@ import type { Backend, Data, ElementType } from '../backends/problem.js';
 import { arrayKind, isHalf, newData, viewOf } from './elements.js';
 import { rangeError, shapeError, typeError } from './errors.js';
 import { type Elements, readElements } from './logits.js';
-import { arrange, type Request } from './rows.js';
+import { arrange, type Request } from './rowOptions.js';
 import { tensorParts } from './tensors.js';
 
 export interface BinaryTargets {

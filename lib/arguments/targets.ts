@@ -9,7 +9,7 @@ import { product } from './layout.js';
 import { type Elements, readElements } from './logits.js';
 import { flatten, nestedDims } from './nested.js';
 import { readInteger } from './options.js';
-import { arrange, type Request } from './rows.js';
+import { arrange, type Request } from './rowOptions.js';
 import { tensorParts } from './tensors.js';
 
 export interface Targets {

@@ -3,7 +3,7 @@ import { arrayKind } from './elements.js';
 import { shapeError, typeError, words } from './errors.js';
 import { permute, product, rowMajor } from './layout.js';
 import { readElements } from './logits.js';
-import type { Request } from './rows.js';
+import type { Request } from './rowOptions.js';
 
 export interface Weights {
   /** One for each class of a row. */

@@ -26,15 +26,21 @@ export interface Op {
 /** Each `yield` ends a step of at most a few milliseconds. */
 export type Steps = Generator<undefined, void, undefined>;
 
+/** The same, of its own problems. */
+export interface OpOf<P extends Problem> extends Op {
+  solve(problem: P, first: number, end: number): Steps;
+}
+
 /** An `Op` whose names are those of its problem. */
+/* @__NO_SIDE_EFFECTS__ */
 export function op<P extends Problem>(named: {
   readonly name: string;
   readonly numbers: readonly (Exclude<keyof P, keyof Rows> & string)[];
   readonly reads: readonly (Exclude<keyof P, keyof Rows> & string)[];
   readonly writes: readonly (Exclude<keyof P, keyof Rows> & string)[];
   solve(problem: P, first: number, end: number): Steps;
-}): Op {
-  return named as unknown as Op;
+}): OpOf<P> {
+  return named;
 }
 
 /** What the elements are; 16-bit elements travel as `Uint16Array` bits. */

@@ -1,5 +1,5 @@
 /** The functions of single elements: each logit is a question of its own, with a yes and a no. */
-import { operations } from '../ops/all.js';
+import * as operations from '../ops/all.js';
 import type { BinaryCrossEntropyOptions, BinaryTargets, SigmoidOptions } from '../types/binary.js';
 import type { ElementType, LikeX, Logits, Output, Reduction } from '../types.js';
 import { plan, solve } from './plan.js';

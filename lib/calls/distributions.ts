@@ -1,6 +1,6 @@
 /** What there is to know of a row's distribution: the entropy, the divergence from another, given log-probabilities. */
 
-import { operations } from '../ops/all.js';
+import * as operations from '../ops/all.js';
 import type { Classes, KlDivergenceOptions, LogProbOptions } from '../types/distributions.js';
 import type { EntropyOptions, Float32Form, Logits, Losses, ReducedForm } from '../types.js';
 import { plan, solve } from './plan.js';

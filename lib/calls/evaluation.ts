@@ -3,8 +3,7 @@ import { rangeError, typeError, words } from '../arguments/errors.js';
 import { type Options, readAbortable, readOptions } from '../arguments/options.js';
 import { refuseLost } from '../backends/asyncCopies.js';
 import type { JudgeProblem } from '../backends/js/judge.js';
-import { parted } from '../ops/all.js';
-import { type EvaluationTerms, evaluationTerms } from '../ops/evaluate.js';
+import { evaluate as declared, type EvaluationTerms, evaluationTerms } from '../ops/evaluate.js';
 import { partsOf } from '../ops/parts.js';
 import type { EvaluationResult } from '../types/evaluation.js';
 import { type Plan, plan } from './plan.js';
@@ -17,18 +16,23 @@ const ownTerms = ['k', 'bins', 'confusion', 'ignoreIndex'] as const;
 abstract class Batches {
   protected readonly options: Options;
   private readonly terms: EvaluationTerms;
+  /** The operation as a batch may ask for it. */
+  private readonly ofBatch = {
+    ...declared,
+    options: declared.options.filter((name) => !(ownTerms as readonly string[]).includes(name)),
+  };
   protected tally: Tally;
 
   constructor(options: unknown) {
-    this.options = readOptions(options, parted.evaluate);
+    this.options = readOptions(options, declared);
     this.terms = readTerms(this.options);
     this.tally = new Tally(this.terms);
   }
 
   /** A batch, whose rows are known to be good. */
   protected planOf(x: unknown, targets: unknown, options: unknown): Plan {
-    const own = readOptions(options, { ...parted.evaluate, options: rowOptionsOfBatch });
-    return plan(parted.evaluate, x, targets, { ...this.options, ...own });
+    const own = readOptions(options, this.ofBatch);
+    return plan(declared, x, targets, { ...this.options, ...own });
   }
 
   protected newTally(): Tally {
@@ -52,10 +56,6 @@ abstract class Batches {
     return this.tally.result();
   }
 }
-
-const rowOptionsOfBatch = parted.evaluate.options.filter(
-  (name) => !(ownTerms as readonly string[]).includes(name),
-);
 
 function readTerms(options: Options): EvaluationTerms {
   return {

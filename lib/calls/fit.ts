@@ -3,7 +3,7 @@ import { rangeError } from '../arguments/errors.js';
 import { readAbortable } from '../arguments/options.js';
 import { refuseLost } from '../backends/asyncCopies.js';
 import { SLOPED, type SlopeProblem } from '../backends/js/slope.js';
-import { parted } from '../ops/all.js';
+import { fitTemperature as declared } from '../ops/fitTemperature.js';
 import type { Draft } from '../ops/operation.js';
 import { partsOf } from '../ops/parts.js';
 import type { TemperatureFit } from '../types/evaluation.js';
@@ -135,7 +135,7 @@ function meanOf(sums: Sums, { targets, ignoreIndex }: SlopeProblem): Mean {
 }
 
 export function fitAtOnce(x: unknown, targets: unknown, options: unknown): TemperatureFit {
-  const planned = plan(parted.fitTemperature, x, targets, options);
+  const planned = plan(declared, x, targets, options);
   const problem = problemOf(planned);
   const steps = search();
   let step = steps.next();
@@ -155,7 +155,7 @@ export function fitAtOnce(x: unknown, targets: unknown, options: unknown): Tempe
 
 export async function fitInTurns(x: unknown, targets: unknown, options: unknown): Promise<TemperatureFit> {
   const { signal, rest } = readAbortable(options);
-  const planned = plan(parted.fitTemperature, x, targets, rest);
+  const planned = plan(declared, x, targets, rest);
   const problem = problemOf(planned);
   const steps = search();
   let step = steps.next();

@@ -4,7 +4,7 @@ import type { Memory } from '../arguments/extents.js';
 import { permute, product } from '../arguments/layout.js';
 import { type Options, readFlag, readOptions } from '../arguments/options.js';
 import { readOutput, readPlainOutput, refuseOverlap, refusePartialOverlap } from '../arguments/outputs.js';
-import { type Request, readRows } from '../arguments/rows.js';
+import { type Request, readRows } from '../arguments/rowOptions.js';
 import { refuseLost } from '../backends/asyncCopies.js';
 import { boundThreads, chooseBackend } from '../backends/backend.js';
 import type { Backend, ElementType, Problem } from '../backends/problem.js';

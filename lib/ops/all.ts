@@ -2,7 +2,6 @@
 import { binaryCrossEntropy } from './binaryCrossEntropy.js';
 import { classify } from './classify.js';
 import { crossEntropy } from './crossEntropy.js';
-
 import { evaluate } from './evaluate.js';
 import { fitTemperature } from './fitTemperature.js';
 import { klDivergence } from './klDivergence.js';
@@ -12,6 +11,23 @@ import { sample } from './sample.js';
 import { logSigmoid, sigmoid } from './sigmoid.js';
 import { logSoftmax, softmax } from './softmax.js';
 import { topK } from './topK.js';
+
+/** One by one, so that a bundle holds only those that it calls. */
+export {
+  binaryCrossEntropy,
+  classify,
+  crossEntropy,
+  entropy,
+  klDivergence,
+  logProb,
+  logSigmoid,
+  logSoftmax,
+  logSumExp,
+  sample,
+  sigmoid,
+  softmax,
+  topK,
+};
 
 export const operations = {
   softmax,

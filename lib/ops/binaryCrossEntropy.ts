@@ -2,7 +2,7 @@
 import { reducedType } from '../arguments/elements.js';
 import { likeX } from '../arguments/extents.js';
 import { readNumber } from '../arguments/options.js';
-import { type Request, readNumbers } from '../arguments/rows.js';
+import { type Request, readNumbers } from '../arguments/rowOptions.js';
 import { readBinaryTargets } from '../arguments/shares.js';
 import { readWeights } from '../arguments/weights.js';
 import {
@@ -22,7 +22,7 @@ const binaryCrossEntropyOp = op<BinaryCrossEntropyProblem>({
   solve: binaryCrossEntropyRows,
 });
 
-export const binaryCrossEntropy = declare<BinaryCrossEntropyProblem>()({
+export const binaryCrossEntropy = declare({
   name: 'binaryCrossEntropy',
   op: binaryCrossEntropyOp,
   argument: 'targets',

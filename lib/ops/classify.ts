@@ -3,13 +3,13 @@ import { reducedType } from '../arguments/elements.js';
 import { shapeError, typeError } from '../arguments/errors.js';
 import { product } from '../arguments/layout.js';
 import { readNumber, readWord } from '../arguments/options.js';
-import { type Request, readNormalizer } from '../arguments/rows.js';
+import { type Request, readNormalizer } from '../arguments/rowOptions.js';
 import { RowReader } from '../backends/js/rows.js';
 import { NO_CLASS, type TopKProblem } from '../backends/js/topK.js';
 import type { Data, Rows } from '../backends/problem.js';
-import { declare, outLikeX } from './operation.js';
+import { type Draft, declare, outLikeX } from './operation.js';
 import { sigmoid } from './sigmoid.js';
-import { poseTopK, readK, topK, writesOfTopK } from './topK.js';
+import { poseTopK, readK, topKOp, writesOfTopK } from './topK.js';
 
 /** A class by its name. */
 export interface Label {
@@ -23,9 +23,9 @@ const activations = ['softmax', 'sigmoid', 'none'] as const;
 
 const flat = { kind: 'array', float16: false } as const;
 
-export const classify = declare<TopKProblem>()({
+export const classify = declare({
   name: 'classify',
-  op: topK.op,
+  op: topKOp,
   memory: [],
   takes(reading) {
     const labels = reading.take('labels', readLabels);
@@ -56,7 +56,7 @@ export const classify = declare<TopKProblem>()({
   pose(problem, { k, activation, logNormalizer }, request, outputs) {
     const outType = reducedType(request.x.type);
     if (activation !== 'sigmoid') {
-      poseTopK(problem, { k, log: false, logNormalizer, outType }, request, outputs);
+      poseTopK(problem as Draft<TopKProblem>, { k, log: false, logNormalizer, outType }, request, outputs);
       return;
     }
     // The highest scores are not always those of the highest logits alone: many are 1.

@@ -2,7 +2,7 @@
 import { typeError } from '../arguments/errors.js';
 import { perRow } from '../arguments/extents.js';
 import { readNumber } from '../arguments/options.js';
-import { readNumbers } from '../arguments/rows.js';
+import { readNumbers } from '../arguments/rowOptions.js';
 import { readIgnoreIndex, readTargets, type Targets } from '../arguments/targets.js';
 import { type CrossEntropyProblem, crossEntropy as crossEntropyRows } from '../backends/js/crossEntropy.js';
 import { ExactSum, rounded, TOTAL_LENGTH } from '../backends/js/exactSum.js';
@@ -18,7 +18,7 @@ const crossEntropyOp = op<CrossEntropyProblem>({
   solve: crossEntropyRows,
 });
 
-export const crossEntropy = declare<CrossEntropyProblem>()({
+export const crossEntropy = declare({
   name: 'crossEntropy',
   op: crossEntropyOp,
   argument: 'targets',

@@ -37,7 +37,7 @@ export const evaluationTerms = {
   confusion: (value: unknown, name: string) => (value === undefined ? undefined : readFlag(value, name)),
 };
 
-export const evaluate = declare<JudgeProblem>()({
+export const evaluate = declare({
   name: 'evaluate',
   op: judgeOp,
   argument: 'targets',

@@ -2,7 +2,7 @@
 import { readClassTargets, readIgnoreIndex } from '../arguments/targets.js';
 import { SLOPED, type SlopeProblem, slope } from '../backends/js/slope.js';
 import { op } from '../backends/problem.js';
-import { declare } from './operation.js';
+import { type Declared, declare } from './operation.js';
 import { ofPart } from './parts.js';
 
 const slopeOp = op<SlopeProblem>({
@@ -13,7 +13,7 @@ const slopeOp = op<SlopeProblem>({
   solve: slope,
 });
 
-const declared = declare<SlopeProblem>()({
+const declared = declare({
   name: 'fitTemperature',
   op: slopeOp,
   argument: 'targets',
@@ -35,8 +35,10 @@ const declared = declare<SlopeProblem>()({
   result: () => undefined,
 });
 
+export const fitTemperature = without('temperature', declared);
+
 /** The temperature is what is looked for: there is no such option. */
-export const fitTemperature = {
-  ...declared,
-  options: declared.options.filter((name) => name !== 'temperature'),
-};
+/* @__NO_SIDE_EFFECTS__ */
+function without(name: string, operation: Declared): Declared {
+  return { ...operation, options: operation.options.filter((option) => option !== name) };
+}

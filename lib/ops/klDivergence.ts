@@ -13,7 +13,7 @@ const klDivergenceOp = op<KlDivergenceProblem>({
   solve: klDivergenceRows,
 });
 
-export const klDivergence = declare<KlDivergenceProblem>()({
+export const klDivergence = declare({
   name: 'klDivergence',
   op: klDivergenceOp,
   argument: 'other',

@@ -17,7 +17,7 @@ const logProbOp = op<LogProbProblem>({
   solve: logProbRows,
 });
 
-export const logProb = declare<LogProbProblem>()({
+export const logProb = declare({
   name: 'logProb',
   op: logProbOp,
   argument: 'classes',

@@ -6,9 +6,8 @@
 import { reducedType } from '../arguments/elements.js';
 import { type Extent, likeX, type Memory, perRow } from '../arguments/extents.js';
 import { type Form, handBack } from '../arguments/logits.js';
-import { rowOptions } from '../arguments/options.js';
-import type { Request } from '../arguments/rows.js';
-import type { Backend, ElementType, Op, Problem } from '../backends/problem.js';
+import { type Request, rowOptions } from '../arguments/rowOptions.js';
+import type { Backend, ElementType, OpOf, Problem } from '../backends/problem.js';
 
 /** Reads the options and arguments of one call. */
 export interface Reading {
@@ -60,7 +59,7 @@ export type Draft<P> = { -readonly [name in keyof P]: P[name] };
 export interface Operation<Taken extends object = object, P extends Problem = Problem> {
   readonly name: string;
   /** What backends solve for it. */
-  readonly op: Op;
+  readonly op: OpOf<P>;
   /** Which of what it takes is an argument rather than an option. */
   readonly argument?: string;
   /** Options that hold memory for results. */
@@ -89,22 +88,19 @@ export interface Declared extends Operation {
 }
 
 /**
- * Declares an operation whose problems are `P`. What it takes is asked for once, with nothing to read, to learn the names.
+ * Declares an operation. What it takes is asked for once, with nothing to read, to learn the names.
  */
-export function declare<P extends Problem>(): <Taken extends object>(
-  operation: Operation<Taken, P>,
-) => Declared {
-  return (operation) => {
-    const own: string[] = [];
-    operation.takes({
-      take(name) {
-        if (name !== operation.argument) own.push(name);
-        return undefined as never;
-      },
-    });
-    const options = [...rowOptions, ...operation.memory, ...own];
-    return { ...(operation as unknown as Operation), options };
-  };
+/* @__NO_SIDE_EFFECTS__ */
+export function declare<Taken extends object, P extends Problem>(operation: Operation<Taken, P>): Declared {
+  const own: string[] = [];
+  operation.takes({
+    take(name) {
+      if (name !== operation.argument) own.push(name);
+      return undefined as never;
+    },
+  });
+  const options = [...rowOptions, ...operation.memory, ...own];
+  return { ...(operation as unknown as Operation), options };
 }
 
 /** An output in the caller's form, once it is written. */

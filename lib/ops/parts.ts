@@ -1,6 +1,6 @@
 /** A problem in parts of whole rows, one after another in the same memory, for what adds up over rows. */
 import type { Memory } from '../arguments/extents.js';
-import type { Request } from '../arguments/rows.js';
+import type { Request } from '../arguments/rowOptions.js';
 import type { Data, Problem, Rows } from '../backends/problem.js';
 import type { Draft, Write } from './operation.js';
 

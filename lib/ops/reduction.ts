@@ -3,7 +3,7 @@ import { reducedType } from '../arguments/elements.js';
 import { typeError } from '../arguments/errors.js';
 import { type Apart, type Extent, likeX } from '../arguments/extents.js';
 import { readWord } from '../arguments/options.js';
-import type { Request } from '../arguments/rows.js';
+import type { Request } from '../arguments/rowOptions.js';
 import { rounded, TOTAL_LENGTH } from '../backends/js/exactSum.js';
 import { type Outputs, resultOf, type Write } from './operation.js';
 

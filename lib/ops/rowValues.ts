@@ -8,8 +8,9 @@ import { declare, outPerRow } from './operation.js';
 export const logSumExp = valuePerRow('logSumExp', logSumExpRows);
 export const entropy = valuePerRow('entropy', entropyRows);
 
+/* @__NO_SIDE_EFFECTS__ */
 function valuePerRow(name: string, solve: typeof entropyRows) {
-  return declare<EntropyProblem>()({
+  return declare({
     name,
     op: op<EntropyProblem>({ name, numbers: ['outType'], reads: [], writes: ['out'], solve }),
     memory: ['out'],

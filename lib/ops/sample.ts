@@ -2,7 +2,7 @@
 import { checkClasses, most } from '../arguments/counts.js';
 import { readBias, readClassLists } from '../arguments/lists.js';
 import { readInteger, readWord } from '../arguments/options.js';
-import type { Request } from '../arguments/rows.js';
+import type { Request } from '../arguments/rowOptions.js';
 import { ORDERS } from '../backends/js/filters.js';
 import { type SampleProblem, sample as sampleRows } from '../backends/js/sample.js';
 import { op } from '../backends/problem.js';
@@ -69,7 +69,7 @@ const sampleOp = op<SampleProblem>({
   solve: sampleRows,
 });
 
-export const sample = declare<SampleProblem>()({
+export const sample = declare({
   name: 'sample',
   op: sampleOp,
   memory: ['out', 'logProbabilities', 'rawLogProbabilities'],

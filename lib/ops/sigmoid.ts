@@ -1,5 +1,5 @@
 /** sigmoid and logSigmoid: every element by itself, so results of the shape of `x`. */
-import { readOutType } from '../arguments/rows.js';
+import { readOutType } from '../arguments/rowOptions.js';
 import {
   logSigmoid as logSigmoidRows,
   type SigmoidProblem,
@@ -11,8 +11,9 @@ import { type Draft, declare, outLikeX } from './operation.js';
 export const sigmoid = elementwise('sigmoid', sigmoidRows);
 export const logSigmoid = elementwise('logSigmoid', logSigmoidRows);
 
+/* @__NO_SIDE_EFFECTS__ */
 function elementwise(name: string, solve: typeof sigmoidRows) {
-  return declare<SigmoidProblem>()({
+  return declare({
     name,
     op: op<SigmoidProblem>({ name, numbers: ['outType'], reads: [], writes: ['out'], solve }),
     memory: ['out'],

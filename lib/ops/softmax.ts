@@ -1,5 +1,5 @@
 /** softmax and logSoftmax: results of the shape of `x`. */
-import { readNormalizer, readOutType } from '../arguments/rows.js';
+import { readNormalizer, readOutType } from '../arguments/rowOptions.js';
 import {
   type LogSoftmaxProblem,
   logSoftmax as logSoftmaxRows,
@@ -17,7 +17,7 @@ const softmaxOp = op<SoftmaxProblem>({
   solve: softmaxRows,
 });
 
-export const softmax = declare<SoftmaxProblem>()({
+export const softmax = declare({
   name: 'softmax',
   op: softmaxOp,
   memory: ['out'],
@@ -42,7 +42,7 @@ const logSoftmaxOp = op<LogSoftmaxProblem>({
   solve: logSoftmaxRows,
 });
 
-export const logSoftmax = declare<LogSoftmaxProblem>()({
+export const logSoftmax = declare({
   name: 'logSoftmax',
   op: logSoftmaxOp,
   memory: ['out'],

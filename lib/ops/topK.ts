@@ -5,12 +5,12 @@ import { typeError, words } from '../arguments/errors.js';
 import { perEntry } from '../arguments/extents.js';
 import type { Form } from '../arguments/logits.js';
 import { readFlag, readInteger } from '../arguments/options.js';
-import { type Request, readNormalizer, readOutType } from '../arguments/rows.js';
+import { type Request, readNormalizer, readOutType } from '../arguments/rowOptions.js';
 import { NO_CLASS, type TopKProblem, topK as topKRows } from '../backends/js/topK.js';
 import { type Data, type ElementType, op } from '../backends/problem.js';
 import { type Draft, declare, type Outputs, resultOf, type Write } from './operation.js';
 
-const topKOp = op<TopKProblem>({
+export const topKOp = op<TopKProblem>({
   name: 'topK',
   numbers: ['outType', 'k', 'log', 'logNormalizerShared'],
   reads: ['logNormalizer'],
@@ -18,7 +18,7 @@ const topKOp = op<TopKProblem>({
   solve: topKRows,
 });
 
-export const topK = declare<TopKProblem>()({
+export const topK = declare({
   name: 'topK',
   op: topKOp,
   argument: 'k',

@@ -6,58 +6,12 @@
 import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
-import { gzipSync } from 'node:zlib';
-import * as esbuild from 'esbuild';
 import { chromium, firefox } from 'playwright-core';
 import { build } from 'vite';
 import { skip } from '../../native/test/tools.mjs';
 import { expectEqual, finish, install, node, pack, proof, root } from '../package/packed.mjs';
 
 const folder = install(pack().path, 'browser', process.env.PATH);
-
-/** Minified, as for a user's page: the bundle of some exports. */
-async function bundle(entry) {
-  const { outputFiles } = await esbuild.build({
-    stdin: { contents: entry, resolveDir: folder },
-    bundle: true,
-    minify: true,
-    write: false,
-    format: 'esm',
-    platform: 'browser',
-    target: 'es2022',
-  });
-  return outputFiles[0].text;
-}
-const kilobytes = (code) => `${(gzipSync(code, { level: 9 }).length / 1000).toFixed(1)} kB gzipped`;
-
-const all = await bundle("export * from 'simd-softmax'; export * as promises from 'simd-softmax/promises';");
-await proof('nothing of Node and nothing native in the bundle', () => {
-  const stray = all.match(/node:|createRequire|node-gyp-build|solveScratch|submit\(|\.node\b/g);
-  expectEqual(stray, null, 'what does not belong');
-});
-await proof('everything is under 45 kB gzipped', () => {
-  const size = gzipSync(all, { level: 9 }).length;
-  if (size >= 45_000) throw new Error(kilobytes(all));
-  return kilobytes(all);
-});
-const wasmEntry = await bundle("export * from 'simd-softmax/wasm';");
-await proof('with WebAssembly, what one browser loads is under 450 kB gzipped', () => {
-  const dist = join(folder, 'node_modules/simd-softmax/dist');
-  const sizes = ['simd-softmax.relaxed.wasm', 'simd-softmax.wasm'].map(
-    (name) => gzipSync(readFileSync(join(dist, name)), { level: 9 }).length,
-  );
-  const code = gzipSync(wasmEntry, { level: 9 }).length;
-  const most = Math.max(...sizes) + code;
-  if (most >= 450_000) throw new Error(`${most} bytes`);
-  return `${[code, ...sizes].map((size) => (size / 1000).toFixed(0)).join(' kB of code and ')} kB`;
-});
-for (const op of ['softmax', 'topK', 'sample', 'crossEntropy']) {
-  await proof(`${op} alone is smaller`, async () => {
-    const alone = await bundle(`export { ${op} } from 'simd-softmax';`);
-    if (alone.length > all.length * 0.9) throw new Error(`${kilobytes(alone)} of ${kilobytes(all)}`);
-    return kilobytes(alone);
-  });
-}
 
 const browsers = [
   [chromium, ['CHROMIUM', '/usr/bin/chromium', '/usr/bin/google-chrome'], 'chromium'],

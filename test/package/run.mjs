@@ -21,6 +21,7 @@ import {
   root,
   work,
 } from './packed.mjs';
+import { provePage } from './page.mjs';
 
 const bare = { ...process.env, PATH: barePath(), SIMD_SOFTMAX_BACKEND: '' };
 const tool = (...path) => join(root, 'node_modules', ...path);
@@ -210,6 +211,7 @@ await proof('esbuild for Node, all bundled and taken elsewhere: pure TypeScript'
   copyFileSync(join(folder, 'app.esm.0.mjs'), elsewhere);
   expectEqual(node([elsewhere], { cwd: work, env: bare }).trim(), 'js 0.775', 'output');
 });
+await provePage(folder);
 await proof('Vite for browsers: pure TypeScript, nothing of Node or of the native side', async () => {
   await viteBuild({
     root: folder,

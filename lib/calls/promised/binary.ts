@@ -1,6 +1,6 @@
 /** The functions of single elements as promises. */
 import { readAbortable } from '../../arguments/options.js';
-import { operations } from '../../ops/all.js';
+import * as operations from '../../ops/all.js';
 import type { BinaryCrossEntropyOptions, BinaryTargets, SigmoidOptions } from '../../types/binary.js';
 import type { Abortable, ElementType, LikeX, Logits, Output, Reduction } from '../../types.js';
 import { plan, solveAsync } from '../plan.js';

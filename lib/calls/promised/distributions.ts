@@ -1,6 +1,6 @@
 /** The functions of distributions as promises. */
 import { readAbortable } from '../../arguments/options.js';
-import { operations } from '../../ops/all.js';
+import * as operations from '../../ops/all.js';
 import type { Classes, KlDivergenceOptions, LogProbOptions } from '../../types/distributions.js';
 import type { Abortable, EntropyOptions, Float32Form, Logits, Losses, ReducedForm } from '../../types.js';
 import { plan, solveAsync } from '../plan.js';
