@@ -3,26 +3,36 @@
  * thread each; one waits while the other runs. Each must give the right answer first. `-- --write` writes bench/PYTHON.md.
  * PYTHON names the interpreter; by default it is the first of python3 and /usr/bin/python3 that has both packages.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { backend, evaluate, logSigmoid, sample, sigmoid } from '../dist/index.js';
+import {
+  backend,
+  crossEntropy,
+  evaluate,
+  logSigmoid,
+  logSoftmax,
+  logSumExp,
+  sample,
+  sigmoid,
+  softmax,
+  topK,
+} from '../dist/index.js';
+import { interpreterFor, interpreters } from './measure/interpreter.mjs';
 
 const { values: options } = parseArgs({
   options: { rounds: { type: 'string', default: '9' }, write: { type: 'boolean', default: false } },
 });
 const rounds = Number(options.rounds);
 
-function findPython() {
-  const candidates = process.env.PYTHON ? [process.env.PYTHON] : ['python3', '/usr/bin/python3'];
-  const found = candidates.find((name) => spawnSync(name, ['-c', 'import torch, sklearn']).status === 0);
-  if (found) return found;
+const python = interpreterFor('import torch, sklearn');
+if (python === undefined) {
   console.error(
-    `*** NOTHING MEASURED: no PyTorch and scikit-learn for ${candidates.join(' or ')} (apt-get install python3-torch python3-sklearn, or pip install torch scikit-learn and PYTHON=…) ***`,
+    `*** NOTHING MEASURED: no PyTorch and scikit-learn for ${interpreters.join(' or ')} (apt-get install python3-torch python3-sklearn, or pip install torch scikit-learn and PYTHON=…) ***`,
   );
   process.exit(1);
 }
@@ -48,13 +58,14 @@ function* blockwise(row) {
 }
 
 const filters = { temperature: 0.8, topK: 50, topP: 0.95 };
-const near = (a, b, tolerance) => Math.abs(a - b) <= tolerance * Math.max(Math.abs(a), 1e-30);
+const near = (a, b, tolerance, least = 1e-30) => Math.abs(a - b) <= tolerance * Math.max(Math.abs(a), least);
 
-function elementwise(operation) {
+/** PyTorch's softmax is off by 20 ULP, and its logarithms near 0 by more: there the difference counts, up to `close`. */
+function elementwise(operation, close = 1e-30) {
   return {
     prepare: ({ x, shape }) => ({ x, options: { shape, threads: 1, out: new Float32Array(x.length) } }),
     run: ({ x, options }) => operation(x, options),
-    check: (own, theirs) => theirs.every((value, i) => near(own[i], value, 1e-6)),
+    check: (own, theirs) => theirs.every((value, i) => near(own[i], value, 1e-5, close)),
   };
 }
 
@@ -79,6 +90,64 @@ const judging = {
     near(accuracy, theirAccuracy, 1e-9) &&
     near(topKAccuracy, theirTop, 1e-4),
 };
+
+/** The same number of floats that a function gives for each row, or 1. */
+const perRow = (operation) => ({
+  ...elementwise(operation, 1),
+  prepare: ({ x, shape }) => ({ x, options: { shape, threads: 1, out: new Float32Array(shape[0]) } }),
+});
+
+const best = (most) => ({
+  prepare({ x, shape }) {
+    const k = Math.min(most, shape[1]);
+    const out = { probabilities: new Float32Array(shape[0] * k), indices: new Uint32Array(shape[0] * k) };
+    return { x, k, options: { shape, threads: 1, out } };
+  },
+  run: ({ x, k, options }) => topK(x, k, options).indices,
+  check: (own, theirs) => theirs.every((value, i) => own[i] === value),
+});
+
+const drawing = {
+  prepare: ({ x, shape }) => ({
+    x,
+    options: { shape, threads: 1, seed: 1, out: new Uint32Array(shape[0]) },
+  }),
+  run: sampling.run,
+  check: (own, theirs) => own.length >= theirs.length,
+};
+
+const loss = {
+  prepare: ({ x, targets, shape }) => ({ x, targets, options: { shape, threads: 1 } }),
+  run: ({ x, targets, options }) => [crossEntropy(x, targets, options)],
+  check: ([own], [theirs]) => near(own, theirs, 1e-5),
+};
+
+const gradient = {
+  prepare: ({ x, targets, shape }) => ({
+    x,
+    targets,
+    options: { shape, threads: 1, gradient: new Float32Array(x.length) },
+  }),
+  run({ x, targets, options }) {
+    crossEntropy(x, targets, options);
+    return options.gradient;
+  },
+  check: (own, theirs) => theirs.every((value, i) => Math.abs(own[i] - value) < 1e-6),
+};
+
+/** Of every width: what, its name over there. */
+const OPERATIONS = [
+  ['softmax', 'softmax', elementwise(softmax)],
+  ['logSoftmax', 'logSoftmax', elementwise(logSoftmax, 1)],
+  ['logSumExp', 'logSumExp', perRow(logSumExp)],
+  ['topK 1', 'top1', best(1)],
+  ['topK 5', 'top5', best(5)],
+  ['sample', 'sample', drawing],
+  ['crossEntropy', 'crossEntropy', loss],
+  ['crossEntropy with its gradient', 'gradient', gradient],
+];
+const WIDTHS = [2, 4, 10, 32, 128, 1000, 128_256];
+const shapeOf = (width) => [Math.round(2 ** 20 / width), width];
 
 /** What, who, its name over there, the shape, and how many times faster it has to be. */
 const CASES = [
@@ -115,9 +184,9 @@ const CASES = [
 
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 const least = (numbers) => Math.min(...numbers);
+const times = (ratio) => ratio.toFixed(ratio < 10 ? 2 : 0);
 const ms = (time) => (time < 10 ? time.toFixed(2) : time.toFixed(0));
 
-const python = findPython();
 const folder = mkdtempSync(join(tmpdir(), 'simd-softmax-python-'));
 const child = spawn(python, [join(import.meta.dirname, 'contenders/operations.py')], {
   env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' },
@@ -130,6 +199,31 @@ const ask = async (request) => {
   if (done) throw new Error(`${python} ended`);
   return JSON.parse(value);
 };
+
+/** Both sides in turn, once both gave the same answer. */
+async function compare(name, theirName, shape, how) {
+  const data = { ...dataOf(shape), shape };
+  writeFileSync(join(folder, 'x'), data.x);
+  writeFileSync(join(folder, 'targets'), data.targets);
+  const { answer } = await ask({ do: 'prepare', name: theirName, shape, folder });
+  const ready = how.prepare(data);
+  if (!how.check(how.run(ready), answer)) throw new Error(`${name} of ${shape} and ${theirName} differ`);
+  const own = [];
+  const theirs = [];
+  await ask({ do: 'time' });
+  for (let round = 0; round < rounds; round++) {
+    for (const side of round % 2 ? [1, 0] : [0, 1]) {
+      if (side === 1) {
+        theirs.push((await ask({ do: 'time' })).ms);
+        continue;
+      }
+      const start = performance.now();
+      how.run(ready);
+      own.push(performance.now() - start);
+    }
+  }
+  return { own: least(own), theirs: least(theirs), ratio: median(own.map((time, i) => theirs[i] / time)) };
+}
 
 const page = [];
 const say = (line) => {
@@ -146,30 +240,22 @@ try {
     '\n| Function | Compared with | Rows × classes | ours, ms | theirs, ms | times faster | limit |\n|---|---|---|---|---|---|---|',
   );
   for (const [name, who, theirName, shape, limit, how] of CASES) {
-    const data = { ...dataOf(shape), shape };
-    writeFileSync(join(folder, 'x'), data.x);
-    writeFileSync(join(folder, 'targets'), data.targets);
-    const { answer } = await ask({ do: 'prepare', name: theirName, shape, folder });
-    const own = how.prepare(data);
-    if (!how.check(how.run(own), answer)) throw new Error(`${name} of ${shape} and ${who} differ`);
-    const times = [[], []];
-    await ask({ do: 'time' });
-    for (let round = 0; round < rounds; round++) {
-      for (const side of round % 2 ? [1, 0] : [0, 1]) {
-        if (side === 1) {
-          times[1].push((await ask({ do: 'time' })).ms);
-          continue;
-        }
-        const start = performance.now();
-        how.run(own);
-        times[0].push(performance.now() - start);
-      }
-    }
-    const ratio = median(times[0].map((time, i) => times[1][i] / time));
+    const { own, theirs, ratio } = await compare(name, theirName, shape, how);
     const missed = limit !== null && ratio < limit ? ' ×' : '';
     say(
-      `| ${name} | ${who} | ${shape.join(' × ')} | ${ms(least(times[0]))} | ${ms(least(times[1]))} | ${ratio.toFixed(ratio < 10 ? 2 : 0)}${missed} | ${limit ?? ''} |`,
+      `| ${name} | ${who} | ${shape.join(' × ')} | ${ms(own)} | ${ms(theirs)} | ${times(ratio)}${missed} | ${limit ?? ''} |`,
     );
+  }
+  say(
+    `\n## Every width\n\nHow many times faster than PyTorch, a million logits (at least eight rows) in each. PyTorch's topk gives logits, ours probabilities.\n\n| Function | ${WIDTHS.map((width) => `${width} classes`).join(' | ')} |\n|---|${WIDTHS.map(() => '---|').join('')}`,
+  );
+  for (const [name, theirName, how] of OPERATIONS) {
+    const cells = [];
+    for (const width of WIDTHS) {
+      const { ratio } = await compare(name, theirName, shapeOf(width), how);
+      cells.push(`${times(ratio)}${ratio < 1 ? ' ×' : ''}`);
+    }
+    say(`| ${name} | ${cells.join(' | ')} |`);
   }
   if (options.write) {
     const title = '# Compared with PyTorch and scikit-learn';

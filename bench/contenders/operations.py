@@ -41,9 +41,12 @@ class Case:
     def __init__(self, name, shape, folder):
         self.logits = torch.from_numpy(numpy.fromfile(f"{folder}/x", dtype="float32").reshape(shape))
         self.run = getattr(self, name)
-        self.answer = getattr(self, f"{name}_answer")
+        # Without one of its own, an answer is the beginning of what is returned.
+        self.answer = getattr(self, f"{name}_answer", lambda: self.run().reshape(-1)[:1000].tolist())
+        targets = numpy.fromfile(f"{folder}/targets", dtype="int32")
+        self.classes = torch.from_numpy(targets.astype("int64"))
         if name == "evaluate":
-            self.targets = numpy.fromfile(f"{folder}/targets", dtype="int32")
+            self.targets = targets
             # scikit-learn takes probabilities: they are ready, and not counted.
             self.p = self.logits.softmax(-1).numpy()
             self.labels = numpy.arange(shape[-1])
@@ -64,14 +67,36 @@ class Case:
     def sigmoid(self):
         return torch.sigmoid(self.logits, out=self.out)
 
-    def sigmoid_answer(self):
-        return self.sigmoid().reshape(-1)[:1000].tolist()
-
     def logSigmoid(self):
         return F.logsigmoid(self.logits)
 
-    def logSigmoid_answer(self):
-        return self.logSigmoid().reshape(-1)[:1000].tolist()
+    def softmax(self):
+        return torch.softmax(self.logits, -1, out=self.out)
+
+    def logSoftmax(self):
+        return F.log_softmax(self.logits, -1)
+
+    def logSumExp(self):
+        return torch.logsumexp(self.logits, -1)
+
+    def top1(self):
+        return self.logits.topk(1).indices
+
+    def top5(self):
+        return self.logits.topk(min(5, self.logits.shape[-1])).indices
+
+    def sample(self):
+        return torch.multinomial(torch.softmax(self.logits, -1, out=self.out), 1)
+
+    def crossEntropy(self):
+        return F.cross_entropy(self.logits, self.classes)
+
+    def gradient(self):
+        with torch.enable_grad():
+            logits = self.logits.requires_grad_(True)
+            logits.grad = None
+            F.cross_entropy(logits, self.classes).backward()
+        return logits.grad
 
     def evaluate(self):
         return self.evaluation_of(self.p)

@@ -71,9 +71,12 @@ export function answerIn(
   return { values: type === 'float64' ? new Float64Array(buffer) : new Float32Array(buffer), indices };
 }
 
-function commandOf({ module, options }: ContenderSpec, built: string): { command: string; args: string[] } {
+function commandOf(
+  { module, interpreter, options }: ContenderSpec,
+  built: string,
+): { command: string; args: string[] } {
   const asText = JSON.stringify(options);
-  if (module.endsWith('.py')) return { command: 'python3', args: [`${sources}${module}`, asText] };
+  if (interpreter !== undefined) return { command: interpreter, args: [`${sources}${module}`, asText] };
   const contender = `./${module.replace(/\.ts$/, '.mjs')}`;
   return { command: process.execPath, args: [`${built}child.mjs`, contender, asText] };
 }

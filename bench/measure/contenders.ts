@@ -1,7 +1,7 @@
 /** Who takes part, and in which groups of cases. */
-import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import type { Group } from './case.js';
+import { interpreterFor } from './interpreter.mjs';
 import { onnxruntimeForAvx2 } from './onnxruntime-avx2.js';
 import { type Kind, REFERENCE } from './results.js';
 
@@ -10,6 +10,8 @@ export interface ContenderSpec {
   readonly kind: Kind;
   /** In bench/contenders/. */
   readonly module: string;
+  /** Of a module in Python. */
+  readonly interpreter?: string;
   readonly options: { readonly [name: string]: unknown };
   readonly env: { readonly [name: string]: string };
   /** Default: all. */
@@ -87,7 +89,7 @@ function peers(supported: readonly string[]): ContenderSpec[] {
 
 /**
  * What is at hand in Python: Debian's python3-scipy, python3-torch, and python3-numpy with libdnnl2, or any other
- * installation.
+ * installation (the environment variable PYTHON names its interpreter).
  */
 function python(): ContenderSpec[] {
   const all = [
@@ -96,14 +98,14 @@ function python(): ContenderSpec[] {
     { name: 'torch', library: 'torch', needs: 'import torch' },
     { name: 'oneDNN', library: 'onednn', needs: 'import numpy, ctypes; ctypes.CDLL("libdnnl.so.2")' },
   ];
-  return all
-    .filter(({ needs }) => spawnSync('python3', ['-c', needs]).status === 0)
-    .map(({ name, library }) => ({
-      name,
-      kind: 'peer',
-      module: 'python.py',
-      options: { library },
-      env: ONE_THREAD,
-      groups: SOFTMAX,
-    }));
+  return all.flatMap(({ name, library, needs }) => {
+    const interpreter = interpreterFor(needs);
+    if (interpreter === undefined) return [];
+    return [
+      {
+        ...{ name, kind: 'peer', module: 'python.py', interpreter },
+        ...{ options: { library }, env: ONE_THREAD, groups: SOFTMAX },
+      },
+    ];
+  });
 }

@@ -14,6 +14,7 @@ const COLUMNS = [
   { name: 'onnxruntime-node', head: 'onnxruntime-node' },
   { name: 'tfjs wasm', head: 'tfjs wasm' },
   { name: 'transformers.js', head: 'transformers.js' },
+  { name: 'torch', head: 'PyTorch' },
   { name: 'scipy', head: 'SciPy' },
   { name: 'plain loop', head: 'plain loop' },
 ];

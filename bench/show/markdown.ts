@@ -121,6 +121,7 @@ const OVERVIEW = [
   'onnxruntime-web',
   'tfjs wasm',
   'transformers.js',
+  'torch',
   'scipy',
   'plain loop',
   'memcpy',
