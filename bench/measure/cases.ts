@@ -74,7 +74,7 @@ export function fullRun(): Case[] {
       { shape: [1024, 1000] },
     ]),
     ...cases('family', [
-      { op: 'topK', shape: [32, 128_256], k: 5 },
+      ...[5, 50, 512, 1000].map((k) => ({ op: 'topK' as const, shape: [32, 128_256], k })),
       { op: 'sample', shape: [32, 128_256] },
       { op: 'crossEntropy', shape: [32, 128_256] },
       { op: 'crossEntropy', shape: [32, 128_256], gradient: true },
