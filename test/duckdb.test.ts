@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { register } from '../lib/duckdb.js';
+import { register, vectors } from '../lib/duckdb.js';
 import { entropy, logSigmoid, logSoftmax, logSumExp, sample, sigmoid, softmax, topK } from '../lib/index.js';
 import { Random } from './random.js';
 
@@ -192,6 +192,43 @@ describe('however the lists lie in memory', () => {
     const unnested = await rows('SELECT i, softmax(x), unnest([1, 2]) FROM ragged WHERE i < 100');
     expect(unnested).toHaveLength(200);
     for (const [i, scores] of unnested) expect(scores).toEqual(raggedRow(Number(i)));
+  });
+
+  test('rows of one length whose elements lie in another order, the first and the last in their place', () => {
+    const elements = Float64Array.from({ length: 2 * 5 }, (_, i) => 100 + i);
+    for (const order of [[0], [0, 1, 2], [0, 2, 1, 3], [0, 0, 2], [0, 0, 0, 3, 4], [1, 1], [4, 3, 2, 1, 0]]) {
+      // A binding whose vector holds these rows, as the engine lays them out.
+      const entries = BigUint64Array.from(order.flatMap((at) => [BigInt(at * 2), 2n]));
+      const binding = {
+        vector_get_data: (of: string, bytes: number) =>
+          new Uint8Array((of === 'list' ? entries : elements).buffer.slice(0, bytes)),
+        vector_get_validity: () => null,
+        list_vector_get_child: () => 'child',
+        list_vector_get_size: () => elements.length,
+      };
+      type Given = Parameters<typeof vectors.readLists>;
+      const lists = vectors.readLists(
+        binding as unknown as Given[0],
+        'list' as unknown as Given[1],
+        order.length,
+        'float64',
+      );
+      expect([...lists.values]).toEqual(order.flatMap((at) => [100 + at * 2, 101 + at * 2]));
+      expect([...lists.offsets]).toEqual([...order.map((_, row) => row * 2), order.length * 2]);
+      expect([lists.width, lists.present, lists.nulls, lists.holes]).toEqual([
+        2,
+        order.length,
+        undefined,
+        undefined,
+      ]);
+    }
+  });
+
+  test('what is released is empty', () => {
+    for (const view of [new Float32Array(3), new Int32Array(5000), new DataView(new ArrayBuffer(8))]) {
+      vectors.release(view);
+      expect(view.buffer.byteLength).toBe(0);
+    }
   });
 
   test('slices, and the same list for every row', async () => {

@@ -180,6 +180,25 @@ describe('every format', () => {
     }
   });
 
+  test('a class out of range far into a Parquet, of one row of its own length too', async () => {
+    const list = (at: string) =>
+      `(CASE WHEN i = 30000 THEN ${at} WHEN i = 29999 THEN [1, 2] ELSE [sin(i), cos(i), 0.5] END)::FLOAT[]`;
+    for (const [name, truth, lists, received] of [
+      ['past', 'CASE WHEN i = 30000 THEN 3 WHEN i % 7 = 0 THEN -100 ELSE i % 2 END', '[1, 2, 3]', '3'],
+      ['negative', 'CASE WHEN i = 30000 THEN -1 ELSE i % 2 END', '[1, 2, 3]', '-1'],
+      ['none', 'CASE WHEN i <> 30000 THEN i % 2 END', '[1, 2, 3]', 'none'],
+      ['short', 'CASE WHEN i = 30000 THEN 2 ELSE i % 2 END', '[1, 2]', '2'],
+      ['huge', 'CASE WHEN i = 30000 THEN 4294967296 ELSE i % 2 END', '[1, 2, 3]', '4294967296'],
+    ]) {
+      await duckdb.run(
+        `COPY (SELECT (${truth})::BIGINT AS y, ${list(lists)} AS l FROM range(40000) t(i)) TO '${at(`${name}.parquet`)}'`,
+      );
+      await expect(judge(`${name}.parquet`, { truth: 'column:y' }), name).rejects.toThrow(
+        `Expected class numbers for column y of ${at(`${name}.parquet`)} but received ${received} at row 30000`,
+      );
+    }
+  });
+
   test('a Parquet whose rows are alike until one is not', async () => {
     const rows = Array.from({ length: 5000 }, (_, i) => i);
     const lists: Record<string, string> = {

@@ -14,8 +14,11 @@ function gather(sizes: readonly number[], lengthOf: (row: number) => number, cla
   const layout = { classes } as Layout;
   const judged: Row[] = [];
   const calls: number[] = [];
-  const gathering = newGathering(layout, ({ rows, logits, offsets, numbers }, targets) => {
+  const gathering = newGathering(layout, ({ rows, logits, offsets, numbers, width }, targets) => {
     calls.push(rows);
+    for (let row = 0; width !== undefined && row < rows; row++) {
+      expect(offsets![row + 1] - offsets![row]).toBe(width);
+    }
     expect(targets).toHaveLength(rows);
     for (let row = 0; row < rows; row++) {
       const [from, to] = offsets
@@ -41,10 +44,12 @@ function gather(sizes: readonly number[], lengthOf: (row: number) => number, cla
       offsets[i + 1] = offsets[i] + logits.length;
     });
     const logits = Float32Array.from(own.flatMap(({ logits }) => logits));
+    const isAlike = classes === undefined && new Set(own.map(({ logits }) => logits.length)).size === 1;
     const targets = Int32Array.from(own.map(({ target }) => target));
     const batch: Batch = {
       ...{ first: 0, end: 0, rows, logits, block: NO_BLOCK, columns: [] },
       offsets: classes === undefined ? offsets : undefined,
+      width: isAlike ? own[0].logits.length : undefined,
       numbers: own.map(({ number }) => number),
     };
     gathering.add(batch, targets);
@@ -56,16 +61,22 @@ function gather(sizes: readonly number[], lengthOf: (row: number) => number, cla
 }
 
 test('rows of one length, as many as go together', () => {
-  expect(gather(Array(9).fill(2048), () => 3, 3)).toEqual([8192, 8192, 2048]);
+  expect(gather(Array(17).fill(2048), () => 3, 3)).toEqual([16384, 16384, 2048]);
 });
 
 test('rows of any length, none and one among them', () => {
   gather([1, 0, 2048, 7, 2048, 2048, 2000, 100], (row) => row % 5);
 });
 
+test('rows of one length go together until there is another', () => {
+  const lengths = (row: number) => (row < 5000 ? 3 : row < 7000 ? row % 4 : 6);
+  expect(gather([2000, 2000, 1000, 2000, 2000, 500], lengths)).toEqual([5000, 2000, 2500]);
+  gather([3, 3, 3, 3, 3, 3], (row) => (row % 9 < 3 ? 4 : row % 9 < 6 ? 2 : row % 3));
+});
+
 test('what is large already is judged as it is, in its order', () => {
-  expect(gather([10, 200, 10, 9000, 10], (row) => (row >= 10 && row < 210 ? 1000 : 2))).toEqual([
-    10, 200, 10, 9000, 10,
+  expect(gather([10, 200, 10, 17000, 10], (row) => (row >= 10 && row < 210 ? 1000 : 2))).toEqual([
+    10, 200, 10, 17000, 10,
   ]);
 });
 

@@ -79,6 +79,8 @@ export interface Batch {
   readonly logits: Values | Uint16Array;
   /** Where rows differ in length: the start of each, and the end. */
   readonly offsets?: Int32Array | undefined;
+  /** With offsets: the length of every row, where it is known that they have the same. */
+  readonly width?: number | undefined;
   readonly block: Block;
   readonly columns: readonly Column[];
   /** Every row without its logits in the words of its format, where it has rows. */

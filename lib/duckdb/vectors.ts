@@ -9,6 +9,9 @@
  * `vector_get_data` gives is a copy: writing goes by `copy_data_to_vector`.
  */
 import type { DuckDBBinding, Vector } from './binding.js';
+import { release } from './release.js';
+
+export { release };
 
 /** What the elements are. */
 export type FloatType = 'float32' | 'float64';
@@ -21,7 +24,7 @@ export interface Lists {
   readonly rows: number;
   /** The elements, in memory of their own: results may be written over them. */
   readonly values: Floats;
-  /** Where each row starts in `values`, and the end: rows + 1 entries. A NULL row has no elements. */
+  /** Where each row starts in `values`, and the end: rows + 1 entries, to be read only. A NULL row has no elements. */
   readonly offsets: Int32Array;
   /** 1 where the row is NULL; undefined where none is. */
   readonly nulls: Uint8Array | undefined;
@@ -48,13 +51,50 @@ export function readLists(
   const entries = wordsOf(duckdb, vector, rows * 4);
   const nulls = eitherNull(nullsOf(duckdb, vector, rows), alsoNull);
   const child = duckdb.list_vector_get_child(vector);
-  const size = duckdb.list_vector_get_size(vector);
+  const { offsets, present, width, dense } =
+    (nulls ? undefined : alikePlaces(entries, rows)) ?? placesOf(entries, rows, nulls);
+  const total = offsets[rows];
+  const size = dense ? total : duckdb.list_vector_get_size(vector);
+  const start = (row: number) => (nulls?.[row] === 1 ? 0 : entries[row * 4]);
 
+  const elements = floatsOf(duckdb, child, size, type);
+  const missing = nullsOf(duckdb, child, size);
+  let holes: Uint8Array | undefined;
+  if (missing) {
+    for (let row = 0; row < rows; row++) {
+      const length = offsets[row + 1] - offsets[row];
+      const end = start(row) + length;
+      for (let at = start(row); at < end; at++) {
+        if (missing[at] === 0) continue;
+        holes ??= new Uint8Array(rows);
+        holes[row] = 1;
+        break;
+      }
+    }
+  }
+  const values = dense ? elements : newFloats(type, total);
+  if (!dense) {
+    for (let row = 0; row < rows; row++) {
+      const length = offsets[row + 1] - offsets[row];
+      if (length > 0) values.set(elements.subarray(start(row), start(row) + length), offsets[row]);
+    }
+    release(elements);
+  }
+  release(entries);
+  return { rows, values, offsets, nulls, present, width, holes };
+}
+
+/** How the rows of a vector lie. */
+interface Places extends Pick<Lists, 'offsets' | 'present' | 'width'> {
+  /** Whether each row starts where the one before it ends. */
+  readonly dense: boolean;
+}
+
+function placesOf(entries: Uint32Array, rows: number, nulls: Uint8Array | undefined): Places {
   const offsets = new Int32Array(rows + 1);
   let present = 0;
   let width: number | undefined;
   let uniform = true;
-  /** Whether each row starts where the one before it ends. */
   let dense = true;
   let total = 0;
   for (let row = 0; row < rows; row++) {
@@ -68,31 +108,34 @@ export function readLists(
     }
     offsets[row + 1] = total;
   }
+  return { offsets, present, width: uniform ? width : undefined, dense };
+}
 
-  const elements = floatsOf(duckdb, child, size, type);
-  const missing = nullsOf(duckdb, child, size);
-  let holes: Uint8Array | undefined;
-  const start = (row: number) => (nulls && nulls[row] === 1 ? 0 : entries[row * 4]);
-  if (missing) {
-    for (let row = 0; row < rows; row++) {
-      const length = offsets[row + 1] - offsets[row];
-      const end = start(row) + length;
-      for (let at = start(row); at < end; at++) {
-        if (missing[at] === 0) continue;
-        holes ??= new Uint8Array(rows);
-        holes[row] = 1;
-        break;
-      }
-    }
+/** The entries of rows of one length without gaps, and their offsets. */
+let pattern = { width: 0, rows: 0, entries: new Uint32Array(0), offsets: new Int32Array(1) };
+
+/** The places of such rows, as most are; else undefined. To compare memory takes a tenth of looking at each row. */
+function alikePlaces(entries: Uint32Array, rows: number): Places | undefined {
+  if (rows === 0) return undefined;
+  const width = entries[2];
+  const last = (rows - 1) * 4;
+  if (entries[last] !== (rows - 1) * width || entries[last + 2] !== width) return undefined;
+  if (pattern.width !== width || pattern.rows < rows) pattern = newPattern(width, rows);
+  if (Buffer.compare(bytesOf(entries, rows), bytesOf(pattern.entries, rows)) !== 0) return undefined;
+  return { offsets: pattern.offsets.subarray(0, rows + 1), present: rows, width, dense: true };
+}
+
+function newPattern(width: number, rows: number): typeof pattern {
+  const entries = new Uint32Array(rows * 4);
+  for (let row = 0; row < rows; row++) {
+    entries[row * 4] = row * width;
+    entries[row * 4 + 2] = width;
   }
-  const values = dense ? elements.subarray(0, total) : newFloats(type, total);
-  if (!dense) {
-    for (let row = 0; row < rows; row++) {
-      const length = offsets[row + 1] - offsets[row];
-      if (length > 0) values.set(elements.subarray(start(row), start(row) + length), offsets[row]);
-    }
-  }
-  return { rows, values, offsets, nulls, present, width: uniform ? width : undefined, holes };
+  return { width, rows, entries, offsets: Int32Array.from({ length: rows + 1 }, (_, row) => row * width) };
+}
+
+function bytesOf(entries: Uint32Array, rows: number): Uint8Array {
+  return new Uint8Array(entries.buffer, entries.byteOffset, rows * 16);
 }
 
 /** Rows to be written: their elements one behind the other. */
@@ -212,7 +255,7 @@ export function eitherNull(a: Uint8Array | undefined, b: Uint8Array | undefined)
 /** The numbers of a vector of FLOAT or DOUBLE, as a copy. */
 export function floatsOf(duckdb: DuckDBBinding, vector: Vector, count: number, type: FloatType): Floats {
   if (count === 0) return newFloats(type, 0);
-  const bytes = aligned(duckdb.vector_get_data(vector, count * (type === 'float64' ? 8 : 4)));
+  const bytes = apart(duckdb.vector_get_data(vector, count * (type === 'float64' ? 8 : 4)));
   return type === 'float64'
     ? new Float64Array(bytes.buffer, bytes.byteOffset, count)
     : new Float32Array(bytes.buffer, bytes.byteOffset, count);
@@ -255,18 +298,19 @@ export function textsOf(duckdb: DuckDBBinding, vector: Vector, count: number): (
 
 /** The bytes of a vector whose entries have so many each. */
 export function dataOf(duckdb: DuckDBBinding, vector: Vector, count: number, bytes: number): DataView {
-  const data = duckdb.vector_get_data(vector, count * bytes);
+  const data = apart(duckdb.vector_get_data(vector, count * bytes));
   return new DataView(data.buffer, data.byteOffset, count * bytes);
 }
 
 function wordsOf(duckdb: DuckDBBinding, vector: Vector, count: number): Uint32Array {
   if (count === 0) return new Uint32Array(0);
-  const bytes = aligned(duckdb.vector_get_data(vector, count * 4));
+  const bytes = apart(duckdb.vector_get_data(vector, count * 4));
   return new Uint32Array(bytes.buffer, bytes.byteOffset, count);
 }
 
-function aligned(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return (bytes.byteOffset % 8 === 0 ? bytes : bytes.slice()) as Uint8Array<ArrayBuffer>;
+/** The same in memory of its own, as `release` needs it. */
+function apart(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return (bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()) as Uint8Array<ArrayBuffer>;
 }
 
 function newFloats(type: FloatType, length: number): Floats {

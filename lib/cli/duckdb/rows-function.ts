@@ -7,6 +7,7 @@ import type { Chunk, Vector } from './bindings.js';
 import type { Engine } from './engine.js';
 import { badRows, type Lists } from './lists.js';
 
+/** What is taken is gone when `take` returns. */
 export interface TakenRows {
   readonly rows: number;
   readonly lists: Lists;
@@ -20,14 +21,6 @@ export interface TakenRows {
   readonly numbers: Float64Array | undefined;
 }
 
-/** Rows that come as arrays of SQL, whose places need not be read. */
-export interface Alike {
-  /** The length of all of them. */
-  readonly width: number;
-  /** A row that has another length, or is or holds a NULL: it throws. */
-  unlike(): never;
-}
-
 let functions = 0;
 
 /** @returns the name of the function, of which the results mean nothing: count them. */
@@ -36,32 +29,19 @@ export function registerTakeRows(
   type: 'float32' | 'float64',
   asked: { readonly truths: boolean; readonly numbers: boolean },
   take: (taken: TakenRows) => void,
-  alike?: Alike,
 ): string {
-  let starts = new Int32Array(1);
   function main(input: Chunk, _output: Vector): void {
     const rows = bindings.data_chunk_get_size(input);
     const vector = (i: number) => bindings.data_chunk_get_vector(input, i);
-    const lists = alike
-      ? arraysOf(vector(0), rows, alike)
-      : vectors.readLists(bindings, vector(0), rows, type);
+    const lists = vectors.readLists(bindings, vector(0), rows, type);
+    const truths = asked.truths ? vectors.int32sOf(bindings, vector(1), rows) : undefined;
     take({
-      ...{ rows, lists, bad: badRows(lists) },
-      truths: asked.truths ? vectors.int32sOf(bindings, vector(1), rows) : undefined,
+      ...{ rows, lists, bad: badRows(lists), truths },
       untrue: asked.truths ? vectors.nullsOf(bindings, vector(1), rows) : undefined,
       numbers: asked.numbers ? numbersOf(vector(2), rows) : undefined,
     });
-  }
-
-  function arraysOf(vector: Vector, rows: number, { width, unlike }: Alike): Lists {
-    const child = bindings.array_vector_get_child(vector);
-    if (vectors.nullsOf(bindings, vector, rows) ?? vectors.nullsOf(bindings, child, rows * width)) unlike();
-    if (starts.length <= rows) starts = Int32Array.from({ length: rows + 1 }, (_, row) => row * width);
-    return {
-      ...{ rows, width, present: rows, nulls: undefined, holes: undefined },
-      values: vectors.floatsOf(bindings, child, rows * width, type),
-      offsets: starts.subarray(0, rows + 1),
-    };
+    vectors.release(lists.values);
+    if (truths) vectors.release(truths);
   }
 
   /** A column of BIGINT, by halves: a bigint for each of them takes longer than all the rest. */
@@ -71,6 +51,7 @@ export function registerTakeRows(
     for (let row = 0; row < rows; row++) {
       values[row] = view.getInt32(row * 8 + 4, true) * 2 ** 32 + view.getUint32(row * 8, true);
     }
+    vectors.release(view);
     return values;
   }
 
@@ -82,8 +63,7 @@ export function registerTakeRows(
   const bigint = bindings.create_logical_type(bindings.Type.BIGINT);
   const definition = bindings.create_scalar_function();
   bindings.scalar_function_set_name(definition, name);
-  const row = alike ? bindings.create_array_type(number, alike.width) : bindings.create_list_type(number);
-  for (const parameter of [row, integer, bigint]) {
+  for (const parameter of [bindings.create_list_type(number), integer, bigint]) {
     bindings.scalar_function_add_parameter(definition, parameter);
   }
   bindings.scalar_function_set_return_type(definition, bindings.create_logical_type(bindings.Type.BOOLEAN));

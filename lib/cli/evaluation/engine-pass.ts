@@ -3,7 +3,7 @@ import type { Batch, Layout } from '../batch.js';
 import { readLabels, readTruth } from '../classes.js';
 import { engineFailure } from '../duckdb/engine.js';
 import { type EngineInput, relationOf } from '../duckdb/input.js';
-import { firstLength, type Place, type Relation } from '../duckdb/relation.js';
+import { firstLength, type Place } from '../duckdb/relation.js';
 import { registerTakeRows, type TakenRows } from '../duckdb/rows-function.js';
 import { truthColumnOf } from '../duckdb/score.js';
 import { type Asked, describe, reasonOf } from '../duckdb/statement.js';
@@ -18,25 +18,13 @@ import { lengthOf } from './rows.js';
 
 const PROGRESS_MS = 200;
 
-/** Of the file, before its rows are read. */
-interface Known {
-  readonly relation: Relation;
-  readonly classes: number | undefined;
-  readonly labels: readonly string[] | undefined;
-  readonly ofFile: ArrayLike<number> | undefined;
-  readonly ofColumn: ReturnType<typeof truthColumnOf> | undefined;
-  readonly most: number;
-  readonly layout: Layout;
-  readonly tolerant: boolean;
-}
-
 export async function passByStatement(
   input: EngineInput,
   format: Format,
   options: PassOptions,
   begin: Begin,
 ): Promise<Passed> {
-  const { engine, choice } = input;
+  const { engine, name, choice } = input;
   const { signal, errors, ignoreIndex, truth: truthPath } = options;
   const tolerant = errors === 'skip' || errors === 'nan';
   const { value: place } = await input.places().next();
@@ -53,40 +41,13 @@ export async function passByStatement(
   const layout: Layout = {
     ...{ type: relation.type, classes, axis: 1, inner: 1, rows: relation.rows, fields: [], labels },
   };
-  const run = (width?: number) => passOver(input, options, begin, known, width);
-  const known = { relation, classes, labels, ofFile, ofColumn, most, layout, tolerant };
-  if (format !== 'parquet' || tolerant || classes !== undefined) return await run();
-  const width = await firstLength(engine, relation, signal);
-  if (!(width > 0 && width <= MOST_ALIKE)) return await run();
-  try {
-    return await run(width);
-  } catch (error) {
-    if (error instanceof UnlikeRow) return await run();
-    throw error;
-  }
-}
-
-/** A row of a Parquet that is not as long as the first, or is or holds a NULL. */
-class UnlikeRow extends Error {}
-
-/** Of longer rows the places are little beside the logits. */
-const MOST_ALIKE = 64;
-
-/** @param width of all rows, if they are alike. */
-async function passOver(
-  input: EngineInput,
-  options: PassOptions,
-  begin: Begin,
-  { relation, classes, labels, ofFile, ofColumn, most, layout, tolerant }: Known,
-  width: number | undefined,
-): Promise<Passed> {
-  const { engine, name } = input;
-  const { signal, errors, ignoreIndex, truth: truthPath } = options;
   const bad = newCount();
   const lengths = new Set<number | undefined>();
   const judge = await begin({ name, layout, labels, bad }, await import('../../index.js'));
   const gathering = newGathering(layout, judge);
   let seen = 0;
+  /** Whether rows have to have their numbers. */
+  const numbered = ofFile !== undefined || errors !== undefined || options.numbered;
 
   /** What ends the statement; the engine would wrap it. */
   let failure: unknown;
@@ -102,6 +63,7 @@ async function passOver(
       task();
     } catch (error) {
       failure ??= error;
+      if (ofWrongTarget(error)) stopped ??= 'truth';
       throw error;
     }
   }
@@ -142,8 +104,8 @@ async function passOver(
     const { rows, lists, numbers } = taken;
     const common = { first: 0, end: 0, block: NO_BLOCK, columns: [] };
     if (!kept) {
-      const offsets = classes === undefined ? lists.offsets : undefined;
-      return { ...common, rows, logits: lists.values, offsets, numbers: numbers && Array.from(numbers) };
+      const places = classes === undefined ? { offsets: lists.offsets, width: lists.width } : {};
+      return { ...common, ...places, rows, logits: lists.values, numbers: numbers && Array.from(numbers) };
     }
     // A row that could not be read is one of NaN.
     const offsets = new Int32Array(kept.length + 1);
@@ -169,8 +131,8 @@ async function passOver(
     { rows, offsets }: Batch,
   ): Int32Array {
     const { truths, untrue, numbers } = taken;
-    const same = taken.lists.width;
-    if (truths && !untrue && !kept && same !== undefined && areClasses(truths, same)) return truths;
+    // `newEvaluation` looks at each of them.
+    if (truths && !untrue && !kept && !numbered) return truths;
     const targets = new Int32Array(rows);
     for (let i = 0; i < rows; i++) {
       const row = kept ? kept[i] : i;
@@ -195,27 +157,12 @@ async function passOver(
     return targets;
   }
 
-  /** Or the ignored index. */
-  function areClasses(targets: Int32Array, length: number): boolean {
-    for (const target of targets) {
-      if (!(target >= 0 && target < length) && target !== ignoreIndex) return false;
-    }
-    return true;
-  }
-
-  const numbered = ofFile !== undefined || errors !== undefined || options.numbered;
   const { from, logits } = tolerant ? relation.tolerant : relation;
   const asks = { truths: ofColumn !== undefined, numbers: numbered };
-  const unlike = (): never => {
-    failure = new UnlikeRow();
-    throw failure;
-  };
-  const alike = width === undefined ? undefined : { width, unlike };
-  const function_ = registerTakeRows(engine, relation.type, asks, take, alike);
-  const array = `TRY_CAST(${logits} AS ${relation.type === 'float32' ? 'FLOAT' : 'DOUBLE'}[${width}])`;
+  const function_ = registerTakeRows(engine, relation.type, asks, take);
   const row = numbered ? 'row_number() OVER () - 1' : 'NULL::BIGINT';
   const truth = `TRY_CAST(${ofColumn?.sql ?? 'NULL'} AS INTEGER)`;
-  const rows = `${function_}(${alike ? array : logits}, ${truth}, ${row})`;
+  const rows = `${function_}(${logits}, ${truth}, ${row})`;
   const timer = setInterval(() => {
     options.onProgress?.({
       ...{ rows: seen, total: relation.rows, resumed: 0 },
@@ -231,7 +178,6 @@ async function passOver(
     keepingFailure(gathering.end);
   } catch (error) {
     if (signal?.aborted) throw error;
-    if (failure instanceof UnlikeRow) throw failure;
     if (fewer && ofFile) throw wrongTruth(truthPath, await countRows(), ofFile.length);
     if (stopped === undefined && failure !== undefined) throw failure;
     const asked: Asked = {
@@ -250,4 +196,9 @@ async function passOver(
   if (ofFile && ofFile.length !== seen) throw wrongTruth(truthPath, seen, ofFile.length);
   const [ofAll] = lengths.size === 1 ? lengths : [classes];
   return { labels, classes: ofAll, rows: seen, bad: bad.value, bytes: input.bytes };
+}
+
+/** What the package says of a target that is no class of its row. */
+function ofWrongTarget(error: unknown): boolean {
+  return error instanceof RangeError && / for targets\[\d+\] /.test(error.message);
 }

@@ -19,10 +19,10 @@ export function newLogits({ BYTES_PER_ELEMENT: bytes }: Logits, length: number):
 
 /** What a call needs to be told of a batch. Rows of one length are quicker as a matrix. */
 export function callOf(batch: Batch, layout: Layout) {
-  const { offsets, logits, rows } = batch;
+  const { offsets, logits, rows, width } = batch;
   const { inner } = layout;
   const type = typeOf(logits, layout);
-  const classes = offsets ? lengthOf(offsets) : (layout.classes ?? 0);
+  const classes = offsets ? (width ?? lengthOf(offsets)) : (layout.classes ?? 0);
   if (offsets && classes === undefined) return { ...type, offsets };
   const shape = [
     inner === 0 ? 0 : rows / inner,
