@@ -93,6 +93,16 @@ describe('The house', () => {
     expect(leans('lib/backends/', /^lib\/calls\//)).toEqual([]);
   });
 
+  /** webpack goes by the mark of each call alone: without it a page has every operation. */
+  it('declarations of operations are marked pure where they stand', () => {
+    const unmarked = sources
+      .filter((path) => path.startsWith('lib/ops/'))
+      .flatMap(
+        (path) => read(path).match(/^(export )?const \w+ = (?!\/\* @__PURE__ \*\/)\w+(<\w+>)?\(/gm) ?? [],
+      );
+    expect(unmarked).toEqual([]);
+  });
+
   /** In the library and the kernels; the command line has words of its own. */
   it.each(['Block', 'Output', 'Layout', 'Batch', 'Request', 'Reader'])('%s means one thing', (name) => {
     const declaration = new RegExp(

@@ -32,7 +32,6 @@ export interface OpOf<P extends Problem> extends Op {
 }
 
 /** An `Op` whose names are those of its problem. */
-/* @__NO_SIDE_EFFECTS__ */
 export function op<P extends Problem>(named: {
   readonly name: string;
   readonly numbers: readonly (Exclude<keyof P, keyof Rows> & string)[];

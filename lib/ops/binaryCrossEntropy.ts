@@ -14,7 +14,7 @@ import { type Data, op, type Rows } from '../backends/problem.js';
 import { type Draft, declare } from './operation.js';
 import { lossResult, lossWrites, type Reduction, readReduction } from './reduction.js';
 
-const binaryCrossEntropyOp = op<BinaryCrossEntropyProblem>({
+const binaryCrossEntropyOp = /* @__PURE__ */ op<BinaryCrossEntropyProblem>({
   name: 'binaryCrossEntropy',
   numbers: ['outType', 'summed', 'each', 'posWeight', 'classCount', 'classStep', 'gradientScale'],
   reads: ['targetProbabilities', 'weights', 'elementWeights', 'posWeights'],
@@ -22,7 +22,7 @@ const binaryCrossEntropyOp = op<BinaryCrossEntropyProblem>({
   solve: binaryCrossEntropyRows,
 });
 
-export const binaryCrossEntropy = declare({
+export const binaryCrossEntropy = /* @__PURE__ */ declare({
   name: 'binaryCrossEntropy',
   op: binaryCrossEntropyOp,
   argument: 'targets',

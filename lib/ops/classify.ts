@@ -23,7 +23,7 @@ const activations = ['softmax', 'sigmoid', 'none'] as const;
 
 const flat = { kind: 'array', float16: false } as const;
 
-export const classify = declare({
+export const classify = /* @__PURE__ */ declare({
   name: 'classify',
   op: topKOp,
   memory: [],

@@ -10,7 +10,7 @@ import { type Backend, type Data, op } from '../backends/problem.js';
 import { declare } from './operation.js';
 import { lossesOf, lossResult, lossWrites, readReduction } from './reduction.js';
 
-const crossEntropyOp = op<CrossEntropyProblem>({
+const crossEntropyOp = /* @__PURE__ */ op<CrossEntropyProblem>({
   name: 'crossEntropy',
   numbers: ['summed', 'ignoreIndex', 'labelSmoothing', 'gradientScale'],
   reads: ['targets', 'targetProbabilities', 'weights'],
@@ -18,7 +18,7 @@ const crossEntropyOp = op<CrossEntropyProblem>({
   solve: crossEntropyRows,
 });
 
-export const crossEntropy = declare({
+export const crossEntropy = /* @__PURE__ */ declare({
   name: 'crossEntropy',
   op: crossEntropyOp,
   argument: 'targets',

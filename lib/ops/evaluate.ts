@@ -6,7 +6,7 @@ import { op } from '../backends/problem.js';
 import { declare } from './operation.js';
 import { ofPart } from './parts.js';
 
-const judgeOp = op<JudgeProblem>({
+const judgeOp = /* @__PURE__ */ op<JudgeProblem>({
   name: 'judge',
   numbers: ['ignoreIndex', 'bins'],
   reads: ['targets'],
@@ -37,7 +37,7 @@ export const evaluationTerms = {
   confusion: (value: unknown, name: string) => (value === undefined ? undefined : readFlag(value, name)),
 };
 
-export const evaluate = declare({
+export const evaluate = /* @__PURE__ */ declare({
   name: 'evaluate',
   op: judgeOp,
   argument: 'targets',

@@ -5,7 +5,7 @@ import { op } from '../backends/problem.js';
 import { type Declared, declare } from './operation.js';
 import { ofPart } from './parts.js';
 
-const slopeOp = op<SlopeProblem>({
+const slopeOp = /* @__PURE__ */ op<SlopeProblem>({
   name: 'slope',
   numbers: ['count', 'ignoreIndex'],
   reads: ['targets'],
@@ -13,7 +13,7 @@ const slopeOp = op<SlopeProblem>({
   solve: slope,
 });
 
-const declared = declare({
+const declared = /* @__PURE__ */ declare({
   name: 'fitTemperature',
   op: slopeOp,
   argument: 'targets',
@@ -35,10 +35,9 @@ const declared = declare({
   result: () => undefined,
 });
 
-export const fitTemperature = without('temperature', declared);
+export const fitTemperature = /* @__PURE__ */ without('temperature', declared);
 
 /** The temperature is what is looked for: there is no such option. */
-/* @__NO_SIDE_EFFECTS__ */
 function without(name: string, operation: Declared): Declared {
   return { ...operation, options: operation.options.filter((option) => option !== name) };
 }

@@ -5,7 +5,7 @@ import { type KlDivergenceProblem, klDivergence as klDivergenceRows } from '../b
 import { type Data, op } from '../backends/problem.js';
 import { declare, outPerRow } from './operation.js';
 
-const klDivergenceOp = op<KlDivergenceProblem>({
+const klDivergenceOp = /* @__PURE__ */ op<KlDivergenceProblem>({
   name: 'klDivergence',
   numbers: ['outType'],
   reads: ['other'],
@@ -13,7 +13,7 @@ const klDivergenceOp = op<KlDivergenceProblem>({
   solve: klDivergenceRows,
 });
 
-export const klDivergence = declare({
+export const klDivergence = /* @__PURE__ */ declare({
   name: 'klDivergence',
   op: klDivergenceOp,
   argument: 'other',

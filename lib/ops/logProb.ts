@@ -9,7 +9,7 @@ import { type LogProbProblem, logProb as logProbRows } from '../backends/js/logP
 import { type Data, op } from '../backends/problem.js';
 import { declare } from './operation.js';
 
-const logProbOp = op<LogProbProblem>({
+const logProbOp = /* @__PURE__ */ op<LogProbProblem>({
   name: 'logProb',
   numbers: ['outType', 'k', 'classesShared', 'ignoreIndex', 'renormalize'],
   reads: ['classes'],
@@ -17,7 +17,7 @@ const logProbOp = op<LogProbProblem>({
   solve: logProbRows,
 });
 
-export const logProb = declare({
+export const logProb = /* @__PURE__ */ declare({
   name: 'logProb',
   op: logProbOp,
   argument: 'classes',

@@ -90,7 +90,6 @@ export interface Declared extends Operation {
 /**
  * Declares an operation. What it takes is asked for once, with nothing to read, to learn the names.
  */
-/* @__NO_SIDE_EFFECTS__ */
 export function declare<Taken extends object, P extends Problem>(operation: Operation<Taken, P>): Declared {
   const own: string[] = [];
   operation.takes({

@@ -5,10 +5,9 @@ import { logSumExp as logSumExpRows } from '../backends/js/softmax.js';
 import { type Data, op } from '../backends/problem.js';
 import { declare, outPerRow } from './operation.js';
 
-export const logSumExp = valuePerRow('logSumExp', logSumExpRows);
-export const entropy = valuePerRow('entropy', entropyRows);
+export const logSumExp = /* @__PURE__ */ valuePerRow('logSumExp', logSumExpRows);
+export const entropy = /* @__PURE__ */ valuePerRow('entropy', entropyRows);
 
-/* @__NO_SIDE_EFFECTS__ */
 function valuePerRow(name: string, solve: typeof entropyRows) {
   return declare({
     name,

@@ -35,7 +35,7 @@ const foreign: ReadonlyMap<string, string> = new Map([
   ['penaltypresent', 'presencePenalty'],
 ]);
 
-const sampleOp = op<SampleProblem>({
+const sampleOp = /* @__PURE__ */ op<SampleProblem>({
   name: 'sample',
   numbers: [
     'count',
@@ -69,7 +69,7 @@ const sampleOp = op<SampleProblem>({
   solve: sampleRows,
 });
 
-export const sample = declare({
+export const sample = /* @__PURE__ */ declare({
   name: 'sample',
   op: sampleOp,
   memory: ['out', 'logProbabilities', 'rawLogProbabilities'],

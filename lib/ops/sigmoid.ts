@@ -8,10 +8,9 @@ import {
 import { type Data, op } from '../backends/problem.js';
 import { type Draft, declare, outLikeX } from './operation.js';
 
-export const sigmoid = elementwise('sigmoid', sigmoidRows);
-export const logSigmoid = elementwise('logSigmoid', logSigmoidRows);
+export const sigmoid = /* @__PURE__ */ elementwise('sigmoid', sigmoidRows);
+export const logSigmoid = /* @__PURE__ */ elementwise('logSigmoid', logSigmoidRows);
 
-/* @__NO_SIDE_EFFECTS__ */
 function elementwise(name: string, solve: typeof sigmoidRows) {
   return declare({
     name,

@@ -9,7 +9,7 @@ import {
 import { type Data, op } from '../backends/problem.js';
 import { declare, outLikeX } from './operation.js';
 
-const softmaxOp = op<SoftmaxProblem>({
+const softmaxOp = /* @__PURE__ */ op<SoftmaxProblem>({
   name: 'softmax',
   numbers: ['outType', 'logNormalizerShared'],
   reads: ['logNormalizer'],
@@ -17,7 +17,7 @@ const softmaxOp = op<SoftmaxProblem>({
   solve: softmaxRows,
 });
 
-export const softmax = declare({
+export const softmax = /* @__PURE__ */ declare({
   name: 'softmax',
   op: softmaxOp,
   memory: ['out'],
@@ -34,7 +34,7 @@ export const softmax = declare({
   },
 });
 
-const logSoftmaxOp = op<LogSoftmaxProblem>({
+const logSoftmaxOp = /* @__PURE__ */ op<LogSoftmaxProblem>({
   name: 'logSoftmax',
   numbers: ['outType'],
   reads: [],
@@ -42,7 +42,7 @@ const logSoftmaxOp = op<LogSoftmaxProblem>({
   solve: logSoftmaxRows,
 });
 
-export const logSoftmax = declare({
+export const logSoftmax = /* @__PURE__ */ declare({
   name: 'logSoftmax',
   op: logSoftmaxOp,
   memory: ['out'],

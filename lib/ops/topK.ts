@@ -10,7 +10,7 @@ import { NO_CLASS, type TopKProblem, topK as topKRows } from '../backends/js/top
 import { type Data, type ElementType, op } from '../backends/problem.js';
 import { type Draft, declare, type Outputs, resultOf, type Write } from './operation.js';
 
-export const topKOp = op<TopKProblem>({
+export const topKOp = /* @__PURE__ */ op<TopKProblem>({
   name: 'topK',
   numbers: ['outType', 'k', 'log', 'logNormalizerShared'],
   reads: ['logNormalizer'],
@@ -18,7 +18,7 @@ export const topKOp = op<TopKProblem>({
   solve: topKRows,
 });
 
-export const topK = declare({
+export const topK = /* @__PURE__ */ declare({
   name: 'topK',
   op: topKOp,
   argument: 'k',

@@ -30,6 +30,7 @@ import {
   work,
 } from '../package/packed.mjs';
 import { bundlers, withEsbuild, withVite, withWorkerd } from './bundlers.mjs';
+import { provePages } from './pages.mjs';
 import { bun, deno, electron, importTool, node24, tool, workerd } from './tools.mjs';
 
 const packed = pack();
@@ -165,6 +166,8 @@ await proof("Vite's server build as it is by default, the package left out: nati
   await withVite(folder, 'esm', {});
   expectNative(start(process.execPath, [join(copyOf(folder, ['out', 'node_modules']), 'out/app.mjs')]));
 });
+
+await provePages(() => copyOf(app, ['node_modules', 'package.json']));
 
 const { nodeFileTrace } = await importTool('@vercel/nft');
 for (const source of ['mjs', 'cjs'])
