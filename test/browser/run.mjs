@@ -133,17 +133,23 @@ async function showPage(type, executablePath, backend) {
     await proof(`the contract suite in ${named}, ${backend}`, async () => {
       const page = await browser.newPage();
       const complaints = [];
-      page.on('pageerror', (error) => complaints.push(error.stack));
+      // What a page throws ends it: it would never report.
+      const thrown = new Promise((_, reject) => {
+        page.on('pageerror', (error) => {
+          complaints.push(error.stack);
+          reject(error);
+        });
+      });
+      thrown.catch(() => {});
       page.on('request', (request) => {
         if (!request.url().startsWith(origin) && !request.url().startsWith('data:'))
           outside.push(request.url());
       });
       await page.goto(origin);
-      await page
-        .waitForFunction(() => document.body.dataset.report, null, { timeout: 600_000 })
-        .catch((error) => {
-          throw new Error([error.message, ...complaints].join('\n'));
-        });
+      const reported = page.waitForFunction(() => document.body.dataset.report, null, { timeout: 900_000 });
+      await Promise.race([reported, thrown]).catch((error) => {
+        throw new Error([error.message, ...complaints].join('\n'));
+      });
       if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
       report = JSON.parse(await page.evaluate(() => document.body.dataset.report));
       if (report.failures.length > 0) throw new Error(report.failures.slice(0, 20).join('\n'));

@@ -19,18 +19,22 @@ export function it(name: string, body: Body): void {
   tests.push({ name: [...path, name].join(' › '), body });
 }
 
-it.each =
+/** `each` of vitest: calls what it stands on once for each case, with the case in the name. */
+const eachBy =
+  (one: (name: string, body: () => unknown) => void) =>
   (cases: readonly unknown[]) =>
   (name: string, body: (...values: never[]) => unknown): void => {
-    for (const one of cases) {
-      const values = (Array.isArray(one) ? one : [one]) as never[];
+    for (const each of cases) {
+      const values = (Array.isArray(each) ? each : [each]) as never[];
       let next = 0;
       const title = name
         .replace(/%\w/g, () => String(values[next++]))
-        .replace(/\$(\w+)/g, (_, key: string) => String((one as { [key: string]: unknown })[key]));
-      it(title, () => body(...values));
+        .replace(/\$(\w+)/g, (_, key: string) => String((each as { [key: string]: unknown })[key]));
+      one(title, () => body(...values));
     }
   };
+describe.each = eachBy(describe);
+it.each = eachBy(it);
 
 export const test = it;
 export const beforeAll = (body: Body): unknown => body();
