@@ -140,7 +140,23 @@ INLINE f32r pow2(f32r z) {
   const __m512i bits = _mm512_castps_si512(z);
   return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_slli_epi32(bits, 20), _mm512_permutexvar_epi32(bits, table)));
 }
+// The same, and 0 in the lanes whose bits are not set.
+INLINE f32r pow2(f32r z, uint32_t bits) {
+  const __m512i table = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i*)pow2_table));
+  const __m512i steps = _mm512_castps_si512(z);
+  return _mm512_castsi512_ps(_mm512_maskz_add_epi32((__mmask16)bits, _mm512_slli_epi32(steps, 20),
+                                                    _mm512_permutexvar_epi32(steps, table)));
+}
 INLINE f64r pow2(f64r z) { return _mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(z), 52)); }
+INLINE f64r pow2(f64r z, uint32_t bits) {
+  return _mm512_castsi512_pd(_mm512_maskz_slli_epi64((__mmask8)bits, _mm512_castpd_si512(z), 52));
+}
+INLINE f32r muladd(f32r a, f32r b, f32r c, uint32_t bits) {
+  return _mm512_maskz_fmadd_ps((__mmask16)bits, a, b, c);
+}
+INLINE f64r muladd(f64r a, f64r b, f64r c, uint32_t bits) {
+  return _mm512_maskz_fmadd_pd((__mmask8)bits, a, b, c);
+}
 
 INLINE void split_exponent(f64r u, f64r& k, f64r& m) {
   const __m512i half_root = _mm512_set1_epi64(half_root_bits);

@@ -250,6 +250,27 @@ INLINE Block<R, T> keep(uint32_t bits, Block<R, T> v, Block<R, T> other) {
       [&](size_t i) INLINE_LAMBDA { return keep(bits >> i * v.per_register, v.r[i], other.r[i]); });
 }
 
+// pow2(z) in the lanes whose bits are set, 0 in the rest. (A register may have a function of its own.)
+template <class R>
+INLINE R pow2(R z, uint32_t bits) {
+  return keep(bits, pow2(z), R{});
+}
+template <class R, class T>
+INLINE Block<R, T> pow2(Block<R, T> z, uint32_t bits) {
+  return by_registers<Block<R, T>>([&](size_t i)
+                                       INLINE_LAMBDA { return pow2(z.r[i], bits >> i * z.per_register); });
+}
+// a * b + c likewise.
+template <class R>
+INLINE R muladd(R a, R b, R c, uint32_t bits) {
+  return keep(bits, muladd(a, b, c), R{});
+}
+template <class R, class T>
+INLINE Block<R, T> muladd(Block<R, T> a, Block<R, T> b, Block<R, T> c, uint32_t bits) {
+  return by_registers<Block<R, T>>(
+      [&](size_t i) INLINE_LAMBDA { return muladd(a.r[i], b.r[i], c.r[i], bits >> i * a.per_register); });
+}
+
 // v in the lanes where that bit of the word is set, which is in place of a float; `other` in the rest. (A register may have a
 // function of its own.)
 template <class R>

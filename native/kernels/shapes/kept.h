@@ -111,35 +111,39 @@ INLINE void add_kept(const typename V::Scalar* x, size_t n, const BitsOf<V>* kep
                            : V::registers == 1        ? 8
                                                       : 4;  // fewer than where nothing is masked: bits wait too
   const Exp<V, moved> exp = exponential;
-  alignas(64) T nowhere[L];
-  T* const to = padded || terms ? terms : nowhere;
-  const size_t stored = padded || terms ? ~size_t(0) : 0;
+  alignas(64) T nowhere[group * L];
+  const bool is_stored = padded || terms;
+  T* to = is_stored ? terms : nowhere;
+  const T* peeked = peeking ? next->x : nullptr;
+  const size_t step = is_stored ? group * L : 0;
   TermSum<V> sum = total;
   V max = splat<V>(T(-infinity));
-  const auto take = [&](size_t i, Term<V> e) INLINE_LAMBDA {
-    store(to + (i & stored), e.value());
+  const auto take = [&](size_t k, Term<V> e) INLINE_LAMBDA {
+    store(to + k * L, e.value());
     sum.add_term(e);
-    if constexpr (peeking) max = keep(next_kept[i / L], max_number(load<V>(next->x + i), max), max);
+    if constexpr (peeking) max = keep(next_kept[k], max_number(load<V>(peeked + k * L), max), max);
   };
-  size_t i = 0;
-  for (; i + group * L <= n; i += group * L) {
-    if (ahead) fetch<false>(x + i + ahead, group * L);
+  // Pointers that move once for a group: gcc works out each place by itself otherwise.
+  for (; n >= group * L; n -= group * L) {
+    if (ahead) fetch<false>(x + ahead, group * L);
     Reduced<V> reduced[group];
 #pragma GCC unroll 8
-    for (size_t k = 0; k < group; k++) reduced[k] = exp.reduce(load<V>(x + i + k * L), kept[i / L + k]);
+    for (size_t k = 0; k < group; k++) reduced[k] = exp.reduce(load<V>(x + k * L), kept[k]);
 #pragma GCC unroll 8
-    for (size_t k = 0; k < group; k++) take(i + k * L, exp.term(reduced[k]));
+    for (size_t k = 0; k < group; k++) take(k, exp.term(reduced[k]));
+    x += group * L, kept += group, to += step;
+    if constexpr (peeking) peeked += group * L, next_kept += group;
   }
-  for (; i + L <= n; i += L) take(i, exp.term(exp.reduce(load<V>(x + i), kept[i / L])));
-  if (!padded && i < n) {
-    const size_t rest = n - i;
+  size_t k = 0;
+  for (; (k + 1) * L <= n; k++) take(k, exp.term(exp.reduce(load<V>(x + k * L), kept[k])));
+  if (const size_t rest = n - k * L; !padded && rest > 0) {
     const Term<V> e =
-        exp.term(exp.reduce(load_first<V>(x + i, rest, T(-infinity)), kept[i / L] & first_bits(rest)));
-    store_first(to + (i & stored), e.value(), rest);
+        exp.term(exp.reduce(load_first<V>(x + k * L, rest, T(-infinity)), kept[k] & first_bits(rest)));
+    store_first(to + k * L, e.value(), rest);
     sum.add_term(e);
     if constexpr (peeking) {
-      const V v = load_first<V>(next->x + i, rest, T(-infinity));
-      max = keep(next_kept[i / L] & first_bits(rest), max_number(v, max), max);
+      const V v = load_first<V>(peeked + k * L, rest, T(-infinity));
+      max = keep(next_kept[k] & first_bits(rest), max_number(v, max), max);
     }
   }
   total = sum;

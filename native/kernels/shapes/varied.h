@@ -162,7 +162,11 @@ struct Varied {
   }
   void place(Group& g, Set& s) const {
     g.exact = sizeof(T) == 8 || s.longest <= exact_terms<V>;
-    for (size_t k = 0; k < L; k++) g.bias[k] = bias_for<V>(k < s.count ? s.row[k].length : 1);
+    if (is_even && !p.lengths) {
+      store(g.bias, splat<V>(bias_for<V>(p.length)));
+    } else {
+      for (size_t k = 0; k < L; k++) g.bias[k] = bias_for<V>(k < s.count ? s.row[k].length : 1);
+    }
     for (size_t k = 0; k < s.count; k++) {
       Row& row = s.row[k];
       row.terms = row.n <= most_waiting ? g.terms + k * most_waiting : row.y;
@@ -202,7 +206,13 @@ struct Varied {
     store(g.hi, hi), store(g.lo, lo);
     // Terms of long rows wait where the row before them would write; and rows that are left are read once more.
     const Row& last = s.row[s.longest > most_waiting || dead ? 0 : s.count - 1];
-    scale_rows(g, s, last.y + last.n);
+    const T* const limit = last.y + last.n;
+    bool scaled = false;
+    if constexpr (knows_blocks) {
+      scaled = is_even && !g.exact && !dead;
+      if (scaled) by_blocks(s, [&](auto blocks) { scale_even_rows<blocks()>(g, s, limit); });
+    }
+    if (!scaled) scale_rows(g, s, limit);
     for (uint32_t left = dead; left; left &= left - 1) op.solve(s.first + size_t(__builtin_ctz(left)));
 
     uint32_t alone = alone_in_sum(taken, rest, shift, op.scale, load<V>(g.bias)) & all & ~dead;
@@ -296,7 +306,10 @@ struct Varied {
       const Bits *const kept = row.kept, *const other_kept = next.row[k].kept;
       T* const terms = row.terms;
       const Exp<V, false> exp = exp_of(g, k);
-      if (ahead) fetch<true>(row.y, row.n), fetch<false>(x + ahead, row.n);
+      if (ahead) {
+#pragma GCC unroll 8
+        for (size_t b = 0; b < blocks; b++) fetch<true>(row.y + b * L, 1), fetch<false>(x + ahead + b * L, 1);
+      }
       Reduced<V> reduced[blocks];
       V max = none;
 #pragma GCC unroll 8
@@ -309,7 +322,7 @@ struct Varied {
       for (size_t b = 0; b < blocks; b++) {
         const Term<V> e = exp.term(reduced[b]);
         store(terms + b * L, e.value());
-        sum.add_term(e);
+        b == 0 ? sum.add_first(e) : sum.add_term(e);
       }
       put(g, k, sum.taken(bias), sum.rest, false);
     }
@@ -369,6 +382,21 @@ struct Varied {
         normalize<V>(row.y, row.n, 1, {g.hi[k], g.lo[k]});
       }
       for (size_t i = 0; i < row.padding; i++) row.y[row.n + i] = 0;
+    }
+  }
+
+  // The same of rows that add_even_rows takes, all of which are there.
+  template <size_t blocks>
+  __attribute__((noinline)) void scale_even_rows(const Group& g, const Set& s, const T* limit) const {
+    const size_t n = s.longest, count = s.count, before = (blocks - 1) * L;
+    const T* terms = g.terms;
+    T* y = s.row[0].y;
+    for (size_t k = 0; k < count; k++, y += n, terms += most_waiting) {
+      const V hi = splat<V>(g.hi[k]), lo = splat<V>(g.lo[k]);
+#pragma GCC unroll 8
+      for (size_t i = 0; i < before; i += L) store(y + i, scaled(load<V>(terms + i), hi, lo));
+      const V last = scaled(load<V>(terms + before), hi, lo);
+      y + blocks* L <= limit ? store(y + before, last) : store_first(y + before, last, n - before);
     }
   }
 
