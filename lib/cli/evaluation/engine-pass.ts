@@ -163,6 +163,8 @@ export async function passByStatement(
   const row = numbered ? 'row_number() OVER () - 1' : 'NULL::BIGINT';
   const truth = `TRY_CAST(${ofColumn?.sql ?? 'NULL'} AS INTEGER)`;
   const rows = `${function_}(${logits}, ${truth}, ${row})`;
+  // While one of the engine's threads waits for this one, every core has another.
+  if (options.threads === undefined) await engine.run(`SET threads = current_setting('threads') + 1`, signal);
   const timer = setInterval(() => {
     options.onProgress?.({
       ...{ rows: seen, total: relation.rows, resumed: 0 },
