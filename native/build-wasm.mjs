@@ -71,7 +71,14 @@ const features = [
 const bare = ['--strip-debug', '--strip-producers', '--strip-target-features'];
 const passes = [
   ...['--duplicate-function-elimination', '--simplify-locals', '--vacuum', '--merge-locals'],
-  ...['--coalesce-locals', '--rse', '--vacuum', '--reorder-locals', '--merge-blocks', '--remove-unused-brs'],
+  ...[
+    '--coalesce-locals-learning',
+    '--rse',
+    '--vacuum',
+    '--reorder-locals',
+    '--merge-blocks',
+    '--remove-unused-brs',
+  ],
   ...['--remove-unused-names', '--code-folding', '--vacuum', '--duplicate-function-elimination'],
 ];
 const optimizer = join(root, 'node_modules/binaryen/bin/wasm-opt');

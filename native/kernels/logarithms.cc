@@ -29,7 +29,7 @@ void solve_losses(const Problem& p, size_t begin, size_t end) {
       if (shape_of<V>(p, end - begin) == Shape::lanes) return solve_in_lanes<V>(ClassLoss<V>(p), begin, end);
     }
   }
-  if constexpr (lanes_for_all) {
+  if constexpr (has_lanes<V>) {
     const double by = p.gradientScale / p.temperature;
     // A double probability may be subnormal. Lanes multiply it by 1 / T before it is rounded, row by row it is divided after.
     const bool rounds_once = p.type != Type::float64 || p.temperature == 1;

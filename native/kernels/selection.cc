@@ -24,11 +24,9 @@ template <class V>
 void solve_draws(const Problem& p, size_t begin, size_t end) {
   const bool filters = (p.keepTop > 0 && p.keepTop < p.length) || p.topP < 1 || p.minPDepth < __builtin_inf();
   const bool tame = p.temperature > 0x1p-16 && p.temperature < 0x1p16 && draws_alike(p);
-  const bool fits = tame && (!filters || (lanes_for_all && p.length <= panel_classes));
+  const bool fits = tame && (!filters || p.length <= panel_classes);
   if (!fits || shape_of<V>(p, end - begin) != Shape::lanes) return SampleSolver<V>(p).solve(begin, end);
-  if constexpr (lanes_for_all) {
-    if (filters) return solve_in_lanes<V>(FilteredDraw<V>(p), begin, end);
-  }
+  if (filters) return solve_in_lanes<V>(FilteredDraw<V>(p), begin, end);
   solve_in_lanes<V>(Draw<V>(p), begin, end);
 }
 
@@ -70,7 +68,8 @@ void solve(const Problem& p, size_t begin, size_t end) {
     const bool few = p.k > 0 && p.k <= most_few && p.k <= p.length && !p.log;
     if (few && p.k == 1) return solve_few<V, TopOne<V>>(p, begin, end);
     if (few) return solve_few<V, TopFew<V>>(p, begin, end);
-    if constexpr (lanes_for_all && !is_compact && sizeof(typename V::Scalar) == 4) {
+    constexpr bool is_portable = lanes_for_all && is_compact;  // seldom run, and the binary is large
+    if constexpr (!is_portable && sizeof(typename V::Scalar) == 4) {
       if (TopMore<V>::fits(p) && solve_more<V>(p, begin, end)) return;
     }
   }

@@ -40,12 +40,13 @@ struct ClassGradient : ClassLoss<V> {
     if constexpr (Group::along) return write_rows(g);
     const Ends& e = g.ends;
     const V hi = e.hi, lo = e.lo;
-    if (this->few && g.has_terms) {
+    const bool has_terms = lanes_for_all && g.has_terms;
+    if (this->few && has_terms) {
       put_gradient(g, [&](V term) INLINE_LAMBDA { return scaled(term, hi, lo); });
     } else if (this->few) {
       const FewTerms<V> exp = g.few_terms(scale);
       put_gradient(g, [&](V logit) INLINE_LAMBDA { return scaled(exp.term(logit).value(), hi, lo); });
-    } else if (const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower); g.has_terms) {
+    } else if (const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower); has_terms) {
       const V none = splat<V>(0), top = exp.term(g.max).value();
       put_gradient(g, [&](V term) INLINE_LAMBDA { return scaled(select_greater(term, none, term, top), hi, lo); });
     } else {
@@ -108,7 +109,7 @@ struct ClassGradient : ClassLoss<V> {
     const V none = splat<V>(0), weight = this->weights_of(g);
     Wide<V> factor;
     V own;
-    if (g.has_terms && ClassLoss<V>::compares(g)) {
+    if (lanes_for_all && g.has_terms && ClassLoss<V>::compares(g)) {
       own = this->logit_of(g, load_whole<V>(p.targets + g.row));
     } else {
       own = g.few_terms(scale).term(e.target).value();
@@ -121,7 +122,7 @@ struct ClassGradient : ClassLoss<V> {
   INLINE void end_floats(Group& g) const {
     Ends& e = g.ends;
     F64 count[W], below[W], slope[W], back[W], entry[W], weight[W];
-    this->weights_of(g, weight);
+    this->weights_of(e, ClassLoss<V>::compares(g), weight);
     widen(g.count_of_max, count);
     widen(sub(g.max, e.target), below);
     const WideTerm own = wide_term(Exp<V, false>(scale, g.shift.magic, g.shift.lower).term(e.target));
@@ -146,7 +147,7 @@ struct ClassGradient : ClassLoss<V> {
   INLINE void end_doubles(Group& g) const {
     Ends& e = g.ends;
     F64 count[W], rest[W], weight[W];
-    this->weights_of(g, weight);
+    this->weights_of(e, ClassLoss<V>::compares(g), weight);
     Wide<F64> inverse[W], factor[W];
     widen(g.count_of_max, count);
 #pragma GCC unroll 4

@@ -10,6 +10,7 @@ template <class V>
 struct ClassLoss : Logarithms<V> {
   using typename Rows<V>::T;
   using Rows<V>::p, Logarithms<V>::W;
+  using Below = Lanes<V, Sums::below>;
   explicit ClassLoss(const Problem& p) : Logarithms<V>(p) {}
 
   static constexpr bool writes_classes = false;
@@ -22,8 +23,15 @@ struct ClassLoss : Logarithms<V> {
   template <class Group>
   INLINE void begin(Group& g) const {
     Logarithms<V>::begin(g);
-    Ends& e = g.ends;
-    if (compares(g) && !p.weights) {
+    if constexpr (Group::along) {
+      find_targets(g, g.ends, false);
+    } else {
+      find_targets<Below>(g, g.ends, compares(g));
+    }
+  }
+  template <class Group>
+  ONCE void find_targets(const Group& g, Ends& e, bool compares) const {
+    if (compares && !p.weights) {
       V logits;
       this->compare(g, load_whole<V>(p.targets + g.row), e.counts, logits);
       e.target = select_greater(e.counts, splat<V>(0), logits, g.max);
@@ -39,11 +47,14 @@ struct ClassLoss : Logarithms<V> {
   }
   template <class Group>
   INLINE void write(Group& g) const {
+    write(g, g.ends, compares(g));
+  }
+  ONCE void write(const Below& g, const Ends& e, bool compares) const {
     const bool whole = g.apart == 1 && g.count == V::lanes;
     alignas(64) double lane[V::lanes];
     double* const to = whole ? p.losses + g.row : lane;
     F64 of[W];
-    losses_of(g, of);
+    losses_of(g, e, compares, of);
 #pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) store(to + w * F64::lanes, of[w]);
     for (size_t i = 0; !whole && i < g.count; i++) p.losses[g.row + i * g.apart] = lane[i];
@@ -59,10 +70,9 @@ struct ClassLoss : Logarithms<V> {
   INLINE bool compares(const Group& g) const {
     return !Group::along && p.length <= Logarithms<V>::most_compared && g.apart == 1 && g.count == V::lanes;
   }
-  template <class Group>
-  INLINE void weights_of(const Group& g, F64* weight) const {
-    if (compares(g) && !p.weights) return widen(g.ends.counts, weight);
-    for (size_t w = 0; w < W; w++) weight[w] = g.ends.weight[w];
+  INLINE void weights_of(const Ends& e, bool compares, F64* weight) const {
+    if (compares && !p.weights) return widen(e.counts, weight);
+    for (size_t w = 0; w < W; w++) weight[w] = e.weight[w];
   }
   template <class Group>
   INLINE V weights_of(const Group& g) const {
@@ -78,20 +88,18 @@ struct ClassLoss : Logarithms<V> {
     if (weight != 0) target = x[size_t(given) * step];
   }
 
-  template <class Group>
-  INLINE void losses_of(const Group& g, F64* of) const {
-    const Ends& e = g.ends;
+  INLINE void losses_of(const Below& g, const Ends& e, bool compares, F64* of) const {
     F64 max[W], log_sum[W], target[W], weight[W];
     if constexpr (sizeof(T) == 4) {
       if (this->few && p.temperature == 1) {
         const Wide<V> loss = loss_of_few(g.max, e.target, e.log);
-        widen(loss, of), weights_of(g, weight);
+        widen(loss, of), weights_of(e, compares, weight);
 #pragma GCC unroll 4
         for (size_t w = 0; w < W; w++) of[w] = mul(of[w], weight[w]);
         return;
       }
     }
-    weights_of(g, weight);
+    weights_of(e, compares, weight);
     widen(g.max, max), widen(e.target, target), this->log_sums(e, log_sum);
 #pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) of[w] = loss(max[w], log_sum[w], target[w], weight[w]);

@@ -1,6 +1,14 @@
 // logSoftmax and logSumExp: logarithms of probabilities, and of the sum of all exponentials.
 #pragma once
+#include "../shapes/lanes.h"
 #include "../shapes/rows.h"
+
+// What several operations have in common stands once in a module of WebAssembly.
+#ifdef __wasm__
+#define ONCE __attribute__((noinline))
+#else
+#define ONCE INLINE
+#endif
 
 namespace UNITS {
 
@@ -25,7 +33,7 @@ struct Logarithms : Rows<V> {
 
   template <class Group>
   INLINE void begin(Group& g) const {
-    if (!few) terms_of_max(g.shift, scale, scale64, g.ends.top_term);
+    if (!few) begin(g.shift, g.ends);
   }
   // Each step for all groups in turn: the steps of one wait for each other.
   static constexpr bool ends_together = true;
@@ -36,16 +44,19 @@ struct Logarithms : Rows<V> {
     }
     if constexpr (is_short) {
       for (size_t i = 0; op.few && i < count; i++) {
-        if (group[i].solvable) group[i].ends.log = log_of_few(group[i].ends.split);
+        if (group[i].solvable) find_log(group[i].ends);
       }
     }
   }
   template <class Group>
   INLINE void end(Group& g) const {
+    end(g, g.ends);
+  }
+  ONCE void end(Lanes<V, Sums::below>& g, Ends& e) const {
     if constexpr (is_short) {
       if (few) {
         g.solvable = g.solvable && all_less(add(g.few.hi, g.few.lo), splat<V>(T(infinity)));
-        g.ends.split = split_few(in_units_of_max(g.few), g.count_of_max);
+        e.split = split_few(in_units_of_max(g.few), g.count_of_max);
         return;
       }
     }
@@ -54,8 +65,8 @@ struct Logarithms : Rows<V> {
 #pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) {
       g.solvable = g.solvable && all_less(g.sum[w].hi, splat<F64>(__builtin_inf()));
-      g.ends.sum[w] = is_short ? beside_max(g.sum[w], count[w], g.ends.top_term[w])
-                               : log_of_sum<V>(g.sum[w], count[w], g.ends.top_term[w]);
+      e.sum[w] = is_short ? beside_max(g.sum[w], count[w], e.top_term[w])
+                          : log_of_sum<V>(g.sum[w], count[w], e.top_term[w]);
     }
   }
   // Up to here the logits of given classes are found by comparing each class with those of all lanes.
@@ -82,8 +93,7 @@ struct Logarithms : Rows<V> {
     return found;
   }
   // log(sum / term of the maximum).
-  template <class Ends>
-  INLINE void log_sums(const Ends& e, F64* log_sum) const {
+  ONCE void log_sums(const Ends& e, F64* log_sum) const {
     if constexpr (is_short) {
       if (few) return widen(e.log, log_sum);
     }
@@ -93,6 +103,8 @@ struct Logarithms : Rows<V> {
 
  private:
   static constexpr bool is_short = sizeof(T) == 4;
+  ONCE void begin(const LaneShift<V>& shift, Ends& e) const { terms_of_max(shift, scale, scale64, e.top_term); }
+  static ONCE void find_log(Ends& e) { e.log = log_of_few(e.split); }
 };
 
 template <class V>

@@ -6,7 +6,7 @@ namespace UNITS {
 // - Columns, masked rows and rows of several lengths go in lanes for softmax and its logarithms alone.
 // - Panels have no steps for each small number of classes.
 // - Doubles do not go along their blocks, and in lanes for softmax and its logarithms alone.
-// - Filtered draws, topK of 9 and more and the gradient of crossEntropy go row by row.
+// - topK of 9 and more goes in lanes where rows are contiguous floats.
 // - Nothing is fetched ahead: there is no instruction for that.
 #ifdef __wasm__
 constexpr bool lanes_for_all = false;
