@@ -153,6 +153,35 @@ describe('odd rows', () => {
     expect(await value('softmax([1, 1])')).toEqual([0.5, 0.5]);
   });
 
+  test('a query that fails leaves one on another connection alone', async () => {
+    const other = await DuckDBInstance.create(':memory:', { threads: '4' });
+    const [first, second] = [await other.connect(), await other.connect()];
+    await register(first);
+    const fails = first.run(
+      'SELECT sum(log_sum_exp(CASE WHEN i = 90000 THEN [1, NULL] ELSE [1, i % 7] END::FLOAT[])) FROM range(100000) t(i)',
+    );
+    const goesOn = second.runAndReadAll(
+      'SELECT count(*), sum(list_sum(softmax([1, i % 7]::DOUBLE[]))) FROM range(100000) t(i)',
+    );
+    await expect(fails).rejects.toThrow('a list with NULL in it');
+    const [[count, sum]] = (await goesOn).getRowsJS();
+    expect([count, Math.round(sum as number)]).toEqual([100_000n, 100_000]);
+    first.closeSync();
+    second.closeSync();
+  });
+
+  test('a query that is interrupted fails, and the connection goes on', async () => {
+    const own = await connect();
+    await register(own);
+    const endless = own.run('SELECT sum(log_sum_exp([i, 1]::FLOAT[])) FROM range(1000000000000) t(i)');
+    // One that comes before the query has begun is lost.
+    const interrupts = setInterval(() => own.interrupt(), 20);
+    await expect(endless.finally(() => clearInterval(interrupts))).rejects.toThrow('Interrupted');
+    const reader = await own.runAndReadAll('SELECT softmax([0, 0]::DOUBLE[])');
+    expect(reader.getRowsJS()).toEqual([[[0.5, 0.5]]]);
+    own.closeSync();
+  });
+
   test('a NULL among the logits of a row that is not asked for is no error', async () => {
     const sql = `SELECT softmax(x) FROM (VALUES (1, [1, 1]), (2, [1, NULL])) t(id, x) WHERE id = 1`;
     expect(await rows(sql)).toEqual([[[0.5, 0.5]]]);

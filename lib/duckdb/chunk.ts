@@ -17,6 +17,7 @@ import {
   type Lists,
   nullsOf,
   readLists,
+  release,
   writeLists,
   writeStructLists,
   writeValues,
@@ -86,6 +87,7 @@ export function solveChunk(
     }
     writeValues(duckdb, output, values, nulls);
   }
+  release(x.values);
 }
 
 /** The k best classes of each row; of one that is shorter, all it has. */

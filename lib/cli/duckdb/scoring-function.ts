@@ -102,6 +102,7 @@ export async function registerScoreRows(engine: Engine, name: string, options: S
       for (const row of dropped) nulls[row] = 1;
       vectors.writeNulls(bindings, output, nulls);
     }
+    vectors.release(lists.values);
     seen.seconds += (performance.now() - start) / 1000;
   }
 
