@@ -71,15 +71,10 @@ const features = [
 const bare = ['--strip-debug', '--strip-producers', '--strip-target-features'];
 const passes = [
   ...['--duplicate-function-elimination', '--simplify-locals', '--vacuum', '--merge-locals'],
-  ...[
-    '--coalesce-locals-learning',
-    '--rse',
-    '--vacuum',
-    '--reorder-locals',
-    '--merge-blocks',
-    '--remove-unused-brs',
-  ],
-  ...['--remove-unused-names', '--code-folding', '--vacuum', '--duplicate-function-elimination'],
+  ...['--coalesce-locals-learning', '--rse', '--vacuum', '--reorder-locals', '--merge-blocks'],
+  ...['--remove-unused-brs', '--remove-unused-names', '--code-folding', '--vacuum'],
+  ...['--duplicate-function-elimination', '--simplify-locals', '--coalesce-locals-learning'],
+  ...['--reorder-locals', '--vacuum', '--remove-unused-module-elements', '--memory-packing'],
 ];
 const optimizer = join(root, 'node_modules/binaryen/bin/wasm-opt');
 const launcher = process.env.CMAKE_CXX_COMPILER_LAUNCHER;

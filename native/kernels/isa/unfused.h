@@ -8,8 +8,14 @@ INLINE f32r muladd(f32r a, f32r b, f32r c) { return a * b + c; }
 INLINE f64r muladd(f64r a, f64r b, f64r c) { return a * b + c; }
 INLINE double muladd(double a, double b, double c) { return a * b + c; }
 
-// A product of floats is exact in double; the sum then rounds to 53 bits before it rounds to 24.
-__attribute__((noinline)) inline f32r fma(f32r a, f32r b, f32r c) {
+// A product of floats is exact in double; the sum then rounds to 53 bits before it rounds to 24. In the loops of WebAssembly a
+// factor that stays the same is widened once: softmax takes 70 % of the time, and a module 2 % more.
+#ifdef __wasm__
+INLINE
+#else
+__attribute__((noinline)) inline
+#endif
+f32r fma(f32r a, f32r b, f32r c) {
   f64r x[2], y[2], z[2];
   widen_register(a, x), widen_register(b, y), widen_register(c, z);
   return narrow_registers(x[0] * y[0] + z[0], x[1] * y[1] + z[1]);

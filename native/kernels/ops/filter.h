@@ -30,18 +30,21 @@ struct FilteredDraw : Draw<V> {
       if (!g.solvable) continue;
       Draw<V>::begin(g);
       side[waiting] = {g.x, g.step, g.max, g.shift.magic, g.shift.lower, &g.ends.redo};
-      if (p.length > most_paired) {
-        filter<1, panel_classes>(side);
-      } else if (++waiting == 2) {
-        filter<2, most_paired>(side), waiting = 0;
+      waiting++;
+      if constexpr (most_paired > 0) {
+        if (p.length <= most_paired) {
+          if (waiting == 2) filter<2, most_paired>(side), waiting = 0;
+          continue;
+        }
       }
+      filter<1, panel_classes>(side), waiting = 0;
     }
     if (waiting > 0) filter<1, panel_classes>(side);
   }
 
  private:
   // Rows of up to so many classes are filtered two groups at a time: the steps of one wait for each other.
-  static constexpr size_t most_paired = 16;
+  static constexpr size_t most_paired = lanes_for_all ? 16 : 0;
 
   struct Side {
     T* x;
