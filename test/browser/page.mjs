@@ -34,6 +34,7 @@ for (const path of Object.keys(load).sort()) await load[path]();
 const first = await smoke();
 const failures = [...first.failures];
 let passed = first.passed;
+let shown = 0;
 for (const { name, body } of tests) {
   try {
     await body();
@@ -41,9 +42,11 @@ for (const { name, body } of tests) {
   } catch (error) {
     failures.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
   }
+  if (performance.now() - shown < 200) continue;
   element('result').textContent =
     `${passed} passed, ${failures.length} failed, of ${tests.length + first.passed} …`;
   await turn();
+  shown = performance.now();
 }
 element('result').textContent = `${passed} passed, ${failures.length} failed`;
 element('failures').textContent = failures.join('\n\n');

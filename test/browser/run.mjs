@@ -3,7 +3,7 @@
  * installed: a page runs the contract suite in pure TypeScript, another one in WebAssembly, which has the bits of Node.
  * Needs Chromium (apt-get install chromium, or its path in CHROMIUM); draws nothing from outside.
  */
-import { cpSync, existsSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
 import { chromium, firefox } from 'playwright-core';
@@ -28,7 +28,7 @@ const pages = {
     { find: /^.*\/lib\/index\.js$|^simd-softmax$/, replacement: 'simd-softmax/wasm' },
     {
       find: /^.*\/lib\/promises\.js$|^simd-softmax\/promises$/,
-      replacement: join(folder, 'test/browser/wasm-promises.mjs'),
+      replacement: await promisesOfWasm(),
     },
     { find: './ready.mjs', replacement: 'simd-softmax/wasm' },
   ]),
@@ -40,6 +40,18 @@ for (const { type, name, executablePath } of browsers) {
   } else for (const backend of Object.keys(pages)) await showPage(type, executablePath, backend);
 }
 finish();
+
+/** A module with every name of `simd-softmax/promises`, for tests that import them so. */
+async function promisesOfWasm() {
+  const names = Object.keys(await import(join(folder, 'node_modules/simd-softmax/dist/promises.js')));
+  const file = join(folder, 'promises-of-wasm.mjs');
+  writeFileSync(
+    file,
+    `import * as all from 'simd-softmax/wasm';
+export const { ${names.join(', ')} } = { ...all, ...all.promises };\n`,
+  );
+  return file;
+}
 
 /** The folder of a page whose tests run on a backend. */
 async function buildPage(backend, alias) {
