@@ -99,14 +99,20 @@ function readValues(value: unknown, name: string, count: number): Float64Array {
   const kind = arrayKind(value);
   if (!Array.isArray(value) && kind !== 'Float64Array' && kind !== 'Float32Array')
     throw typeError('a Float64Array, Float32Array or array of numbers', name, value);
-  const list: ArrayLike<unknown> =
+  const list =
     kind === undefined ? (value as unknown[]) : viewOf<Float32Array | Float64Array>(value, kind, name);
   if (list.length !== count) throw shapeError(`${count} entries, as many as classes,`, name, value);
-  const values = new Float64Array(count);
-  for (let i = 0; i < count; i++) {
+  const values = Array.isArray(list) ? copyNumbers(list, name) : new Float64Array(list);
+  for (let i = 0; i < count; i++)
+    if (!(values[i] < Infinity)) throw rangeError('a number below Infinity', `${name}[${i}]`, values[i]);
+  return values;
+}
+
+function copyNumbers(list: readonly unknown[], name: string): Float64Array {
+  const values = new Float64Array(list.length);
+  for (let i = 0; i < values.length; i++) {
     const entry = list[i];
     if (typeof entry !== 'number') throw typeError('a number', `${name}[${i}]`, entry);
-    if (!(entry < Infinity)) throw rangeError('a number below Infinity', `${name}[${i}]`, entry);
     values[i] = entry;
   }
   return values;

@@ -18,14 +18,15 @@ class Adjustments {
 
   bool any() const { return p.biasClasses || p.history || p.prompt; }
 
-  // The changes to a row; what is returned lives until the next call. False where there is no memory for it.
-  template <class T>
+  // The classes of a row that change; the list lives until the next call. Its logits come with finish(). False where there is no
+  // memory for it.
   bool open(const Source& row, size_t r, const Settings& settings, Patches& patches) {
     const bool repeats = settings.repetition != 1, counts = settings.frequency != 0 || settings.presence != 0;
     const Stretch bias = part_of(p.biasValues ? p.biasClasses : nullptr, p.biasStarts, p.biasCount, r);
     const Stretch history = part_of(repeats || counts ? p.history : nullptr, p.historyStarts, p.historyCount, r);
     const Stretch prompt = part_of(repeats ? p.prompt : nullptr, p.promptStarts, p.promptCount, r);
     const size_t count = bias.count() + history.count() + prompt.count();
+    patched = 0, pending = true;
     if (!reserve(count)) return false;
     size_t n = 0;
     for (size_t i = bias.from; i < bias.to; i++)
@@ -33,33 +34,47 @@ class Adjustments {
     for (size_t i = history.from; i < history.to; i++) key[n++] = key_of_entry(p.history + i, in_history);
     for (size_t i = prompt.from; i < prompt.to; i++) key[n++] = key_of_entry(p.prompt + i, in_prompt);
     sort(n);
-    size_t patched = 0;
+    // Without a branch on what an entry is, by tables that gcc cannot make branches of: lists are mixed by now.
+    const uint64_t none = 0, *const values_of[2] = {&none,
+                                                    reinterpret_cast<const uint64_t*>(p.biasValues) + bias.from};
+    const double factor_of[2] = {1, settings.repetition}, drop_of[2] = {0, settings.presence};
     for (size_t i = 0; i < n; patched++) {
       const size_t index = size_t(key[i] >> 32);
       if (index >= row.length) break;  // of a list for rows of other lengths
-      if (i + ahead < n) row.prefetch(size_t(key[i + ahead] >> 32));
-      double added = 0, times = 0;
+      double added = 0;
+      uint32_t times = 0;
       bool seen = false;
-      for (; i < n && size_t(key[i] >> 32) == index; i++) {
+      do {
         const uint32_t what = uint32_t(key[i]);
-        if (what >= first_bias) {
-          added += value_at(bias.from + (what - first_bias));
-        } else {
-          seen = true, times += what == in_history ? 1 : 0;
-        }
-      }
+        const bool is_bias = what >= first_bias;
+        const size_t place = size_t(what - first_bias) & (0 - size_t(is_bias));
+        added += __builtin_bit_cast(double, read_once(values_of[is_bias] + place));
+        times += what == in_history, seen |= !is_bias;
+      } while (++i < n && size_t(key[i] >> 32) == index);
       classes[patched] = uint32_t(index);
-      logits[patched] = double(logit_at<T>(row, index)) + added;
-      factor[patched] = seen ? settings.repetition : 1;
-      drop[patched] = settings.frequency * times + (times > 0 ? settings.presence : 0);
+      logits[patched] = added;
+      factor[patched] = factor_of[seen];
+      drop[patched] = settings.frequency * double(times) + drop_of[times > 0];
+    }
+    patches = {classes, logits, patched};
+    return true;
+  }
+
+  // The new logits of the row that was opened, from what there is in memory; once. What most of an entry's time is, its logit's
+  // way from memory, costs nothing after a pass over the row.
+  template <class T>
+  void finish(Source row) {
+    if (!pending || patched == 0) return;
+    pending = false, row.patches = {};
+    for (size_t i = 0; i < patched; i++) {
+      if (i + ahead < patched) row.prefetch(classes[i + ahead]);
+      logits[i] = double(logit_at<T>(row, classes[i])) + logits[i];
     }
     // In a loop of its own, without a branch that would wait for each logit.
     for (size_t i = 0; i < patched; i++) {
       const double x = logits[i], divided = x / factor[i], multiplied = x * factor[i];
       logits[i] = double(T((x > 0 ? divided : multiplied) - drop[i]));
     }
-    patches = {classes, logits, patched};
-    return true;
   }
 
  private:
@@ -67,7 +82,8 @@ class Adjustments {
   static constexpr uint32_t in_prompt = 0, in_history = 1, first_bias = 2;
   const Problem& p;
   void* memory = nullptr;
-  size_t room = 0;
+  size_t room = 0, patched = 0;
+  bool pending = false;  // the logits are not there yet
   uint64_t *key = nullptr, *spare = nullptr;
   double *logits = nullptr, *factor = nullptr, *drop = nullptr;
   uint32_t* classes = nullptr;
@@ -86,10 +102,6 @@ class Adjustments {
 
   static uint64_t key_of_entry(const uint32_t* index, size_t what) {
     return uint64_t(read_once(index)) << 32 | uint32_t(what);
-  }
-
-  double value_at(size_t i) const {
-    return __builtin_bit_cast(double, read_once(reinterpret_cast<const uint64_t*>(p.biasValues) + i));
   }
 
   bool reserve(size_t count) {

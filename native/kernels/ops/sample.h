@@ -29,8 +29,8 @@ struct SampleSolver {
       const Settings settings = settings_of(p, r);
       Source row = source_of(p, r);
       // Without memory for what is to change there is nothing to draw by.
-      if (adjustments.any() && !adjustments.open<T>(row, r, settings, row.patches)) row.length = 0;
-      solve(r, settings, row, selection);
+      if (adjustments.any() && !adjustments.open(row, r, settings, row.patches)) row.length = 0;
+      solve(r, settings, row, adjustments, selection);
       if (p.rawLogProbabilities) put_raw(r);
     }
   }
@@ -42,7 +42,12 @@ struct SampleSolver {
     bool sure;
   };
 
-  void solve(size_t r, const Settings& settings, const Source& row, Selection<V>& selection) const {
+  void solve(size_t r, const Settings& settings, const Source& row, Adjustments& adjustments,
+             Selection<V>& selection) const {
+    const size_t k = settings.keepTop;
+    const bool selects = p.temperature > 0 && k > 0 && k < row.length && k <= most_selected;
+    const auto finish = [&] { adjustments.finish<T>(row); };
+    if (!selects || row.length <= Ranking<V>::most) finish();
     if (p.temperature > 0x1p-16 && p.temperature < 0x1p16 &&
         (!settings.filter() || p.order == Order::transformers)) {
       if (row.length > 0 && row.length <= Ranking<V>::most && near(r, settings, row)) return;
@@ -51,12 +56,12 @@ struct SampleSolver {
         if (!settings.filter()) return estimated(r, settings, row);
       }
     }
-    const size_t k = settings.keepTop;
-    const bool selects = p.temperature > 0 && k > 0 && k < row.length && k <= most_selected;
     selection.clear(selects ? k : 0);
     Survey<V> found;
-    if (!selects || !Survey<V>::select_patched(row, k, selection, found))
+    if (!selects || !Survey<V>::select_patched(row, k, selection, found, finish)) {
+      finish();
       found = selects ? Survey<V>::select(row, selection) : Survey<V>::of(row);
+    }
     if (found.nan || !finite(found.max)) return fill(r, no_class, __builtin_nan(""));
     if (p.temperature == 0) return fill(r, uint32_t(found.first(row)), 0);
     const Weigher weigher(found.max, p.temperature);

@@ -51,14 +51,19 @@ struct Survey {
   }
 
   // The same of a row with patches, by a pass over what is in memory: some more than k are selected, patched classes drop
-  // out of them, and come in with their new logits. False where that leaves too few.
-  static bool select_patched(const Source& row, size_t k, Selection<V>& selection, Survey& found) {
+  // out of them, and come in with their new logits, which finish() works out when the row has been read. False where that leaves
+  // too few.
+  template <class Finish>
+  static bool select_patched(const Source& row, size_t k, Selection<V>& selection, Survey& found, Finish finish) {
     if (row.patches.count == 0) return false;
     // Each time the selection takes longer, a tenth with the first of these and half as long again with the other.
-    return select_patched(row, k, 16, selection, found) || select_patched(row, k, 128, selection, found);
+    return select_patched(row, k, 16, selection, found, finish) ||
+           select_patched(row, k, 128, selection, found, finish);
   }
 
-  static bool select_patched(const Source& row, size_t k, size_t more, Selection<V>& selection, Survey& found) {
+  template <class Finish>
+  static bool select_patched(const Source& row, size_t k, size_t more, Selection<V>& selection, Survey& found,
+                             Finish finish) {
     const Patches& patches = row.patches;
     const size_t wide = k + more;
     if (wide > most_selected || wide >= row.length) return false;
@@ -66,6 +71,7 @@ struct Survey {
     raw.patches = {};
     selection.clear(wide);
     found = select(raw, selection);
+    finish();
     const bool has_all = selection.count < wide;
     const size_t left = selection.narrow(k, [&](uint32_t index) {
       const size_t i = patches.first_from(index);
@@ -73,10 +79,16 @@ struct Survey {
     });
     if (left < k && !has_all) return selection.clear(k), false;
     const T least = left < k ? T(-infinity) : logit_of<T>(selection.key[k - 1]);
-    for (size_t i = 0; i < patches.count; i++) {
-      const T x = T(patches.logits[i]);
-      found.nan |= x != x;
-      if (x >= least) selection.insert(x, patches.classes[i]);
+    // Most are far below, and seen to be eight at a time; not so what has a NaN.
+    const F64 limit = splat<F64>(double(least));
+    for (size_t at = 0, end; at < patches.count; at = end) {
+      end = at + F64::lanes < patches.count ? at + F64::lanes : patches.count;
+      if (end - at == F64::lanes && all_less(load<F64>(patches.logits + at), limit)) continue;
+      for (size_t i = at; i < end; i++) {
+        const T x = T(patches.logits[i]);
+        found.nan |= x != x;
+        if (x >= least) selection.insert(x, patches.classes[i]);
+      }
     }
     selection.shrink();
     found.max = selection.count > 0 ? logit_of<T>(selection.key[0]) : T(-infinity);

@@ -39,12 +39,11 @@ struct Patches {
 
   // The place of the first class that is not below this one.
   size_t first_from(size_t index) const {
-    size_t low = 0, high = count;
-    while (low < high) {
-      const size_t middle = (low + high) / 2;
-      classes[middle] < index ? low = middle + 1 : high = middle;
-    }
-    return low;
+    // Without a branch on what is found.
+    const uint32_t* from = classes;
+    size_t left = count;
+    for (; left > 1; left -= left / 2) from += (left / 2) & (0 - size_t(from[left / 2 - 1] < index));
+    return size_t(from - classes) + (left > 0 && *from < index);
   }
 };
 
