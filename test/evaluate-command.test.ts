@@ -199,6 +199,15 @@ describe('every format', () => {
     }
   });
 
+  test('a Parquet of large pages, of which several do not fit into memory at a time', async () => {
+    const [rows, classes] = [8192, 8192];
+    await duckdb.run(
+      `COPY (SELECT 0 AS y, l FROM (SELECT list((8191 - k)::FLOAT ORDER BY k) AS l FROM range(${classes}) r(k)), range(${rows})) TO '${at('pages.parquet')}' (ROW_GROUP_SIZE 2048, COMPRESSION zstd, DICTIONARY_SIZE_LIMIT 1)`,
+    );
+    const { result } = await judge('pages.parquet', { truth: 'column:y' });
+    expect([result.rows, result.accuracy]).toEqual([rows, 1]);
+  });
+
   test('a Parquet whose rows are alike until one is not', async () => {
     const rows = Array.from({ length: 5000 }, (_, i) => i);
     const lists: Record<string, string> = {

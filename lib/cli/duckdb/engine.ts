@@ -11,6 +11,11 @@ import type { Bindings, Chunk, Connection } from './bindings.js';
 /** What the engine says when a statement fails. */
 export class EngineError extends Error {}
 
+/** Each thread holds a page of Parquet, of up to 128 MiB, and what was in it: one thread may manage where several do not. */
+export function ranOutOfMemory(error: unknown): boolean {
+  return error instanceof EngineError && error.message.startsWith('Out of Memory');
+}
+
 export interface Engine {
   readonly bindings: Bindings;
   readonly connection: Connection;

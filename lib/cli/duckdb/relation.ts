@@ -1,5 +1,5 @@
 /** An input as SQL sees it: what to select from, which of it are logits, and which columns travel. */
-import type { Engine } from './engine.js';
+import { type Engine, ranOutOfMemory } from './engine.js';
 
 /** A column beside the logits. */
 export interface Kept {
@@ -76,9 +76,11 @@ export function namesIn(text: string, known: readonly string[]): string[] {
 export async function firstLength(engine: Engine, relation: Relation, signal?: AbortSignal): Promise<number> {
   if (relation.classes !== undefined) return relation.classes;
   const { from, logits } = relation.tolerant;
-  const [row] = await engine.texts(
-    `SELECT len(l)::VARCHAR FROM (SELECT ${logits} AS l FROM ${from}) WHERE l IS NOT NULL LIMIT 1`,
-    signal,
-  );
+  const sql = `SELECT len(l)::VARCHAR FROM (SELECT ${logits} AS l FROM ${from}) WHERE l IS NOT NULL LIMIT 1`;
+  const [row] = await engine.texts(sql, signal).catch(async (error) => {
+    if (!ranOutOfMemory(error)) throw error;
+    await engine.run('SET threads = 1', signal);
+    return await engine.texts(sql, signal);
+  });
   return Number(row?.[0] ?? 0);
 }

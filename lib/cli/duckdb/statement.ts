@@ -13,7 +13,7 @@ import {
   scoreColumns,
   selected,
 } from './content.js';
-import { type Engine, engineFailure, literal } from './engine.js';
+import { type Engine, engineFailure, literal, ranOutOfMemory } from './engine.js';
 import type { Relation } from './relation.js';
 import { registerScoreRows, type Seen } from './scoring-function.js';
 
@@ -77,6 +77,7 @@ export async function runStatement(engine: Engine, statement: Statement): Promis
   const { from, logits } = tolerant ? relation.tolerant : relation;
   const text = format !== 'parquet';
   let nonfinite = false;
+  let alone = false;
   for (;;) {
     const function_ = `score_rows_${functions++}`;
     const seen = await registerScoreRows(engine, function_, {
@@ -122,6 +123,11 @@ export async function runStatement(engine: Engine, statement: Statement): Promis
       return { seen, rows, ...(await positionsOf(engine, statement, seen)) };
     } catch (error) {
       if (signal?.aborted) throw error;
+      if (ranOutOfMemory(error) && !alone) {
+        alone = true;
+        await engine.run('SET threads = 1', signal);
+        continue;
+      }
       throw (await reasonOf(engine, statement, seen)) ?? engineFailure(error, describe(relation), name);
     }
   }

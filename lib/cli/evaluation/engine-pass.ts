@@ -1,7 +1,7 @@
 /** A pass over what the engine reads: one statement of SQL, whose rows are judged while it runs. */
 import type { Batch, Layout } from '../batch.js';
 import { readLabels, readTruth } from '../classes.js';
-import { engineFailure } from '../duckdb/engine.js';
+import { engineFailure, ranOutOfMemory } from '../duckdb/engine.js';
 import { type EngineInput, relationOf } from '../duckdb/input.js';
 import { firstLength, type Place } from '../duckdb/relation.js';
 import { registerTakeRows, type TakenRows } from '../duckdb/rows-function.js';
@@ -24,11 +24,33 @@ export async function passByStatement(
   options: PassOptions,
   begin: Begin,
 ): Promise<Passed> {
+  const { value: place } = await input.places().next();
+  try {
+    return await passOver(input, place as Place, format, options, begin);
+  } catch (error) {
+    if (!ranOutOfMemory(error)) throw error;
+    await input.engine.run('SET threads = 1', options.signal);
+    return await passOver(
+      input,
+      place as Place,
+      format,
+      { ...options, onNotice: undefined, threads: 1 },
+      begin,
+    );
+  }
+}
+
+async function passOver(
+  input: EngineInput,
+  place: Place,
+  format: Format,
+  options: PassOptions,
+  begin: Begin,
+): Promise<Passed> {
   const { engine, name, choice } = input;
   const { signal, errors, ignoreIndex, truth: truthPath } = options;
   const tolerant = errors === 'skip' || errors === 'nan';
-  const { value: place } = await input.places().next();
-  const relation = await relationOf(engine, format, place as Place, choice, signal);
+  const relation = await relationOf(engine, format, place, choice, signal);
   if (relation.chosen !== undefined) options.onNotice?.(relation.chosen);
   const uniform = needsUniform(options, undefined);
   const classes = uniform ? await firstLength(engine, relation, signal) : relation.classes;
@@ -179,7 +201,7 @@ export async function passByStatement(
     await engine.texts(`SELECT count(p)::VARCHAR FROM (SELECT ${rows} AS p FROM ${from})`, signal);
     keepingFailure(gathering.end);
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (signal?.aborted || (failure === undefined && ranOutOfMemory(error))) throw error;
     if (fewer && ofFile) throw wrongTruth(truthPath, await countRows(), ofFile.length);
     if (stopped === undefined && failure !== undefined) throw failure;
     const asked: Asked = {
