@@ -74,7 +74,7 @@ function memoryFor([rows, classes]) {
   };
 }
 
-/** Its name, its limits at each shape (null: none is stated), and the call. */
+/** Its name, its limits at each shape (null: none is stated), the call, and what it stands beside, if not softmax. */
 const CASES = [
   ['topK 1', [1.6, 1.6, 1.4, 1.3, 1.3, 1.3, 1.1], topK(1)],
   ['topK 5', [2.2, 2.4, 2.2, 2.0, 1.6, 1.4, 1.2], topK(5)],
@@ -134,6 +134,12 @@ const CASES = [
   ['sigmoid', Array(7).fill(1.5), (m, o) => library.sigmoid(m.x, { ...o, out: m.out })],
   ['logSigmoid', Array(7).fill(2.2), (m, o) => library.logSigmoid(m.x, { ...o, out: m.out })],
   ['binaryCrossEntropy', Array(7).fill(3.3), (m, o) => library.binaryCrossEntropy(m.x, m.soft, o)],
+  [
+    'binaryCrossEntropy over logSigmoid',
+    Array(7).fill(1.5),
+    (m, o) => library.binaryCrossEntropy(m.x, m.soft, o),
+    (m, o) => library.logSigmoid(m.x, { ...o, out: m.out }),
+  ],
 ];
 
 function topK(k) {
@@ -168,9 +174,9 @@ function float16(x) {
 
 const median = (numbers) => numbers.sort((a, b) => a - b)[numbers.length >> 1];
 
-function measure(memory, solve) {
+function measure(memory, solve, beside = (m, o) => library.softmax(m.x, { ...o, out: m.out })) {
   const call = { shape: [memory.rows, memory.classes], threads: 1 };
-  const plain = () => library.softmax(memory.x, { ...call, out: memory.out });
+  const plain = () => beside(memory, call);
   const run = () => solve(memory, call);
   const timed = (f) => {
     const start = performance.now();
@@ -198,12 +204,12 @@ function measureAll() {
   const memories = SHAPES.map(([rows, classes]) =>
     memoryFor([kind === 'js' ? Math.ceil(rows / 16) : rows, classes]),
   );
-  for (const [name, limits, solve] of CASES) {
+  for (const [name, limits, solve, beside] of CASES) {
     if (!name.includes(options.only)) continue;
     const cells = memories.map((memory, i) => ({
       classes: memory.classes,
       limit: limits[i] === null ? null : limits[i] * slack,
-      ...measure(memory, solve),
+      ...measure(memory, solve, beside),
     }));
     console.log(JSON.stringify({ isa, name, cells }));
   }

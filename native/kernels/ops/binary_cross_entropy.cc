@@ -177,18 +177,17 @@ struct BinaryCrossEntropy {
     const BinaryLossOf<V, divides> f = function;
     F64 part[4] = {total[0], total[1], total[2], total[3]};
     alignas(64) T losses[group * L];
-    size_t i = 0;
-    for (; i + group * L <= n; i += group * L) {
-      each_of_group<V, group>(
-          x + i, f, [&losses](size_t k, V loss) INLINE_LAMBDA { store(losses + k * L, loss); }, y + i);
+    const auto put = [&losses](size_t at, V loss) INLINE_LAMBDA { store(losses + at % (group * L), loss); };
+    const auto add_up = [&losses, &part](size_t) INLINE_LAMBDA {
 #pragma GCC unroll 4
       for (size_t k = 0; k < group * L; k += 4 * D) {
 #pragma GCC unroll 4
         for (size_t j = 0; j < 4; j++) part[j] = add(part[j], load_eight(losses + k + j * D));
       }
-    }
+    };
+    const size_t whole = each_of_groups<V, group>(x, n, f, put, add_up, y);
     for (size_t j = 0; j < 4; j++) total[j] = part[j];
-    return i;
+    return whole;
   }
 
   double weighed(const Row& at, size_t from, size_t n, const T* x, const T* y, T* losses) const {

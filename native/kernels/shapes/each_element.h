@@ -5,24 +5,35 @@
 
 namespace UNITS {
 
-// Blocks that are begun before the first is finished.
+// Blocks that take each step together.
 template <class V>
-constexpr size_t side_by_side = V::registers == 1   ? 8
-                                : V::registers == 2 ? 4
-                                                    : 1;
+constexpr size_t side_by_side = V::registers <= 2 ? 4 : 1;
 
-// put(k, f(x)), or f(x, y), of a group's blocks, step by step for all: the steps of one wait for each other.
-template <class V, size_t group, class F, class Put, class... More>
-INLINE void each_of_group(const typename V::Scalar* x, const F& f, Put put, const More*... more) {
-  constexpr size_t L = V::lanes;
-  Reduced<V> start[group];
-  typename F::Middle middle[group];
+// put(i, f(x)), or f(x, y), of the blocks of whole groups, and after(i) behind each group; returns how many elements those are.
+// Each block goes through three steps, and while one group takes its last, the next one takes its second and another its first:
+// the steps of one block wait for each other.
+template <class V, size_t group, class F, class Put, class After, class... More>
+INLINE size_t each_of_groups(const typename V::Scalar* x, size_t n, const F& f, Put put, After after,
+                             const More*... more) {
+  constexpr size_t L = V::lanes, S = group * L;
+  const size_t end = n / S * S;
+  if (end == 0) return 0;
+  Reduced<V> start[group] = {};
+  typename F::Middle middle[group] = {};
+  // i is where the first step is. (A branch each, not loops of their own for the ends: a third of the code.)
+  for (size_t i = 0; i < end + 2 * S; i += S) {
+    const bool begins = i < end, goes_on = i >= S && i < end + S, ends = i >= 2 * S;
+    const size_t done = i - 2 * S;
 #pragma GCC unroll 8
-  for (size_t k = 0; k < group; k++) start[k] = f.start(load<V>(x + k * L));
-#pragma GCC unroll 8
-  for (size_t k = 0; k < group; k++) middle[k] = f.middle(start[k]);
-#pragma GCC unroll 8
-  for (size_t k = 0; k < group; k++) put(k, f.end(middle[k], load<V>(x + k * L), load<V>(more + k * L)...));
+    for (size_t k = 0; k < group; k++) {
+      const size_t at = done + k * L;
+      if (ends) put(at, f.end(middle[k], load<V>(x + at), load<V>(more + at)...));
+      if (goes_on) middle[k] = f.middle(start[k]);
+      if (begins) start[k] = f.start(load<V>(x + i + k * L));
+    }
+    if (ends) after(done);
+  }
+  return end;
 }
 
 // out = f(x), or f(x, y), element by element; out may be x or y. In steps: see logistic.h.
@@ -35,10 +46,8 @@ __attribute__((noinline)) void each_element(const typename V::Scalar* x, typenam
   const F f = function;  // by value: in registers
   size_t i = 0;
   if constexpr (group > 1) {
-    for (; i + group * L <= n; i += group * L) {
-      each_of_group<V, group>(
-          x + i, f, [out, i](size_t k, V v) INLINE_LAMBDA { store(out + i + k * L, v); }, (more + i)...);
-    }
+    i = each_of_groups<V, group>(
+        x, n, f, [out](size_t at, V v) INLINE_LAMBDA { store(out + at, v); }, [](size_t) {}, more...);
   }
   for (; i + L <= n; i += L) {
     const V v = load<V>(x + i);
