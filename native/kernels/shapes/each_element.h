@@ -20,6 +20,20 @@ INLINE size_t each_of_groups(const typename V::Scalar* x, size_t n, const F& f, 
   if (end == 0) return 0;
   Reduced<V> start[group] = {};
   typename F::Middle middle[group] = {};
+  if constexpr (V::registers > 2) {  // whose registers hold no more than one step of a group
+    for (size_t i = 0; i < end; i += S) {
+#pragma GCC unroll 8
+      for (size_t k = 0; k < group; k++) start[k] = f.start(load<V>(x + i + k * L));
+#pragma GCC unroll 8
+      for (size_t k = 0; k < group; k++) middle[k] = f.middle(start[k]);
+#pragma GCC unroll 8
+      for (size_t k = 0; k < group; k++) {
+        put(i + k * L, f.end(middle[k], load<V>(x + i + k * L), load<V>(more + i + k * L)...));
+      }
+      after(i);
+    }
+    return end;
+  }
   // i is where the first step is. (A branch each, not loops of their own for the ends: a third of the code.)
   for (size_t i = 0; i < end + 2 * S; i += S) {
     const bool begins = i < end, goes_on = i >= S && i < end + S, ends = i >= 2 * S;
