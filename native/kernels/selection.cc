@@ -3,6 +3,7 @@
 #include "ops/filter.h"
 #include "ops/top_few.h"
 #include "ops/top_more.h"
+#include "ops/top_of_few.h"
 #include "ops/top_one.h"
 #include "shapes/blocks.h"
 #include "shapes/columns.h"
@@ -24,7 +25,8 @@ template <class V>
 void solve_draws(const Problem& p, size_t begin, size_t end) {
   const bool filters = (p.keepTop > 0 && p.keepTop < p.length) || p.topP < 1 || p.minPDepth < __builtin_inf();
   const bool tame = p.temperature > 0x1p-16 && p.temperature < 0x1p16 && draws_alike(p);
-  const bool fits = tame && (!filters || p.length <= panel_classes);
+  const bool has_shape = p.inner == 1 || FilteredDraw<V>::has_columns;
+  const bool fits = tame && (!filters || (has_shape && p.length <= panel_classes));
   if (!fits || shape_of<V>(p, end - begin) != Shape::lanes) return SampleSolver<V>(p).solve(begin, end);
   if (filters) return solve_in_lanes<V>(FilteredDraw<V>(p), begin, end);
   solve_in_lanes<V>(Draw<V>(p), begin, end);
@@ -66,6 +68,10 @@ void solve(const Problem& p, size_t begin, size_t end) {
   if constexpr (has_lanes<V>) {
     if (p.op == Op::sample) return solve_draws<V>(p, begin, end);
     const bool few = p.k > 0 && p.k <= most_few && p.k <= p.length && !p.log;
+    if constexpr (lanes_for_all && V::registers == 1 && sizeof(typename V::Scalar) == 4) {
+      if (few && TopOfFew<V>::fits(p) && shape_of<V>(p, end - begin) == Shape::lanes)
+        return TopOfFew<V>(p).solve(begin, end);
+    }
     if (few && p.k == 1) return solve_few<V, TopOne<V>>(p, begin, end);
     if (few) return solve_few<V, TopFew<V>>(p, begin, end);
     constexpr bool is_portable = lanes_for_all && is_compact;  // seldom run, and the binary is large

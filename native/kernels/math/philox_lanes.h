@@ -21,12 +21,12 @@ struct RoundKeys {
 // The first two words of what philox makes of (row, draw), in the low halves of the lanes. Of several registers at once: the
 // rounds of each wait for each other.
 template <size_t count>
-INLINE void philox(const u64r* row, uint64_t draw, const RoundKeys& keys, u64r* word0, u64r* word1) {
+INLINE void philox(const u64r* row, const u64r* draw, const RoundKeys& keys, u64r* word0, u64r* word1) {
   const u64r none = row[0] ^ row[0], a = none + 0xd2511f53u, b = none + 0xcd9e8d57u;
   u64r c0[count], c1[count], c2[count], c3[count];
 #pragma GCC unroll 8
   for (size_t i = 0; i < count; i++) {
-    c0[i] = row[i], c1[i] = row[i] >> 32, c2[i] = none + uint32_t(draw), c3[i] = none + uint32_t(draw >> 32);
+    c0[i] = row[i], c1[i] = row[i] >> 32, c2[i] = draw[i], c3[i] = draw[i] >> 32;
   }
 #pragma GCC unroll 10
   for (int round = 0; round < 10; round++) {
@@ -49,38 +49,61 @@ INLINE f64r double_of_whole(u64r whole) {
 }
 
 // 53 bits of two words.
-INLINE f64r uniform_of_words(u64r word0, u64r word1) {
+INLINE f64r uniform_of_numbers(u64r word0, u64r word1) {
   const f64r high = double_of_whole(word0 << 32 >> 37), low = double_of_whole(word1 << 32 >> 38);
   return mul(add(mul(high, splat_register(0x1p26)), low), splat_register(0x1p-53));
 }
 
-// For draw `draw` of rows `row`, `row` + `apart`, ... Floats have the first 27 bits, which floats may round. A function by
-// itself: ten rounds are long.
+// Of whole numbers below 2^32 in two registers, those of even places in the first, their first 27 bits, which floats may round.
+INLINE f32r uniform_of_words(u64r even, u64r odd) {
+  typedef int32_t Whole __attribute__((vector_size(sizeof(f32r))));
+  typedef uint32_t Bits __attribute__((vector_size(sizeof(f32r))));
+  const Bits bits = (Bits)((even & 0xffffffffu) | odd << 32) >> 5;
+  return mul((f32r) __builtin_convertvector((Whole)bits, f32r), splat_register(0x1p-27f));
+}
+
+// Which of its rows the lanes of a block's words are of: see uniform_of_words.
 template <class V>
-__attribute__((noinline)) V uniform_lanes(uint64_t row, size_t apart, uint64_t draw, const RoundKeys& keys) {
-  alignas(64) static constexpr uint64_t numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  constexpr size_t count = V::lanes / word_lanes;
-  u64r rows[count], word0[count], word1[count];
-  __builtin_memcpy(rows, numbers, sizeof rows);
-#pragma GCC unroll 8
-  for (size_t i = 0; i < count; i++) {
-    const u64r none = rows[i] ^ rows[i];
-    if (apart != 1)
-      rows[i] = mul_words(rows[i], none + apart) + (mul_words(rows[i], none + (uint64_t(apart) >> 32)) << 32);
-    rows[i] += none + row;
-  }
-  philox<count>(rows, draw, keys, word0, word1);
-  F64 share[V::lanes / F64::lanes];
-#pragma GCC unroll 8
-  for (size_t i = 0; i < count; i++) {
-    f64r& own = share[i / F64::registers].r[i % F64::registers];
-    if constexpr (sizeof(typename V::Scalar) == 4) {
-      own = mul(double_of_whole(word0[i] << 32 >> 37), splat_register(0x1p-27));
-    } else {
-      own = uniform_of_words(word0[i], word1[i]);
+struct RowsOfWords {
+  uint64_t row[V::lanes] = {};
+  constexpr RowsOfWords() {
+    for (size_t i = 0; i < V::lanes; i++) {
+      const size_t word = i / word_lanes, lane = i % word_lanes;
+      row[i] = sizeof(typename V::Scalar) == 8 ? i : 2 * (word / 2 * word_lanes + lane) + word % 2;
     }
   }
-  return narrow(share, V());
+};
+
+// So many blocks of rows are worked on together: as many as there are registers for. The rounds of each wait for each other.
+template <class V>
+constexpr size_t shares_together = V::registers == 1 ? 2 : 1;
+
+// For draw draw[i] of rows row[i], row[i] + `apart`, ..., to share[i]. A function by itself: ten rounds are long.
+template <class V>
+__attribute__((noinline)) void uniform_lanes(const uint64_t* row, size_t apart, const uint64_t* draw,
+                                             const RoundKeys& keys, V* const* share) {
+  alignas(64) static constexpr RowsOfWords<V> numbers;
+  constexpr size_t words = V::lanes / word_lanes, count = shares_together<V> * words;
+  u64r rows[count], draws[count], word0[count], word1[count];
+#pragma GCC unroll 8
+  for (size_t i = 0; i < count; i++) {
+    u64r& own = rows[i];
+    __builtin_memcpy(&own, numbers.row + i % words * word_lanes, sizeof own);
+    const u64r none = own ^ own;
+    if (apart != 1) own = mul_words(own, none + apart) + (mul_words(own, none + (uint64_t(apart) >> 32)) << 32);
+    own += none + row[i / words], draws[i] = none + draw[i / words];
+  }
+  philox<count>(rows, draws, keys, word0, word1);
+#pragma GCC unroll 8
+  for (size_t i = 0; i < count; i++) {
+    V& own = *share[i / words];
+    const size_t r = i % words;
+    if constexpr (sizeof(typename V::Scalar) == 8) {
+      own.r[r] = uniform_of_numbers(word0[i], word1[i]);
+    } else if (r % 2 == 1) {
+      own.r[r / 2] = uniform_of_words(word0[i - 1], word0[i]);
+    }
+  }
 }
 
 }  // namespace UNITS

@@ -22,10 +22,15 @@ struct Draw : Rows<V> {
     uint32_t redo;  // rows, as bits
   };
 
+  static constexpr bool begins_together = true;
+
   template <class Group>
   INLINE void begin(Group& g) const {
-    g.ends.share = share_of(g, 0);
-    g.ends.redo = 0;
+    begin(&g, 1);
+  }
+  template <class Group>
+  INLINE void begin(Group* group, size_t count) const {
+    for (size_t i = 0; i < count; i += together) put_shares(group + i, count - i);
   }
   template <class Group>
   void end(Group&) const {}
@@ -33,8 +38,10 @@ struct Draw : Rows<V> {
   INLINE void write(Group& g) const {
     Ends& e = g.ends;
     uint32_t* const out = static_cast<uint32_t*>(p.out);
+    V share[together];
     for (size_t i = 0; i < p.count; i++) {
-      const V place = draw(g, i == 0 ? e.share : share_of(g, i), e.redo);
+      if (i > 0 && (i - 1) % together == 0) shares_of(g, i, share);
+      const V place = draw(g, i == 0 ? e.share : share[(i - 1) % together], e.redo);
       if (p.count == 1) return g.put(out, place);
       alignas(64) uint32_t lane[V::lanes];
       store_whole(lane, place);
@@ -57,9 +64,31 @@ struct Draw : Rows<V> {
     return (double(n) + 4) * (sizeof(T) == 4 ? 0x1p-23 : 0x1p-52) + (sizeof(T) == 4 ? 0x1p-27 + 1e-9 : 4e-10);
   }
 
+  // For several groups or several draws at once; where there are fewer, the last one's again.
+  static constexpr size_t together = shares_together<V>;
+  // Of the first draw.
   template <class Group>
-  INLINE V share_of(const Group& g, size_t draw) const {
-    return uniform_lanes<V>(uint64_t(p.firstRow) + g.row, g.apart, whole(p.firstDraw) + draw, keys);
+  INLINE void put_shares(Group* group, size_t count) const {
+    uint64_t row[together], draw[together];
+    V* to[together];
+#pragma GCC unroll 2
+    for (size_t i = 0; i < together; i++) {
+      Group& g = group[i < count ? i : count - 1];
+      row[i] = uint64_t(p.firstRow) + g.row, draw[i] = whole(p.firstDraw), to[i] = &g.ends.share;
+      g.ends.redo = 0;
+    }
+    uniform_lanes<V>(row, group->apart, draw, keys, to);
+  }
+  // Of draw `first`, and of those behind it.
+  template <class Group>
+  INLINE void shares_of(const Group& g, size_t first, V* share) const {
+    uint64_t row[together], draw[together];
+    V* to[together];
+#pragma GCC unroll 2
+    for (size_t i = 0; i < together; i++) {
+      row[i] = uint64_t(p.firstRow) + g.row, draw[i] = whole(p.firstDraw) + first + i, to[i] = share + i;
+    }
+    uniform_lanes<V>(row, g.apart, draw, keys, to);
   }
 
   template <class Group>

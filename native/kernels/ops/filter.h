@@ -11,11 +11,11 @@ struct FilteredDraw : Draw<V> {
   using typename Rows<V>::T;
   using Rows<V>::p, Rows<V>::scale;
   static constexpr size_t L = V::lanes;
+  // Of doubles along another axis so few are wanted.
+  static constexpr bool has_columns = Rows<V>::has_columns && sizeof(T) == 4;
   const size_t kept;  // at most so many classes
   explicit FilteredDraw(const Problem& p)
       : Draw<V>(p), kept(p.keepTop > 0 && p.keepTop < p.length ? p.keepTop : p.length) {}
-
-  static constexpr bool begins_together = true;
 
   template <class Group>
   INLINE void begin(Group& g) const {
@@ -23,12 +23,12 @@ struct FilteredDraw : Draw<V> {
   }
   template <class Group>
   void begin(Group* group, size_t count) const {
+    Draw<V>::begin(group, count);
     Side side[2];
     size_t waiting = 0;
     for (size_t i = 0; i < count; i++) {
       Group& g = group[i];
       if (!g.solvable) continue;
-      Draw<V>::begin(g);
       side[waiting] = {g.x, g.step, g.max, g.shift.magic, g.shift.lower, &g.ends.redo};
       waiting++;
       if constexpr (most_paired > 0) {
