@@ -9,8 +9,8 @@ namespace UNITS {
 
 enum class Shape {
   row,          // row after row, of any length, layout and type
-  few_classes,  // a row per lane, the number of classes known to the compiler
-  lanes,        // a row per lane, in panels or columns
+  few_classes,  // softmax: a row per lane, the number of classes known to the compiler
+  lanes,        // a row per lane, in panels or columns; of few classes known to the compiler too
   blocks,       // a group of rows, each along its blocks
 };
 

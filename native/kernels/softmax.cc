@@ -13,7 +13,7 @@ void solve_softmax(const Problem& p, size_t begin, size_t end) {
 
 bool solve_softmax_at(const Problem& p, size_t classes, const uint32_t* starts, const uint32_t* rows, size_t first,
                       size_t count) {
-  using Few = FewClasses<F32, Softmax<F32>>;
+  using Few = FewClassesSoftmax<F32, Softmax<F32>>;
   const bool fits = classes >= 2 && classes <= Few::most_apart;
   if (!lanes_for_all || is_compact || !fits || p.type != Type::float32 || p.outType != Type::float32) return false;
   if constexpr (lanes_for_all && !is_compact) Few(p).solve_at(classes, starts, rows, first, count);

@@ -1,5 +1,5 @@
 // topK of so few classes that the compiler knows their number: their probabilities are worked out as softmax does it, in the
-// steps of FewClasses (shapes/few_classes_softmax.h), and then sorted with their logits and classes, in registers.
+// steps of FewClassesSoftmax (shapes/few_classes_softmax.h), and then sorted with their logits and classes, in registers.
 #pragma once
 #include "../shapes/columns.h"
 #include "top_few.h"
@@ -102,7 +102,7 @@ struct TopOfFew : TopFew<V> {
     return true;
   }
 
-  // 1 where the maximum is alone in the sum: see FewClasses::polish.
+  // 1 where the maximum is alone in the sum: see FewClassesSoftmax::polish.
   template <size_t N>
   INLINE void make_ones(V* share, const LaneShift<V>& shift, V least, V sum, V rest) const {
     constexpr double noticed = ExpTraits<V>::short_bias * power_of_two(-2 * 24 + 1);

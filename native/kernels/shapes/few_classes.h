@@ -7,7 +7,7 @@
 
 namespace UNITS {
 
-// Groups that go through each step together: see FewClasses.
+// Groups that go through each step together: see FewClassesSoftmax.
 constexpr size_t known_groups(size_t classes) { return classes > 8 ? 4 : 8; }
 constexpr size_t most_known_groups = known_groups(2);
 

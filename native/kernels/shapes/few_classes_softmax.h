@@ -7,7 +7,7 @@
 namespace UNITS {
 
 template <class V, class Op>
-struct FewClasses {
+struct FewClassesSoftmax {
   using T = typename V::Scalar;
   static constexpr size_t L = V::lanes, P = panel_columns<V>;
   // Up to here each class is a partial sum of its own (see TermSum). Panels are faster with more.
@@ -28,7 +28,7 @@ struct FewClasses {
   uint32_t shared[L];
   const Hidden hidden;
 
-  explicit FewClasses(const Problem& p)
+  explicit FewClassesSoftmax(const Problem& p)
       : p(p),
         op(p),
         fetches(is_large(p) && (p.length <= 10 || (p.length >= 14 && is_huge(p)))),

@@ -1,7 +1,7 @@
 // Terms in memory times a factor.
 #pragma once
 #include "../math/factor.h"
-#include "maxima.h"
+#include "long_maxima.h"
 
 namespace UNITS {
 

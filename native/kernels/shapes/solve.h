@@ -14,7 +14,7 @@ void solve_plain(const Problem& p, size_t begin, size_t end) {
   const Shape shape = shape_of<V>(p, end - begin);
   if constexpr (along_blocks<V>) {
     if constexpr (Op::sums == Sums::all) {
-      if (shape == Shape::few_classes) return FewClasses<V, Op>(p).solve(begin, end);
+      if (shape == Shape::few_classes) return FewClassesSoftmax<V, Op>(p).solve(begin, end);
     }
     if (shape == Shape::blocks) return AlongBlocks<V, Op>(p).solve(begin, end);
   }
@@ -105,7 +105,7 @@ void solve_in_shapes(const Problem& p, size_t begin, size_t end) {
       if (is_varied<V>(p, end - begin)) return Varied<V, Op>(p).solve(begin, end);
     }
     if constexpr (along_blocks<V>) {
-      if (is_hidden_in_lanes<V>(p, end - begin)) return FewClasses<V, Op>(p).solve(begin, end);
+      if (is_hidden_in_lanes<V>(p, end - begin)) return FewClassesSoftmax<V, Op>(p).solve(begin, end);
     }
   }
   if constexpr (Op::may_be_copied) {

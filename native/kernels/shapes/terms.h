@@ -1,7 +1,7 @@
 // The terms of a row, block by block, and their sums: all of them for softmax, those below the maximum for logarithms.
 #pragma once
 #include "../math/finish.h"
-#include "maxima.h"
+#include "long_maxima.h"
 #include "prefetch.h"
 
 namespace UNITS {
