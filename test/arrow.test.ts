@@ -202,7 +202,7 @@ describe('lists of logits of every kind', () => {
   test.each(files)('%s: a null row ends the run, is left out, or is a row of NaN', async (name) => {
     const path = join(cases, name);
     await expect(score(path, 'null.ndjson')).rejects.toMatchObject({
-      message: `Expected logits for row 1 of ${path} but received null (--errors skip or nan goes on)`,
+      message: `Expected logits for row 1 of ${path} but received null in column logits (--errors skip or nan goes on)`,
     });
     const skipped = await score(path, 'skipped.ndjson', { errors: 'skip' });
     expect(skipped.bad).toEqual({ count: 1, first: [1] });

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import {
   copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -14,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { tableFromIPC } from '@uwdata/flechette';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rawFields } from '../lib/cli/duckdb/raw-fields.js';
@@ -101,16 +102,43 @@ describe('CSV', () => {
     expect((await scored('0,1\n1.5,0.5\n', { header: false }))[0]).toEqual(['class_0', 'class_1']);
   });
 
-  test('whole numbers that count up are logits only when it is said', async () => {
+  test('whole numbers beside fractions are logits only when it is said', async () => {
     const csv = 'a,b,c\n1,1.5,0.5\n2,0.2,2.2\n3,0.1,0.7\n';
     await expect(scored(csv)).rejects.toThrow('Expected --keep a or --column for');
+    const customers = 'customer,b,c\n17,1.5,0.5\n5,0.2,2.2\n9,0.1,0.7\n';
+    await expect(scored(customers)).rejects.toThrow('Expected --keep customer or --column for');
+    expect(await scored('zero,b,c\n0,1.5,0.5\n0,0.2,2.2\n0,0.1,0.7\n')).toHaveLength(4);
     expect(numbers((await scored(csv, { keep: ['a'] }))[1])).toEqual([1, ...p([1.5, 0.5])]);
     expect(numbers((await scored(csv, { column: 'a,b,c' }))[1])).toEqual(p([1, 1.5, 0.5]));
   });
 
+  test('an id without rows is kept', async () => {
+    expect(await scored('id,a,b\n')).toEqual([['id', 'a', 'b']]);
+    expect(notices).toEqual(['logits: columns a, b; kept: id']);
+  });
+
+  test('one class, or none, is chosen only when it is said', async () => {
+    const few = 'Expected two columns of numbers or more, or --column, for';
+    await expect(scored('a,b\n1.5,two\n')).rejects.toThrow(few);
+    await expect(scored('a,b\none,two\n')).rejects.toThrow(few);
+    await expect(scored('a,b\n1.5,0.5\n', { keep: ['a', 'b'] })).rejects.toThrow(few);
+    expect(await scored('a,b\n1.5,two\n', { column: 'a' })).toEqual([
+      ['b', 'a'],
+      ['two', '1.0'],
+    ]);
+  });
+
+  test('text that may be numbers is not kept in silence', async () => {
+    for (const csv of ['a;b;c\n1.500,5;2;1\n', 'a,b,c\n"1,5",2,1\n', 'a;b;c\n1,5;0.5;1.5\n']) {
+      await expect(scored(csv), csv).rejects.toThrow('or --keep a for');
+    }
+    expect(await scored('a,b,c\n"1,5",2,1\n', { keep: ['a'] })).toHaveLength(2);
+    expect(await scored('ip,b,c\n10.0.0.1,2,1\n')).toHaveLength(2);
+  });
+
   test('semicolons, decimal commas, tabs, quotes, a byte order mark, CRLF', async () => {
     expect(numbers((await scored('cat;dog\n1,5;0,5\n'))[1])).toEqual(p([1.5, 0.5]));
-    expect(notices[0]).toBe('delimiter: ;; decimal commas; logits: columns cat, dog; kept: none');
+    expect(notices[0]).toBe('delimiter: ";"; decimal commas; logits: columns cat, dog; kept: none');
     expect(numbers((await scored('cat\tdog\n1.5\t0.5\n'))[1])).toEqual(p([1.5, 0.5]));
     expect(numbers((await scored('\ufeffcat,dog\r\n1.5,0.5\r\n'))[1])).toEqual(p([1.5, 0.5]));
     expect(numbers((await scored('cat|dog\n1.5|0.5\n', { delimiter: '|' }))[1])).toEqual(p([1.5, 0.5]));
@@ -132,6 +160,19 @@ describe('CSV', () => {
   test('no rows', async () => {
     expect(await scored('a,b\n')).toEqual([['a', 'b']]);
     expect(text('out.csv')).toBe('a,b\n');
+  });
+
+  test('what is wrong late ends a run that the engine does not write, too', async () => {
+    const rows = Array.from({ length: 60_000 }, (_, i) => `${i},${i === 50_000 ? 'x' : '1.5'},0.5`);
+    put('wrong-late.csv', `id,a,b\n${rows.join('\n')}\n`);
+    for (const to of ['never.npy', 'never.arrow', 'never.ndjson']) {
+      await expect(score('wrong-late.csv', to), to).rejects.toThrow(
+        /^Expected numbers for row 50000 of .* but received "x" in column a/,
+      );
+      expect(existsSync(at(to))).toBe(false);
+    }
+    await expect(score('wrong-late.csv', undefined)).rejects.toThrow('row 50000');
+    expect((await score('wrong-late.csv', 'late.npy', { errors: 'skip' })).rows).toBe(59_999);
   });
 
   test('what travels keeps its digits', async () => {
@@ -629,6 +670,15 @@ describe('Parquet', () => {
       [1, '2024-01-01'],
       [2, '2024-01-02'],
     ]);
+    const part = readFileSync(at('hive/day=2024-01-01/part.parquet'));
+    linkSync(at('hive/day=2024-01-01/part.parquet'), at('linked.parquet'));
+    for (const to of ['hive/day=2024-01-01/part.parquet', 'hive/new.parquet', 'linked.parquet']) {
+      await expect(score('hive', to), to).rejects.toThrow(
+        'Expected a file outside the folder that is read for -o',
+      );
+    }
+    expect(readFileSync(at('hive/day=2024-01-01/part.parquet'))).toEqual(part);
+    expect(existsSync(at('hive/new.parquet'))).toBe(false);
     // A file in such a folder by itself has its own columns alone.
     await score('hive/day=2024-01-01/part.parquet', 'part.ndjson');
     expect(Object.keys(objects('part.ndjson')[0])).toEqual(['id', 'probabilities']);
@@ -662,6 +712,63 @@ describe('what a name says', () => {
         { cat: p([1.5, 0.5])[0], dog: p([1.5, 0.5])[1] },
       ]);
     }
+  });
+
+  test('also what the engine has not read, and what comes in a pipe, as one file of gzip', async () => {
+    const logits = Buffer.from(Float64Array.from([...A, ...B]).buffer);
+    put('in.npy', Buffer.concat([formatNpyHeader("'<f8'", [2, 3]), logits]));
+    await duckdb.run(`COPY (SELECT [1.5, 0.5]::FLOAT[] AS logits) TO '${at('in.parquet')}' (FORMAT parquet)`);
+    await score('in.parquet', 'in.arrow');
+    for (const ending of ['gz', 'zst']) {
+      for (const [input, format] of [
+        ['in.npy', 'csv'],
+        ['in.arrow', 'ndjson'],
+      ]) {
+        const name = `packed-${input}.${format}.${ending}`;
+        await score(input, name);
+        expect([...readFileSync(at(name)).subarray(0, 2)], name).toEqual(
+          ending === 'gz' ? [0x1f, 0x8b] : [0x28, 0xb5],
+        );
+        const read = format === 'csv' ? 'read_csv' : 'read_json';
+        expect(await duckdb.arrays(`SELECT count(*)::VARCHAR FROM ${read}('${at(name)}')`)).toEqual([
+          [input === 'in.npy' ? '2' : '1'],
+        ]);
+      }
+      const name = `piped.csv.${ending}`;
+      const rows = 240_000; // more than a piece
+      const { status } = spawnSync('node', [CLI, 'score', '-', '--format', 'csv', '-q', '-o', at(name)], {
+        input: `cat,dog\n${'1.5000000000000000,0.5000000000000000\n'.repeat(rows)}`,
+      });
+      expect(status).toBe(0);
+      expect(await duckdb.arrays(`SELECT count(*)::VARCHAR FROM read_csv('${at(name)}')`)).toEqual([
+        [String(rows)],
+      ]);
+      if (ending === 'gz') expect(gunzipSync(readFileSync(at(name))).length).toBe(rows * 38 + 8);
+    }
+    await expect(score('in.csv', 'packed.parquet.gz')).rejects.toThrow('unknown extension .gz');
+  });
+
+  test('half a compressed text, or one with another checksum, is refused', async () => {
+    const rows = Array.from({ length: 30_000 }, (_, i) => `${i},${Math.sin(i)},${Math.cos(i)}`);
+    const gzip = gzipSync(`id,cat,dog\n${rows.join('\n')}\n`);
+    put('plain.csv', `id,cat,dog\n${rows.join('\n')}\n`);
+    await duckdb.run(
+      `COPY (FROM read_csv('${at('plain.csv')}')) TO '${at('whole.csv.zst')}' (FORMAT csv, COMPRESSION zstd)`,
+    );
+    const zstd = readFileSync(at('whole.csv.zst'));
+    put('half.csv.gz', gzip.subarray(0, gzip.length / 2));
+    put('cut.csv.gz', gzip.subarray(0, -6));
+    put('sum.csv.gz', Buffer.concat([gzip.subarray(0, -8), Buffer.alloc(4), gzip.subarray(-4)]));
+    put('half.csv.zst', zstd.subarray(0, zstd.length / 2));
+    for (const name of ['half.csv.gz', 'cut.csv.gz', 'sum.csv.gz', 'half.csv.zst']) {
+      for (const to of ['never.ndjson', 'never.npy']) {
+        await expect(score(name, to, { errors: 'skip' }), `${name} to ${to}`).rejects.toThrow(
+          /^Expected a whole (gzip|zstd) file for /,
+        );
+        expect(existsSync(at(to))).toBe(false);
+      }
+    }
+    expect((await score('whole.csv.zst', 'whole.npy')).rows).toBe(30_000);
   });
 
   test('a file without a known name is told by its first bytes, or --format is asked for', async () => {

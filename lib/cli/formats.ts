@@ -48,7 +48,13 @@ export function formatByName(path: string): Format | undefined {
     splitMember(path)
       .file.toLowerCase()
       .match(/\.([^./\\]+?)(\.(gz|zst|zstd))?$/) ?? [];
-  return Object.hasOwn(EXTENSIONS, extension) ? EXTENSIONS[extension] : undefined;
+  const format = Object.hasOwn(EXTENSIONS, extension) ? EXTENSIONS[extension] : undefined;
+  return format && compressionByName(path) && !isText(format) ? undefined : format;
+}
+
+/** What is also read and written as `.gz` and `.zst`. */
+function isText(format: Format): boolean {
+  return format !== 'parquet' && isEngineFormat(format);
 }
 
 /** The format that is asked for, or that of the extension, or the one to fall back on. */
@@ -145,6 +151,8 @@ export interface WriterOptions {
   /** Whether rows may be left out. */
   readonly skips: boolean;
   readonly threads?: number | undefined;
+  /** Of text, by the name of the output. */
+  readonly compression?: 'gzip' | 'zstd' | undefined;
   /** What the writer of an earlier run left, where the output goes on. */
   readonly resumed?: unknown;
 }

@@ -91,15 +91,15 @@ export async function reportText(report: Report, look: Look): Promise<string> {
   }
   if (values.length > 0) text += `${valueTable(values, look)}\n`;
 
-  const classes =
-    report.classes === undefined ? 'unequal lengths' : count(report.classes, 'class', 'classes');
+  // Of lists it is not known whether they have one length.
+  const classes = report.classes === undefined ? '' : ` of ${count(report.classes, 'class', 'classes')}`;
   const temperature = report.temperature === 1 ? '' : ` at temperature ${report.temperature}`;
   const rate =
     report.elapsed > 0
       ? `: ${style('bold', `${bytesPerSecond(report)}${compact(rowsPerSecond(report))} rows/s`)}`
       : '';
   text +=
-    `${op} of ${count(report.rows, 'row')} of ${classes}${temperature}` +
+    `${op} of ${count(report.rows, 'row')}${classes}${temperature}` +
     ` in ${duration(report.elapsed)}${rate}` +
     style(
       'dim',

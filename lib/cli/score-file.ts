@@ -1,12 +1,20 @@
 /** One file, or a range of its rows, from logits to scores in constant memory. What `score` and the workers run. */
-import { statSync } from 'node:fs';
+import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import type { Reader, ScoredBatch, Writer } from './batch.js';
 import { newBlocks } from './blocks.js';
 import { readLabels } from './classes.js';
 import type { EngineInput } from './duckdb/input.js';
 import { expectedUsage } from './failure.js';
 import { openReader, openWriter } from './formats/open.js';
-import { canResume, type Format, inputFormat, isEngineFormat, outputFormat } from './formats.js';
+import {
+  canResume,
+  compressionByName,
+  type Format,
+  inputFormat,
+  isEngineFormat,
+  outputFormat,
+} from './formats.js';
 import { type Bytes, openInput } from './input.js';
 import { unlessAborted } from './interruption.js';
 import { dropNaN, newBadRows, refuseNaN } from './nan-rows.js';
@@ -63,11 +71,29 @@ export async function scoreFile(options: ScoreFileOptions): Promise<Report> {
 export function refuseSame({ input, output, labels, truth }: ScoreJob, flag = '-o'): void {
   if (output === undefined || output === '-') return;
   const target = idOf(output);
+  if (isOfFolder(input, output, target))
+    throw expectedUsage('a file outside the folder that is read', flag, output);
   if (target === undefined) return;
   for (const path of [input, labels, truth]) {
     if (path !== undefined && path !== '-' && idOf(path) === target) {
       throw expectedUsage('another file than is read', flag, output);
     }
+  }
+}
+
+/** Whether the input is a folder, and the output in it, or one of its files by another name. */
+function isOfFolder(input: string, output: string, target: string | undefined): boolean {
+  try {
+    if (!statSync(input).isDirectory()) return false;
+    const folder = realpathSync(input);
+    const place = join(realpathSync(dirname(resolve(output))), basename(output));
+    if (place.startsWith(folder.endsWith(sep) ? folder : folder + sep)) return true;
+    return (
+      target !== undefined &&
+      readdirSync(folder, { recursive: true }).some((name) => idOf(join(folder, String(name))) === target)
+    );
+  } catch {
+    return false; // what is not there is told of when it is opened
   }
 }
 
@@ -97,9 +123,13 @@ async function scoreInto(
   try {
     if (output && to && isEngineFormat(to)) {
       const { scoreStatements } = await import('./duckdb/score.js');
-      return await scoreStatements(input, output, to, options, format);
+      const report = await scoreStatements(input, output, to, options, format);
+      await input.refuseDamage();
+      return report;
     }
-    return await scoreBatches({ output, options, resuming, format, to, input });
+    const report = await scoreBatches({ output, options, resuming, format, to, input });
+    await input.refuseDamage();
+    return report;
   } catch (error) {
     throw input.failure(error);
   } finally {
@@ -163,6 +193,7 @@ async function scoreBatches({
       (await openWriter(to, output, {
         ...contentOf(op, topK, layout.classes),
         ...{ layout, labels, skips: errors === 'skip', resumed: since?.writer, threads },
+        compression: compressionByName(options.output ?? ''),
       }));
     const scorer = newScorer({ op, temperature, topK, threads }, layout);
     const tally = newTally({

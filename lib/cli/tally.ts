@@ -20,7 +20,11 @@ export function newCount({ count, first }: Count = { count: 0, first: [] }) {
   return {
     add(row: number) {
       total++;
-      if (positions.length < POSITIONS) positions.push(row);
+      // Rows that are read ahead may be known before those that are scored.
+      let at = positions.length;
+      while (at > 0 && positions[at - 1] > row) at--;
+      positions.splice(at, 0, row);
+      positions.length = Math.min(positions.length, POSITIONS);
     },
     /** Those of what follows. */
     join({ count, first }: Count) {

@@ -39,7 +39,7 @@ export function dialectOf(
   const columns = header ? first : first.map((_, i) => String(i));
   const notes = [
     ...(given.delimiter === undefined && delimiter !== ','
-      ? [`delimiter: ${delimiter === '\t' ? 'tab' : delimiter}`]
+      ? [`delimiter: ${delimiter === '\t' ? 'tab' : JSON.stringify(delimiter)}`]
       : []),
     ...(decimal === ',' ? ['decimal commas'] : []),
     ...(note ? [note] : []),
@@ -150,6 +150,9 @@ function recordsOf(text: string, delimiter: string, whole: boolean, name: string
 const IDS =
   /^(id|ids|_id|uuid|guid|idx|index|key|no|nr|num|number|row|rows|rowid|row_number|line|n|label|labels|target|truth|class|y|time|timestamp|date|year|user|item|sample|.*[_\- .](id|idx|index|key|no|nr|number)|.*[a-z](Id|ID|Key|Index))$|^(unnamed: \d+|__index_level_\d+__)$/i;
 
+/** `1.500,5`, `1,5`: text where decimals have points. */
+const MAYBE_NUMBER = /^\s*[+-]?\d[\d.' ]*(,[\d.' ]+)+\s*$/;
+
 /** Which columns are logits, by number. */
 export function logitColumns(
   { columns, sample, decimal, header }: Dialect,
@@ -159,6 +162,8 @@ export function logitColumns(
   name: string,
 ): { readonly logits: number[]; readonly notes: string[] } {
   const numbers = columns.map((_, i) => i);
+  const fewer = (count: number) =>
+    expected('two columns of numbers or more, or --column,', name, count === 0 ? 'none' : 'one');
   const find = (wanted: string) => {
     const at = columns.indexOf(wanted);
     if (at < 0) throw expected(`a column ${wanted}`, name, columns.slice(0, 8).join(', '));
@@ -171,7 +176,9 @@ export function logitColumns(
   if (asked) return { logits: asked.map(find), notes: [] };
   if (keep) {
     const kept = new Set([...keep.map(find), ...aside]);
-    return { logits: numbers.filter((i) => !kept.has(i)), notes: [] };
+    const rest = numbers.filter((i) => !kept.has(i));
+    if (rest.length === 0) throw fewer(0);
+    return { logits: rest, notes: [] };
   }
 
   const cells = (i: number) => sample.map((row) => row[i] ?? '').filter((cell) => cell.trim() !== '');
@@ -181,25 +188,33 @@ export function logitColumns(
     const values = cells(i);
     const text = values.length > 0 && values.every((cell) => numberOf(cell, decimal) === undefined);
     const wholes = values.length > 0 && values.every(isWhole);
-    const id = header && wholes && (columns[i].trim() === '' || IDS.test(columns[i].trim()));
+    const id =
+      header && (wholes || values.length === 0) && (columns[i].trim() === '' || IDS.test(columns[i].trim()));
     if (text || id || aside.includes(i)) kept.push(i);
   }
   const logits = numbers.filter((i) => !kept.includes(i));
-  // Whole numbers that count up, beside columns with fractions, may be the numbers of rows.
+  const odd = kept.find((i) => {
+    const values = cells(i);
+    return values.length > 0 && values.every((cell) => MAYBE_NUMBER.test(cell));
+  });
+  if (odd !== undefined) {
+    const received = `text that may be numbers in column ${columns[odd]}: ${cells(odd)[0]}`;
+    throw expected(`numbers such as 1.5, or --keep ${columns[odd]}`, name, received);
+  }
+  // The softmax of one class is 1.
+  if (logits.length < 2) throw fewer(logits.length);
+  // Whole numbers beside columns with fractions may number the rows, or what they tell of.
   const fractional = (i: number) => cells(i).some((cell) => !isWhole(cell));
   const doubtful = logits.filter((i) => {
     const values = cells(i);
-    const up = values.every(
-      (cell, row) => isWhole(cell) && (row === 0 || Number(cell) > Number(values[row - 1])),
-    );
-    return values.length > 2 && up;
+    return values.length > 2 && values.every(isWhole) && values.some((cell) => Number(cell) !== 0);
   });
   if (doubtful.length > 0 && logits.some(fractional) && logits.length > doubtful.length) {
     const column = columns[doubtful[0]];
     throw expected(
       `--keep ${column} or --column`,
       name,
-      `whole numbers that count up in column ${column}: logits or not`,
+      `whole numbers in column ${column}, fractions in others: logits or not`,
     );
   }
   return {

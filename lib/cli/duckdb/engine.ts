@@ -92,14 +92,25 @@ export async function openEngine(threads?: number): Promise<Engine> {
     }
   }
 
+  /** A stream that fails in the middle just ends: the bindings do not say why. So a row of its own marks the end. */
   async function* chunks(sql: string, signal?: AbortSignal): AsyncGenerator<Chunk> {
-    const prepared = await interruptible(() => bindings.prepare(connection, sql), signal);
+    const marked = `SELECT *, false AS is_end FROM (${sql}) UNION ALL BY NAME SELECT true AS is_end`;
+    const prepared = await interruptible(() => bindings.prepare(connection, marked), signal);
     const result = await interruptible(() => bindings.execute_prepared_streaming(prepared), signal);
     for (;;) {
       const chunk = await interruptible(() => bindings.fetch_chunk(result), signal);
-      if (!chunk || bindings.data_chunk_get_size(chunk) === 0) return;
-      yield chunk;
+      const rows = chunk ? bindings.data_chunk_get_size(chunk) : 0;
+      if (!chunk || rows === 0) break;
+      const isEnd = bindings.data_chunk_get_vector(chunk, bindings.data_chunk_get_column_count(chunk) - 1);
+      const ended = vectors.dataOf(bindings, isEnd, rows, 1).getUint8(rows - 1) === 1;
+      if (ended) bindings.data_chunk_set_size(chunk, rows - 1);
+      if (!ended || rows > 1) yield chunk;
+      if (ended) return;
     }
+    signal?.throwIfAborted();
+    // Run to the end, the same statement says it.
+    await interruptible(() => bindings.query(connection, `SELECT count(COLUMNS(*)) FROM (${sql})`), signal);
+    throw new EngineError('rows that cannot be read to their end');
   }
 
   return {
@@ -112,14 +123,16 @@ export async function openEngine(threads?: number): Promise<Engine> {
     },
     async texts(sql, signal) {
       const rows: (string | null)[][] = [];
-      for await (const chunk of chunks(sql, signal)) {
-        const size = bindings.data_chunk_get_size(chunk);
+      const result = await interruptible(() => bindings.query(connection, sql), signal);
+      for (;;) {
+        const chunk = await bindings.fetch_chunk(result);
+        const size = chunk ? bindings.data_chunk_get_size(chunk) : 0;
+        if (!chunk || size === 0) return rows;
         const columns = Array.from({ length: bindings.data_chunk_get_column_count(chunk) }, (_, i) =>
           vectors.textsOf(bindings, bindings.data_chunk_get_vector(chunk, i), size),
         );
         for (let row = 0; row < size; row++) rows.push(columns.map((column) => column[row]));
       }
-      return rows;
     },
     chunks,
     progress() {

@@ -23,6 +23,7 @@ import { cutsOf } from './pipe.js';
 import { newEngineReader } from './reader.js';
 import { type Choice, firstLength, type Place, type Relation } from './relation.js';
 import { typedRelation } from './statement.js';
+import { refuseCutOff } from './whole.js';
 
 export interface EngineInput {
   readonly engine: Engine;
@@ -36,6 +37,8 @@ export interface EngineInput {
   /** The file, or one after the other the pieces of a pipe, each of which is gone when the next is asked for. */
   places(): AsyncGenerator<Place>;
   reader(options: ReadingOptions): Promise<Reader>;
+  /** @throws Failure where what was compressed was damaged, or not whole: to be asked for before the output is. */
+  refuseDamage(): Promise<void>;
   /** What the engine said of the input, in a line of ours; any other error as it is. */
   failure(error: unknown): unknown;
   close(): Promise<void>;
@@ -77,6 +80,16 @@ export async function openEngineInput(
   };
   let source: Bytes | undefined;
   const released: (() => void)[] = [];
+  const closing = new AbortController();
+  const checks: Promise<void>[] = [];
+  /** Looks at it meanwhile. */
+  const checked = (place: Place): Place => {
+    if (format === 'parquet') return place;
+    const check = refuseCutOff(place, closing.signal);
+    check.catch(() => {}); // told when it is asked for
+    checks.push(check);
+    return place;
+  };
   const { pipe, bytes } = kindOf(input);
   const engine = await openEngine(options.threads);
   const isText = (one: Format | undefined) =>
@@ -112,8 +125,8 @@ export async function openEngineInput(
   }
 
   async function* places(): AsyncGenerator<Place> {
-    if (!pipe) return yield placeOf(input, (release) => released.push(release));
-    if (!cuts) return yield await spool();
+    if (!pipe) return yield checked(placeOf(input, (release) => released.push(release)));
+    if (!cuts) return yield checked(await spool());
     const path = join(await folderOnce(), `piece.${format}`);
     let rest: Uint8Array = new Uint8Array(0);
     for (let ended = false, first = true; !ended; first = false) {
@@ -127,7 +140,7 @@ export async function openEngineInput(
         first &&
         (compressionOf(all) !== 'none' || (format !== 'csv' && format !== 'tsv' && isArray(all)))
       ) {
-        return yield await spool([all]);
+        return yield checked(await spool([all]));
       }
       const cut = ended ? all.length : cutsOf(format, all);
       rest = all.slice(cut);
@@ -167,9 +180,13 @@ export async function openEngineInput(
     get bytes() {
       return source?.position ?? bytes;
     },
+    async refuseDamage() {
+      await unlessAborted(Promise.all(checks), signal);
+    },
     failure: (error) => engineFailure(error, KINDS[format] ?? format, name),
     bytesRead: () => source?.position ?? Math.round(engine.progress() * bytes),
     async close() {
+      closing.abort();
       engine.close();
       await source?.close();
       for (const release of released) release();

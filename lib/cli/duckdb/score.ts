@@ -19,11 +19,11 @@ import type { Content } from './content.js';
 import { type Engine, literal } from './engine.js';
 import { type EngineInput, relationOf } from './input.js';
 import { carried } from './metadata.js';
+import { newPump } from './pump.js';
 import { newEngineReader } from './reader.js';
 import { firstLength, type Relation } from './relation.js';
 import { newSeen, type Seen } from './scoring-function.js';
 import { type Asked, runStatement, type Truth, typedRelation } from './statement.js';
-import { pump } from './writer.js';
 
 export interface Scored {
   readonly op: Operation;
@@ -89,6 +89,8 @@ export async function scoreStatements(
     output.path === undefined || input.pieces ? await mkdtemp(join(tmpdir(), 'simd-softmax-')) : '';
   const removeFolder = () => folder && rmSync(folder, { recursive: true, force: true });
   process.on('exit', removeFolder);
+  const compression = compressionByName(options.output ?? '');
+  const pump = folder === '' ? undefined : newPump(output, compression);
   let current: Seen | undefined;
   const tell = () =>
     onProgress?.({
@@ -142,7 +144,7 @@ export async function scoreStatements(
         },
         rowBytes: (topK ?? width) * (one.type === 'float32' ? 4 : 8) + KEPT_BYTES * one.kept.length,
         metadata: one.metadata && carried(one.metadata, one, content),
-        compression: compressionByName(options.output ?? ''),
+        compression: pump ? pump.compression : compression,
         onStart: (started) => {
           current = started;
         },
@@ -165,7 +167,7 @@ export async function scoreStatements(
         ranked.push(...tally.ranked.map((row) => ({ ...row, row: row.row + totals.rows })));
         values.push(...tally.values.map((row) => ({ ...row, row: row.row + totals.rows })));
       }
-      if (folder !== '') await pump(path, output);
+      await pump?.put(path);
       totals.rows += seen.rows;
       totals.correct += seen.correct;
       totals.seconds += seen.seconds;
@@ -173,6 +175,7 @@ export async function scoreStatements(
       bad.join(positions.bad);
       nan.join(positions.nan);
     }
+    await pump?.end();
   } finally {
     clearInterval(timer);
     removeFolder();

@@ -3,7 +3,7 @@
  * batch by batch, and follows what is there; Parquet in parts, which become one file at the end.
  */
 import { randomBytes } from 'node:crypto';
-import { createReadStream, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ import { NO_CLASS } from '../scoring.js';
 import type { Chunk } from './bindings.js';
 import { bareLine, type Content, copyOptions, keptColumn, scoreColumns, selected } from './content.js';
 import { type Engine, engineFailure, literal, openEngine, pathLiteral } from './engine.js';
+import { newPump } from './pump.js';
 
 /** What a column of text is in SQL. */
 const SQL_TYPES: Readonly<Partial<Record<ColumnType, string>>> = {
@@ -42,6 +43,7 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
   });
   const bare =
     format === 'ndjson' && layout.column === undefined && kept.length === 0 && content.content !== 'top';
+  const pump = newPump(output, options.compression);
   const source = `batch_${randomBytes(4).toString('hex')}`;
   let engine: Engine | undefined;
   let folder = '';
@@ -141,7 +143,7 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
         ? `(SELECT *, {'class': "class", 'score': score} AS p FROM ${source}())`
         : `${source}()`;
     const relation = from === source ? rows : from;
-    const how = `${copyOptions(format, { bare, rowBytes, header: header ? columns.map(({ name }) => name) : undefined })}, USE_TMP_FILE false`;
+    const how = `${copyOptions(format, { bare, rowBytes, header: header ? columns.map(({ name }) => name) : undefined, compression: pump.compression })}, USE_TMP_FILE false`;
     try {
       await open_.run(`COPY (SELECT ${list} FROM ${relation}) TO ${literal(to)} (${how})`);
     } catch (error) {
@@ -163,7 +165,7 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
       widest = Math.max(widest, rowBytes);
       return;
     }
-    await pump(part, output);
+    await pump.put(part);
     await rm(part);
   }
   let widest = 0;
@@ -177,8 +179,9 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
         const from = `read_parquet([${parts.map(pathLiteral).join(', ')}])`;
         const to = output.path ?? join(folder, 'whole');
         await copy(to, from, widest + 64 * kept.length, true);
-        if (output.path === undefined) await pump(to, output);
+        if (output.path === undefined) await pump.put(to);
       }
+      await pump.end();
     },
     async close() {
       engine?.close();
@@ -190,9 +193,4 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
 
 function hasNonfinite(batch: ScoredBatch | undefined): boolean {
   return batch !== undefined && !batch.scores.every(Number.isFinite);
-}
-
-/** Puts a file behind what an output has. */
-export async function pump(path: string, output: Output): Promise<void> {
-  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) await output.write(piece);
 }

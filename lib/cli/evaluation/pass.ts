@@ -30,7 +30,9 @@ export async function passOver(options: PassOptions, begin: Begin): Promise<Pass
   }
   const input = await openEngineInput(options, format, undefined);
   try {
-    return await passByStatement(input, format, options, begin);
+    const passed = await passByStatement(input, format, options, begin);
+    await input.refuseDamage();
+    return passed;
   } catch (error) {
     throw input.failure(error);
   } finally {

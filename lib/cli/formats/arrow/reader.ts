@@ -209,15 +209,16 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
   /** What becomes of rows that are null, have a null, or another length than all; undefined where all are good. */
   function badRows(batch: RecordBatch, row: number, count: number, first: number) {
     const length = listSize === undefined ? classes : undefined;
+    const where = ` in column ${column.name}`;
     let bad: ('skip' | 'nan' | undefined)[] | undefined;
     for (let i = 0; i < count; i++) {
       const own = batch.startOf(row + i + 1) - batch.startOf(row + i);
       let why: readonly [string, string] | undefined;
-      if (batch.isNull(row + i)) why = ['logits', 'null'];
-      else if (length !== undefined && own !== length) why = [`${length} logits`, String(own)];
+      if (batch.isNull(row + i)) why = ['logits', `null${where}`];
+      else if (length !== undefined && own !== length) why = [`${length} logits`, `${own}${where}`];
       else {
         const hole = batch.holeIn(row + i);
-        if (hole >= 0) why = ['numbers', `null at ${hole}`];
+        if (hole >= 0) why = ['numbers', `null at ${hole}${where}`];
       }
       if (why) {
         bad ??= [];
