@@ -78,7 +78,10 @@ async function run(argv: readonly string[]): Promise<number> {
   )
     .option('--temperature <t>', 'divides the logits', fromText<number>('temperature'), 1)
     .option('--labels <file>', 'the class names, one per line')
-    .option('--truth <file>', 'the true class of each row: a .npy of integers, or column:NAME')
+    .option(
+      '--truth <file>',
+      'the true class of each row: a .npy of integers, FILE#NAME of a .npz or .safetensors, or column:NAME',
+    )
     .option('--top-k <n>', 'the best n classes of each row (printed without it: 5)', fromText('topK'))
     .option('-o, --output <file>', 'write the result; a folder for several; - for stdout')
     .option(
@@ -91,7 +94,7 @@ async function run(argv: readonly string[]): Promise<number> {
       'rows that cannot be scored: fail, skip (left out) or nan (written as NaN)',
       fromText('errors'),
     )
-    .option('--resume', 'go on where an interrupted run with this option stopped')
+    .option('--resume', 'continue an interrupted run that also had this option')
     .option('--rows <n>', 'how many rows to print, or "all" (default: 10; 0 with -o)', rowCount)
     .option('--json', 'print the report as JSON; NaN and the infinities are strings')
     .option('-q, --quiet', 'print nothing but errors')
@@ -117,7 +120,10 @@ async function run(argv: readonly string[]): Promise<number> {
         'Compare a file of logits, however large, with the true classes: accuracy, log loss, Brier score, calibration error, and a reliability diagram.',
       )
       .argument('<file>', 'a file of logits; - for stdin')
-      .option('--truth <file>', 'the true class of each row: a .npy of integers, or column:NAME'),
+      .option(
+        '--truth <file>',
+        'the true class of each row: a .npy of integers, FILE#NAME of a .npz or .safetensors, or column:NAME',
+      ),
   )
     .option('--temperature <t>', 'divides the logits', fromText<number>('temperature'), 1)
     .option('--fit-temperature', 'find the temperature with the lowest log loss')
@@ -131,7 +137,7 @@ async function run(argv: readonly string[]): Promise<number> {
     .option('--bins <n>', 'how many bins of equal width the diagram has', textTo(bins, '--bins'), 15)
     .option(
       '--ignore-index <n>',
-      'rows with this number as their true class are not judged',
+      'rows with this number as their true class are not evaluated',
       textTo(index, '--ignore-index'),
       -100,
     )
@@ -152,11 +158,11 @@ async function run(argv: readonly string[]): Promise<number> {
     .command('worker')
     .summary('score the files of a queue')
     .description(
-      'Score the files of a queue until Ctrl-C. The first Ctrl-C finishes the current part and exits; the second gives its job back at once.',
+      'Score the files of a queue until Ctrl-C. The first Ctrl-C finishes the running jobs and exits; the second gives them back at once.',
     )
     .argument('[url]', 'the server of the queue: redis://host:port or postgres://user@host/database')
-    .option('--queue <url>', 'the same as an option')
-    .option('--root <folder>', 'the folder below which files are read and written', '.')
+    .option('--queue <url>', 'the same as the argument url')
+    .option('--root <folder>', 'files are read and written only below this folder', '.')
     .option(
       '--concurrency <n>',
       'jobs at a time, each with all threads',
@@ -176,7 +182,7 @@ async function run(argv: readonly string[]): Promise<number> {
     )
     .option(
       '--memory <MB>',
-      'memory limit of the process that scores a job; above it, the job fails',
+      'memory limit of the process that scores a job; above it, the job is tried once more, then fails',
       textTo<number>(integer(1), '--memory'),
       2048,
     )
@@ -191,7 +197,7 @@ async function run(argv: readonly string[]): Promise<number> {
       'List the jobs that wait, run or have failed, with reasons. With --retry, the failed ones run again.',
     )
     .argument('[url]', 'the server: redis://host:port or postgres://user@host/database')
-    .option('--queue <url>', 'the same as an option')
+    .option('--queue <url>', 'the same as the argument url')
     .option('--retry', 'run the failed jobs again')
     .option('--root <folder>', 'with --retry, the folder below which files are looked at', '.')
     .option('--json', 'print it as JSON')
