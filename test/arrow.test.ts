@@ -11,6 +11,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { scoreFile } from '../lib/cli/score-file.js';
 import type { ScoreFileOptions } from '../lib/cli/score-job.js';
 import { softmax } from '../lib/index.js';
+import { newDuckDB } from './duckdb-files.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'simd-softmax-arrow-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -221,6 +222,27 @@ describe('lists of logits of every kind', () => {
     expect(rows[1].every(Number.isNaN)).toBe(true);
     expect(rows[2]).toEqual(near(scored(B)));
     expect(readFileSync(at('nan.csv'), 'utf8')).toContain('\n8,NaN,NaN,NaN\n');
+  });
+
+  test.each([
+    [arrow.TimeUnit.SECOND, 1_714_566_601n, '1714566601000000'],
+    [arrow.TimeUnit.MILLISECOND, 1_714_566_601_123n, '1714566601123000'],
+    [arrow.TimeUnit.MICROSECOND, -1n, '-1'],
+  ])('instants with a zone are instants in Parquet: unit %i', async (unit, value, expected) => {
+    const path = at(`zone-${unit}.arrow`);
+    const list = new arrow.List(new arrow.Field('item', new arrow.Float32(), true));
+    const moments = arrow.makeVector({
+      type: new arrow.Timestamp(unit, 'Europe/Berlin'),
+      data: BigInt64Array.of(value),
+      nullCount: 0,
+    } as never);
+    const table = new arrow.Table({ moment: moments, logits: arrow.vectorFromArray([[1, 2]], list) });
+    writeFileSync(path, arrow.tableToIPC(table, 'file'));
+    await score(path, `zone-${unit}.parquet`);
+    const out = at(`zone-${unit}.parquet`);
+    expect(
+      await newDuckDB().arrays(`SELECT typeof(moment), epoch_us(moment)::VARCHAR FROM '${out}'`),
+    ).toEqual([['TIMESTAMP WITH TIME ZONE', expected]]);
   });
 
   test('other columns are refused by their name and type', async () => {

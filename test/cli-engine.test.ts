@@ -471,6 +471,15 @@ describe('Parquet', () => {
     );
   });
 
+  test('times in nanoseconds with a zone are cut, and that is told', async () => {
+    useCase('nanoseconds-zone.parquet');
+    await score('nanoseconds-zone.parquet', 'cut.parquet');
+    expect(notices.join(' ')).toContain('column moment: nanoseconds of times with a zone are cut');
+    expect(
+      await duckdb.arrays(`SELECT typeof(moment), epoch_us(moment)::VARCHAR FROM '${at('cut.parquet')}'`),
+    ).toEqual([['TIMESTAMP WITH TIME ZONE', '1714566601123456']]);
+  });
+
   test("the index of pandas survives; Hugging Face's features follow the columns", async () => {
     useCase('pandas-index.parquet');
     await score('pandas-index.parquet', 'pandas-out.parquet');

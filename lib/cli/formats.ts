@@ -53,7 +53,7 @@ export function formatByName(path: string): Format | undefined {
 }
 
 /** What is also read and written as `.gz` and `.zst`. */
-function isText(format: Format): boolean {
+export function isText(format: Format): boolean {
   return format !== 'parquet' && isEngineFormat(format);
 }
 

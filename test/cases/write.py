@@ -87,3 +87,8 @@ columns = {
 fields = [pa.field(name, column.type, metadata={"unit": f"of {name}"}) for name, column in columns.items()]
 schema = pa.schema(fields, metadata={"source": "sensor 7", "huggingface": features})
 pa.parquet.write_table(pa.table(list(columns.values()), schema=schema), f"{here}/arrow-schema.parquet", compression="none")
+
+# Nanoseconds with a zone, of which DuckDB has no type.
+moment = pa.array([1714566601123456789], pa.timestamp("ns", tz="UTC"))
+zoned = pa.table({"logits": pa.array([[1, 2]], pa.list_(pa.float32())), "moment": moment})
+pa.parquet.write_table(zoned, f"{here}/nanoseconds-zone.parquet", store_schema=False, compression="none", use_dictionary=False, write_statistics=False)

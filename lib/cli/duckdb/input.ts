@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Reader } from '../batch.js';
 import type { Blocks } from '../blocks.js';
 import { expected, orSystemFailure, systemFailure } from '../failure.js';
-import type { Format } from '../formats.js';
+import { type Format, isText } from '../formats.js';
 import { type Bytes, openInput } from '../input.js';
 import { unlessAborted } from '../interruption.js';
 import { pathToRead } from '../root.js';
@@ -92,9 +92,7 @@ export async function openEngineInput(
   };
   const { pipe, bytes } = kindOf(input);
   const engine = await openEngine(options.threads);
-  const isText = (one: Format | undefined) =>
-    one !== undefined && one !== 'parquet' && one !== 'npy' && !one.startsWith('arrow');
-  const cuts = pipe && isText(format) && isText(to);
+  const cuts = pipe && isText(format) && to !== undefined && isText(to);
   if (pipe) source = await unlessAborted(openInput(input), signal);
   const name = source?.name ?? input;
 

@@ -46,6 +46,16 @@ export async function parquetRelation(
   const expression = one
     ? `${identifier(logits[0].name)}::${number}[]`
     : `list_value(${logits.map(({ name }) => `${identifier(name)}::${number}`).join(', ')})`;
+  // The engine has no type for them.
+  const finer = await ask(
+    `SELECT DISTINCT name FROM parquet_schema(${files}) WHERE logical_type LIKE 'TimestampType(isAdjustedToUTC=1,%NANOS=Nano%'`,
+  );
+  const cut = finer.map(([column]) => column).filter((column) => kept.some(({ name }) => name === column));
+  const notes = cut.map(
+    (column) => `column ${column}: nanoseconds of times with a zone are cut to microseconds`,
+  );
+  const names = logits.map(({ name }) => name);
+  const choiceNote = `logits: ${one ? names[0] : list('column', names)}; ${keptNote(kept.map(({ name }) => name))}`;
   const stated = choice.column !== undefined || choice.keep !== undefined;
   return {
     from,
@@ -53,19 +63,10 @@ export async function parquetRelation(
     tolerant: { from, logits: expression },
     type: single ? 'float32' : 'float64',
     column: one ? logits[0].name : undefined,
-    names: one ? undefined : logits.map(({ name }) => name),
+    names: one ? undefined : names,
     classes: one ? undefined : logits.length,
     kept: kept.map(({ name, type }) => ({ name, sql: identifier(name), type })),
-    chosen: stated
-      ? undefined
-      : `logits: ${
-          one
-            ? logits[0].name
-            : list(
-                'column',
-                logits.map(({ name }) => name),
-              )
-        }; ${keptNote(kept.map(({ name }) => name))}`,
+    chosen: [...(stated ? [] : [choiceNote]), ...notes].join('; ') || undefined,
     rows: rows === null ? 0 : Number(rows),
     metadata,
     bare: false,

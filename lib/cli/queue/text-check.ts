@@ -1,17 +1,16 @@
 /** A look into a text before it is scored: one with holes, or binary, can keep its reader busy for hours. */
 import { readSync } from 'node:fs';
 import { expected } from '../failure.js';
-import { compressionByName, inputFormat } from '../formats.js';
+import { compressionByName, inputFormat, isText } from '../formats.js';
 import type { FileScoreJob } from '../job.js';
 import { openToRead } from '../root.js';
 
-const TEXTS = ['csv', 'tsv', 'ndjson', 'json'];
 const PLACES = 16;
 const PIECE = 1 << 14;
 
 /** @throws Failure where a byte that no text has lies at one of some places all over the file. */
 export async function refuseHoles({ input, format }: FileScoreJob): Promise<void> {
-  if (!TEXTS.includes(await inputFormat(format, input)) || compressionByName(input)) return;
+  if (!isText(await inputFormat(format, input)) || compressionByName(input)) return;
   const file = await openToRead(input);
   try {
     const { fd } = file;

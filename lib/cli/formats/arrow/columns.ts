@@ -64,9 +64,9 @@ function sqlOf({ type: own, metadata }: ArrowField): string | undefined {
       return fits ? `DECIMAL(${precision}, ${scale})` : undefined;
     }
     case Type.Timestamp:
-      // Of an instant the zone would be lost, but for this one.
-      if (timezone === 'UTC' && unit === 2) return 'TIMESTAMP WITH TIME ZONE';
-      return timezone || unit <= 1 ? undefined : unit === 2 ? 'TIMESTAMP' : 'TIMESTAMP_NS';
+      // The instant stays; the name of its zone does not, in text neither.
+      if (timezone) return unit <= 2 ? 'TIMESTAMP WITH TIME ZONE' : undefined;
+      return unit <= 1 ? undefined : unit === 2 ? 'TIMESTAMP' : 'TIMESTAMP_NS';
     case Type.FixedSizeBinary:
       return stride === 16 && metadata?.get(EXTENSION) === 'arrow.uuid' ? 'UUID' : undefined;
     case Type.Int: {
