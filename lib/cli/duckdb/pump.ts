@@ -11,10 +11,7 @@ export interface Pump {
   end(): Promise<void>;
 }
 
-/**
- * Frames of zstd may follow each other. So may those of gzip, but DuckDB 1.5.6 loses rows where there are thousands: they
- * become one.
- */
+/** Frames of zstd may follow each other. Members of gzip may too, but some readers stop after the first: they become one. */
 export function newPump(output: Output, compression: 'gzip' | 'zstd' | undefined): Pump {
   if (compression !== 'gzip') {
     return {
