@@ -9,10 +9,14 @@ interface Transferable extends ArrayBuffer {
 
 let free: ((memory: ArrayBuffer) => unknown) | undefined;
 
-/** @param copy what a function of `vectors` returned: it has memory of its own, and is empty from now on. */
-export function release({ buffer }: ArrayBufferView): void {
+/**
+ * Gives the memory of a copy back at once.
+ *
+ * @param copy - What a function of `vectors` returned: it has memory of its own, and is empty from now on.
+ */
+export function release(copy: ArrayBufferView): void {
   free ??= newFree();
-  free(buffer as ArrayBuffer);
+  free(copy.buffer as ArrayBuffer);
 }
 
 function newFree(): (memory: ArrayBuffer) => unknown {
