@@ -204,7 +204,8 @@ export function logitColumns(
   // The softmax of one class is 1.
   if (logits.length < 2) throw fewer(logits.length);
   // Whole numbers beside columns with fractions may number the rows, or what they tell of.
-  const fractional = (i: number) => cells(i).some((cell) => !isWhole(cell));
+  const fractional = (i: number) =>
+    cells(i).some((cell) => !isWhole(cell) && Number.isFinite(numberOf(cell, decimal)));
   const doubtful = logits.filter((i) => {
     const values = cells(i);
     return values.length > 2 && values.every(isWhole) && values.some((cell) => Number(cell) !== 0);
