@@ -1,8 +1,8 @@
 /** Lists of classes for `sample`: what logits to change by how much, and what was drawn before. */
 import { checkClasses, type IntegerList, integerAt, readIntegers, readOffsets } from './counts.js';
-import { arrayKind, viewOf } from './elements.js';
+import { arrayKind } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
-import type { Request } from './rowOptions.js';
+import { type Request, readNumbers } from './rowOptions.js';
 
 /** Checked classes: one list for every row, or where each row's part starts, and the end. */
 export interface ClassLists {
@@ -96,24 +96,9 @@ function rangeOf(length: number): string {
 }
 
 function readValues(value: unknown, name: string, count: number): Float64Array {
-  const kind = arrayKind(value);
-  if (!Array.isArray(value) && kind !== 'Float64Array' && kind !== 'Float32Array')
-    throw typeError('a Float64Array, Float32Array or array of numbers', name, value);
-  const list =
-    kind === undefined ? (value as unknown[]) : viewOf<Float32Array | Float64Array>(value, kind, name);
-  if (list.length !== count) throw shapeError(`${count} entries, as many as classes,`, name, value);
-  const values = Array.isArray(list) ? copyNumbers(list, name) : new Float64Array(list);
+  const list = readNumbers(value, name, count, `${count} entries, as many as classes,`);
+  const values = arrayKind(value) === 'Float64Array' ? new Float64Array(list) : list;
   for (let i = 0; i < count; i++)
     if (!(values[i] < Infinity)) throw rangeError('a number below Infinity', `${name}[${i}]`, values[i]);
-  return values;
-}
-
-function copyNumbers(list: readonly unknown[], name: string): Float64Array {
-  const values = new Float64Array(list.length);
-  for (let i = 0; i < values.length; i++) {
-    const entry = list[i];
-    if (typeof entry !== 'number') throw typeError('a number', `${name}[${i}]`, entry);
-    values[i] = entry;
-  }
   return values;
 }

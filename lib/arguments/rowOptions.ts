@@ -122,20 +122,29 @@ export function readNormalizer(value: unknown, name: string, { rows }: Request):
   return readNumbers(value, name, rows.outer * rows.inner);
 }
 
-/** A list of `count` numbers in float64. */
-export function readNumbers(value: unknown, name: string, count: number): Float64Array {
+/** A list of `count` numbers in float64: the caller's own memory, where that is a Float64Array. */
+export function readNumbers(
+  value: unknown,
+  name: string,
+  count: number,
+  wanted = `${count} entries`,
+): Float64Array {
   const kind = arrayKind(value);
   if (!Array.isArray(value) && kind !== 'Float64Array' && kind !== 'Float32Array')
     throw typeError('a Float64Array, Float32Array or array of numbers', name, value);
-  const list: ArrayLike<unknown> =
+  const list =
     kind === undefined ? (value as unknown[]) : viewOf<Float32Array | Float64Array>(value, kind, name);
-  if (list.length !== count) throw shapeError(`${count} entries`, name, value);
+  if (list.length !== count) throw shapeError(wanted, name, value);
   if (kind === 'Float64Array') return list as Float64Array;
-  const numbers = new Float64Array(count);
-  for (let i = 0; i < count; i++) {
+  return Array.isArray(list) ? copyNumbers(list, name) : new Float64Array(list);
+}
+
+function copyNumbers(list: readonly unknown[], name: string): Float64Array {
+  const values = new Float64Array(list.length);
+  for (let i = 0; i < values.length; i++) {
     const entry = list[i];
     if (typeof entry !== 'number') throw typeError('a number', `${name}[${i}]`, entry);
-    numbers[i] = entry;
+    values[i] = entry;
   }
-  return numbers;
+  return values;
 }

@@ -121,13 +121,10 @@ async function scoreInto(
   const { openEngineInput } = await import('./duckdb/input.js');
   const input = await openEngineInput(options, format, to);
   try {
-    if (output && to && isEngineFormat(to)) {
-      const { scoreStatements } = await import('./duckdb/score.js');
-      const report = await scoreStatements(input, output, to, options, format);
-      await input.refuseDamage();
-      return report;
-    }
-    const report = await scoreBatches({ output, options, resuming, format, to, input });
+    const report =
+      output && to && isEngineFormat(to)
+        ? await (await import('./duckdb/score.js')).scoreStatements(input, output, to, options, format)
+        : await scoreBatches({ output, options, resuming, format, to, input });
     await input.refuseDamage();
     return report;
   } catch (error) {

@@ -1,7 +1,4 @@
-/**
- * Gives the memory of copies back at once. Left to the garbage collector, tens of MB of them pile up, each in memory that is
- * new to the process: the system provides that page by page, which takes ten times as long as to copy.
- */
+/** Memory of copies, given back before the garbage collector would. */
 
 interface Transferable extends ArrayBuffer {
   transfer(length: number): ArrayBuffer;
@@ -10,7 +7,8 @@ interface Transferable extends ArrayBuffer {
 let free: ((memory: ArrayBuffer) => unknown) | undefined;
 
 /**
- * Gives the memory of a copy back at once.
+ * Gives the memory of a copy back at once. Left to the garbage collector, tens of MB of copies pile up, each in memory that is
+ * new to the process: the system provides that page by page, which takes ten times as long as to copy.
  *
  * @param copy - What a function of `vectors` returned: it has memory of its own, and is empty from now on.
  */

@@ -16,6 +16,21 @@ export function ranOutOfMemory(error: unknown): boolean {
   return error instanceof EngineError && error.message.startsWith('Out of Memory');
 }
 
+/** Does it once more, on one thread, where memory runs out. */
+export async function aloneIfShort<Result>(
+  engine: Engine,
+  signal: AbortSignal | undefined,
+  task: (alone: boolean) => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await task(false);
+  } catch (error) {
+    if (!ranOutOfMemory(error)) throw error;
+    await engine.run('SET threads = 1', signal);
+    return await task(true);
+  }
+}
+
 export interface Engine {
   readonly bindings: Bindings;
   readonly connection: Connection;

@@ -1,5 +1,5 @@
 /** An input as SQL sees it: what to select from, which of it are logits, and which columns travel. */
-import { type Engine, ranOutOfMemory } from './engine.js';
+import { aloneIfShort, type Engine } from './engine.js';
 
 /** A column beside the logits. */
 export interface Kept {
@@ -77,10 +77,6 @@ export async function firstLength(engine: Engine, relation: Relation, signal?: A
   if (relation.classes !== undefined) return relation.classes;
   const { from, logits } = relation.tolerant;
   const sql = `SELECT len(l)::VARCHAR FROM (SELECT ${logits} AS l FROM ${from}) WHERE l IS NOT NULL LIMIT 1`;
-  const [row] = await engine.texts(sql, signal).catch(async (error) => {
-    if (!ranOutOfMemory(error)) throw error;
-    await engine.run('SET threads = 1', signal);
-    return await engine.texts(sql, signal);
-  });
+  const [row] = await aloneIfShort(engine, signal, () => engine.texts(sql, signal));
   return Number(row?.[0] ?? 0);
 }

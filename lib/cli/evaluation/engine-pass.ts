@@ -1,7 +1,7 @@
 /** A pass over what the engine reads: one statement of SQL, whose rows are judged while it runs. */
 import type { Batch, Layout } from '../batch.js';
 import { readLabels, readTruth } from '../classes.js';
-import { engineFailure, ranOutOfMemory } from '../duckdb/engine.js';
+import { aloneIfShort, engineFailure, ranOutOfMemory } from '../duckdb/engine.js';
 import { type EngineInput, relationOf } from '../duckdb/input.js';
 import { firstLength, type Place } from '../duckdb/relation.js';
 import { registerTakeRows, type TakenRows } from '../duckdb/rows-function.js';
@@ -25,19 +25,15 @@ export async function passByStatement(
   begin: Begin,
 ): Promise<Passed> {
   const { value: place } = await input.places().next();
-  try {
-    return await passOver(input, place as Place, format, options, begin);
-  } catch (error) {
-    if (!ranOutOfMemory(error)) throw error;
-    await input.engine.run('SET threads = 1', options.signal);
-    return await passOver(
+  return await aloneIfShort(input.engine, options.signal, (alone) =>
+    passOver(
       input,
       place as Place,
       format,
-      { ...options, onNotice: undefined, threads: 1 },
+      alone ? { ...options, onNotice: undefined, threads: 1 } : options,
       begin,
-    );
-  }
+    ),
+  );
 }
 
 async function passOver(
