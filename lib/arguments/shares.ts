@@ -11,6 +11,10 @@ export interface BinaryTargets {
   readonly values: Data;
   /** The caller's memory, which no output may overlap. */
   readonly memory: unknown;
+  /** Whether the backend looks at each where it adds up losses, and makes their sum -Infinity for one that is no target. */
+  readonly areMet: boolean;
+  /** Throws if one is no number from 0 to 1. */
+  readonly check: () => void;
 }
 
 export function readBinaryTargets(
@@ -30,9 +34,12 @@ export function readBinaryTargets(
   if (!agrees) throw shapeError(`the shape of x, [${x.dims.join(', ')}],`, name, value);
   if (targets.type !== x.type && !(targets.form.kind === 'nested' && x.type === 'float32'))
     throw typeError(`${x.type}, the type of x,`, name, value);
-  refuseImpossible(targets, name, backend);
+  const { where, bitmask, lengths } = request.rows;
+  const areMet =
+    backend.areShares !== undefined && !(where || bitmask || lengths || options.offsets !== undefined);
   const data = targets.type === x.type ? targets.data : Float32Array.from(targets.data);
-  return { values: arrange(data, x, layout), memory: targets.data };
+  const check = () => refuseImpossible(targets, name, backend);
+  return { values: arrange(data, x, layout), memory: targets.data, areMet, check };
 }
 
 const integerKinds = ['Uint8Array', 'Uint16Array', 'Uint32Array', 'Int32Array', 'BigInt64Array'];

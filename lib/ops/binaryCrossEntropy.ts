@@ -1,17 +1,19 @@
 /** binaryCrossEntropy: the loss of every element against its target, reduced as PyTorch does. */
 import { reducedType } from '../arguments/elements.js';
+import { rangeError, words } from '../arguments/errors.js';
 import { likeX } from '../arguments/extents.js';
 import { readNumber } from '../arguments/options.js';
 import { type Request, readNumbers } from '../arguments/rowOptions.js';
-import { readBinaryTargets } from '../arguments/shares.js';
+import { type BinaryTargets, readBinaryTargets } from '../arguments/shares.js';
 import { readWeights } from '../arguments/weights.js';
 import {
   type BinaryCrossEntropyProblem,
   binaryCrossEntropy as binaryCrossEntropyRows,
 } from '../backends/js/binaryCrossEntropy.js';
+import { includesNegativeInfinity } from '../backends/js/exactSum.js';
 import { RowReader } from '../backends/js/rows.js';
 import { type Data, op, type Rows } from '../backends/problem.js';
-import { type Draft, declare } from './operation.js';
+import { type Draft, declare, type Written } from './operation.js';
 import { lossResult, lossWrites, type Reduction, readReduction } from './reduction.js';
 
 const binaryCrossEntropyOp = /* @__PURE__ */ op<BinaryCrossEntropyProblem>({
@@ -43,6 +45,7 @@ export const binaryCrossEntropy = /* @__PURE__ */ declare({
   pose(problem, taken, request, [out, gradient]) {
     const { reduction, weights, posWeight, targets } = taken;
     const { layout, options } = request;
+    if (!isCheckedLate(targets, reduction, gradient)) targets.check();
     problem.out = out?.memory as Data;
     problem.outType = reducedType(request.x.type);
     problem.summed = reduction !== 'none';
@@ -58,11 +61,24 @@ export const binaryCrossEntropy = /* @__PURE__ */ declare({
     problem.gradient = gradient?.memory as Data | undefined;
     problem.gradientScale = 1 / Math.max(1, denominator(reduction, request));
   },
-  result(outputs, { reduction }, request) {
+  result(outputs, { reduction, targets }, request) {
+    const [out, gradient] = outputs;
+    if (
+      isCheckedLate(targets, reduction, gradient) &&
+      includesNegativeInfinity(out?.memory as Float64Array)
+    ) {
+      targets.check();
+      throw rangeError('numbers from 0 to 1', 'targets', words('others while the call was in flight'));
+    }
     return lossResult(outputs, reduction, denominator(reduction, request));
   },
   live: ({ x, rows }, newMemory) => newMemory(x.type, rows.x.length),
 });
+
+/** Where nothing but a sum is written, the kernels may meet an impossible target: one pass less over the memory. */
+function isCheckedLate(targets: BinaryTargets, reduction: Reduction, gradient: Written | undefined): boolean {
+  return targets.areMet && reduction !== 'none' && gradient === undefined;
+}
 
 /** One number for all, or one per class. */
 function readPosWeight(value: unknown, name: string, { layout }: Request): number | Float64Array {

@@ -374,6 +374,65 @@ describe(`The binary cross entropy, on ${backendName} (seed ${seed})`, () => {
     expect(binaryCrossEntropy([1], [-0])).toBe(binaryCrossEntropy([1], [0]));
   });
 
+  it('finds an impossible target wherever it lies, and however it is added up', async () => {
+    const { binaryCrossEntropy: promised } = await import('../../lib/promises.js');
+    const rows = 41;
+    const classes = 130;
+    const places = [0, 1, 1023, 1024, 4095, 4096, rows * classes - 1];
+    const forms = [
+      {},
+      { reduction: 'sum' },
+      { reduction: 'none' },
+      { temperature: 0.7 },
+      { temperature: new Float64Array(rows).fill(2) },
+      { posWeight: 3 },
+      { weights: new Float64Array(classes).fill(2) },
+      { gradient: true },
+      { axis: 0 },
+      { lengths: new Uint32Array(rows).fill(classes) },
+      { where: new Uint8Array(rows * classes).fill(1) },
+    ] as const;
+    for (const Floats of [Float32Array, Float64Array]) {
+      const x = new Floats(rows * classes);
+      const y = x.map((_, i) => (i % 5) / 4);
+      for (const form of forms) {
+        const options = {
+          shape: [rows, classes],
+          ...form,
+          ...('gradient' in form && { gradient: new Floats(rows * classes) }),
+        } as object;
+        expect(() => binaryCrossEntropy(x, y, options), JSON.stringify(form)).not.toThrow();
+        for (const place of places) {
+          for (const bad of [1.0000001, -1e-30, NaN, Infinity, -Infinity]) {
+            const wrong = y.slice();
+            wrong[place] = bad;
+            const others = x.slice().fill(bad === 1.0000001 ? NaN : 1, 0, 2);
+            const error = expect.objectContaining({
+              code: 'ERR_OUT_OF_RANGE',
+              message: expect.stringContaining(`for targets[${place}] but received`),
+            });
+            expect(() => binaryCrossEntropy(others, wrong, options), JSON.stringify(form)).toThrow(error);
+          }
+        }
+        const wrong = y.slice();
+        wrong[77] = 2;
+        await expect(promised(x, wrong, options)).rejects.toThrow('targets[77]');
+      }
+      const zeros = y.map((share) => (share === 0 ? -0 : share));
+      expect(binaryCrossEntropy(x, zeros)).toBe(binaryCrossEntropy(x, y));
+      expect(binaryCrossEntropy(x.slice().fill(NaN, 5, 6), zeros)).toBe(NaN);
+    }
+    for (const [dtype, one] of [
+      ['float16', 0x3c00],
+      ['bfloat16', 0x3f80],
+    ] as const) {
+      const halves = new Uint16Array(3000).fill(0x8000);
+      expect(binaryCrossEntropy(new Uint16Array(3000), halves, { dtype })).toBeCloseTo(Math.LN2, 7);
+      halves[2000] = one + 1;
+      expect(() => binaryCrossEntropy(new Uint16Array(3000), halves, { dtype })).toThrow('targets[2000]');
+    }
+  });
+
   it.each([
     [{ posWeight: -1 }, 'RangeError', 'posWeight'],
     [{ posWeight: [1, 2, 3] }, 'RangeError', 'posWeight'],

@@ -70,6 +70,11 @@ function carry(total: Float64Array): void {
   }
 }
 
+/** Whether -Infinity was added, whatever else was. */
+export function includesNegativeInfinity(total: Float64Array): boolean {
+  return total[DIGITS + 1] > 0;
+}
+
 /** The double next to a sum, of which only its worth is left. */
 export function rounded(total: Float64Array): number {
   const infinite = total[DIGITS];

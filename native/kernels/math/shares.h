@@ -5,32 +5,31 @@
 
 namespace UNITS {
 
-// Numbers from 0 to 1 are those whose bits, as integers, are from 0 to those of 1 (or those of -0, which is not looked for).
-// Many at once: the top bit is set of a number that is below 0, or of 1's bits less those of one above 1.
+// Numbers from 0 to 1 are those whose bits, as integers, are at most those of 1 (or those of -0, which is not looked for).
 template <class I>
 inline bool all_shares(const char* data, size_t count, I one) {
   typedef I Lanes __attribute__((vector_size(block_bytes)));
   constexpr size_t lanes = block_bytes / sizeof(I), together = sizeof(f32r) / 16;
-  Lanes bad[together] = {};
+  Lanes most[together] = {};
+  const auto larger = [](auto a, auto b) INLINE_LAMBDA { return a > b ? a : b; };
   size_t i = 0;
   for (; i + together * lanes <= count; i += together * lanes) {
 #pragma GCC unroll 4
     for (size_t k = 0; k < together; k++) {
       Lanes bits;
       __builtin_memcpy(&bits, data + (i + k * lanes) * sizeof(I), sizeof bits);
-      bad[k] |= bits | (one - bits);
+      most[k] = larger(most[k], bits);
     }
   }
-  Lanes all = bad[0];
-  for (size_t k = 1; k < together; k++) all |= bad[k];
-  I any = 0;
-  for (size_t lane = 0; lane < lanes; lane++) any |= all[lane];
+  for (size_t k = 1; k < together; k++) most[0] = larger(most[0], most[k]);
+  I largest = 0;
+  for (size_t lane = 0; lane < lanes; lane++) largest = larger(largest, most[0][lane]);
   for (; i < count; i++) {
     I bits;
     __builtin_memcpy(&bits, data + i * sizeof(I), sizeof bits);
-    any |= bits | I(one - bits);
+    largest = larger(largest, bits);
   }
-  return any >> (8 * sizeof(I) - 1) == 0;
+  return largest <= one;
 }
 
 inline bool are_shares(const void* numbers, size_t bytes, Type type) {

@@ -2,6 +2,7 @@
 // the positive class, and its gradient ((1 - y) sigmoid(z) - v y sigmoid(-z)) / T. With softplus(z) = max(z, 0) + L and
 // L = log(1 + e^-|z|), no part of the loss is negative: |z| times (1 - y or v y) + L times (1 - y + v y).
 #include SIMD_HEADER
+#include "../math/shares.h"
 #include "../shapes/each_element.h"
 #include "../units.h"
 
@@ -97,10 +98,11 @@ struct BinaryCrossEntropy {
       at.gradient.fill(row.length, whole, 0);
     }
     Total total;
+    bool possible = true;
     for (size_t from = 0; row.goes_on(from); from += chunk_length) {
-      total.add(solve(at, from, lesser(row.length - from, chunk_length)));
+      total.add(solve(at, from, lesser(row.length - from, chunk_length), possible));
     }
-    if (!p.each) p.losses[r] = total.value();
+    if (!p.each) p.losses[r] = possible ? total.value() : -infinite;
   }
 
  private:
@@ -136,17 +138,27 @@ struct BinaryCrossEntropy {
     return row;
   }
 
-  // A chunk. Where a mask left -Infinity the target is 0: neither loss nor gradient.
-  double solve(const Row& at, size_t from, size_t n) const {
+  // A chunk. Where a mask left -Infinity the target is 0: neither loss nor gradient. Where only a sum is wanted, and nothing is
+  // masked, nobody has looked whether the targets are from 0 to 1.
+  double solve(const Row& at, size_t from, size_t n, bool& possible) const {
     alignas(64) T x_room[chunk_length], y_room[chunk_length], losses[chunk_length];
     const T* x = at.x.fetch(from, n, x_room);
     const T* y = at.y.fetch(from, n, y_room);
-    if (y == y_room) {
+    const bool masked = p.where || p.bitmask;
+    if (masked && y == y_room) {
       for (size_t i = 0; i < n; i++) y_room[i] = y_room[i] >= 0 ? y_room[i] : 0;
     }
     const double sum = weighs ? weighed(at, from, n, x, y, losses) : plain(at, from, n, x, y, losses);
     if (p.each) at.losses.copy(from, n, losses);
+    if (!p.each && !p.gradient && !masked) possible &= are_targets(y, n);  // last: they lie in the cache
     return sum;
+  }
+
+  static bool are_targets(const T* y, size_t n) {
+    if (are_shares(y, n * sizeof(T), sizeof(T) == 4 ? Type::float32 : Type::float64)) return true;
+    bool all = true;  // for -0
+    for (size_t i = 0; i < n; i++) all &= y[i] >= 0 && y[i] <= 1;
+    return all;
   }
 
   double plain(const Row& at, size_t from, size_t n, const T* x, const T* y, T* losses) const {
