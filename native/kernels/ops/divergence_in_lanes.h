@@ -38,28 +38,14 @@ struct DivergencesInLanes {
       group[g].x = blocks[0] + g * n * L, group[g].y = blocks[1] + g * n * L;
       group[g].x_terms = blocks[2] + g * n * L, group[g].y_terms = blocks[3] + g * n * L;
     }
-    const bool is_known =
-        lanes_for_all && plain && p.inner == 1 && p.type == Type::float32 && n >= 2 && n <= few_classes<F32>;
-    KnownLoad<F32> known = {};
-    if constexpr (lanes_for_all) known = known_load<F32>(n);
+    const GatheredRows rows(p);
     while (begin < end) {
-      size_t groups = 0;
-      if (is_known && begin + L + known.beyond <= end) {
-        groups = lesser((end - begin - known.beyond) / L, most);
-        F32 max[together], other_max[together];
-        known.load(static_cast<const float*>(p.x) + begin * n, blocks[0], groups, true, max);
-        known.load(static_cast<const float*>(p.other) + begin * n, blocks[1], groups, true, other_max);
-        for (size_t g = 0; g < groups; g++, begin += L) {
-          group[g].begin = begin, group[g].count = L;
-          group[g].max = max[g], group[g].other_max = other_max[g];
-        }
-      } else {
-        for (; groups < most && begin < end; groups++, begin += L) {
-          Group& g = group[groups];
-          g.begin = begin, g.count = lesser(end - begin, L);
-          gather_rows(p, p.x, begin, g.count, g.x), gather_rows(p, p.other, begin, g.count, g.y);
-          g.max = max_in_lanes(g.x), g.other_max = max_in_lanes(g.y);
-        }
+      F32 max[together], other_max[together];
+      const size_t groups = rows.load(p.x, begin, end, most, blocks[0], max);
+      rows.load(p.other, begin, end, most, blocks[1], other_max);
+      for (size_t g = 0; g < groups; g++, begin += L) {
+        group[g].begin = begin, group[g].count = lesser(end - begin, L);
+        group[g].max = max[g], group[g].other_max = other_max[g];
       }
       for (size_t g = 0; g < groups; g++) plain ? measure<false>(group[g]) : measure<true>(group[g]);
       for (size_t g = 0; g < groups; g++) find_shift(group[g]);
@@ -68,11 +54,6 @@ struct DivergencesInLanes {
   }
 
  private:
-  INLINE F32 max_in_lanes(const float* x) const {
-    F32 max = load<F32>(x);
-    for (size_t c = 1; c < p.length; c++) max = max_number(load<F32>(x + c * L), max);
-    return max;
-  }
   template <bool holes>
   void measure(Group& g) const {
     const float bias = bias_for<F32>(p.length);

@@ -128,16 +128,20 @@ struct EntropyInLanes {
     FewLog split;
     F32 far;
     F64 below[H], distances[H], value[H];
-    alignas(64) float x[most_gathered * L];
+    float* x;
   };
 
   void solve(size_t begin, size_t end) const {
+    alignas(64) float blocks[together * most_gathered * L];
     Group group[together];
+    const GatheredRows gathered(p);
     while (begin < end) {
-      size_t groups = 0;
-      for (; groups < together && begin < end; groups++, begin += L) {
-        group[groups].begin = begin, group[groups].count = lesser(end - begin, L);
-        load(group[groups]);
+      F32 max[together];
+      const size_t groups = gathered.load(p.x, begin, end, together, blocks, max);
+      for (size_t g = 0; g < groups; g++, begin += L) {
+        group[g].begin = begin, group[g].count = lesser(end - begin, L);
+        group[g].x = blocks + g * p.length * L;
+        group[g].max = max[g], group[g].shift = LaneShift<F32>(max[g], rows.scale, ExpTraits<F32>::log_vanish);
       }
       if (p.length <= few_for_logs) {
         for (size_t g = 0; g < groups; g++) add_few(group[g]);
@@ -152,14 +156,6 @@ struct EntropyInLanes {
   }
 
  private:
-  INLINE void load(Group& g) const {
-    gather_rows(p, p.x, g.begin, g.count, g.x);
-    F32 max = UNITS::load<F32>(g.x);
-    for (size_t c = 1; c < p.length; c++) max = max_number(UNITS::load<F32>(g.x + c * L), max);
-    g.max = max;
-    g.shift = LaneShift<F32>(max, rows.scale, ExpTraits<F32>::log_vanish);
-  }
-
   F32 furthest() const { return splat<F32>(float(Entropy<F32>::furthest * p.temperature)); }
 
   // Each class is alone in its lane of the sum.

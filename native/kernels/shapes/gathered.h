@@ -17,36 +17,61 @@ INLINE bool fits_gathered(const Problem& p) {
   return p.type != Type::float64 && p.length > 0 && p.length <= most_gathered;
 }
 
-// Rows [begin, begin + count) of `data`, which is laid out as x: class c of all is the block at blocks + c * 16.
-inline void gather_rows(const Problem& p, const void* data, size_t begin, size_t count, float* blocks) {
-  constexpr size_t L = F32::lanes, P = panel_columns<F32>;
-  alignas(64) float rows[most_gathered * L + P];  // a panel reads 16 bytes of each row
-  const size_t n = p.length;
-  const bool plain = is_plain(p) && p.inner == 1 && p.type == Type::float32;
-  if constexpr (lanes_for_all) {
-    if (plain && count == L && n >= 2 && n <= few_classes<F32>) {
-      const KnownLoad<F32> known = known_load<F32>(n);
-      F32 max;
-      if (begin + L + known.beyond <= p.rows()) {
-        return known.load(static_cast<const float*>(data) + begin * n, blocks, 1, false, &max);
-      }
+// Such rows, in groups of 16.
+struct GatheredRows {
+  static constexpr size_t L = F32::lanes;
+  const Problem& p;
+  const bool plain, is_known;
+  KnownLoad<F32> known = {};
+
+  explicit GatheredRows(const Problem& p)
+      : p(p),
+        plain(is_plain(p) && p.inner == 1 && p.type == Type::float32),
+        is_known(lanes_for_all && plain && p.length >= 2 && p.length <= few_classes<F32>) {
+    if constexpr (lanes_for_all) {
+      if (is_known) known = known_load<F32>(p.length);
     }
   }
-  if (plain) __builtin_memcpy(rows, static_cast<const float*>(data) + begin * n, count * n * sizeof(float));
-  for (size_t i = 0; !plain && i < count; i++) {
-    Source row = source_of(p, begin + i);
-    row.data = static_cast<const char*>(data) + (row.data - static_cast<const char*>(p.x));
-    float* const to = rows + i * n;
-    const float* x = row.fetch(0, row.length, to);
-    if (x != to && row.length > 0) __builtin_memcpy(to, x, row.length * sizeof(float));
-    for (size_t c = row.length; c < n; c++) to[c] = -infinity;
+
+  // Up to `most` groups of the rows [begin, end) of `data`, which is laid out as x, and their maxima: class c of group g is
+  // the block at blocks + (g * classes + c) * 16. How many groups: only the last one may have fewer rows.
+  size_t load(const void* data, size_t begin, size_t end, size_t most, float* blocks, F32* max) const {
+    const size_t n = p.length;
+    size_t groups = 0;
+    if (is_known && begin + L + known.beyond <= p.rows() && begin + L <= end) {
+      groups = lesser(lesser(p.rows() - begin - known.beyond, end - begin) / L, most);
+      known.load(static_cast<const float*>(data) + begin * n, blocks, groups, groups == most, max);
+    } else {
+      for (; groups < most && begin < end; groups++, begin += L, blocks += n * L) {
+        gather(data, begin, lesser(end - begin, L), blocks);
+        max[groups] = UNITS::load<F32>(blocks);
+        for (size_t c = 1; c < n; c++) max[groups] = max_number(UNITS::load<F32>(blocks + c * L), max[groups]);
+      }
+    }
+    return groups;
   }
-  for (size_t c = 0; c < n; c += P) {
-    F32 column[P];
-    load_panel(rows + c, n, count, column);
-    for (size_t j = 0; j < P && c + j < n; j++) store(blocks + (c + j) * L, column[j]);
+
+ private:
+  void gather(const void* data, size_t begin, size_t count, float* blocks) const {
+    constexpr size_t P = panel_columns<F32>;
+    alignas(64) float rows[most_gathered * L + P];  // a panel reads 16 bytes of each row
+    const size_t n = p.length;
+    if (plain) __builtin_memcpy(rows, static_cast<const float*>(data) + begin * n, count * n * sizeof(float));
+    for (size_t i = 0; !plain && i < count; i++) {
+      Source row = source_of(p, begin + i);
+      row.data = static_cast<const char*>(data) + (row.data - static_cast<const char*>(p.x));
+      float* const to = rows + i * n;
+      const float* x = row.fetch(0, row.length, to);
+      if (x != to && row.length > 0) __builtin_memcpy(to, x, row.length * sizeof(float));
+      for (size_t c = row.length; c < n; c++) to[c] = -infinity;
+    }
+    for (size_t c = 0; c < n; c += P) {
+      F32 column[P];
+      load_panel(rows + c, n, count, column);
+      for (size_t j = 0; j < P && c + j < n; j++) store(blocks + (c + j) * L, column[j]);
+    }
   }
-}
+};
 
 // Row r as of a problem whose rows have at most so many classes, as it has: it is solved as it would be alone, whatever the
 // longest of its neighbours. It is still row r.
