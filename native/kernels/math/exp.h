@@ -210,8 +210,8 @@ struct Exp {
     if (moved) x = mul(fms(x, down, origin), up);
     x = max_number(lower, x);            // NaN stays
     const V z = muladd(x, c_hi, magic);  // n + constants, in the low bits of the significand
-    const V n = sub(z, magic);           // exact
-    return {pow2(z), muladd(x, c_lo, fms(x, c_hi, n))};
+    const V minus_n = sub(magic, z);     // exact
+    return {pow2(z), muladd(x, c_lo, fma(x, c_hi, minus_n))};
   }
   // The same where the lanes whose bits are not set take no part: their terms are 0, so that nothing underflows later. (A product
   // that does takes AMD's cores and Intel's three times as long.) r is 0 too, whatever x is: with AVX-512 what becomes 0 costs
