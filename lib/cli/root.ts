@@ -125,8 +125,8 @@ export function pathToRead(path: string): { readonly path: string; release(): vo
   return { path: open, release: close };
 }
 
-/** Size and time of a file, without waiting for what is none. */
-export function statOf(path: string): { readonly size: number; readonly mtimeMs: number } {
+/** What is known of a file, without waiting for what is none. Below a root, anything but a file is refused. */
+export function statOf(path: string): Stats {
   if (!root) return statSync(path);
   const { stats, close } = openBelowRoot(path);
   close();

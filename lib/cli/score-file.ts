@@ -1,5 +1,5 @@
 /** One file, or a range of its rows, from logits to scores in constant memory. What `score` and the workers run. */
-import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { readdirSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import type { Reader, ScoredBatch, Writer } from './batch.js';
 import { newBlocks } from './blocks.js';
@@ -22,6 +22,7 @@ import { type Output, openOutput } from './output.js';
 import { runPipeline } from './pipeline.js';
 import type { Report } from './report.js';
 import { type Resumption, resumption } from './resumption.js';
+import { statOf } from './root.js';
 import { contentOf, needsUniform, refuseUseless, type ScoreFileOptions, type ScoreJob } from './score-job.js';
 import { backendInUse, newScorer } from './scoring.js';
 import { newCount, newTally } from './tally.js';
@@ -84,7 +85,7 @@ export function refuseSame({ input, output, labels, truth }: ScoreJob, flag = '-
 /** Whether the input is a folder, and the output in it, or one of its files by another name. */
 function isOfFolder(input: string, output: string, target: string | undefined): boolean {
   try {
-    if (!statSync(input).isDirectory()) return false;
+    if (!statOf(input).isDirectory()) return false;
     const folder = realpathSync(input);
     const place = join(realpathSync(dirname(resolve(output))), basename(output));
     if (place.startsWith(folder.endsWith(sep) ? folder : folder + sep)) return true;
@@ -100,7 +101,7 @@ function isOfFolder(input: string, output: string, target: string | undefined): 
 /** Undefined where there is no regular file. */
 function idOf(path: string): string | undefined {
   try {
-    const found = statSync(path);
+    const found = statOf(path);
     return found.isFile() ? `${found.dev}:${found.ino}` : undefined;
   } catch {
     return undefined;

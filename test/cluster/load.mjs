@@ -1,10 +1,11 @@
 /**
  * `npm run test:load -- throughput` and `npm run test:load -- soak [seconds]`, on a Redis of its own: what the queue costs
- * compared with a single `score`, and whether the memory of workers stays flat. For the times two cores must be free; the
- * seconds of the processor, of all processes together, say what is to be had where they are not. TMPDIR=/dev/shm leaves the
- * disk out: 9 GB for the large files.
+ * compared with a single `score`, and whether the memory of workers stays flat. Two `score` commands with half of the files
+ * each say how much two processes can win on this machine. For the times two cores must be free; the seconds of the
+ * processor, of all processes together, say what is to be had where they are not. TMPDIR=/dev/shm leaves the disk out: 12 GB
+ * for the large files.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -87,41 +88,64 @@ async function throughput(url) {
   ];
   for (const [name, files, megabytes] of sets) {
     makeFiles(name, files, megabytes);
-    const input = `${name}/*.npy`;
     const workers = await startWorkers(2, url);
     const others = [server, ...workers.map(({ child }) => child)].map(({ pid }) => pid);
     const cpuOfOthers = () => others.reduce((sum, pid) => sum + cpuOf(pid), 0);
+    const score = (numbers, output, ...more) =>
+      run('score', `${name}/${numbers}.npy`, '-o', output, '-q', ...more);
+    const kinds = {
+      one: (output) => score('*', output),
+      both: async (output) => {
+        const halves = await Promise.all([score('*[02468]', output), score('*[13579]', output)]);
+        return {
+          seconds: Math.max(...halves.map(({ seconds }) => seconds)),
+          cpu: halves.reduce((sum, { cpu }) => sum + cpu, 0),
+        };
+      },
+      queued: async (output) => {
+        const before = cpuOfOthers();
+        const { seconds, cpu } = await score('*', output, '--queue', url);
+        return { seconds, cpu: cpu + cpuOfOthers() - before };
+      },
+    };
     const rounds = [];
     for (let round = 0; round < ROUNDS; round++) {
-      const outputs = ['single', 'queued'].map((kind) => `${name}-${kind}-${round}/`);
-      const single = await run('score', input, '-o', outputs[0], '-q');
-      // Not removed yet: ext4 makes files more slowly while many are just gone.
-      const before = cpuOfOthers();
-      const queued = await run('score', input, '-o', outputs[1], '-q', '--queue', url);
-      rounds.push({ single, queued, cpu: queued.cpu + cpuOfOthers() - before });
-      for (const output of outputs) {
-        if (readdirSync(join(folder, output)).length !== files)
-          throw new Error(`files are missing in ${output}`);
-        rmSync(join(folder, output), { recursive: true });
+      const results = {};
+      const order = Object.keys(kinds);
+      // Each comes first at times.
+      order.push(...order.splice(0, round % order.length));
+      for (const kind of order) {
+        mkdirSync(join(folder, `${name}-${kind}`));
+        // Or it would wait for what the one before has written.
+        spawnSync('sync');
+        results[kind] = await kinds[kind](`${name}-${kind}/`);
+      }
+      rounds.push(results);
+      // Only now: ext4 makes files more slowly while many are just gone.
+      for (const kind of order) {
+        const output = join(folder, `${name}-${kind}`);
+        if (readdirSync(output).length !== files) throw new Error(`files are missing in ${output}`);
+        rmSync(output, { recursive: true });
       }
       await sleep(PAUSE_MS);
     }
     rmSync(join(folder, name), { recursive: true });
     const median = (of) => rounds.map(of).sort((a, b) => a - b)[rounds.length >> 1];
-    const [single, queued] = [
-      median((round) => round.single.seconds),
-      median((round) => round.queued.seconds),
-    ];
-    const [singleCpu, cpu] = [median((round) => round.single.cpu), median((round) => round.cpu)];
     console.log(
-      `${files} files of ${megabytes} MB, medians of ${ROUNDS} rounds: score ${single.toFixed(2)} s, two workers ` +
-        `${queued.toFixed(2)} s (${median((round) => round.single.seconds / round.queued.seconds).toFixed(2)} times); ` +
-        `processor ${singleCpu.toFixed(2)} s and ${cpu.toFixed(2)} s ` +
-        `(${((1000 * (cpu - singleCpu)) / files).toFixed(2)} ms per file more); load ${loadavg()[0].toFixed(1)}`,
+      `${files} files of ${megabytes} MB, medians of ${ROUNDS} rounds; load ${loadavg()[0].toFixed(1)}`,
     );
+    for (const [kind, words] of Object.entries(WORDS)) {
+      const [seconds, cpu] = [median((round) => round[kind].seconds), median((round) => round[kind].cpu)];
+      const times = median(({ one, [kind]: other }) => one.seconds / other.seconds);
+      console.log(
+        `  ${words}: ${seconds.toFixed(2)} s (${times.toFixed(2)} times), processor ${cpu.toFixed(2)} s`,
+      );
+    }
     await stopWorkers();
   }
 }
+
+const WORDS = { one: 'one score', both: 'two scores, half of the files each', queued: 'two workers' };
 
 async function soak(url, duration) {
   makeFiles('in', 50, 1);

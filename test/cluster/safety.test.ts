@@ -139,6 +139,17 @@ describe.skipIf(!hasRedis)('a queue that anybody can write to', () => {
     expect(readFileSync(join(folder, 'outside/secret.npy')).equals(good)).toBe(true);
   });
 
+  test('a file outside is not compared with the output either', async () => {
+    linkSync(join(folder, 'outside/secret.npy'), inRoot('same.npy'));
+    const path = join(folder, 'outside/secret.npy');
+    const { state, reason } = await attack({ output: inRoot('same.npy'), labels: path });
+    rmSync(inRoot('same.npy'));
+    expect({ state, reason }).toEqual({
+      state: 'failed',
+      reason: `Expected a path below the worker's root for ${path} but received one that lies outside the root`,
+    });
+  });
+
   test('links that go round, folders and pipes are refused', async () => {
     const { spawnSync } = await import('node:child_process');
     spawnSync('mkfifo', [inRoot('pipe.npy')]);
@@ -278,15 +289,44 @@ describe.skipIf(!hasRedis)('a queue that anybody can write to', () => {
     expect(processes()).toEqual(before);
   });
 
-  test('a job that is no JSON is removed, and told of', async () => {
-    await write('torn-data', { name: 'score', data: '\x1b]0;title\x07', opts: '{}' });
-    await write('torn-options', { name: 'score', data: '{}', opts: 'none' });
-    for (const id of ['torn-data', 'torn-options']) {
-      await until(`the end of ${id}`, () => worker.told.stderr.includes(`nobody can read is removed: ${id}`));
+  test('a job that cannot be begun is removed, and told of', { timeout: 60_000 }, async () => {
+    const written = {
+      'torn-data': { data: '\x1b]0;title\x07', opts: '{}' },
+      'torn-options': { data: '{}', opts: 'none' },
+      'no-options': { data: '{}', opts: 'null' },
+      // BullMQ makes the next of a series, and there is none.
+      series: { data: '{}', opts: '{}', rjk: 'a:b:c' },
+    };
+    for (const [id, hash] of Object.entries(written)) await write(id, { name: 'score', ...hash });
+    for (const id of Object.keys(written)) {
+      await until(`the end of ${id}`, () =>
+        worker.told.stderr.includes(`nobody can begin is removed: ${id}`),
+      );
       expect(await client.exists(`${PREFIX}:${QUEUE}:${id}`)).toBe(0);
     }
     expect(worker.told.stderr).not.toContain('\x1b');
     expect(await attack({ output: inRoot('later.npy') })).toMatchObject({ state: 'completed' });
+  });
+
+  test('jobs that nobody can read are listed, and neither tried again nor waited for', async () => {
+    const submit = () => start(['score', 'in.npy', '-o', 'waited.npy', '--queue', redis.url], root).ended;
+    expect(await submit()).toMatchObject({ code: 0 });
+    const own = (await queue.getJobs(['completed'])).find(({ data }) =>
+      data.job.output.endsWith('/waited.npy'),
+    );
+    await client.hset(`${PREFIX}:${QUEUE}:${own?.id}`, 'data', 'torn');
+    expect(await submit()).toMatchObject({ code: 0 });
+
+    await client.hset(`${PREFIX}:${QUEUE}:torn`, { name: 'score', data: '\x1b', opts: '{}', timestamp: '1' });
+    await queue.clean(0, 0, 'failed');
+    await client.zadd(`${PREFIX}:${QUEUE}:failed`, 1, 'torn');
+    const listed = await start(['queue', redis.url, '--retry', '--root', 'root'], folder).ended;
+    expect(listed).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('job torn: nobody can read it'),
+    });
+    expect(listed.stdout).toContain('  job torn: nobody can read it\n');
+    await client.zrem(`${PREFIX}:${QUEUE}:failed`, 'torn');
   });
 
   test('what a job answers is printed escaped', () => {

@@ -1,5 +1,6 @@
 /** How a file's job stands on the server: alone, or behind its parts. */
-import type { FlowJob, FlowProducer, JobsOptions, Queue } from 'bullmq';
+import type { FlowJob, FlowProducer, Job, JobsOptions, Queue } from 'bullmq';
+import { isPassing } from './faults.js';
 import { GROUP, isGroup, type Unit } from './groups.js';
 import { type FileJob, idOf, type JobData } from './jobs.js';
 import { QUEUE } from './names.js';
@@ -14,6 +15,19 @@ const JOB_OPTIONS: JobsOptions = {
   removeOnComplete: { age: WEEK },
   removeOnFail: { age: WEEK },
 };
+
+/** Undefined where there is none; unreadable where others than we have written it. */
+export async function jobOf(
+  queue: Queue<unknown, unknown>,
+  id: string,
+): Promise<Job<unknown, unknown> | 'unreadable' | undefined> {
+  try {
+    return await queue.getJob(id);
+  } catch (error) {
+    if (isPassing(error)) throw error;
+    return 'unreadable';
+  }
+}
 
 /** All of them with one question to the server. */
 export async function add(flows: FlowProducer, units: readonly Unit[]): Promise<void> {

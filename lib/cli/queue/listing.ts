@@ -5,7 +5,7 @@ import { number, toJson } from '../report.js';
 import { confineTo } from '../root.js';
 import { lookOf, print } from '../streams.js';
 import { styler } from '../table.js';
-import { add, inOurWords, reasonOf } from './flows.js';
+import { add, inOurWords, jobOf, reasonOf } from './flows.js';
 import { GROUP, parseGroup } from './groups.js';
 import { type FileJob, fileJob, type JobData, parseJobData } from './jobs.js';
 import { connect } from './server.js';
@@ -31,6 +31,7 @@ type State = keyof typeof STATES;
 const SHOWN = 100;
 /** Failed jobs are asked for so many at a time. */
 const PAGE = 1000;
+const UNREADABLE = 'nobody can read it';
 
 interface Entry {
   readonly state: string;
@@ -54,8 +55,10 @@ export async function list({ queue: url, retry, root, json }: ListingOptions): P
     const workers = await queue.getWorkersCount();
     const entries: Entry[] = [];
     for (const state of states) {
-      const jobs = await queue.getJobs([state], 0, SHOWN - 1, true);
-      for (const job of jobs) if (job) entries.push(await entryOf(queue, job, STATES[state]));
+      for (const id of await queue.getRanges([state], 0, SHOWN - 1, true)) {
+        const job = await jobOf(queue, id);
+        if (job) entries.push(await entryOf(queue, id, job, STATES[state]));
+      }
     }
     const named = Object.fromEntries(states.map((state) => [STATES[state], counts[state] ?? 0]));
     const text = json
@@ -68,13 +71,19 @@ export async function list({ queue: url, retry, root, json }: ListingOptions): P
   }
 }
 
-async function entryOf(queue: Queue<unknown, unknown>, job: Job<unknown>, state: string): Promise<Entry> {
+async function entryOf(
+  queue: Queue<unknown, unknown>,
+  id: string,
+  job: Job<unknown> | 'unreadable',
+  state: string,
+): Promise<Entry> {
+  if (job === 'unreadable') return { state, file: `job ${id}`, tries: 0, reason: UNREADABLE };
   const [data, ...others] = filesOf(job);
   const { failedReason, attemptsMade: tries } = job;
   const more = others.length > 0 ? ` and ${others.length} more` : '';
   return {
     state,
-    file: data ? `${data.job.input}${more}` : `job ${job.id}`,
+    file: data ? `${data.job.input}${more}` : `job ${id}`,
     rows: data?.job.rows,
     tries,
     ...(failedReason ? { reason: await reasonOf(queue, { parts: [] }, failedReason) } : {}),
@@ -118,10 +127,12 @@ async function retryFailed(queue: Queue<unknown, unknown>, flows: FlowProducer):
   const left: string[] = [];
   // A page at a time: what is retried is no longer among them.
   for (let passed = 0; ; ) {
-    const jobs = await queue.getJobs(['failed'], passed, passed + PAGE - 1, true);
-    if (jobs.length === 0) break;
-    for (const job of jobs) {
-      const problem = await retryJob(queue, flows, job);
+    const ids = await queue.getRanges(['failed'], passed, passed + PAGE - 1, true);
+    if (ids.length === 0) break;
+    for (const id of ids) {
+      const job = await jobOf(queue, id);
+      const problem =
+        typeof job === 'object' ? await retryJob(queue, flows, job) : `job ${id}: ${UNREADABLE}`;
       if (problem === undefined) done++;
       else if (problem === 'a part') passed++;
       else {

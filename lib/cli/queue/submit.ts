@@ -6,7 +6,7 @@ import type { ScoreJob, ScoreProgress } from '../score-job.js';
 import type { Outcome } from '../summary.js';
 import { eachAtOnce } from './at-once.js';
 import { isPassing, refusal } from './faults.js';
-import { add, reasonOf } from './flows.js';
+import { add, jobOf, reasonOf } from './flows.js';
 import { type Group, isGroup, isIntact, resultsOfGroup, type Unit, unitsOf } from './groups.js';
 import { type Cutting, type FileJob, fileJob, type JobProgress } from './jobs.js';
 import { removeParts } from './join.js';
@@ -91,7 +91,8 @@ async function finish(
     if (!unit) return;
     // The state first: a job that is read before it is done has no result.
     const state = await queue.getJobState(id);
-    const job = await queue.getJob(id);
+    const job = await jobOf(queue, id);
+    if (job === 'unreadable') return; // a worker will remove it
     if (!job) await add(flows, [unit]);
     else if (state === 'completed') await complete(unit, job.returnvalue);
     else if (state === 'failed') await fail(unit, job);
@@ -235,10 +236,14 @@ function* together(units: readonly Unit[]): Generator<Unit[]> {
  * @returns whether there is such a one.
  */
 async function forgetStale(queue: Queue<unknown, unknown>, unit: Unit): Promise<boolean> {
-  if (!(await queue.getJob(unit.id))) return false;
+  if (!(await jobOf(queue, unit.id))) return false;
   const state = await queue.getJobState(unit.id);
-  const job = await queue.getJob(unit.id);
+  const job = await jobOf(queue, unit.id);
   if (!job) return false;
+  if (job === 'unreadable') {
+    await queue.remove(unit.id);
+    return false;
+  }
   const stale = state === 'failed' || (state === 'completed' && !isIntact(unit, job.returnvalue));
   if (!stale) return true;
   try {

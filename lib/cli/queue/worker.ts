@@ -9,7 +9,7 @@ import { lookOf, print } from '../streams.js';
 import { styler } from '../table.js';
 import type { AnyJob } from './backend.js';
 import { refusal } from './faults.js';
-import { addAlone } from './flows.js';
+import { addAlone, jobOf } from './flows.js';
 import { GROUP, parseGroup, resultsOfGroup } from './groups.js';
 import { idOf, type JobData, parseJobData } from './jobs.js';
 import { NoLane, newLanes } from './lanes.js';
@@ -122,8 +122,8 @@ async function workOn(
   worker.on('error', watch.report);
   worker.on('stalled', (id) => {
     tell(`a job lost its worker and is given to another: ${printable(id)}`);
-    removeUnreadable(queue, id, stalled).then(
-      (removed) => removed && tell(`a job that nobody can read is removed: ${printable(id)}`),
+    removeHopeless(queue, id, stalled).then(
+      (removed) => removed && tell(`a job that nobody can begin is removed: ${printable(id)}`),
       watch.report,
     );
   });
@@ -198,19 +198,14 @@ async function workOn(
 }
 
 /**
- * BullMQ takes a job that is no JSON, cannot begin it, and would find it lost again and again.
+ * BullMQ takes a job that it cannot read or begin, because somebody wrote it there, and would find it lost again and again.
  * @returns whether it was such a one.
  */
-async function removeUnreadable(
-  queue: Queue<unknown, unknown>,
-  id: string,
-  stalled: number,
-): Promise<boolean> {
-  const error = await queue.getJob(id).then(
-    () => undefined,
-    (error) => error,
-  );
-  if (!(error instanceof SyntaxError)) return false;
+async function removeHopeless(queue: Queue<unknown, unknown>, id: string, stalled: number): Promise<boolean> {
+  const job = await jobOf(queue, id);
+  // Whoever begins a job that was lost so often fails it.
+  const hopeless = job === 'unreadable' || (job && job.stalledCounter > MOST_STALLS + 1);
+  if (!hopeless) return false;
   // Whoever took it meanwhile has locked it, for half of this time.
   for (let tries = 0; tries < UNLOCK_TRIES; tries++) {
     if ((await queue.remove(id)) > 0) return true;
