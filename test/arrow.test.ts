@@ -7,7 +7,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { type Table, tableFromIPC } from '@uwdata/flechette';
 import * as arrow from 'apache-arrow';
 import polars from 'nodejs-polars';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { scoreFile } from '../lib/cli/score-file.js';
 import type { ScoreFileOptions } from '../lib/cli/score-job.js';
 import { softmax } from '../lib/index.js';
@@ -117,8 +117,10 @@ describe('files that other tools wrote', () => {
       '"u64":18446744073709551614',
       '"dec":0.01',
       `"dec256":"1${'0'.repeat(38)}.00"`,
-      '"ts_ns":"1969-12-31T23:59:58.999999993Z"',
-      '"ts_us":"1970-01-01T00:00:01.000003"',
+      '"ts_ns":"1969-12-31 23:59:58.999999993+00"',
+      '"ts_us":"1970-01-01 00:00:01.000003"',
+      '"t64":"00:00:00.000000001"',
+      '"fsb":"\\\\x01\\\\x01\\\\x01\\\\x01"',
       '"d32":"2020-01-02"',
       '"dict":"cat1"',
       '"ree":"r"',
@@ -257,32 +259,149 @@ describe('lists of logits of every kind', () => {
     });
     writeFileSync(path, arrow.tableToIPC(table, 'file'));
     await expect(score(path, 'x.npy')).rejects.toMatchObject({
-      message: `Expected one column of lists of floats, or --column, for ${path} but received none (whole: lists of Int, deep: lists of lists of Float)`,
+      message: `Expected one column of lists of floats, or --column, for ${path} but received none (whole: lists of int32, deep: lists of lists of float32)`,
     });
     await expect(score(path, 'x.npy', { column: 'deep' })).rejects.toMatchObject({
-      message: `Expected lists of floats for column deep of ${path} but received lists of lists of Float`,
+      message: `Expected lists of floats for column deep of ${path} but received lists of lists of float32`,
     });
   });
 });
 
-test('columns keep value and type from Arrow to Parquet', async () => {
-  await score(join(cases, 'every-type.arrow'), 'every.parquet');
-  const connection = await (await DuckDBInstance.create()).connect();
-  const reader = await connection.runAndReadAll(
-    `SELECT i8, u16, u32, i64, u64, f64, b, s, d32, ts_us, ts_ns, dec, uuid, dict FROM '${at('every.parquet')}'`,
-  );
-  const types = reader.columnNames().map((name, i) => `${name} ${reader.columnType(i)}`);
-  expect(types).toEqual([
-    ...['i8 TINYINT', 'u16 USMALLINT', 'u32 UINTEGER', 'i64 BIGINT', 'u64 UBIGINT', 'f64 DOUBLE'],
-    ...['b BOOLEAN', 's VARCHAR', 'd32 DATE', 'ts_us TIMESTAMP', 'ts_ns VARCHAR', 'dec DECIMAL(20,2)'],
-    ...['uuid UUID', 'dict VARCHAR'],
-  ]);
-  const [, row] = reader.getRowsJson();
-  expect(row).toEqual([
-    ...[-49, 60, 4294967294, '4611686018427387905', '18446744073709551614', 1 / 3, false, 'é', '2020-01-02'],
-    ...['1970-01-01 00:00:01.000003', '1969-12-31T23:59:58.999999993Z', '0.01'],
-    ...['00000000-0000-0000-0000-000000000001', 'cat1'],
-  ]);
+describe('every type beside the logits, from Arrow to Parquet and back', () => {
+  const notices: string[] = [];
+  beforeAll(async () => {
+    const onNotice = (text: string) => notices.push(text);
+    await score(join(cases, 'every-type.arrow'), 'every.parquet', { onNotice, blockBytes: 200 });
+    await score(at('every.parquet'), 'every-back.arrow', { onNotice, column: 'probabilities' });
+  });
+
+  test('Parquet has the values as types of its own', async () => {
+    const connection = await (await DuckDBInstance.create()).connect();
+    const from = `'${at('every.parquet')}'`;
+    const described = await connection.runAndReadAll(
+      `SELECT column_name || ' ' || column_type FROM (DESCRIBE FROM ${from})`,
+    );
+    expect(described.getRowsJS().map(([text]) => text)).toEqual([
+      ...[
+        'i8 TINYINT',
+        'u16 USMALLINT',
+        'u32 UINTEGER',
+        'i64 BIGINT',
+        'u64 UBIGINT',
+        'f16 FLOAT',
+        'f64 DOUBLE',
+      ],
+      ...[
+        'b BOOLEAN',
+        's VARCHAR',
+        'ls VARCHAR',
+        'bin BLOB',
+        'sv VARCHAR',
+        'bv BLOB',
+        'd32 DATE',
+        'd64 TIMESTAMP',
+      ],
+      ...['ts_s TIMESTAMP', 'ts_ns TIMESTAMP WITH TIME ZONE', 'ts_us TIMESTAMP', 't32 TIME', 't64 TIME_NS'],
+      ...[
+        'dur BIGINT',
+        'iv INTERVAL',
+        'dec DECIMAL(20,2)',
+        'dec256 VARCHAR',
+        'dec32 DECIMAL(8,2)',
+        'fsb BLOB',
+      ],
+      ...['list SMALLINT[]', 'llist VARCHAR[]', 'fl INTEGER[]', 'lv INTEGER[]', 'llv VARCHAR[]'],
+      ...['st STRUCT(a BIGINT, b VARCHAR[])', 'map MAP(VARCHAR, INTEGER)', 'dict VARCHAR', 'nul INTEGER'],
+      ...['ree VARCHAR', 'su JSON', 'du JSON', 'uuid UUID', 'probabilities FLOAT[]'],
+    ]);
+    const rows = await connection.runAndReadAll(`SELECT COLUMNS(*)::VARCHAR FROM ${from}`);
+    const cells = rows.getRowsJS().map((row) => row.slice(0, -1));
+    expect(cells[1]).toEqual([
+      ...[
+        '-49',
+        '60',
+        '4294967294',
+        '4611686018427387905',
+        '18446744073709551614',
+        '1.0',
+        '0.3333333333333333',
+      ],
+      ...['false', 'é', 'x', '\\x00\\x01', 'y', 'z', '2020-01-02', '1970-01-02 00:00:00'],
+      ...['1970-01-01 00:16:40', '1969-12-31 23:59:58.999999+00', '1970-01-01 00:00:01.000003'],
+      ...[
+        '00:00:00.001',
+        '00:00:00.000000001',
+        '1',
+        '1 month 2 days',
+        '0.01',
+        `1${'0'.repeat(38)}.00`,
+        '0.01',
+      ],
+      ...[
+        '\\x01\\x01\\x01\\x01',
+        '[0]',
+        '[a]',
+        '[1, 1]',
+        '[1]',
+        '[q]',
+        "{'a': 1, 'b': [1]}",
+        '{k=1}',
+        'cat1',
+      ],
+      ...[null, 'r', '"1"', '"0"', '00000000-0000-0000-0000-000000000001'],
+    ]);
+    // Every seventh has none, but for what was written without.
+    expect(cells[3].filter((cell) => cell !== null)).toHaveLength(4);
+  });
+
+  test('and Arrow has them again', async () => {
+    const { table, columns } = values(at('every-back.arrow'));
+    const { table: source, columns: before } = values(join(cases, 'every-type-plain.arrow'));
+    const typeIn = (from: Table, name: string) => from.schema.fields.find((field) => field.name === name)!;
+    const changed = new Set<string>();
+    for (const [name, cells] of before) {
+      if (name === 'logits') continue;
+      const [was, is] = [typeIn(source, name), typeIn(table, name)];
+      expect(is.metadata?.get('own'), name).toBe(`meta ${name}`);
+      if (JSON.stringify(columns.get(name), text) !== JSON.stringify(cells, text)) changed.add(name);
+      else if (is.type.typeId !== was.type.typeId) changed.add(`${name} (type)`);
+    }
+    expect([...changed].sort()).toEqual(
+      [
+        ...[
+          'd64',
+          'dec256',
+          'dict (type)',
+          'du',
+          'fl (type)',
+          'fsb (type)',
+          'iv',
+          'llist (type)',
+          'llv (type)',
+        ],
+        ...['lv (type)', 'nul (type)', 'ree (type)', 'su', 't32', 'ts_ns', 'ts_s', 'bv (type)', 'sv (type)'],
+      ].sort(),
+    );
+    expect(typeIn(table, 'dur').type).toEqual(typeIn(source, 'dur').type);
+    expect(typeIn(table, 'ts_ns').type).toMatchObject({ unit: 2, timezone: 'Europe/Berlin' });
+    expect(typeIn(table, 'uuid').metadata?.get('ARROW:extension:name')).toBe('arrow.uuid');
+    expect([...table.schema.metadata!.keys()].sort()).toEqual(['huggingface', 'pandas']);
+    function text(_: string, value: unknown): unknown {
+      return typeof value === 'bigint' || Number.isInteger(value) ? `${value}` : value;
+    }
+  });
+
+  test('what changes is told, in one line', () => {
+    expect(notices).toEqual([
+      'column f16: float16 becomes FLOAT; column d64: date64 becomes TIMESTAMP_MS; column ts_s: timestamp[s] becomes TIMESTAMP_S; ' +
+        'column ts_ns: timestamp[ns, Europe/Berlin] becomes TIMESTAMP WITH TIME ZONE in microseconds; column t32: time32[ms] becomes TIME; ' +
+        'column iv: interval becomes INTERVAL in milliseconds; column dec256: decimal256(60, 2) becomes VARCHAR; ' +
+        'column dec32: decimal32(8, 2) becomes DECIMAL(8,2); column fsb: fixed_size_binary[4] becomes BLOB; ' +
+        'column fl: lists of 2 int32 becomes INTEGER[]; column nul: null becomes INTEGER; column ree: run ends of string becomes VARCHAR; ' +
+        'column su: union becomes JSON; column du: union becomes JSON',
+      expect.stringContaining('column dict: a dictionary of string becomes string'),
+    ]);
+  });
 });
 
 test('DuckDB reads what goes to Parquet from Arrow', async () => {

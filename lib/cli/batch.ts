@@ -3,37 +3,18 @@
 export type Values = Float32Array | Float64Array;
 export type LogitsType = 'float16' | 'bfloat16' | 'float32' | 'float64';
 
-/**
- * The type of a column that travels beside the logits. A `date` has a time and a `day` has none: both are a `Date`.
- * Whatever has no simpler form is JSON text.
- */
-export type ColumnType =
-  | 'string'
-  | 'float64'
-  | 'float32'
-  | 'int32'
-  | 'int64'
-  | 'uint64'
-  | 'boolean'
-  | 'date'
-  | 'day'
-  | 'json';
-
 export interface Field {
   readonly name: string;
-  readonly type: ColumnType;
-  /** The type of DuckDB that the text of its cells is cast to without loss, where that is another than the type's. */
-  readonly sql?: string | undefined;
-  /** The same in the words of a format, for a writer of that format: nothing is lost then. */
+  /** What it is in the words of Arrow, where it travels. */
   readonly native?: unknown;
 }
 
 /** The cells of one column, as JavaScript values; null where there is none. */
 export interface Column {
   get(row: number): unknown;
-  /** The same in the words of a format. */
+  /** The same in the words of Arrow, where it travels. */
   readonly native?: unknown;
-  /** Some of the rows, in the words of the format too. */
+  /** Some of the rows, in the words of Arrow too. */
   pick?(rows: readonly number[]): Column;
 }
 
@@ -83,8 +64,6 @@ export interface Batch {
   readonly width?: number | undefined;
   readonly block: Block;
   readonly columns: readonly Column[];
-  /** Every row without its logits in the words of its format, where it has rows. */
-  readonly natives?: readonly unknown[] | undefined;
   /** The number in the input of every row, where some are left out. */
   readonly numbers?: readonly number[] | undefined;
 }
@@ -109,8 +88,6 @@ export interface ScoredBatch {
   /** The classes that the scores are of, where they are not all of them in order. */
   readonly indices?: Uint32Array | undefined;
   readonly columns: readonly Column[];
-  /** Every row without its logits in the words of its format, where it has rows. */
-  readonly natives?: readonly unknown[] | undefined;
   readonly numbers?: readonly number[] | undefined;
   release(): void;
 }

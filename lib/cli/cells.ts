@@ -1,25 +1,12 @@
-/** The cells of the columns beside the logits, from one format's words to another's. */
-import type { ColumnType } from './batch.js';
-
-/** What a JavaScript value would be as a column. */
-export function typeOf(value: unknown): ColumnType {
-  switch (typeof value) {
-    case 'string':
-      return 'string';
-    case 'number':
-      return 'float64';
-    case 'bigint':
-      return 'int64';
-    case 'boolean':
-      return 'boolean';
-    default:
-      return value instanceof Date ? 'date' : 'json';
-  }
-}
+/** The cells of the columns beside the logits, as text. */
 
 /** A number whose digits no JavaScript number holds: text and JSON have them as they are. */
 export class Digits {
   constructor(readonly text: string) {}
+
+  toString(): string {
+    return this.text;
+  }
 }
 
 export function jsonOf(value: unknown): string {
@@ -36,11 +23,6 @@ export function jsonOf(value: unknown): string {
   return JSON.stringify(value) ?? 'null';
 }
 
-/** A cell as text and JSON have it: days are text already. */
-export function withoutTime(value: unknown, type: ColumnType): unknown {
-  return type === 'day' && value instanceof Date ? value.toISOString().split('T')[0] : value;
-}
-
 /** As it stands in a column of text. */
 export function textOf(value: unknown): string {
   if (value === null || value === undefined) return '';
@@ -48,39 +30,6 @@ export function textOf(value: unknown): string {
   if (value instanceof Date) return value.toISOString();
   if (typeof value === 'object') return jsonOf(value);
   return String(value);
-}
-
-/**
- * A cell as a column of a type takes it.
- * @param mismatch makes the error where it cannot.
- */
-export function castCell(
-  value: unknown,
-  type: ColumnType,
-  mismatch: (what: string, received: string) => Error,
-): unknown {
-  if (value === null || value === undefined) return null;
-  switch (type) {
-    case 'string':
-      return textOf(value);
-    case 'json':
-      return jsonOf(value);
-    case 'boolean':
-      if (typeof value === 'boolean') return value;
-      throw mismatch('true or false', jsonOf(value));
-    case 'date':
-    case 'day':
-      if (value instanceof Date) return value;
-      throw mismatch('a date', jsonOf(value));
-    case 'int64':
-    case 'uint64':
-      if (typeof value === 'bigint') return value;
-      if (Number.isSafeInteger(value)) return BigInt(value as number);
-      throw mismatch('an integer', jsonOf(value));
-    default:
-      if (typeof value === 'number') return value;
-      throw mismatch('a number', jsonOf(value));
-  }
 }
 
 /** A number as text has it; undefined where it is none. */

@@ -153,6 +153,8 @@ export interface WriterOptions {
   readonly threads?: number | undefined;
   /** Of text, by the name of the output. */
   readonly compression?: 'gzip' | 'zstd' | undefined;
+  /** Of which columns the type is not kept, in a line. */
+  readonly onNotice?: ((text: string) => void) | undefined;
   /** What the writer of an earlier run left, where the output goes on. */
   readonly resumed?: unknown;
 }

@@ -60,6 +60,5 @@ export function dropNaN(batch: ScoredBatch, layout: Layout, bad: ReturnType<type
     columns: batch.columns.map(
       (column) => column.pick?.(kept) ?? { get: (row: number) => column.get(kept[row]) },
     ),
-    natives: batch.natives && kept.map((row) => batch.natives?.[row]),
   };
 }

@@ -171,7 +171,7 @@ async function scoreBatches({
   try {
     reader = await unlessAborted(
       input
-        ? input.reader({ ...common, uniform, typed: to !== undefined && to !== 'npy', onBadRow })
+        ? input.reader({ ...common, uniform, travels: to === 'arrow' || to === 'arrows', onBadRow })
         : openReader(format, source!, {
             ...{ axis: options.axis ?? -1, dtype: options.dtype, rows: options.rows, column: options.column },
             ...{ ...common, onBadRow, uniform },
@@ -192,6 +192,7 @@ async function scoreBatches({
         ...contentOf(op, topK, layout.classes),
         ...{ layout, labels, skips: errors === 'skip', resumed: since?.writer, threads },
         compression: compressionByName(options.output ?? ''),
+        onNotice: options.onNotice,
       }));
     const scorer = newScorer({ op, temperature, topK, threads }, layout);
     const tally = newTally({

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expected, type Failure } from '../failure.js';
 import { needPeer } from '../peers.js';
-import type { Bindings, Chunk, Connection } from './bindings.js';
+import type { Bindings, Chunk, Connection, LogicalType } from './bindings.js';
 
 /** What the engine says when a statement fails. */
 export class EngineError extends Error {}
@@ -40,6 +40,8 @@ export interface Engine {
   run(sql: string, signal?: AbortSignal): Promise<number>;
   /** The rows of a query whose columns are all text: a small one. */
   texts(sql: string, signal?: AbortSignal): Promise<(string | null)[][]>;
+  /** What the columns of a query are. */
+  types(sql: string, signal?: AbortSignal): Promise<LogicalType[]>;
   /** The rows of a query as they come. No other statement may run meanwhile. */
   chunks(sql: string, signal?: AbortSignal): AsyncGenerator<Chunk>;
   /** How much of the statement that runs is done, from 0 to 1. */
@@ -148,6 +150,12 @@ export async function openEngine(threads?: number): Promise<Engine> {
         );
         for (let row = 0; row < size; row++) rows.push(columns.map((column) => column[row]));
       }
+    },
+    async types(sql, signal) {
+      const prepared = await interruptible(() => bindings.prepare(connection, sql), signal);
+      return Array.from({ length: bindings.prepared_statement_column_count(prepared) }, (_, i) =>
+        bindings.prepared_statement_column_logical_type(prepared, i),
+      );
     },
     chunks,
     progress() {

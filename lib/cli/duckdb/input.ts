@@ -49,8 +49,8 @@ export interface ReadingOptions {
   readonly blockBytes: number;
   readonly done: number;
   readonly uniform: boolean;
-  /** Whether columns of text are to have types of their own. */
-  readonly typed: boolean;
+  /** Whether the columns beside the logits go to Arrow: those of text then have types of their own. */
+  readonly travels: boolean;
   onBadRow(row: number, what: string, received: string): 'skip' | 'nan';
 }
 
@@ -155,8 +155,12 @@ export async function openEngineInput(
   async function reader(reading: ReadingOptions): Promise<Reader> {
     const { value: place } = await places().next();
     let relation: Relation = await relationOf(engine, format, place as Place, choice, signal);
-    if (reading.typed) relation = await typedRelation(engine, relation, signal);
+    if (reading.travels) relation = await typedRelation(engine, relation, signal);
     if (relation.chosen !== undefined) options.onNotice?.(relation.chosen);
+    const travelling = reading.travels
+      ? await (await import('./arrow/travel.js')).travelling(engine, relation, name, signal)
+      : undefined;
+    if (travelling) tellChanges(options, [...(relation.changes ?? []), ...travelling.changes]);
     const classes = reading.uniform ? await firstLength(engine, relation, signal) : relation.classes;
     return newEngineReader(engine, {
       ...{
@@ -168,6 +172,7 @@ export async function openEngineInput(
         errors: options.errors,
       },
       ...{ classes, truth: undefined, signal, blocks: reading.blocks, blockBytes: reading.blockBytes },
+      ...{ travelling, truthColumn: choice.truth },
       done: reading.done,
       onBadRow: (row) => reading.onBadRow(row, '', ''),
     });
@@ -211,6 +216,15 @@ export async function relationOf(
     default:
       return await ndjsonRelation(engine, place, choice, signal);
   }
+}
+
+/** Of which columns the type is not kept, each once: in one line. */
+export function tellChanges(
+  { onNotice }: Pick<ScoreFileOptions, 'onNotice'>,
+  changes: readonly string[] = [],
+): void {
+  const byColumn = new Map(changes.map((change) => [change.split(': ')[0], change]));
+  if (changes.length > 0) onNotice?.([...byColumn.values()].join('; '));
 }
 
 /** What messages call a format. */

@@ -46,14 +46,27 @@ export async function parquetRelation(
   const expression = one
     ? `${identifier(logits[0].name)}::${number}[]`
     : `list_value(${logits.map(({ name }) => `${identifier(name)}::${number}`).join(', ')})`;
-  // The engine has no type for them.
-  const finer = await ask(
-    `SELECT DISTINCT name FROM parquet_schema(${files}) WHERE logical_type LIKE 'TimestampType(isAdjustedToUTC=1,%NANOS=Nano%'`,
+  const columnsOf = async (condition: string) => {
+    const found = await ask(`SELECT DISTINCT name FROM parquet_schema(${files}) WHERE ${condition}`);
+    return found.map(([name]) => name).filter((name) => kept.some((column) => column.name === name));
+  };
+  // What the engine has no type for.
+  const cut = await columnsOf(`logical_type LIKE 'TimestampType(isAdjustedToUTC=1,%NANOS=Nano%'`);
+  const halves = await columnsOf(`logical_type LIKE 'Float16%'`);
+  const millis = await columnsOf(
+    `converted_type IN ('TIMESTAMP_MILLIS', 'TIME_MILLIS') OR logical_type LIKE 'Time%MILLIS=Milli%'`,
   );
-  const cut = finer.map(([column]) => column).filter((column) => kept.some(({ name }) => name === column));
+  const fixed = await columnsOf(
+    `type = 'FIXED_LEN_BYTE_ARRAY' AND converted_type IS NULL AND logical_type IS NULL`,
+  );
   const notes = cut.map(
     (column) => `column ${column}: nanoseconds of times with a zone are cut to microseconds`,
   );
+  const changes = [
+    ...halves.map((column) => `column ${column}: float16 becomes FLOAT`),
+    ...millis.map((column) => `column ${column}: milliseconds become microseconds`),
+    ...fixed.map((column) => `column ${column}: bytes of a fixed length become BLOB`),
+  ];
   const names = logits.map(({ name }) => name);
   const choiceNote = `logits: ${one ? names[0] : list('column', names)}; ${keptNote(kept.map(({ name }) => name))}`;
   const stated = choice.column !== undefined || choice.keep !== undefined;
@@ -68,6 +81,7 @@ export async function parquetRelation(
     kept: kept.map(({ name, type }) => ({ name, sql: identifier(name), type })),
     chosen: [...(stated ? [] : [choiceNote]), ...notes].join('; ') || undefined,
     rows: rows === null ? 0 : Number(rows),
+    changes,
     metadata,
     bare: false,
     reasons: {

@@ -1,10 +1,11 @@
 /** What the engine reads as batches, for outputs that it does not write. */
-import type { Batch, Column, ColumnType, Field, Layout, Reader } from '../batch.js';
+import type { Batch, Column, Layout, Reader } from '../batch.js';
 import { type Blocks, logitsOn } from '../blocks.js';
-import type { Chunk, Vector } from './bindings.js';
+import type { Node } from '../formats/arrow/nodes.js';
+import type { Travelling } from './arrow/travel.js';
+import type { Chunk } from './bindings.js';
 import { type Engine, engineFailure } from './engine.js';
 import { badRows, type Lists } from './lists.js';
-import type { Kept } from './relation.js';
 import { type Asked, describe, reasonOf, sourceOf } from './statement.js';
 
 export interface EngineReaderOptions extends Asked {
@@ -12,27 +13,38 @@ export interface EngineReaderOptions extends Asked {
   readonly blockBytes: number;
   /** Rows to pass over: those that an interrupted run has done. */
   readonly done: number;
+  /** The columns beside the logits, where they travel: to Arrow. */
+  readonly travelling?: Travelling | undefined;
+  /** A column beside the logits that is asked for by value: the true classes. */
+  readonly truthColumn?: string | undefined;
   onBadRow(row: number): 'skip' | 'nan';
 }
 
 /** No batch has more rows, however short they are. */
 const MOST_ROWS = 16_384;
 
+/** What a Parquet file says of itself; of its columns the Arrow schema tells. */
+function withoutSchema(metadata: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  return new Map([...metadata].filter(([key]) => key !== 'ARROW:schema'));
+}
+
+/** A column that does not travel. */
+const NOTHING: Column = { get: () => null };
+
 export function newEngineReader(engine: Engine, options: EngineReaderOptions): Reader {
-  const { relation, classes, range, errors, signal, name } = options;
+  const { relation, classes, range, errors, signal, name, travelling } = options;
   const { bindings, vectors } = engine;
   const tolerant = errors === 'skip' || errors === 'nan';
   const { from, logits } = tolerant ? relation.tolerant : relation;
-  const ways = relation.kept.map(wayOf);
+  const truth = travelling ? undefined : relation.kept.find((kept) => kept.name === options.truthColumn);
   const bytes = relation.type === 'float32' ? 4 : 8;
   const layout: Layout = {
     type: relation.type,
     classes,
     ...{ axis: 1, inner: 1 },
     rows: range ? range[1] - range[0] : relation.rows,
-    fields: relation.kept.map(
-      ({ name, type }, i): Field => ({ name, type: ways[i].type, sql: EXACT.test(type) ? type : undefined }),
-    ),
+    fields: travelling?.fields ?? relation.kept.map(({ name }) => ({ name })),
+    native: travelling && relation.metadata && withoutSchema(relation.metadata),
     column: relation.column,
     labels: relation.names,
   };
@@ -40,7 +52,8 @@ export function newEngineReader(engine: Engine, options: EngineReaderOptions): R
   async function* batches(): AsyncGenerator<Batch> {
     const start = (range?.[0] ?? 0) + options.done;
     const rest = [start, range?.[1] ?? Number.MAX_SAFE_INTEGER] as const;
-    const columns = [`${logits} AS l`, ...relation.kept.map(({ sql }, i) => `${ways[i].cast(sql)} AS k${i}`)];
+    const others = travelling?.sql ?? (truth ? [`${truth.sql}::VARCHAR`] : []);
+    const columns = [`${logits} AS l`, ...others.map((sql, i) => `${sql} AS k${i}`)];
     const sql = `SELECT ${columns.join(', ')} FROM ${sourceOf(from, start > 0 || range ? rest : undefined)}`;
     const pending = newPending();
     let number = options.done;
@@ -91,7 +104,10 @@ export function newEngineReader(engine: Engine, options: EngineReaderOptions): R
     readonly rows: number;
     readonly lists: Lists;
     readonly bad: ReadonlySet<number>;
-    readonly columns: readonly (readonly unknown[])[];
+    /** Those that travel, */
+    readonly nodes: readonly Node[];
+    /** and the true classes as text. */
+    readonly truths: readonly (string | null)[];
   }
 
   function pieceOf(chunk: Chunk): Piece {
@@ -100,7 +116,8 @@ export function newEngineReader(engine: Engine, options: EngineReaderOptions): R
     const lists = vectors.readLists(bindings, vector(0), rows, relation.type);
     return {
       ...{ rows, lists, bad: badRows(lists) },
-      columns: ways.map((way, i) => way.read(engine, vector(i + 1), rows)),
+      nodes: travelling?.read(chunk, 1) ?? [],
+      truths: truth ? vectors.textsOf(bindings, vector(1), rows) : [],
     };
   }
 
@@ -156,7 +173,13 @@ export function newEngineReader(engine: Engine, options: EngineReaderOptions): R
         return {
           ...{ first, end, rows, logits, block },
           offsets: classes === undefined ? offsets : undefined,
-          columns: ways.map((_, column) => columnOf(taken, starts, column)),
+          columns: relation.kept.map((kept, i) => {
+            if (!travelling) return kept === truth ? truthOf(taken, starts) : NOTHING;
+            return travelling.column(
+              i,
+              taken.map(({ piece, from, to }) => ({ node: piece.nodes[i], from, to })),
+            );
+          }),
           numbers: rows < end - first ? numbers() : undefined,
         };
       },
@@ -164,74 +187,19 @@ export function newEngineReader(engine: Engine, options: EngineReaderOptions): R
   }
 
   /** @param starts the row of the batch that each run begins with. */
-  function columnOf(runs: readonly Run[], starts: Int32Array, column: number): Column {
+  function truthOf(runs: readonly Run[], starts: Int32Array): Column {
+    const isText = truth?.type === 'VARCHAR' || truth?.type === 'JSON';
     // Rows are mostly asked for in their order.
     let i = 0;
     return {
       get(row) {
         while (row < starts[i]) i--;
         while (row >= starts[i + 1]) i++;
-        return runs[i].piece.columns[column][runs[i].from + row - starts[i]];
+        const text = runs[i].piece.truths[runs[i].from + row - starts[i]];
+        return isText || text === null ? text : Number(text);
       },
     };
   }
 
   return { layout, batches, close: async () => engine.close() };
-}
-
-/** How a column comes out of the engine. */
-interface Way {
-  readonly type: ColumnType;
-  cast(sql: string): string;
-  read(engine: Engine, vector: Vector, rows: number): unknown[];
-}
-
-function numbers(
-  type: ColumnType,
-  as: string,
-  bytes: number,
-  get: (view: DataView, at: number) => unknown,
-): Way {
-  return {
-    type,
-    cast: (sql) => `${sql}::${as}`,
-    read({ bindings, vectors }, vector, rows) {
-      const view = vectors.dataOf(bindings, vector, rows, bytes);
-      const nulls = vectors.nullsOf(bindings, vector, rows);
-      return Array.from({ length: rows }, (_, row) => (nulls?.[row] === 1 ? null : get(view, row * bytes)));
-    },
-  };
-}
-
-const INT32 = numbers('int32', 'INTEGER', 4, (view, at) => view.getInt32(at, true));
-const INT64 = numbers('int64', 'BIGINT', 8, (view, at) => view.getBigInt64(at, true));
-const UINT64 = numbers('uint64', 'UBIGINT', 8, (view, at) => view.getBigUint64(at, true));
-const DAY_MS = 86_400_000;
-const DAY = numbers('day', 'DATE', 4, (view, at) => new Date(view.getInt32(at, true) * DAY_MS));
-const TIME: Way = {
-  ...numbers('date', 'BIGINT', 8, (view, at) => new Date(Number(view.getBigInt64(at, true)))),
-  cast: (sql) => `epoch_ms(${sql}::TIMESTAMP)`,
-};
-/** What a text keeps whole, and a JavaScript value does not. */
-const EXACT = /^(DECIMAL\(.*\)|TIMESTAMP|TIMESTAMP WITH TIME ZONE|TIMESTAMP_NS)$/;
-const TEXT: Way = {
-  type: 'string',
-  cast: (sql) => `${sql}::VARCHAR`,
-  read: ({ bindings, vectors }, vector, rows) => vectors.textsOf(bindings, vector, rows),
-};
-const JSON_TEXT: Way = { ...TEXT, cast: (sql) => `to_json(${sql})::VARCHAR` };
-
-const WAYS: Readonly<Record<string, Way>> = {
-  ...{ TINYINT: INT32, SMALLINT: INT32, INTEGER: INT32, UTINYINT: INT32, USMALLINT: INT32 },
-  ...{ UINTEGER: INT64, BIGINT: INT64, UBIGINT: UINT64, DATE: DAY },
-  FLOAT: numbers('float32', 'FLOAT', 4, (view, at) => view.getFloat32(at, true)),
-  DOUBLE: numbers('float64', 'DOUBLE', 8, (view, at) => view.getFloat64(at, true)),
-  BOOLEAN: numbers('boolean', 'BOOLEAN', 1, (view, at) => view.getUint8(at) === 1),
-  ...{ TIMESTAMP_S: TIME, TIMESTAMP_MS: TIME },
-  JSON: TEXT,
-};
-
-function wayOf({ type }: Kept): Way {
-  if (Object.hasOwn(WAYS, type)) return WAYS[type];
-  return /[[(]|^MAP|^STRUCT|^UNION/.test(type) && !type.startsWith('DECIMAL') ? JSON_TEXT : TEXT;
 }

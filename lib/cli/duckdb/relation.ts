@@ -28,6 +28,8 @@ export interface Relation {
   /** What was chosen, for the user to see; undefined where there was no choice. */
   readonly chosen: string | undefined;
   readonly rows: number | undefined;
+  /** Which columns beside the logits have a type that the engine does not have, and what it makes of it. */
+  readonly changes?: readonly string[];
   /** What the file says of itself, as Parquet has it. */
   readonly metadata?: ReadonlyMap<string, string>;
   /** Whether a row of its own text can stand for a row: NDJSON whose lines are arrays. */

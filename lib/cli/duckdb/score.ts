@@ -17,8 +17,7 @@ import { newCount, newTally, type Tally } from '../tally.js';
 import { newNaming, type TruthOf, wrongTruth } from '../truth.js';
 import type { Content } from './content.js';
 import { type Engine, literal } from './engine.js';
-import { type EngineInput, relationOf } from './input.js';
-import { carried } from './metadata.js';
+import { type EngineInput, relationOf, tellChanges } from './input.js';
 import { newPump } from './pump.js';
 import { newEngineReader } from './reader.js';
 import { firstLength, type Relation } from './relation.js';
@@ -47,6 +46,7 @@ export async function showRows(
   const end = asked.range?.[1] ?? Number.MAX_SAFE_INTEGER;
   const reader = newEngineReader(engine, {
     ...{ ...asked, range: [from, Math.min(end, from + shown)], blocks, blockBytes: 1 << 20, done: 0 },
+    truthColumn: asked.truth?.kind === 'column' ? asked.truth.name : undefined,
     onBadRow: () => (asked.errors === 'skip' ? 'skip' : 'nan'),
   });
   const scorer = newScorer(scored, reader.layout);
@@ -110,6 +110,10 @@ export async function scoreStatements(
       relation = one;
       if (!begun) {
         if (one.chosen !== undefined) options.onNotice?.(one.chosen);
+        if (to === 'parquet' && one.metadata) {
+          const { changesOf } = await import('./metadata.js');
+          tellChanges(options, [...changesOf(one), ...(one.changes ?? [])]);
+        }
         const length = await firstLength(engine, one, signal);
         width = length;
         classes = one.classes ?? (uniform ? length : undefined);
@@ -143,7 +147,8 @@ export async function scoreStatements(
           threads,
         },
         rowBytes: (topK ?? width) * (one.type === 'float32' ? 4 : 8) + KEPT_BYTES * one.kept.length,
-        metadata: one.metadata && carried(one.metadata, one, content),
+        metadata:
+          one.metadata && (await (await import('./metadata.js')).carriedOver(engine, one, content, signal)),
         compression: pump ? pump.compression : compression,
         onStart: (started) => {
           current = started;

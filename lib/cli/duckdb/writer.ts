@@ -7,22 +7,20 @@ import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ColumnType, ScoredBatch, Writer } from '../batch.js';
-import { textOf, withoutTime } from '../cells.js';
+import type { ScoredBatch, Writer } from '../batch.js';
 import { labelled } from '../columns.js';
+import type { NativeField } from '../formats/arrow/columns.js';
 import type { Format, WriterOptions } from '../formats.js';
 import type { Output } from '../output.js';
 import { NO_CLASS } from '../scoring.js';
+import { engineColumn } from './arrow/columns.js';
+import { SCHEMA, schemaText } from './arrow/schema.js';
 import type { Chunk } from './bindings.js';
 import { bareLine, type Content, copyOptions, keptColumn, scoreColumns, selected } from './content.js';
 import { type Engine, engineFailure, literal, openEngine, pathLiteral } from './engine.js';
+import { tellChanges } from './input.js';
+import { carried } from './metadata.js';
 import { newPump } from './pump.js';
-
-/** What a column of text is in SQL. */
-const SQL_TYPES: Readonly<Partial<Record<ColumnType, string>>> = {
-  ...{ float64: 'DOUBLE', float32: 'FLOAT', int32: 'INTEGER', int64: 'BIGINT', uint64: 'UBIGINT' },
-  ...{ boolean: 'BOOLEAN', date: 'TIMESTAMP', day: 'DATE', json: 'JSON' },
-};
 
 const CHUNK_ROWS = 2048;
 
@@ -35,12 +33,10 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
   };
   const bytes = layout.type === 'float64' ? 8 : 4;
   const type = bytes === 4 ? 'float32' : 'float64';
-  const kept = layout.fields.map(({ name, type, sql: exact }, i) => {
-    // Text has times as they came; a number of JSON would lose digits that a DECIMAL keeps.
-    const typed = format === 'parquet' || exact?.startsWith('DECIMAL');
-    const sql = (typed ? exact : undefined) ?? SQL_TYPES[type];
-    return { name, type: sql ?? 'VARCHAR', sql: sql ? `CAST(k${i} AS ${sql})` : `k${i}` };
-  });
+  const columns = layout.fields.map(({ native }, i) =>
+    engineColumn((native as NativeField).field, i, format),
+  );
+  const kept = columns.map((column) => column.kept);
   const bare =
     format === 'ndjson' && layout.column === undefined && kept.length === 0 && content.content !== 'top';
   const pump = newPump(output, options.compression);
@@ -65,12 +61,13 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
   function registerBatch({ bindings, connection }: Engine): void {
     const definition = bindings.create_table_function();
     bindings.table_function_set_name(definition, source);
-    const text = bindings.create_logical_type(bindings.Type.VARCHAR);
     const number = bindings.create_logical_type(bytes === 4 ? bindings.Type.FLOAT : bindings.Type.DOUBLE);
     const list = bindings.create_list_type(number);
     const classes = bindings.create_list_type(bindings.create_logical_type(bindings.Type.UINTEGER));
     bindings.table_function_set_bind(definition, (info) => {
-      for (const i of kept.keys()) bindings.bind_add_result_column(info, `k${i}`, text);
+      columns.forEach(({ make }, i) => {
+        bindings.bind_add_result_column(info, `k${i}`, make(bindings));
+      });
       if (content.content === 'one') return bindings.bind_add_result_column(info, 'p', number);
       if (content.content === 'all') return bindings.bind_add_result_column(info, 'p', list);
       bindings.bind_add_result_column(info, 'class', classes);
@@ -90,14 +87,8 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
     bindings.data_chunk_set_size(chunk, rows);
     if (!current || rows === 0) return;
     const vector = (i: number) => bindings.data_chunk_get_vector(chunk, i);
-    layout.fields.forEach(({ type }, i) => {
-      const nulls = new Uint8Array(rows);
-      for (let row = 0; row < rows; row++) {
-        const cell = withoutTime(current!.columns[i].get(at + row), type);
-        if (cell === null || cell === undefined) nulls[row] = 1;
-        else bindings.vector_assign_string_element(vector(i), row, textOf(cell));
-      }
-      if (nulls.includes(1)) vectors.writeNulls(bindings, vector(i), nulls);
+    columns.forEach((column, i) => {
+      column.fill(engine!, vector(i), current!.columns[i], at, at + rows);
     });
     const { scores, indices } = current;
     const [first, end] = [at, at + rows];
@@ -131,7 +122,27 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
     vectors.writeLists(bindings, vector(kept.length + 1), { offsets }, best);
   }
 
-  async function copy(to: string, from: string, rowBytes: number, header: boolean): Promise<void> {
+  /** What the input said of itself, and what its columns were in Arrow. */
+  function metadata(): ReadonlyMap<string, string> | undefined {
+    if (layout.fields.length === 0 && !(layout.native instanceof Map)) return undefined;
+    const fields = layout.fields.map(({ native }) => (native as NativeField).field);
+    const said: ReadonlyMap<string, string> = layout.native instanceof Map ? layout.native : new Map();
+    const all = new Map([...said, [SCHEMA, schemaText(fields, said)]]);
+    return carried(
+      all,
+      { kept, type },
+      columns.map(({ plain }) => plain(engine!)),
+      content,
+    );
+  }
+
+  async function copy(
+    to: string,
+    from: string,
+    rowBytes: number,
+    header: boolean,
+    metadata?: ReadonlyMap<string, string>,
+  ): Promise<void> {
     const open_ = await open();
     const numbers = { type, nonfinite: format !== 'parquet' && hasNonfinite(current) } as const;
     const columns = bare
@@ -143,7 +154,7 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
         ? `(SELECT *, {'class': "class", 'score': score} AS p FROM ${source}())`
         : `${source}()`;
     const relation = from === source ? rows : from;
-    const how = `${copyOptions(format, { bare, rowBytes, header: header ? columns.map(({ name }) => name) : undefined, compression: pump.compression })}, USE_TMP_FILE false`;
+    const how = `${copyOptions(format, { bare, rowBytes, metadata, header: header ? columns.map(({ name }) => name) : undefined, compression: pump.compression })}, USE_TMP_FILE false`;
     try {
       await open_.run(`COPY (SELECT ${list} FROM ${relation}) TO ${literal(to)} (${how})`);
     } catch (error) {
@@ -171,14 +182,20 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
   let widest = 0;
 
   return {
-    async begin() {},
+    async begin() {
+      if (format === 'parquet')
+        tellChanges(
+          options,
+          columns.map(({ change }) => change).filter((change) => change !== undefined),
+        );
+    },
     write: put,
     async end() {
       if (!begun) await put(undefined);
       if (format === 'parquet') {
         const from = `read_parquet([${parts.map(pathLiteral).join(', ')}])`;
         const to = output.path ?? join(folder, 'whole');
-        await copy(to, from, widest + 64 * kept.length, true);
+        await copy(to, from, widest + 64 * kept.length, true, metadata());
         if (output.path === undefined) await pump.put(to);
       }
       await pump.end();

@@ -8,9 +8,9 @@ import {
   tableFromIPC,
   tableToIPC,
 } from '@uwdata/flechette';
-import type { Column, ColumnType, Field } from '../../batch.js';
+import type { Column, Field } from '../../batch.js';
 import { Digits } from '../../cells.js';
-import { childrenOf, factsOf, isDictionary } from './layouts.js';
+import { childrenOf, factsOf, isDictionary, plainType } from './layouts.js';
 import { damaged, encodeBatch, frame, messagesOf } from './messages.js';
 import { bodyOf, type Node, type Range } from './nodes.js';
 import { take } from './take.js';
@@ -39,44 +39,7 @@ export class NativeColumn {
 export const EXTENSION = 'ARROW:extension:name';
 
 export function fieldOf(field: ArrowField): Field {
-  return {
-    name: field.name,
-    type: columnTypeOf(field),
-    sql: sqlOf(field),
-    native: new NativeField(field),
-  };
-}
-
-/** Digits that DuckDB has a type for. */
-const MOST_DIGITS = 38;
-
-function sqlOf({ type: own, metadata }: ArrowField): string | undefined {
-  const type = plain(own);
-  const { typeId, unit = 0, precision = 0, bitWidth, stride } = factsOf(type);
-  const { scale, timezone, signed } = type as unknown as {
-    scale: number;
-    timezone?: string;
-    signed: boolean;
-  };
-  switch (typeId) {
-    case Type.Decimal: {
-      const fits = precision <= MOST_DIGITS && scale >= 0 && scale <= precision;
-      return fits ? `DECIMAL(${precision}, ${scale})` : undefined;
-    }
-    case Type.Timestamp:
-      // The instant stays; the name of its zone does not, in text neither.
-      if (timezone) return unit <= 2 ? 'TIMESTAMP WITH TIME ZONE' : undefined;
-      return unit <= 1 ? undefined : unit === 2 ? 'TIMESTAMP' : 'TIMESTAMP_NS';
-    case Type.FixedSizeBinary:
-      return stride === 16 && metadata?.get(EXTENSION) === 'arrow.uuid' ? 'UUID' : undefined;
-    case Type.Int: {
-      const integers: Readonly<Record<number, string>> = { 8: 'TINYINT', 16: 'SMALLINT', 32: 'INTEGER' };
-      const name = bitWidth === undefined ? undefined : integers[bitWidth];
-      return name && (signed ? name : `U${name}`);
-    }
-    default:
-      return undefined;
-  }
+  return { name: field.name, native: new NativeField(field) };
 }
 
 /** @param name what messages call the file. */
@@ -148,54 +111,16 @@ export function dictionaryIds(type: DataType): number[] {
   return childrenOf(type).flatMap((field) => dictionaryIds(field.type));
 }
 
-/** What a type's values are: those of its dictionary, or of its runs. */
-function plain(type: DataType): DataType {
-  if (isDictionary(type)) return plain(factsOf(type).dictionary as DataType);
-  return type.typeId === Type.RunEndEncoded ? plain(childrenOf(type)[1].type) : type;
-}
-
-function columnTypeOf({ type: own, metadata }: ArrowField): ColumnType {
-  const type = plain(own);
-  const { typeId, precision, bitWidth, unit = 0 } = factsOf(type);
-  switch (typeId) {
-    case Type.Utf8:
-    case Type.LargeUtf8:
-    case Type.Utf8View:
-      return 'string';
-    case Type.Bool:
-      return 'boolean';
-    case Type.Float:
-      return precision === 2 ? 'float64' : 'float32';
-    case Type.Int: {
-      const { signed } = type as unknown as { signed: boolean };
-      if (bitWidth === 64) return signed ? 'int64' : 'uint64';
-      return bitWidth === 32 && !signed ? 'int64' : 'int32';
-    }
-    case Type.Date:
-      return unit === 0 ? 'day' : 'date';
-    case Type.Timestamp:
-      // A `Date` has milliseconds: what is finer is kept as text.
-      return unit <= 1 ? 'date' : 'string';
-    case Type.Decimal:
-      // With more digits than anyone has a number for it is text.
-      return sqlOf({ type, metadata } as ArrowField) === undefined ? 'string' : 'json';
-    case Type.FixedSizeBinary:
-      return metadata?.get(EXTENSION) === 'arrow.uuid' ? 'string' : 'json';
-    default:
-      return 'json';
-  }
-}
-
-/** A value of the library's as the other formats take it. */
+/** A value of the library's as JSON takes it. */
 function cellOf({ type: own, metadata }: ArrowField, value: unknown): unknown {
   if (value === null || value === undefined) return null;
-  const type = plain(own);
+  const type = plainType(own);
   const { typeId, unit = 0 } = factsOf(type);
   switch (typeId) {
-    case Type.Int:
-      return columnTypeOf({ type } as ArrowField) === 'int64' ? BigInt(value as number) : value;
-    case Type.Date:
-      return new Date(Number(value));
+    case Type.Date: {
+      const text = new Date(Number(value)).toISOString();
+      return unit === 0 ? text.split('T')[0] : text;
+    }
     case Type.Timestamp: {
       const { timezone } = type as unknown as { timezone?: string | null };
       return timestampOf(value as bigint, unit, Boolean(timezone));

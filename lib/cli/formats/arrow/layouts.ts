@@ -35,6 +35,12 @@ export function isDictionary(type: DataType): boolean {
   return type.typeId === Type.Dictionary;
 }
 
+/** A type without dictionaries and runs, at the top. */
+export function plainType(type: DataType): DataType {
+  if (isDictionary(type)) return plainType(factsOf(type).dictionary as DataType);
+  return type.typeId === Type.RunEndEncoded ? plainType(childrenOf(type)[1].type) : type;
+}
+
 export function layoutOf(type: DataType): Layout {
   const { typeId, bitWidth = 0, precision = 0, unit = 0, stride = 0, mode, typeIds, indices } = factsOf(type);
   switch (typeId) {

@@ -2,7 +2,8 @@
 import { type Field as ArrowField, type DataType, type Schema, Type } from '@uwdata/flechette';
 import { expected } from '../../failure.js';
 import { EXTENSION } from './columns.js';
-import { childrenOf, factsOf, isDictionary } from './layouts.js';
+import { childrenOf } from './layouts.js';
+import { nameOf } from './names.js';
 
 const LISTS: readonly number[] = [
   Type.List,
@@ -55,12 +56,4 @@ function tensorShape({ metadata }: ArrowField): number[] | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** As a message calls it. */
-function nameOf(type: DataType): string {
-  if (isDictionary(type)) return `a dictionary of ${nameOf(factsOf(type).dictionary as DataType)}`;
-  if (type.typeId === Type.RunEndEncoded) return `run ends of ${nameOf(childrenOf(type)[1].type)}`;
-  if (LISTS.includes(type.typeId)) return `lists of ${nameOf(childrenOf(type)[0].type)}`;
-  return Object.entries(Type).find(([, id]) => id === type.typeId)?.[0] ?? 'unknown';
 }

@@ -1,34 +1,26 @@
 /** Arrow, written: a record batch for each batch, whose scores are written from where they lie. */
 import {
   type Field as ArrowField,
-  bool,
   columnFromArray,
   type DataType,
-  dateDay,
   field,
   fixedSizeList,
   float32,
   float64,
-  int32,
-  int64,
   list,
-  TimeUnit,
   tableFromColumns,
   tableToIPC,
-  timestamp,
   uint32,
-  uint64,
   utf8,
 } from '@uwdata/flechette';
-import type { ColumnType, ScoredBatch, Writer } from '../../batch.js';
-import { castCell } from '../../cells.js';
+import type { ScoredBatch, Writer } from '../../batch.js';
 import { labelled } from '../../columns.js';
 import { expected } from '../../failure.js';
 import type { WriterOptions } from '../../formats.js';
 import type { Output } from '../../output.js';
 import { NO_CLASS } from '../../scoring.js';
-import { type Dictionary, dictionaryIds, encodeSchema, NativeColumn, NativeField } from './columns.js';
-import { exactNode, exactOf } from './exact.js';
+import { described } from '../metadata.js';
+import { type Dictionary, dictionaryIds, encodeSchema, NativeColumn, type NativeField } from './columns.js';
 import { encodeBatch, encodeFooter, frame, MAGIC, messagesOf, type Place } from './messages.js';
 import { ALIGNMENT, bodyOf, type Node, nodesOf } from './nodes.js';
 
@@ -49,15 +41,22 @@ export function newArrowWriter(output: Output, options: WriterOptions, isFile: b
     return isRagged ? list(item) : fixedSizeList(item, width);
   };
   const names = labelled(layout.fields, labels);
-  const kept = layout.fields.map(({ name, type, sql, native }) =>
-    native instanceof NativeField ? native.field : field(name, exactOf(sql)?.type ?? typeFor(type), true),
-  );
+  const kept = layout.fields.map(({ native }) => (native as NativeField).field);
   const label = labels ? utf8() : uint32();
   const added: ArrowField[] =
     content === 'top'
       ? [field(names.label, listOf(label)), field(names.score, listOf(number))]
       : [field(name, content === 'one' ? number : listOf(number))];
-  const metadata = layout.native instanceof Map ? layout.native : null;
+  const keptNames = new Set(layout.fields.map((one) => one.name));
+  const said = layout.native instanceof Map ? [...(layout.native as ReadonlyMap<string, string>)] : undefined;
+  const metadata = said
+    ? new Map(
+        said.map(([key, value]) => [
+          key,
+          described(key, value, keptNames, { content, name, labels, top: names }),
+        ]),
+      )
+    : null;
   const schema = encodeSchema([...kept, ...added], metadata);
   const used = new Set(kept.flatMap(({ type }) => dictionaryIds(type)));
   const state = (options.resumed as State | undefined) ?? { dictionaries: [], batches: [], seen: 0 };
@@ -77,23 +76,9 @@ export function newArrowWriter(output: Output, options: WriterOptions, isFile: b
 
   function nodesFor(batch: ScoredBatch): Node[] {
     const { rows, scores, indices, offsets, columns } = batch;
-    const others = columns.map(({ native, get }, i): Node => {
+    const others = columns.map(({ native }, i): Node => {
       if (native instanceof NativeColumn) return native.node;
-      const { name, type, sql } = layout.fields[i];
-      const numberOf = (row: number) => batch.numbers?.[row] ?? batch.first + row;
-      const exact = exactOf(sql);
-      if (exact) {
-        const texts = Array.from({ length: rows }, (_, row) => get(row) as string | null);
-        return exactNode(exact, texts, (text, row) =>
-          expected(`a ${sql}`, `${name} of row ${numberOf(row)}`, text),
-        );
-      }
-      const cells = Array.from({ length: rows }, (_, row) =>
-        castCell(get(row), type, (what, received) =>
-          expected(what, `${name} of row ${numberOf(row)}`, received),
-        ),
-      );
-      return nodeOf(cells, kept[i].type);
+      throw new TypeError(`Expected a column of Arrow for ${layout.fields[i].name}`);
     });
     const values = plainNode(number, scores);
     if (content === 'one') return [...others, values];
@@ -174,29 +159,6 @@ function nodeOf(cells: readonly unknown[], type: DataType): Node {
     return { ...unread, buffers, children: [] };
   }
   throw new TypeError('Expected a record batch');
-}
-
-function typeFor(type: ColumnType): DataType {
-  switch (type) {
-    case 'float64':
-      return float64();
-    case 'float32':
-      return float32();
-    case 'int32':
-      return int32();
-    case 'int64':
-      return int64();
-    case 'uint64':
-      return uint64();
-    case 'boolean':
-      return bool();
-    case 'date':
-      return timestamp(TimeUnit.MILLISECOND);
-    case 'day':
-      return dateDay();
-    default:
-      return utf8();
-  }
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {

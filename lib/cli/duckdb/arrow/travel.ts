@@ -1,0 +1,82 @@
+/** The columns that travel from the engine to Arrow. */
+import type { Field as ArrowField } from '@uwdata/flechette';
+import type { Column, Field } from '../../batch.js';
+import { columnOf, fieldOf } from '../../formats/arrow/columns.js';
+import { joined } from '../../formats/arrow/joined.js';
+import { nameOf } from '../../formats/arrow/names.js';
+import type { Node } from '../../formats/arrow/nodes.js';
+import { take } from '../../formats/arrow/take.js';
+import type { Chunk } from '../bindings.js';
+import type { Engine } from '../engine.js';
+import type { Relation } from '../relation.js';
+import { SCHEMA, saidOf, saidSchema } from './schema.js';
+import { arrowColumn } from './to-arrow.js';
+
+export interface Travelling {
+  readonly fields: readonly Field[];
+  /** What is to be selected for each. */
+  readonly sql: readonly string[];
+  /** Of which columns the type is not kept, and what it becomes. */
+  readonly changes: readonly string[];
+  /** @param first where in the chunk the first of them stands. */
+  read(chunk: Chunk, first: number): Node[];
+  /** One of them, of rows of what was read. */
+  column(i: number, parts: readonly Part[]): Column;
+}
+
+interface Part {
+  readonly node: Node;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** @param name what messages call the input. */
+export async function travelling(
+  engine: Engine,
+  { kept, from, metadata }: Relation,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<Travelling> {
+  const { bindings } = engine;
+  const types = await engine.types(
+    `SELECT ${kept.map(({ sql }) => sql).join(', ') || 1} FROM ${from}`,
+    signal,
+  );
+  const text = bindings.create_logical_type(bindings.Type.VARCHAR);
+  const said = saidSchema(metadata?.get(SCHEMA))?.fields ?? [];
+  const changes: string[] = [];
+  const columns = kept.map(({ name, sql, type }, i) => {
+    const before = said.find((one) => one.name === name);
+    const column = arrowColumn(bindings, types[i], before);
+    const { type: becomes, metadata, read } = column ?? arrowColumn(bindings, text)!;
+    const was = before ? nameOf(before.type) : column && type !== 'TIME WITH TIME ZONE' ? undefined : type;
+    if (was !== undefined && was !== nameOf(becomes))
+      changes.push(`column ${name}: ${was} becomes ${nameOf(becomes)}`);
+    const isNested = /[[(]/.test(type);
+    return {
+      field: {
+        name,
+        type: becomes,
+        nullable: true,
+        metadata: saidOf(before, { type: becomes, metadata }),
+      } as ArrowField,
+      sql: column ? sql : isNested ? `to_json(${sql})::VARCHAR` : `${sql}::VARCHAR`,
+      read,
+    };
+  });
+  return {
+    fields: columns.map(({ field }) => fieldOf(field)),
+    sql: columns.map(({ sql }) => sql),
+    changes,
+    read(chunk, first) {
+      const rows = bindings.data_chunk_get_size(chunk);
+      return columns.map(({ read }, i) =>
+        read(engine, bindings.data_chunk_get_vector(chunk, first + i), rows),
+      );
+    },
+    column(i, parts) {
+      const node = joined(parts.map(({ node, from, to }) => take(node, [[from, to]])));
+      return columnOf(columns[i].field, node, [], name);
+    },
+  };
+}
