@@ -62,25 +62,34 @@ class Entries {
     }
   }
 
-  // Weighs all classes of a row, which stays where it is, and adds them up.
-  double weigh(const Estimator<V>& by, const T* x, size_t n) {
+  // Weighs all classes of a row, which stays where it is, and adds them up; finds the maximum of another meanwhile.
+  double weigh(const Estimator<V>& by, const T* x, size_t n, const T* other, T& max_of_other) {
     const Estimator<V> estimator = by;  // in registers, or it is read again after each store
     count = n, listed = false;
     double total = 0;
     size_t i = 0;
+    V max = splat<V>(T(-infinity));
     for (; i + group <= n; i += group) {
       V own[group / L];
 #pragma GCC unroll 8
       for (size_t j = 0; j < group / L; j++) {
         own[j] = estimator.of(load<V>(x + i + j * L));
         store(weight + i + j * L, own[j]);
+        max = max_number(load<V>(other + i + j * L), max);
       }
       sum[i / group] = total += double(sum_of(own));
     }
-    if (i == n) return total;
     const size_t last = i;
-    for (; i + L <= n; i += L) store(weight + i, estimator.of(load<V>(x + i)));
-    if (i < n) store(weight + i, estimator.of(load_first<V>(x + i, n - i, T(-infinity)))), i += L;
+    for (; i + L <= n; i += L) {
+      store(weight + i, estimator.of(load<V>(x + i)));
+      max = max_number(load<V>(other + i), max);
+    }
+    if (i < n) {
+      store(weight + i, estimator.of(load_first<V>(x + i, n - i, T(-infinity))));
+      max = max_number(load_first<V>(other + i, n - i, T(-infinity)), max), i += L;
+    }
+    max_of_other = reduce_max(max);
+    if (last == n) return total;
     for (; i < padded(); i += L) store(weight + i, splat<V>(0));
     return sum[last / group] = total + double(sum_of_group(last));
   }

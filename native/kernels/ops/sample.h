@@ -25,12 +25,13 @@ struct SampleSolver {
   void solve(size_t begin, size_t end) const {
     Selection<V> selection(0);
     Adjustments adjustments(p);
+    Next next = {is_plain(p) && p.inner == 1 && p.type == type_of<T>, end, nullptr, 0};
     for (size_t r = begin; r < end; r++) {
       const Settings settings = settings_of(p, r);
       Source row = source_of(p, r);
       // Without memory for what is to change there is nothing to draw by.
       if (adjustments.any() && !adjustments.open(row, r, settings, row.patches)) row.length = 0;
-      solve(r, settings, row, adjustments, selection);
+      solve(r, settings, row, adjustments, selection, next);
       if (p.rawLogProbabilities) put_raw(r);
     }
   }
@@ -42,15 +43,23 @@ struct SampleSolver {
     bool sure;
   };
 
+  // Of rows that lie one behind the other, the maximum of the next one.
+  struct Next {
+    const bool follows;
+    const size_t end;
+    const T* x;  // whose maximum is known
+    T max;
+  };
+
   void solve(size_t r, const Settings& settings, const Source& row, Adjustments& adjustments,
-             Selection<V>& selection) const {
+             Selection<V>& selection, Next& next) const {
     const size_t k = settings.keepTop;
     const bool selects = p.temperature > 0 && k > 0 && k < row.length && k <= most_selected;
     const auto finish = [&] { adjustments.finish<T>(row); };
     if (!selects || row.length <= Ranking<V>::most) finish();
     if (p.temperature > 0x1p-16 && p.temperature < 0x1p16 &&
         (!settings.filter() || p.order == Order::transformers)) {
-      if (row.length > 0 && row.length <= Ranking<V>::most && near(r, settings, row)) return;
+      if (row.length > 0 && row.length <= Ranking<V>::most && near(r, settings, row, next)) return;
       if (row.length > Ranking<V>::most && settings.filter() && far(r, settings, row)) return;
       if constexpr (sizeof(T) == 4) {
         if (!settings.filter()) return estimated(r, settings, row);
@@ -92,16 +101,18 @@ struct SampleSolver {
   }
 
   // A row short enough to be ranked in one place; false where that does not tell what the filters leave.
-  __attribute__((noinline)) bool near(size_t r, const Settings& settings, const Source& row) const {
+  __attribute__((noinline)) bool near(size_t r, const Settings& settings, const Source& row, Next& next) const {
     Ranking<V> ranking;
     const Scale<V>& scale = small_scale_of<V>(p.temperature);
     if (!settings.filter()) {
       const T* x = row.template direct<T>() ? row.template fetch<T>(0, row.length, nullptr)
                                             : (ranking.read(row), ranking.logit);
-      const T max = max_of<V>(x, row.length);
+      const T max = next.x == x ? next.max : max_of<V>(x, row.length);
       const Estimator<V> estimator(max, p.temperature, scale);
       if (!finite(max) || !estimator.sound()) return false;
-      return draw(r, settings, row, max, ranking, ranking.weigh(estimator, x, row.length), Cut<V>());
+      next.x = next.follows && r + 1 < next.end ? x + row.length : nullptr;
+      const double total = ranking.weigh(estimator, x, row.length, next.x ? next.x : x, next.max);
+      return draw(r, settings, row, max, ranking, total, Cut<V>());
     }
     const auto read = ranking.read(row);
     if (read.nan || !finite(read.max)) return fill(r, no_class, __builtin_nan("")), true;
