@@ -68,7 +68,7 @@ void solve(const Problem& p, size_t begin, size_t end) {
   if constexpr (has_lanes<V>) {
     if (p.op == Op::sample) return solve_draws<V>(p, begin, end);
     const bool few = p.k > 0 && p.k <= most_few && p.k <= p.length && !p.log;
-    if constexpr (lanes_for_all && V::registers == 1 && sizeof(typename V::Scalar) == 4) {
+    if constexpr (lanes_for_all && V::registers <= 2 && sizeof(typename V::Scalar) == 4) {
       if (few && TopOfFew<V>::fits(p) && shape_of<V>(p, end - begin) == Shape::lanes)
         return TopOfFew<V>(p).solve(begin, end);
     }

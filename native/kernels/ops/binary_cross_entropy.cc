@@ -177,7 +177,7 @@ struct BinaryCrossEntropy {
   double sum_of_plain(const T* x, const T* y, size_t n, T* losses) const {
     const F64 none = splat<F64>(0);
     F64 part[4] = {none, none, none, none};
-    const size_t whole = add_losses(x, y, n, loss_of, part);
+    const size_t whole = is_compact && sizeof(T) == 8 ? 0 : add_losses(x, y, n, loss_of, part);
     each_element<V>(x + whole, losses, n - whole, loss_of, y + whole);
     return sum_of(losses, n - whole, part);
   }
