@@ -12,6 +12,19 @@
 
 using namespace UNITS;
 
+namespace UNITS {
+
+#define FOUR_TIMES(x) x, x, x, x
+extern const float exp_f32_in_memory[4] = {exp_f32[0], exp_f32[1], exp_f32[2], exp_f32[3]};
+// Entry j of the table is its bytes 4j, 4j + 1, 4j + 2 and 4j + 3, of which the second half are 16 fewer.
+extern const uint32_t pow2_in_memory[24] = {
+    pow2_table[0], pow2_table[1],          pow2_table[2],          pow2_table[3],
+    pow2_table[4], pow2_table[5],          pow2_table[6],          pow2_table[7],
+    FOUR_TIMES(7), FOUR_TIMES(0x04040404), FOUR_TIMES(0x03020100), FOUR_TIMES(0xf3f2f1f0),
+};
+
+}  // namespace UNITS
+
 namespace {
 
 Problem problem, lone;

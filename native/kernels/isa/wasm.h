@@ -160,15 +160,23 @@ INLINE bool all_less(f32r a, f32r b) { return wasm_i32x4_all_true(wasm_f32x4_lt(
 INLINE bool all_less(f64r a, f64r b) { return wasm_i64x2_all_true(wasm_f64x2_lt((v128_t)a, (v128_t)b)); }
 
 INLINE f32r add_bits(f32r a, f32r b) { return (f32r)wasm_i32x4_add((v128_t)a, (v128_t)b); }
+
+// V8 makes a constant anew, by three instructions, wherever a loop uses it; what comes from memory before the loop it keeps. Defined
+// in wasm.cc, so that clang does not know them here. (Members of a struct it would not read before a loop.)
+#define IN_MEMORY(name) name##_in_memory
+extern const float exp_f32_in_memory[4];
+alignas(16) extern const uint32_t pow2_in_memory[24];  // the table, and four constants of a register each
+
 // The table is looked up byte by byte: entry j is bytes 4j to 4j + 3. A swizzle reaches 16 bytes, half of it, and gives 0
 // past them.
 INLINE f32r pow2(f32r z) {
-  const v128_t bits = (v128_t)z, j = wasm_v128_and(bits, wasm_i32x4_splat(7));
-  const v128_t bytes =
-      wasm_i32x4_add(wasm_i32x4_mul(j, wasm_i32x4_splat(0x04040404)), wasm_i32x4_splat(0x03020100));
-  const v128_t low = wasm_i8x16_swizzle(wasm_v128_load(pow2_table), bytes);
+  const uint32_t *const table = pow2_in_memory, *const seven = table + 8, *const each_byte = table + 12,
+                        *const in_low = table + 16, *const in_high = table + 20;
+  const v128_t bits = (v128_t)z, j = wasm_v128_and(bits, wasm_v128_load(seven));
+  const v128_t bytes = wasm_i32x4_mul(j, wasm_v128_load(each_byte));
+  const v128_t low = wasm_i8x16_swizzle(wasm_v128_load(table), wasm_i8x16_add(bytes, wasm_v128_load(in_low)));
   const v128_t high =
-      wasm_i8x16_swizzle(wasm_v128_load(pow2_table + 4), wasm_i8x16_sub(bytes, wasm_i8x16_splat(16)));
+      wasm_i8x16_swizzle(wasm_v128_load(table + 4), wasm_i8x16_add(bytes, wasm_v128_load(in_high)));
   return (f32r)wasm_i32x4_add(wasm_i32x4_shl(bits, 20), wasm_v128_or(low, high));
 }
 INLINE f64r pow2(f64r z) { return (f64r)wasm_i64x2_shl((v128_t)z, 52); }

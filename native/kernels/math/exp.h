@@ -9,6 +9,11 @@
 #include "constants.h"
 #include "series.h"
 
+// Constants that a loop should not make anew: see isa/wasm.h.
+#ifndef IN_MEMORY
+#define IN_MEMORY(name) name
+#endif
+
 namespace UNITS {
 
 // 2^k exactly, for any k: 0 and Infinity beyond the range. (A call to the C library from here costs more than the
@@ -229,9 +234,10 @@ struct Exp {
   template <class R, size_t bytes>
   static INLINE Block<R, float, bytes> polynomial(Block<R, float, bytes> r) {
     using D = Block<R, float, bytes>;
-    D q = muladd(splat<D>(exp_f32[3]), r, splat<D>(exp_f32[2]));
-    q = muladd(q, r, splat<D>(exp_f32[1]));
-    return muladd(q, r, splat<D>(exp_f32[0]));
+    const float* const p = IN_MEMORY(exp_f32);
+    D q = muladd(splat<D>(p[3]), r, splat<D>(p[2]));
+    q = muladd(q, r, splat<D>(p[1]));
+    return muladd(q, r, splat<D>(p[0]));
   }
   template <class D>
   static INLINE D polynomial(D r) {

@@ -28,8 +28,8 @@ struct Estimate {
 
 INLINE F32 estimated_term(const Exp<F32, false>& exp, F32 x, F32 plus) {
   const Reduced<F32> e = exp.reduce(x);
-  F32 q = muladd(splat<F32>(exp_f32[2]), e.r, splat<F32>(exp_f32[1]));
-  q = muladd(q, e.r, splat<F32>(exp_f32[0]));
+  const float* const p = IN_MEMORY(exp_f32);
+  const F32 q = muladd(muladd(splat<F32>(p[2]), e.r, splat<F32>(p[1])), e.r, splat<F32>(p[0]));
   return muladd(e.t, muladd(q, e.r, splat<F32>(1)), plus);
 }
 
