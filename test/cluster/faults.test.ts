@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatNpyHeader } from '../../lib/cli/npy-header.js';
 import { hasPostgres, type PostgresServer, startPostgres } from './postgres.js';
@@ -97,6 +98,11 @@ describe.skipIf(!hasRedis)('a Redis that cannot be used', () => {
   test('a database that is not there', async () => {
     const { port } = await server('database');
     await expectRefusal(`redis://127.0.0.1:${port}/99`, /a database that is not there/);
+    const named = start(['worker', `redis://127.0.0.1:${port}/jobs`], folder);
+    expect(await named.ended).toMatchObject({
+      code: 2,
+      stderr: "simd-softmax: Expected the number of a database for the path of --queue but received 'jobs'\n",
+    });
   });
 
   test('a read-only replica', async () => {
@@ -108,6 +114,30 @@ describe.skipIf(!hasRedis)('a Redis that cannot be used', () => {
   test('out of memory', async () => {
     const full = await server('full', '--maxmemory', '1', '--maxmemory-policy', 'noeviction');
     await expectRefusal(full.url, /out of memory.*when writing/);
+  });
+
+  test('out of memory in a run, for longer than a few looks, is told once', async () => {
+    const { port, url } = await server('filled');
+    const worker = start(['worker', url, '--stalled', '2'], folder);
+    await until('the worker', () => worker.told.stderr.includes('waiting'));
+    const limit = (bytes: string) =>
+      spawnSync('redis-cli', ['-h', '127.0.0.1', '-p', String(port), 'config', 'set', 'maxmemory', bytes]);
+    limit('1');
+    const submitted = start(['score', 'in.npy', '-o', 'filled.npy', '--queue', url], folder);
+    expect(await submitted.ended).toMatchObject({ code: 1 });
+    await until('the loss', () => worker.told.stderr.includes('lost'));
+    // More than ten looks, one every half second.
+    await sleep(6500);
+    limit('0');
+    await until('the find', () => worker.told.stderr.includes('found'));
+    worker.child.kill('SIGINT');
+    expect((await worker.ended).code).toBe(0);
+    expect(
+      worker.told.stderr
+        .replace(/^waiting.*|^no more jobs.*/gm, '')
+        .trim()
+        .split('\n'),
+    ).toEqual([`lost ${url}: out of memory (maxmemory is reached); trying again`, `found ${url} again`]);
   });
 
   test('a cluster that is down', async () => {

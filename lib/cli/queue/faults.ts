@@ -2,12 +2,14 @@
 import { Failure } from '../failure.js';
 import type { Address } from './address.js';
 
+const NO_ANSWER = 'ETIMEDOUT (no answer)';
+
 /** Of an error's code or the first words of its message: what it means. */
 const CAUSES: readonly (readonly [RegExp, string])[] = [
   [/ECONNREFUSED/, 'ECONNREFUSED (nothing listens there)'],
   [/ENOTFOUND|EAI_AGAIN/, 'ENOTFOUND (no such host)'],
   [/EHOSTUNREACH|ENETUNREACH/, 'EHOSTUNREACH (no way to the host)'],
-  [/ETIMEDOUT|timeout expired|timeout exceeded/, 'ETIMEDOUT (no answer)'],
+  [/ETIMEDOUT|timeout expired|timeout exceeded/, NO_ANSWER],
   [/ENOENT/, 'ENOENT (no such socket)'],
   [
     /NOAUTH|client password must be|empty password/,
@@ -47,6 +49,10 @@ function wordsOf(error: unknown): string {
 export function causeOf(error: unknown, address: Address): string {
   const words = wordsOf(error);
   const known = CAUSES.find(([pattern]) => pattern.test(words))?.[1];
+  // Redis without TLS waits for more of what is none of its commands.
+  if (known === NO_ANSWER && address.url.protocol === 'rediss:') {
+    return 'ETIMEDOUT (no answer; redis:// instead of rediss:// if it has no TLS)';
+  }
   return known ?? address.redact((error instanceof Error && error.message) || words).split('\n')[0];
 }
 

@@ -1,5 +1,6 @@
 /** Redis, alone or as a cluster. */
 import type { Cluster, Redis } from 'ioredis';
+import { expectedUsage } from '../failure.js';
 import { needPeer, requirePeer } from '../peers.js';
 import type { Address } from './address.js';
 import type { Backend } from './backend.js';
@@ -91,7 +92,10 @@ async function probe(client: Redis | Cluster): Promise<void> {
 
 function optionsOf({ url }: Address) {
   const isSocket = url.protocol === 'unix:';
-  const db = Number(url.searchParams.get('db') ?? (isSocket ? 0 : url.pathname.slice(1)));
+  const database = url.searchParams.get('db') ?? (isSocket ? '' : url.pathname.slice(1));
+  if (!/^\d*$/.test(database)) {
+    throw expectedUsage('the number of a database', 'the path of --queue', `'${database}'`);
+  }
   const username = decodeURIComponent(url.username);
   const password = decodeURIComponent(url.password) || (url.searchParams.get('password') ?? '');
   interface Where {
@@ -107,7 +111,7 @@ function optionsOf({ url }: Address) {
     ...(username === '' ? {} : { username }),
     ...(password === '' ? {} : { password }),
     ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
-    db,
+    db: Number(database),
     lazyConnect: true,
     connectTimeout: CONNECT_MS,
     keepAlive: CONNECT_MS,

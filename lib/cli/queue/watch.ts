@@ -32,13 +32,15 @@ export function newWatch(server: Server, { tell, onLost, onFound }: WatchOptions
     while (!signal.aborted) {
       await sleep(AGAIN_MS, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
+      const late = new AbortController();
       const answered = await Promise.race([
         server.ping().then(
           () => true,
           () => false,
         ),
-        sleep(ANSWER_MS, false, { ref: false, signal }).catch(() => false),
+        sleep(ANSWER_MS, false, { ref: false, signal: late.signal }).catch(() => false),
       ]);
+      late.abort();
       if (!answered || signal.aborted) continue;
       found = undefined;
       tell(`found ${address.name} again`);
