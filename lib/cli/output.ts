@@ -178,8 +178,10 @@ function openSpecial(
 }
 
 /**
- * A file is given so many bytes at a time. Of more the system takes pages of up to 2 MiB, for which a virtual machine goes
- * to its host: Linux 6.18 wrote to the page cache of one four times as fast by 128 KiB as by 512 KiB and more.
+ * A file is given so many bytes at a time, from one multiple of it to the next: the page cache then has them in one piece,
+ * and Linux 6.18 is a quarter faster than with pieces that begin anywhere, behind a header for example. Of more bytes it
+ * takes pages of up to 2 MiB, for which a virtual machine goes to its host: it wrote four times as fast by 128 KiB as by
+ * 512 KiB and more.
  */
 const WRITE_BYTES = 1 << 17;
 
@@ -192,7 +194,7 @@ async function writeToFile(fd: number, piece: Uint8Array, start?: number): Promi
   for (let at = 0; at < piece.length; ) {
     await takeTurns();
     // One write may take less than it is given.
-    const length = Math.min(piece.length - at, WRITE_BYTES);
+    const length = Math.min(piece.length - at, WRITE_BYTES - (((start ?? 0) + at) % WRITE_BYTES));
     at += writeSync(fd, piece, at, length, start === undefined ? null : start + at);
   }
 }

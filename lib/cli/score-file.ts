@@ -28,12 +28,26 @@ import { backendInUse, newScorer } from './scoring.js';
 import { newCount, newTally } from './tally.js';
 import { openTruth, refuseOtherRows, wrongTruth } from './truth.js';
 
-/** One each that is read, scored and written, and one so that none of them waits. */
-const BLOCKS_IN_FLIGHT = 4;
-/** Less costs more turns of the event loop; four of them are to stay in the last-level cache. */
-const BLOCK_BYTES = 1 << 22;
+/** How much is read at a time, and how many blocks of it there are. */
+interface Portions {
+  readonly bytes: number;
+  readonly blocks: number;
+}
+
+/**
+ * One block each that is read, scored and written, and one so that none of them waits. Smaller ones cost more turns of the
+ * event loop; four of them are to stay in the last-level cache.
+ */
+const ROWS: Portions = { bytes: 1 << 22, blocks: 4 };
 /** Arrays go to arrays without a detour: what has been read is still in the cache when it is written. */
-const ARRAY_BLOCK_BYTES = 1 << 18;
+const PIPED_ARRAYS: Portions = { bytes: 1 << 18, blocks: 4 };
+/** Files are read and written on this thread: more blocks win no time, and would not stay in the cache. */
+const ARRAYS: Portions = { bytes: 1 << 19, blocks: 2 };
+
+function portionsOf({ input, output }: ScoreJob, format: Format, to: Format | undefined): Portions {
+  if (format !== 'npy' || (to ?? 'npy') !== 'npy') return ROWS;
+  return input === '-' || output === '-' ? PIPED_ARRAYS : ARRAYS;
+}
 
 /**
  * Scores a file. The output appears under its name whole, or not at all.
@@ -161,11 +175,12 @@ async function scoreBatches({
   const since = resuming?.since;
   const name = source?.name ?? input!.name;
   const bad = newCount(since?.bad);
-  const blocks = newBlocks(BLOCKS_IN_FLIGHT, name);
+  const portions = portionsOf(options, format, to);
+  const blocks = newBlocks(portions.blocks, name);
   const uniform = needsUniform(options, to);
   const onBadRow = newBadRows(errors, name, bad);
-  const ownBytes = format === 'npy' && (to ?? 'npy') === 'npy' ? ARRAY_BLOCK_BYTES : BLOCK_BYTES;
-  const common = { blocks, blockBytes: options.blockBytes ?? ownBytes, done: since?.end ?? 0 };
+  const blockBytes = options.blockBytes ?? portions.bytes;
+  const common = { blocks, blockBytes, done: since?.end ?? 0 };
   let reader: Reader | undefined;
   let writer: Writer | undefined;
   try {

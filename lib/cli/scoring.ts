@@ -21,7 +21,7 @@ export interface Scorer {
 }
 
 /** Logits up to here are scored at once: to hand them to other threads and back takes longer. */
-const AT_ONCE_BYTES = 1 << 18;
+const AT_ONCE_BYTES = 1 << 19;
 
 type Library = typeof import('../promises.js');
 
