@@ -143,7 +143,7 @@ class Entries {
     double before[group / L];
     before[0] = g == 0 ? 0 : sum[g - 1];
 #pragma GCC unroll 8
-    for (size_t i = 0; i + 1 < group / L; i++) {
+    for (size_t i = 0; count > L && i + 1 < group / L; i++) {
       before[i + 1] = before[i] + double(reduce_add(load<V>(weight + at + i * L)));
       blocks += before[i + 1] <= target;
     }
@@ -151,12 +151,13 @@ class Entries {
     at += blocks * L;
     if (!(running <= low || running == 0)) return false;
     size_t least = 0, surely = 0;
-    for (size_t i = 0; i < L; i++) {
+    const size_t left = lesser(L, count - lesser(at, count));
+    for (size_t i = 0; i < left; i++) {
       running += double(weight[at + i]);
       least += running <= low, surely += running <= high;
     }
     place = at + least;
-    return least == surely && least < L && place < count;
+    return least == surely && least < left;
   }
 
  protected:

@@ -139,7 +139,7 @@ struct Selection {
     const size_t fresh = count - sorted;
     if (fresh == 0) return;
     if (fresh <= 8) {
-      sort_eight(key + sorted, fresh);
+      if (fresh > 1) sort_eight(key + sorted, fresh);
     } else {
       sort_keys(key + sorted, fresh, spare);
     }
