@@ -418,6 +418,14 @@ describe(`The binary cross entropy, on ${backendName} (seed ${seed})`, () => {
         wrong[77] = 2;
         await expect(promised(x, wrong, options)).rejects.toThrow('targets[77]');
       }
+      using call = sync.prepare('binaryCrossEntropy', { shape: [rows, classes] });
+      call.targets.fill(1, 0, 77);
+      const loss = call.run();
+      call.targets[77] = -1;
+      expect(() => call.run()).toThrow('targets[77]');
+      await expect(call.runAsync()).rejects.toThrow('targets[77]');
+      call.targets[77] = 0;
+      expect(call.run()).toBe(loss);
       const zeros = y.map((share) => (share === 0 ? -0 : share));
       expect(binaryCrossEntropy(x, zeros)).toBe(binaryCrossEntropy(x, y));
       expect(binaryCrossEntropy(x.slice().fill(NaN, 5, 6), zeros)).toBe(NaN);
