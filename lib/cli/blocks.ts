@@ -10,7 +10,18 @@ export interface Blocks {
   take(bytes: number): Promise<Block>;
   /** From now on whoever waits or comes is refused with this reason. */
   close(reason: unknown): void;
+  /** When all went well, and every block is back: the next run takes the same memory. */
+  end(): void;
 }
+
+/**
+ * Of runs that are over. A process that scores file after file would fill its memory with blocks before the garbage
+ * collector, which does not count shared memory, takes the first away.
+ */
+const spare: SharedArrayBuffer[] = [];
+const MOST_SPARE = 1 << 25;
+/** So that files with rows of other lengths can use it too. */
+const UNIT = 1 << 16;
 
 /** @param name what a message calls the data that does not fit. */
 export function newBlocks(limit: number, name: string): Blocks {
@@ -47,12 +58,19 @@ export function newBlocks(limit: number, name: string): Blocks {
       closed = { reason };
       for (const { refuse } of waiting.splice(0)) refuse(reason);
     },
+    end() {
+      spare.push(...free.splice(0));
+      let bytes = spare.reduce((sum, { byteLength }) => sum + byteLength, 0);
+      while (bytes > MOST_SPARE) bytes -= spare.shift()?.byteLength ?? bytes;
+    },
   };
 }
 
 function allocate(bytes: number, name: string): SharedArrayBuffer {
+  const at = spare.findIndex(({ byteLength }) => byteLength >= bytes);
+  if (at >= 0) return spare.splice(at, 1)[0];
   try {
-    return new SharedArrayBuffer(bytes);
+    return new SharedArrayBuffer(Math.ceil(bytes / UNIT) * UNIT);
   } catch {
     throw expected('rows that fit in memory', name, `${bytes} bytes of them`);
   }

@@ -247,6 +247,8 @@ async function scoreBatches({
     await runPipeline({ batches: reader.batches(), blocks, score: scorer.score, write, signal });
     if (truth) refuseOtherRows(truth, options.truth, end);
     await writer?.end(tally.rows);
+    blocks.end();
+    scorer.end();
     return {
       ...{ input: options.input, output: options.output, op, temperature },
       shape: layout.shape ?? [end, ...(layout.classes === undefined ? [] : [layout.classes])],

@@ -18,6 +18,8 @@ export interface Scorer {
   score(batch: Batch): Promise<ScoredBatch>;
   /** Spent in the operation so far. */
   readonly seconds: number;
+  /** When all went well, and every batch is released. */
+  end(): void;
 }
 
 /** Logits up to here are scored at once: to hand them to other threads and back takes longer. */
@@ -105,6 +107,7 @@ export function newScorer({ op, temperature, topK, threads }: Scoring, layout: L
 
   return {
     score,
+    end: outputs.end,
     get seconds() {
       return seconds;
     },
