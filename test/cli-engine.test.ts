@@ -264,6 +264,23 @@ describe('NDJSON and JSON', () => {
     );
   });
 
+  test('exponents and zeros at the end stay, however they are written', async () => {
+    const others = '"a":1e5,"b":1.50,"c":{"x":[1.0,2.5E-3,-0]},"d":100000.0,"s":"1e5 1.50"';
+    put('forms.ndjson', `{${others},"logits":[1.5,0.5,2]}\n{"a":2,"b":2.5,"logits":[0.2,2.2,1e0]}\n`);
+    put('forms.json', `[{${others},"logits":[1.5,0.5,2]}]`);
+    for (const name of ['forms.ndjson', 'forms.json']) {
+      await score(name, 'forms-out.ndjson', { column: 'logits' });
+      expect(lines('forms-out.ndjson')[0], name).toBe(`{${others},"probabilities":${JSON.stringify(p(A))}}`);
+    }
+    await score('forms.ndjson', 'forms.csv', { column: 'logits' });
+    expect(lines('forms.csv')[1]).toMatch(/^1e5,1\.50,"\{""x"":\[1\.0,2\.5E-3,-0\]\}",100000\.0,/);
+    await score('forms.ndjson', 'forms.parquet', { column: 'logits' });
+    expect(await duckdb.arrays(`SELECT typeof(a), a, typeof(b), b FROM '${at('forms.parquet')}'`)).toEqual([
+      ['DOUBLE', '100000', 'DOUBLE', '1.5'],
+      ['DOUBLE', '2', 'DOUBLE', '2.5'],
+    ]);
+  });
+
   test('fractions of more than 17 digits keep them, nested and beside a key like the logits too', async () => {
     const long = '0.123456789012345678901234567890';
     const others = `"x":${long},"big":1e400,"z":1.10,"o":{"logits":[12345678901234567.25],"s":"a, }\\" b"},"k\\"\\u00e9":[${long}]`;
@@ -420,18 +437,45 @@ describe('NDJSON and JSON', () => {
 
   test.each([
     ['{"l":[1,2]}\n{"l":[1,"x"]}\n', 'an array of numbers for row 1 of % but received [1,"x"] in column l'],
-    ['{"l":[1,2]}\n{"l":null}\n', 'an array of numbers for row 1 of % but received no field l, or no JSON,'],
-    ['{"l":[1,2]}\n{"m":1}\n', 'an array of numbers for row 1 of % but received no field l, or no JSON,'],
-    ['{"l":[1,2]}\nnonsense\n', 'an array of numbers for row 1 of % but received no field l, or no JSON,'],
+    [
+      '{"l":[1,2]}\n{"l":null}\n',
+      'an array of numbers for row 1 of % but received nothing in field l, or no JSON',
+    ],
+    [
+      '{"l":[1,2]}\n{"m":1}\n',
+      'an array of numbers for row 1 of % but received nothing in field l, or no JSON',
+    ],
+    [
+      '{"l":[1,2]}\nnonsense\n',
+      'an array of numbers for row 1 of % but received nothing in field l, or no JSON',
+    ],
     ['{"l":[1,2]}\n{"l":[1,null]}\n', 'an array of numbers for row 1 of % but received [1,null] in column l'],
     ['[1,2]\n[1,"x"]\n', 'an array of numbers for row 1 of % but received [1,"x"]'],
   ])('the row of what is wrong: %j', async (content, message) => {
     put('wrong.ndjson', content);
     await expect(score('wrong.ndjson', 'wrong-out.ndjson')).rejects.toMatchObject({
-      message: `Expected ${message.replace('%', at('wrong.ndjson'))} (--errors skip or nan goes on)`.replace(
-        ', (',
-        ', (',
-      ),
+      message: `Expected ${message.replace('%', at('wrong.ndjson'))} (--errors skip or nan goes on)`,
+      exitCode: 1,
+    });
+  });
+
+  test.each([
+    [
+      '{"id":1,"l":"x"}\n',
+      'one field with an array of numbers, or --column, for % but received none in row 0 (id: number, l: string)',
+    ],
+    [
+      'nonsense\n{"l":[1,"x"]}\n',
+      'one field with an array of numbers, or --column, for % but received none in row 1 (l: an array of strings)',
+    ],
+    [
+      '{"l":[[1]],"m":true}\n',
+      'one field with an array of numbers, or --column, for % but received none in row 0 (l: an array of arrays, m: boolean)',
+    ],
+  ])('no field with logits: %j', async (content, message) => {
+    put('wrong.ndjson', content);
+    await expect(score('wrong.ndjson', 'wrong-out.ndjson')).rejects.toMatchObject({
+      message: `Expected ${message.replace('%', at('wrong.ndjson'))}`,
       exitCode: 1,
     });
   });
@@ -462,6 +506,22 @@ describe('Parquet', () => {
       ['DECIMAL(38,0)', '12345678901234567'],
       ['DECIMAL(38,0)', '98765432109876543210'],
     ]);
+  });
+
+  test('floats in nested columns go to text by their shortest digits, or by a name', async () => {
+    await duckdb.run(
+      `COPY (SELECT {'a b': 0.1::FLOAT, 'L': ['nan'::DOUBLE, 1], 'n': {'x': [[0.1::FLOAT, '-inf'::FLOAT]], 's': 'a,(b'}} AS st,
+        NULL::STRUCT(a FLOAT) AS z, MAP {'k, (': 0.1::FLOAT} AS m, [0.1::FLOAT, NULL] AS l, ['inf'::FLOAT] AS i, []::FLOAT[] AS e,
+        [1.5, 0.5, 2]::FLOAT[] AS logits) TO '${at('nested.parquet')}'`,
+    );
+    await score('nested.parquet', 'nested.ndjson', { column: 'logits' });
+    const { probabilities, ...others } = objects('nested.ndjson')[0] as Record<string, unknown>;
+    expect(others).toEqual({
+      st: { 'a b': 0.1, L: ['NaN', 1], n: { x: [[0.1, '-Infinity']], s: 'a,(b' } },
+      ...{ z: null, m: { 'k, (': 0.1 }, l: [0.1, null], i: ['Infinity'], e: [] },
+    });
+    await score('nested.parquet', 'nested.csv', { column: 'logits' });
+    expect(lines('nested.csv')[1]).toContain('"{""k, ("":0.1}","[0.1,null]","[""Infinity""]",[],');
   });
 
   test('lists of lists are refused by name', async () => {

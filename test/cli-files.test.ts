@@ -779,7 +779,7 @@ describe('what cannot be read, in one line, with nothing left behind', () => {
     [
       'lists.ndjson',
       () => '{"a":[1],"b":[2]}',
-      'one field with an array of numbers, or --column, for % but received 2',
+      'one field with an array of numbers, or --column, for % but received a, b',
     ],
     [
       'ragged.ndjson',

@@ -1,9 +1,9 @@
 /**
  * Damages valid files of every format and scores them: `npm run fuzz:files` (`-- --minutes 30 --seed 1 --format parquet`).
  *
- * Right is a result, or one line of what was expected. Wrong is a crash, a hang, another error, or more than 1 GB of
- * memory; the file that did it stays in the folder that is named at the end. Files are scored in a process that ends when
- * one of them ends it.
+ * Right is a result, or one line of what was expected. Wrong is a crash, a hang, another error, more than 1 GB of memory,
+ * or an output of other rows than the report tells of, or than the input has (./fuzz-rows.mjs). The file that did it stays in
+ * the folder that is named at the end. Files are scored in a process that ends when one of them ends it.
  */
 import { fork } from 'node:child_process';
 import {
@@ -30,6 +30,7 @@ const { values: options } = parseArgs({
 });
 const ROOT = join(import.meta.dirname, '..');
 const HARNESS = join(ROOT, 'build', 'fuzz-files.mjs');
+/** Of a processor; a process that idles has ten times as long, for the machine may have others before it. */
 const SECONDS = 20;
 const MOST_MB = 1000;
 /** So many are scored by a process. */
@@ -51,9 +52,13 @@ await build({
     contents: `
       import { printable } from './lib/cli/failure.ts';
       import { scoreFile } from './lib/cli/score-file.ts';
+      import { wrongRows } from './test/fuzz-rows.mjs';
       process.on('message', async (job) => {
         let answer = 'scored';
-        try { await scoreFile(job); } catch (error) {
+        try {
+          const report = await scoreFile(job);
+          answer = (await wrongRows(job, report)) ?? answer;
+        } catch (error) {
           answer = error?.exitCode ? 'refused' : String(error?.stack ?? error);
           // The command line prints no control characters, whatever a file has for names.
           if (answer === 'refused' && /\\n/.test(printable(error.message))) answer = 'more than a line: ' + error.message;
@@ -69,7 +74,7 @@ await build({
   format: 'esm',
   banner: { js: "import { createRequire as r_ } from 'node:module'; const require = r_(import.meta.url);" },
   alias: { '#addon': join(ROOT, 'lib/backends/native/addon.ts') },
-  external: ['@duckdb/*', 'node-gyp-build'],
+  external: ['@duckdb/*', '@uwdata/flechette', 'node-gyp-build'],
   // In the project, whose packages it finds from there.
   outfile: HARNESS,
   logLevel: 'error',
@@ -134,17 +139,32 @@ function scored(job) {
   const current = child;
   return new Promise((resolve) => {
     const done = (outcome) => {
-      clearTimeout(timer);
+      clearInterval(timer);
       current.off('message', done);
       current.off('exit', died);
       resolve(outcome);
     };
     const died = (code, signal) => done({ answer: `the process ended: ${signal ?? code}`, mb: 0 });
-    const timer = setTimeout(() => done({ answer: `no answer in ${SECONDS} s`, mb: 0 }), SECONDS * 1000);
+    const start = performance.now();
+    const before = secondsOf(current.pid);
+    const timer = setInterval(() => {
+      const idle = performance.now() - start > 10_000 * SECONDS;
+      if (idle || secondsOf(current.pid) - before > SECONDS)
+        done({ answer: `no answer in ${SECONDS} s`, mb: 0 });
+    }, 1000);
     current.once('message', done);
     current.once('exit', died);
     current.send(job);
   });
+}
+
+/** What a process has had of the processors. */
+function secondsOf(pid) {
+  const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/.*\) /s, '')
+    .split(' ')
+    .slice(11, 13);
+  return (Number(user) + Number(system)) / 100;
 }
 
 function damaged(bytes) {

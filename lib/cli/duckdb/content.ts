@@ -1,6 +1,7 @@
 /** What a run writes of each row, as the list of a SELECT. */
 import type { Format } from '../formats.js';
 import { identifier, literal } from './engine.js';
+import { jsonValue, named } from './json-value.js';
 import type { Kept } from './relation.js';
 
 export interface Content {
@@ -85,10 +86,6 @@ function jsonNamed(sql: string): string {
   return `CASE WHEN isfinite(${sql}) THEN to_json(${sql}) ELSE to_json(${named(sql)}) END`;
 }
 
-function named(sql: string): string {
-  return `CASE WHEN isfinite(${sql}) THEN ${sql}::VARCHAR WHEN isnan(${sql}) THEN 'NaN' WHEN ${sql} > 0 THEN 'Infinity' WHEN ${sql} < 0 THEN '-Infinity' END`;
-}
-
 function labelled(sql: string, labels: readonly string[] | undefined, list: boolean): string {
   if (!labels) return sql;
   const names = `[${labels.map(literal).join(', ')}]`;
@@ -109,23 +106,12 @@ export function selected(columns: readonly Named[]): string {
 
 function keptValue({ sql, type }: Kept, format: Format): string {
   if (format === 'parquet') return sql;
-  if (format === 'ndjson') {
-    if (type === 'JSON' || type === 'VARCHAR') return sql;
-    if (type === 'FLOAT' || type === 'DOUBLE') {
-      const double = type === 'FLOAT' ? `${sql}::VARCHAR::DOUBLE` : sql;
-      return `CASE WHEN isfinite(${sql}) THEN to_json(${double}) WHEN ${sql} IS NOT NULL THEN to_json(${named(sql)}) END`;
-    }
-    if (/^FLOAT(\[\])+$/.test(type)) {
-      const depth = type.slice('FLOAT'.length);
-      return `${sql}::VARCHAR${depth}::DOUBLE${depth}`;
-    }
-    return sql;
-  }
+  if (format === 'ndjson') return jsonValue(sql, type);
   // A text of JSON is a text without its quotes.
   if (type === 'JSON')
     return `CASE WHEN json_type(${sql}) = 'VARCHAR' THEN ${sql}->>'$' ELSE ${sql}::VARCHAR END`;
   return /[[(]|^MAP|^STRUCT|^UNION/.test(type) && !type.startsWith('DECIMAL')
-    ? `to_json(${sql})::VARCHAR`
+    ? `to_json(${jsonValue(sql, type)})::VARCHAR`
     : sql;
 }
 

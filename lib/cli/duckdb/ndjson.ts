@@ -6,7 +6,7 @@ import { expected, expectedUsage } from '../failure.js';
 import { keptNote } from './dialect.js';
 import { type Engine, engineFailure, identifier, literal, pathLiteral } from './engine.js';
 import { compressionOption, headOf } from './head.js';
-import { hasLongFraction, rawFields, registerRawFields } from './raw-fields.js';
+import { hasOtherDigits, registerRawFields } from './raw-fields.js';
 import type { Choice, Place, Relation } from './relation.js';
 
 const SAMPLE_ROWS = 200;
@@ -31,7 +31,7 @@ export async function ndjsonRelation(
     return relation([], undefined);
   }
   const objects = sample.filter(isObject);
-  const column = columnOf(objects, choice.column, place.name);
+  const column = columnOf(objects, choice.column, place.name, sample.indexOf(objects[0]));
   const first = [...new Set(objects.flatMap((object) => Object.keys(object)))];
   const keys = await keysOf(engine, file, place.name, column, signal);
   // In the order in which they come.
@@ -39,13 +39,16 @@ export async function ndjsonRelation(
   return relation(
     keys.sort((a, b) => order(a) - order(b) || (a < b ? -1 : 1)),
     column,
-    array ? hasLongFraction(text) : text.split('\n').some((line) => hasLongField(line, keys, column)),
+    hasOtherDigits(
+      text,
+      keys.filter((key) => key !== column),
+    ),
   );
 
-  /** @param long whether there are numbers beside the logits that are no doubles. */
-  function relation(keys: readonly string[], column: string | undefined, long = false): Relation {
+  /** @param other whether there are numbers beside the logits that the engine would write with other digits. */
+  function relation(keys: readonly string[], column: string | undefined, other = false): Relation {
     const others = keys.filter((key) => key !== column);
-    if (long && column !== undefined) return { ...relation(keys, column), ...rawRelation(others, column) };
+    if (other && column !== undefined) return { ...relation(keys, column), ...rawRelation(others, column) };
     const field = column ?? 'json';
     const source = (rest: string) =>
       `read_json(${file}, columns = {${[...others.map((key) => `${literal(key)}: 'JSON'`), `${literal(field)}: 'DOUBLE[]'`].join(', ')}}, ` +
@@ -73,7 +76,7 @@ export async function ndjsonRelation(
         wanted: 'an array of numbers',
         from: raw,
         columns: [{ name: column ?? '', sql: `coalesce(${logits}::VARCHAR, '')` }],
-        none: column === undefined ? 'something that is not JSON' : `no field ${column}, or no JSON,`,
+        none: column === undefined ? 'something that is not JSON' : `nothing in field ${column}, or no JSON`,
       },
     };
   }
@@ -93,13 +96,6 @@ export async function ndjsonRelation(
       raw: true,
     };
   }
-}
-
-/** Whether a field beside the logits has a fraction that is no double. */
-function hasLongField(line: string, keys: readonly string[], column: string): boolean {
-  if (!hasLongFraction(line)) return false;
-  const others = keys.filter((key) => key !== column);
-  return rawFields(line, new Map(others.map((key, i) => [key, i]))).some(hasLongFraction);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -146,6 +142,7 @@ function columnOf(
   objects: readonly Record<string, unknown>[],
   asked: string | undefined,
   name: string,
+  row: number,
 ): string {
   if (asked !== undefined) return asked;
   const isLogits = (value: unknown) =>
@@ -162,9 +159,25 @@ function columnOf(
     );
   });
   if (candidates.length === 1) return candidates[0];
-  const one = [...keys].filter((key) => objects.some((object) => isLogits(object[key])));
-  if (candidates.length === 0 && one.length === 1) return one[0];
-  throw expected('one field with an array of numbers, or --column,', name, candidates.length || one.length);
+  const some = [...keys].filter((key) => objects.some((object) => isLogits(object[key])));
+  if (candidates.length === 0 && some.length === 1) return some[0];
+  const several = candidates.length > 0 ? candidates : some;
+  const received = several.length > 0 ? several.join(', ') : `none in row ${row} (${wordsOf(objects[0])})`;
+  throw expected('one field with an array of numbers, or --column,', name, received);
+}
+
+/** What the fields of an object are. */
+function wordsOf(object: Record<string, unknown>): string {
+  const fields = Object.entries(object).slice(0, 8);
+  const kind = (value: unknown) => {
+    if (!Array.isArray(value)) return value === null ? 'null' : typeof value;
+    return `an array of ${value.length === 0 ? 'nothing' : kindOfItems(value)}`;
+  };
+  const kindOfItems = (items: readonly unknown[]) => {
+    const odd = items.find((item) => typeof item !== 'number' && !NAMED.has(item));
+    return odd === undefined ? 'numbers' : Array.isArray(odd) ? 'arrays' : `${typeof odd}s`;
+  };
+  return fields.map(([key, value]) => `${key}: ${kind(value)}`).join(', ') || 'no fields';
 }
 
 async function keysOf(

@@ -1,6 +1,6 @@
 /**
- * The fields of JSON objects as the text that they are. The engine reads a number as a double and writes that again, so
- * that a fraction of more than 17 digits would lose some.
+ * The fields of JSON objects as the text that they are. The engine reads a number as a double and writes that again:
+ * 1e5 would become 100000.0, 1.50 become 1.5, and a fraction of more than 17 digits lose some.
  */
 import type { Engine } from './engine.js';
 
@@ -32,25 +32,25 @@ export function registerRawFields(
 
 let functions = 0;
 
-/** No double needs more. */
-const DOUBLE_DIGITS = 17;
-
-/** Whether a text has a fraction with more digits than a double, from the first that is not 0. */
-export function hasLongFraction(text: string): boolean {
-  let digits = 0;
-  let point = false;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code >= 0x30 && code <= 0x39) {
-      if (digits > 0 || code !== 0x30) digits++;
-    } else if (code === 0x2e) point = true;
-    else {
-      if (point && digits > DOUBLE_DIGITS) return true;
-      digits = 0;
-      point = false;
-    }
+/** Whether a field of any of these objects has a number that the engine would write with other digits. */
+export function hasOtherDigits(text: string, keys: readonly string[]): boolean {
+  const places = new Map(keys.map((key, i) => [key, i]));
+  for (let at = text.indexOf('{'); at >= 0; at = text.indexOf('{', at)) {
+    const end = valueEnd(text, at);
+    if (rawFields(text.slice(at, end), places).some(isRewritten)) return true;
+    at = Math.max(end, at + 1);
   }
-  return point && digits > DOUBLE_DIGITS;
+  return false;
+}
+
+/** The engine takes a number with a fraction or an exponent for a double, and writes that by its shortest digits. */
+function isRewritten(json: string): boolean {
+  const plain = json.includes('"') ? json.replace(/"(?:[^"\\]|\\.)*"/gs, '') : json;
+  return (plain.match(/-?\d+(\.\d+)?([eE][+-]?\d+)?/g) ?? []).some((number) => {
+    if (!/[.eE]/.test(number)) return number === '-0';
+    const digits = String(Number(number)).replace('e+', 'e');
+    return number !== (/[.e]/.test(digits) ? digits : `${digits}.0`) && number !== '-0.0';
+  });
 }
 
 /** @param places which key goes where. */

@@ -230,7 +230,10 @@ export async function reasonOf(
   const bad = await one(['len(l)', `coalesce(list_count(l), 0) = len(l)`], tolerant, isBad('l', classes));
   if (!bad) return undefined;
   const [row, length, whole] = bad;
-  if (whole === 'true') return expected(`${classes} logits`, at(row), `${length}${goesOn}`);
+  if (whole === 'true') {
+    const where = relation.column === undefined ? '' : ` in column ${relation.column}`;
+    return expected(`${classes} logits`, at(row), `${length}${where}${goesOn}`);
+  }
   const { reasons } = relation;
   const [found] = await engine.texts(
     `SELECT ${reasons.columns.map(({ sql }) => `(${sql})::VARCHAR`).join(', ')} FROM ${sourceOf(reasons.from, range)} LIMIT 1 OFFSET ${row}`,
@@ -276,8 +279,9 @@ export async function typedRelation(
     const same = (as: string) => all(`TRY_CAST(${text} AS ${as})::VARCHAR = ${text}`);
     const isNumber = type === 'JSON' ? `${kind} IN ('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT')` : 'true';
     const isText = type === 'JSON' ? `${kind} = 'VARCHAR'` : 'true';
-    // A number of up to 15 digits is a double exactly, whatever zeros it ends with.
-    const double = `TRY_CAST(${text} AS DOUBLE)::VARCHAR = ${text} OR regexp_full_match(${text}, '-?(0|[1-9][0-9]*)(\\.[0-9]+)?') AND length(${text}) <= 16`;
+    // A number of up to 15 digits is a double exactly, whatever zeros it ends with; an exponent is one in JSON alone.
+    const exponent = type === 'JSON' ? '([eE][+-]?[0-9]{1,2})?' : '';
+    const double = `TRY_CAST(${text} AS DOUBLE)::VARCHAR = ${text} OR regexp_full_match(${text}, '-?(0|[1-9][0-9]*)(\\.[0-9]+)?${exponent}') AND length(${text}) <= 16`;
     return [
       `count(${sql})::VARCHAR`,
       all(`${isNumber} AND TRY_CAST(${text} AS BIGINT)::VARCHAR = ${text}`),

@@ -230,15 +230,21 @@ export function decodeSchema(metadata: Uint8Array, name: string): Schema {
   refuseOddFields(header.tables(1));
   const { schema } = tableFromIPC([frame(metadata)]);
   nameAll(schema.fields);
-  return schema;
+  return { ...schema, metadata: whole(schema.metadata) };
 }
 
-/** A field need not have a name, and then the library gives none. */
+/** A field need not have a name, nor what is said of it a key or a value, and then the library gives none. */
 function nameAll(fields: readonly Field[]): void {
   for (const field of fields) {
     (field as { name: string | null }).name ??= '';
+    (field as { metadata: Field['metadata'] }).metadata = whole(field.metadata);
     nameAll(childrenOf(valuesOf(field.type)));
   }
+}
+
+function whole(metadata: Schema['metadata'] | undefined): Field['metadata'] {
+  const pairs = [...(metadata ?? [])].filter(([key, value]) => key !== null && value !== null);
+  return pairs.length === 0 ? (null as never) : new Map(pairs);
 }
 
 function valuesOf(type: DataType): DataType {
