@@ -52,23 +52,22 @@ async function scoreOne(input: string, options: ScoreOptions): Promise<void> {
   const display = newProgressDisplay(process.stderr, !quiet && job.output !== undefined);
   try {
     const report = await untilInterrupted(async (signal) => {
-      try {
-        return await scoreFile({
-          ...job,
-          input,
-          shown: rows ?? (job.output === undefined ? 10 : 0),
-          signal,
-          onProgress: display.update,
-          onNotice: (text) => {
-            if (!quiet) process.stderr.write(`${printable(text)}\n`);
-          },
-        });
-      } catch (error) {
+      // At once: the process may end before it has cleaned up.
+      signal.addEventListener('abort', () => {
         display.end();
-        const hint = signal.aborted && !quiet ? howToGoOn(input, job) : undefined;
+        const hint = quiet ? undefined : howToGoOn(input, job);
         if (hint) process.stderr.write(`${hint}\n`);
-        throw error;
-      }
+      });
+      return await scoreFile({
+        ...job,
+        input,
+        shown: rows ?? (job.output === undefined ? 10 : 0),
+        signal,
+        onProgress: display.update,
+        onNotice: (text) => {
+          if (!quiet) process.stderr.write(`${printable(text)}\n`);
+        },
+      });
     });
     display.end();
     if (!quiet) await printReport(report, options);
