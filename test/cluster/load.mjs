@@ -2,7 +2,7 @@
  * `npm run test:load -- throughput` and `npm run test:load -- soak [seconds]`, on a Redis of its own: what the queue costs
  * compared with a single `score`, and whether the memory of workers stays flat. Two `score` commands with half of the files
  * each say how much two processes can win on this machine. For the times two cores must be free; the seconds of the
- * processor, of all processes together, say what is to be had where they are not. TMPDIR=/dev/shm leaves the disk out: 12 GB
+ * processor, of all processes together, say what is to be had where they are not. TMPDIR=/dev/shm leaves the disk out: 6 GB
  * for the large files.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -19,7 +19,7 @@ const folder = mkdtempSync(join(tmpdir(), 'simd-softmax-load-'));
 const children = new Set();
 
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
-/** For as long ext4 remembers which files are just gone. */
+/** For as long ext4 makes files more slowly, where many are just gone. */
 const PAUSE_MS = 6000;
 
 function start(command, args, options = {}) {
@@ -115,19 +115,17 @@ async function throughput(url) {
       // Each comes first at times.
       order.push(...order.splice(0, round % order.length));
       for (const kind of order) {
-        mkdirSync(join(folder, `${name}-${kind}`));
-        // Or it would wait for what the one before has written.
+        const output = `${name}-${kind}/`;
+        mkdirSync(join(folder, output));
+        results[kind] = await kinds[kind](output);
+        if (readdirSync(join(folder, output)).length !== files)
+          throw new Error(`files are missing in ${output}`);
+        // The next writes to memory that was in use too, and waits for nothing that this one left to be written.
+        rmSync(join(folder, output), { recursive: true });
         spawnSync('sync');
-        results[kind] = await kinds[kind](`${name}-${kind}/`);
+        await sleep(PAUSE_MS);
       }
       rounds.push(results);
-      // Only now: ext4 makes files more slowly while many are just gone.
-      for (const kind of order) {
-        const output = join(folder, `${name}-${kind}`);
-        if (readdirSync(output).length !== files) throw new Error(`files are missing in ${output}`);
-        rmSync(output, { recursive: true });
-      }
-      await sleep(PAUSE_MS);
     }
     rmSync(join(folder, name), { recursive: true });
     const median = (of) => rounds.map(of).sort((a, b) => a - b)[rounds.length >> 1];
