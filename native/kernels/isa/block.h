@@ -148,8 +148,9 @@ INLINE V load_first(const typename V::Scalar* p, size_t count, typename V::Scala
   return by_registers<V>([=](size_t i) INLINE_LAMBDA {
     const size_t at = i * V::per_register, left = count > at ? count - at : 0;
     const bool whole = left >= V::per_register;
-    if constexpr (is_part<V>) return whole ? load_quarter(p + at) : load_quarter_first(p + at, left, fill);
-    if constexpr (!is_part<V>) return whole ? load_register(p + at) : load_register_first(p + at, left, fill);
+    const auto* const own = left > 0 ? p + at : p;  // of no elements there may be no memory
+    if constexpr (is_part<V>) return whole ? load_quarter(own) : load_quarter_first(own, left, fill);
+    if constexpr (!is_part<V>) return whole ? load_register(own) : load_register_first(own, left, fill);
   });
 }
 

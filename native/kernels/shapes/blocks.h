@@ -418,7 +418,8 @@ struct AlongBlocks {
     g.beside = n, g.solvable = true;
     if (!rows.begin(g, x)) return false;
     op.begin(g);
-    rows.template add<Op::wants_terms>(x, count, peeks_at(count, left), static_cast<T*>(p.out) + row * n);
+    T* const terms = Op::wants_terms ? static_cast<T*>(p.out) + row * n : nullptr;
+    rows.template add<Op::wants_terms>(x, count, peeks_at(count, left), terms);
     rows.put(g);
     end_groups(op, &g, 1);
     if (!g.solvable) return false;

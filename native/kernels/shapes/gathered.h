@@ -79,11 +79,14 @@ INLINE Problem narrowed(const Problem& p, size_t r, size_t classes) {
   Problem few = p;
   few.length = classes;
   if (p.offsets) return few;
-  const size_t by = start_of(p, r) - start_of(few, r);
-  few.x = static_cast<const char*>(p.x) + by * size_of(p.type);
-  if (p.other) few.other = static_cast<const char*>(p.other) + by * size_of(p.type);
+  // Where more classes are said to be than there are, it lies before its first row.
+  const ptrdiff_t by = ptrdiff_t(start_of(p, r)) - ptrdiff_t(start_of(few, r)),
+                  bytes = by * ptrdiff_t(size_of(p.type));
+  few.x = static_cast<const char*>(p.x) + bytes;
+  if (p.other) few.other = static_cast<const char*>(p.other) + bytes;
   if (p.where && !p.whereShared) few.where = p.where + by;
-  if (p.bitmask && !p.bitmaskShared) few.bitmask = p.bitmask + r * (p.words() - few.words());
+  if (p.bitmask && !p.bitmaskShared)
+    few.bitmask = p.bitmask + ptrdiff_t(r) * (ptrdiff_t(p.words()) - ptrdiff_t(few.words()));
   return few;
 }
 

@@ -91,10 +91,10 @@ class Ragged {
   size_t widest = 0, first_row = 0;
   // Too much for the stack of every thread.
   struct Room {
-    uint32_t filled[longest + 1];  // up to where each bin is
-    uint32_t starts[all_places];   // of the rows there, by elements
-    uint32_t numbers[all_places];  // less first_row
-    char copies[most_arrays][set_bytes + 2 * block_bytes];
+    uint32_t filled[longest + 1];                                       // up to where each bin is
+    uint32_t starts[all_places];                                        // of the rows there, by elements
+    uint32_t numbers[all_places];                                       // less first_row
+    alignas(16) char copies[most_arrays][set_bytes + 2 * block_bytes];  // as malloc aligns a room
   };
   Room* room = nullptr;
 
