@@ -304,8 +304,9 @@ describe('--resume', () => {
     expect((await score('in.npy', 'half.npy', { resume: true, blockBytes: 1024 })).resumed).toBe(0);
   });
 
-  test('a Parquet output begins anew, and is whole', async () => {
+  test('a Parquet output begins anew, leaves nothing when it is interrupted, and is whole', async () => {
     await interrupt('anew.parquet');
+    expect(readdirSync(folder).filter((name) => name.startsWith('anew'))).toEqual([]);
     expect((await score('in.npy', 'anew.parquet', { resume: true, blockBytes: 1024 })).resumed).toBe(0);
     expect((await contentOf('anew.parquet', 'parquet')).rows).toHaveLength(ROWS);
   });

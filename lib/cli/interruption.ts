@@ -17,8 +17,11 @@ export async function untilInterrupted<Result>(
   const interrupt = (signal: NodeJS.Signals) => {
     if (received) die(signal);
     received = signal;
-    // What stands under a temporary name is removed at the exit.
-    setTimeout(() => process.exit(128 + constants.signals[signal]), PATIENCE_MS).unref();
+    setTimeout(() => {
+      // What stands under a temporary name is removed at the exit; `process.exit` would wait for the engine's threads.
+      process.emit('exit', 128 + constants.signals[signal]);
+      die(signal);
+    }, PATIENCE_MS).unref();
     controller.abort();
   };
   const release = () => {

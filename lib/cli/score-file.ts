@@ -65,16 +65,17 @@ export async function scoreFile(options: ScoreFileOptions): Promise<Report> {
   if (resuming && to && !canResume(to)) {
     options.onNotice?.(`${to} begins anew: only .npy and Arrow go on where a run stopped`);
   }
+  // What begins anew has a name of its own, and keeps nothing.
+  const place = to !== undefined && canResume(to) ? resuming?.place : undefined;
   try {
-    const output =
-      options.output === undefined ? undefined : await openOutput(options.output, resuming?.place);
+    const output = options.output === undefined ? undefined : await openOutput(options.output, place);
     try {
       const report = await scoreInto(output, options, resuming, format, to);
       await output?.commit();
       await resuming?.remove();
       return { ...report, elapsed: (performance.now() - started) / 1000 };
     } catch (error) {
-      await output?.discard(resuming !== undefined);
+      await output?.discard(place !== undefined);
       throw error;
     }
   } finally {
