@@ -460,6 +460,16 @@ describe('NDJSON and JSON', () => {
   });
 
   test.each([
+    ['[1,2]\n[1,true]\n', {}, 'row 1 of % but received true'],
+    ['{"l":[1,2]}\n{"l":[false,1]}\n', {}, 'row 1 of % but received false in column l'],
+    ['{"l":[false,1]}\n', { column: 'l' }, 'row 0 of % but received false in column l'],
+  ])('booleans are no logits: %j', async (content, options, message) => {
+    put('booleans.ndjson', content);
+    const expected = `Expected an array of numbers for ${message.replace('%', at('booleans.ndjson'))}`;
+    await expect(score('booleans.ndjson', 'out.ndjson', options)).rejects.toThrow(expected);
+  });
+
+  test.each([
     [
       '{"id":1,"l":"x"}\n',
       'one field with an array of numbers, or --column, for % but received none in row 0 (id: number, l: string)',

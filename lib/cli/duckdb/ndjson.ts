@@ -24,14 +24,17 @@ export async function ndjsonRelation(
   const sample = array ? sampleOfArray(text) : sampleOf(text);
   const file = `${pathLiteral(place.path)}, format = '${array ? 'array' : 'newline_delimited'}', ${compressionOption(compression)}`;
   const found = sample.find((value) => typeof value === 'object' && value !== null);
+  const refuse = (column?: string) => refuseBooleans(sample, column, place.name);
   if (Array.isArray(found) || !found) {
     if (choice.column !== undefined && found) {
       throw expectedUsage('objects', `--column ${choice.column}`, 'arrays');
     }
+    refuse();
     return relation([], undefined);
   }
   const objects = sample.filter(isObject);
   const column = columnOf(objects, choice.column, place.name, sample.indexOf(objects[0]));
+  refuse(column);
   const first = [...new Set(objects.flatMap((object) => Object.keys(object)))];
   const keys = await keysOf(engine, file, place.name, column, signal);
   // In the order in which they come.
@@ -164,6 +167,17 @@ function columnOf(
   const several = candidates.length > 0 ? candidates : some;
   const received = several.length > 0 ? several.join(', ') : `none in row ${row} (${wordsOf(objects[0])})`;
   throw expected('one field with an array of numbers, or --column,', name, received);
+}
+
+/** The engine would take them for 1 and 0. */
+function refuseBooleans(sample: readonly unknown[], column: string | undefined, name: string): void {
+  sample.forEach((value, row) => {
+    const logits = column === undefined ? value : isObject(value) ? value[column] : undefined;
+    const found = Array.isArray(logits) ? logits.find((logit) => typeof logit === 'boolean') : undefined;
+    if (typeof found !== 'boolean') return;
+    const where = column === undefined ? '' : ` in column ${column}`;
+    throw expected('an array of numbers', `row ${row} of ${name}`, `${found}${where}`);
+  });
 }
 
 /** What the fields of an object are. */
