@@ -8,8 +8,8 @@ namespace UNITS {
 // Numbers from 0 to 1 are those whose bits, as integers, are at most those of 1 (or those of -0, which is not looked for).
 template <class I>
 inline bool all_shares(const char* data, size_t count, I one) {
-  typedef I Lanes __attribute__((vector_size(block_bytes)));
-  constexpr size_t lanes = block_bytes / sizeof(I), together = sizeof(f32r) / 16;
+  typedef I Lanes __attribute__((vector_size(sizeof(f32r))));  // of wider ones gcc compares each lane by itself
+  constexpr size_t lanes = sizeof(f32r) / sizeof(I), together = 4;
   Lanes most[together] = {};
   const auto larger = [](auto a, auto b) INLINE_LAMBDA { return a > b ? a : b; };
   size_t i = 0;
