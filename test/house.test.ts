@@ -1,5 +1,6 @@
 /** The house: how files may lean on each other, how long they may be, and that a name means one thing. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -57,6 +58,19 @@ describe('The house', () => {
   it('files do not import each other in circles', () => {
     expect(circles()).toEqual([]);
   });
+
+  it.skipIf(!existsSync(join(root, '.git')))(
+    'the top level holds what was agreed: what a trial leaves there is no part of it',
+    () => {
+      const folders = ['bench', 'docs', 'findings', 'lib', 'native', 'test'];
+      const tracked = execFileSync('git', ['ls-files'], { cwd: root, encoding: 'utf8' }).trim().split('\n');
+      const top = new Set(tracked.map((path) => path.split('/')[0]).filter((name) => !name.startsWith('.')));
+      expect([...top].filter((name) => !folders.includes(name)).sort()).toEqual([
+        ...['CHANGELOG.md', 'CMakeLists.txt', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'biome.json'],
+        ...['package-lock.json', 'package.json', 'tsconfig.json', 'tsup.config.ts', 'vitest.config.ts'],
+      ]);
+    },
+  );
 
   it('at most nine files lie directly in lib', () => {
     const entries = readdirSync(join(root, 'lib'), { withFileTypes: true }).filter((entry) => entry.isFile());
