@@ -24,17 +24,16 @@ export async function ndjsonRelation(
   const sample = array ? sampleOfArray(text) : sampleOf(text);
   const file = `${pathLiteral(place.path)}, format = '${array ? 'array' : 'newline_delimited'}', ${compressionOption(compression)}`;
   const found = sample.find((value) => typeof value === 'object' && value !== null);
-  const refuse = (column?: string) => refuseBooleans(sample, column, place.name);
   if (Array.isArray(found) || !found) {
     if (choice.column !== undefined && found) {
       throw expectedUsage('objects', `--column ${choice.column}`, 'arrays');
     }
-    refuse();
+    refuseBooleans(sample, undefined, place.name);
     return relation([], undefined);
   }
   const objects = sample.filter(isObject);
   const column = columnOf(objects, choice.column, place.name, sample.indexOf(objects[0]));
-  refuse(column);
+  refuseBooleans(sample, column, place.name);
   const first = [...new Set(objects.flatMap((object) => Object.keys(object)))];
   const keys = await keysOf(engine, file, place.name, column, signal);
   // In the order in which they come.

@@ -4,6 +4,7 @@
 #include SIMD_HEADER
 #include "../math/shares.h"
 #include "../shapes/each_element.h"
+#include "../shapes/lanes_for_all.h"
 #include "../units.h"
 
 using namespace UNITS;
@@ -73,6 +74,9 @@ struct BinaryCrossEntropy {
   const SigmoidOf<V, divides> sigmoid_of;
   const SigmoidOf<F64, divides> sigmoid64_of;
   const bool weighs;
+  // Whether nobody has looked yet if the targets are from 0 to 1: where only a sum is wanted, of all elements. WebAssembly's
+  // caller always has.
+  const bool looks;
   const double per_step;  // of the gradient: scale / T
 
   explicit BinaryCrossEntropy(const Problem& p)
@@ -83,6 +87,7 @@ struct BinaryCrossEntropy {
         sigmoid_of(scale),
         sigmoid64_of(scale_of<F64>(p.temperature)),
         weighs(p.weights || p.elementWeights || p.posWeights || p.posWeight != 1),
+        looks(lanes_for_all && !p.each && !p.gradient && !p.where && !p.bitmask && !p.lengths),
         per_step(finite(p.gradientScale / p.temperature)) {}
 
   void solve(size_t r) const {
@@ -138,19 +143,17 @@ struct BinaryCrossEntropy {
     return row;
   }
 
-  // A chunk. Where a mask left -Infinity the target is 0: neither loss nor gradient. Where only a sum is wanted, and nothing is
-  // masked, nobody has looked whether the targets are from 0 to 1.
+  // A chunk. Where a mask left -Infinity the target is 0: neither loss nor gradient.
   double solve(const Row& at, size_t from, size_t n, bool& possible) const {
     alignas(64) T x_room[chunk_length], y_room[chunk_length], losses[chunk_length];
     const T* x = at.x.fetch(from, n, x_room);
     const T* y = at.y.fetch(from, n, y_room);
-    const bool masked = p.where || p.bitmask;
-    if (masked && y == y_room) {
+    if ((p.where || p.bitmask) && y == y_room) {
       for (size_t i = 0; i < n; i++) y_room[i] = y_room[i] >= 0 ? y_room[i] : 0;
     }
     const double sum = weighs ? weighed(at, from, n, x, y, losses) : plain(at, from, n, x, y, losses);
     if (p.each) at.losses.copy(from, n, losses);
-    if (!p.each && !p.gradient && !masked) possible &= are_targets(y, n);  // last: they lie in the cache
+    if (looks) possible &= are_targets(y, n);  // last: they lie in the cache
     return sum;
   }
 

@@ -25,7 +25,7 @@ struct SampleSolver {
   void solve(size_t begin, size_t end) const {
     Selection<V> selection(0);
     Adjustments adjustments(p);
-    Next next = {is_plain(p) && p.inner == 1 && p.type == type_of<T>, end, nullptr, 0};
+    NextRow next = {is_plain(p) && p.inner == 1 && p.type == type_of<T>, end, nullptr, 0};
     for (size_t r = begin; r < end; r++) {
       const Settings settings = settings_of(p, r);
       Source row = source_of(p, r);
@@ -44,7 +44,7 @@ struct SampleSolver {
   };
 
   // Of rows that lie one behind the other, the maximum of the next one.
-  struct Next {
+  struct NextRow {
     const bool follows;
     const size_t end;
     const T* x;  // whose maximum is known
@@ -52,7 +52,7 @@ struct SampleSolver {
   };
 
   void solve(size_t r, const Settings& settings, const Source& row, Adjustments& adjustments,
-             Selection<V>& selection, Next& next) const {
+             Selection<V>& selection, NextRow& next) const {
     const size_t k = settings.keepTop;
     const bool selects = p.temperature > 0 && k > 0 && k < row.length && k <= most_selected;
     const auto finish = [&] { adjustments.finish<T>(row); };
@@ -101,7 +101,7 @@ struct SampleSolver {
   }
 
   // A row short enough to be ranked in one place; false where that does not tell what the filters leave.
-  __attribute__((noinline)) bool near(size_t r, const Settings& settings, const Source& row, Next& next) const {
+  __attribute__((noinline)) bool near(size_t r, const Settings& settings, const Source& row, NextRow& next) const {
     Ranking<V> ranking;
     const Scale<V>& scale = small_scale_of<V>(p.temperature);
     if (!settings.filter()) {

@@ -1,6 +1,6 @@
 /** Buffers of Arrow into vectors of the engine. */
 import { layoutOf } from '../../formats/arrow/layouts.js';
-import { isValid, type Node, offsetsOf, type Range, viewOf } from '../../formats/arrow/nodes.js';
+import { addRange, isValid, type Node, offsetsOf, type Range, viewOf } from '../../formats/arrow/nodes.js';
 import { listPlaces, withNulls } from '../../formats/arrow/plain.js';
 import { take } from '../../formats/arrow/take.js';
 import type { Vector } from '../bindings.js';
@@ -85,10 +85,7 @@ export function fillLists(engine: Engine, vector: Vector, node: Node, fillChild:
     entries[row * 2] = BigInt(end);
     entries[row * 2 + 1] = BigInt(sizes[row]);
     end += sizes[row];
-    const last = ranges.at(-1);
-    if (sizes[row] === 0) continue;
-    if (last?.[1] === starts[row]) ranges[ranges.length - 1] = [last[0], starts[row] + sizes[row]];
-    else ranges.push([starts[row], starts[row] + sizes[row]]);
+    if (sizes[row] > 0) addRange(ranges, starts[row], starts[row] + sizes[row]);
   }
   // The child may move when it grows: it is asked for afterwards.
   bindings.list_vector_reserve(vector, end);

@@ -46,6 +46,15 @@ export function schemaText(
   return Buffer.from(frame(encodeSchema(fields, metadata))).toString('base64');
 }
 
+/** What the columns that travel are in the engine. */
+export function keptTypes(
+  engine: Engine,
+  { kept, from }: Pick<Relation, 'kept' | 'from'>,
+  signal?: AbortSignal,
+): Promise<LogicalType[]> {
+  return engine.types(`SELECT ${kept.map(({ sql }) => sql).join(', ') || 1} FROM ${from}`, signal);
+}
+
 /** What the columns of a query are in Arrow, near to what is said of them; undefined where Arrow has no such type. */
 export async function engineFields(
   engine: Engine,
@@ -53,10 +62,7 @@ export async function engineFields(
   signal?: AbortSignal,
 ): Promise<readonly (ArrowField | undefined)[]> {
   const said = saidSchema(metadata?.get(SCHEMA))?.fields ?? [];
-  const types = await engine.types(
-    `SELECT ${kept.map(({ sql }) => sql).join(', ') || 1} FROM ${from}`,
-    signal,
-  );
+  const types = await keptTypes(engine, { kept, from }, signal);
   return kept.map(({ name }, i) =>
     engineField(
       engine,

@@ -34,7 +34,7 @@ import {
 } from '@uwdata/flechette';
 import { EXTENSION } from '../../formats/arrow/columns.js';
 import { childrenOf, factsOf, layoutOf } from '../../formats/arrow/layouts.js';
-import { type Node, type Range, viewOf } from '../../formats/arrow/nodes.js';
+import { addRange, isValid, type Node, type Range, viewOf } from '../../formats/arrow/nodes.js';
 import { take } from '../../formats/arrow/take.js';
 import type { Bindings, LogicalType, Vector } from '../bindings.js';
 import type { Engine } from '../engine.js';
@@ -259,9 +259,8 @@ function texts(type: DataType): ArrowColumn {
       const ends = new Float64Array(rows + 1);
       const pieces: Uint8Array[] = [];
       for (let row = 0; row < rows; row++) {
-        const isNull = validity.length > 0 && (validity[row >> 3] & (1 << (row & 7))) === 0;
         const at = row * TEXT_ENTRY;
-        const length = isNull ? 0 : view.getUint32(at, true);
+        const length = isValid(node, row) ? view.getUint32(at, true) : 0;
         ends[row + 1] = ends[row] + length;
         if (length === 0) continue;
         pieces.push(
@@ -293,14 +292,10 @@ function lists(type: DataType, item: ArrowColumn): ArrowColumn {
       const ends = new Float64Array(rows + 1);
       const ranges: Range[] = [];
       for (let row = 0; row < rows; row++) {
-        const isNull = validity.length > 0 && (validity[row >> 3] & (1 << (row & 7))) === 0;
-        const start = isNull ? 0 : entries.getUint32(row * 16, true);
-        const length = isNull ? 0 : entries.getUint32(row * 16 + 8, true);
+        const length = isValid(node, row) ? entries.getUint32(row * 16 + 8, true) : 0;
         ends[row + 1] = ends[row] + length;
-        if (length === 0) continue;
-        const last = ranges.at(-1);
-        if (last?.[1] === start) ranges[ranges.length - 1] = [last[0], start + length];
-        else ranges.push([start, start + length]);
+        const start = entries.getUint32(row * 16, true);
+        if (length > 0) addRange(ranges, start, start + length);
       }
       const all = item.read(
         engine,

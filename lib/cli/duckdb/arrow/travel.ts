@@ -9,7 +9,7 @@ import { take } from '../../formats/arrow/take.js';
 import type { Chunk } from '../bindings.js';
 import type { Engine } from '../engine.js';
 import type { Relation } from '../relation.js';
-import { SCHEMA, saidOf, saidSchema } from './schema.js';
+import { keptTypes, SCHEMA, saidOf, saidSchema } from './schema.js';
 import { arrowColumn } from './to-arrow.js';
 
 export interface Travelling {
@@ -38,10 +38,7 @@ export async function travelling(
   signal: AbortSignal | undefined,
 ): Promise<Travelling> {
   const { bindings } = engine;
-  const types = await engine.types(
-    `SELECT ${kept.map(({ sql }) => sql).join(', ') || 1} FROM ${from}`,
-    signal,
-  );
+  const types = await keptTypes(engine, { kept, from }, signal);
   const text = bindings.create_logical_type(bindings.Type.VARCHAR);
   const said = saidSchema(metadata?.get(SCHEMA))?.fields ?? [];
   const changes: string[] = [];

@@ -12,7 +12,7 @@ import type { Column, Field } from '../../batch.js';
 import { Digits } from '../../cells.js';
 import { childrenOf, factsOf, isDictionary, plainType } from './layouts.js';
 import { damaged, encodeBatch, frame, messagesOf } from './messages.js';
-import { bodyOf, type Node, type Range } from './nodes.js';
+import { addRange, bodyOf, type Node, type Range } from './nodes.js';
 import { take } from './take.js';
 
 /** A batch of the values that indices stand for: replaces what was there, or adds to it. */
@@ -66,12 +66,8 @@ export function columnOf(
 
 /** Ascending rows as ranges. */
 function rangesOf(rows: readonly number[]): Range[] {
-  const ranges: [number, number][] = [];
-  for (const row of rows) {
-    const last = ranges.at(-1);
-    if (last?.[1] === row) last[1]++;
-    else ranges.push([row, row + 1]);
-  }
+  const ranges: Range[] = [];
+  for (const row of rows) addRange(ranges, row, row + 1);
   return ranges;
 }
 

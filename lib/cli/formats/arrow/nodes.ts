@@ -164,6 +164,13 @@ function holds({ type, length, buffers, children }: Node): boolean {
 }
 
 /** Whether a row is there. */
+/** Adds rows to ranges: to the last, where they go on from there. */
+export function addRange(ranges: Range[], start: number, end: number): void {
+  const last = ranges.at(-1);
+  if (last?.[1] === start) ranges[ranges.length - 1] = [last[0], end];
+  else ranges.push([start, end]);
+}
+
 export function isValid({ nullCount, buffers: [validity] }: Node, row: number): boolean {
   return nullCount === 0 || validity.length === 0 || (validity[row >> 3] & (1 << (row & 7))) !== 0;
 }
