@@ -7,7 +7,7 @@ import {
   softmax as softmaxRows,
 } from '../backends/js/softmax.js';
 import { type Data, op } from '../backends/problem.js';
-import { declare, outLikeX } from './operation.js';
+import { type Draft, declare, outLikeX, type Written } from './operation.js';
 
 const softmaxOp = /* @__PURE__ */ op<SoftmaxProblem>({
   name: 'softmax',
@@ -27,8 +27,7 @@ export const softmax = /* @__PURE__ */ declare({
   }),
   writes: ({ outType }, request) => [outLikeX(outType, request)],
   pose(problem, { outType, logNormalizer }, _, [out]) {
-    problem.out = out?.memory as Data;
-    problem.outType = outType;
+    poseOut(problem, outType, out);
     problem.logNormalizer = logNormalizer;
     problem.logNormalizerShared = logNormalizer?.length === 1;
   },
@@ -49,7 +48,17 @@ export const logSoftmax = /* @__PURE__ */ declare({
   takes: (reading) => ({ outType: reading.take('outType', readOutType) }),
   writes: ({ outType }, request) => [outLikeX(outType, request)],
   pose(problem, { outType }, _, [out]) {
-    problem.out = out?.memory as Data;
-    problem.outType = outType;
+    poseOut(problem, outType, out);
   },
 });
+
+/** Rows without classes have no results: however many a shape says there are, nobody looks at them. */
+function poseOut(
+  problem: Draft<LogSoftmaxProblem>,
+  outType: LogSoftmaxProblem['outType'],
+  out: Written | undefined,
+): void {
+  problem.out = out?.memory as Data;
+  problem.outType = outType;
+  if (problem.x.length === 0) problem.outer = 0;
+}
