@@ -7,15 +7,17 @@ namespace UNITS {
 
 // Of numbers below 2^31, many at once: with a sign they compare in one operation. Several vectors: each would wait for itself.
 struct Largest {
-  typedef int32_t Lanes __attribute__((vector_size(block_bytes)));
-  static constexpr size_t lanes = block_bytes / sizeof(int32_t), together = sizeof(f32r) / 16,
-                          step = lanes * together;
+  typedef int32_t Lanes __attribute__((vector_size(sizeof(f32r))));  // of wider ones gcc compares each lane by itself
+  static constexpr size_t lanes = sizeof(f32r) / sizeof(int32_t), together = 4, step = lanes * together;
   Lanes largest[together] = {}, all[together] = {};
 
-  // By reference: of larger vectors than the registers the compiler warns that they may be passed in other ways.
-  static INLINE void load(const uint32_t* p, Lanes& v) { __builtin_memcpy(&v, p, sizeof v); }
+  static INLINE Lanes load(const uint32_t* p) {
+    Lanes v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+  }
   // `bits`: of all that has to be below 2^31.
-  INLINE void take(size_t k, const Lanes& v, const Lanes& bits) {
+  INLINE void take(size_t k, Lanes v, Lanes bits) {
     largest[k] = v > largest[k] ? v : largest[k];
     all[k] |= bits;
   }
@@ -41,8 +43,7 @@ inline uint64_t largest_of(const uint32_t* list, size_t count) {
   for (; i + Largest::step <= count; i += Largest::step) {
 #pragma GCC unroll 4
     for (size_t k = 0; k < Largest::together; k++) {
-      Largest::Lanes v;
-      Largest::load(list + i + k * Largest::lanes, v);
+      const Largest::Lanes v = Largest::load(list + i + k * Largest::lanes);
       found.take(k, v, v);
     }
   }
@@ -59,9 +60,7 @@ inline uint64_t longest_between(const uint32_t* offsets, size_t count) {
 #pragma GCC unroll 4
     for (size_t k = 0; k < Largest::together; k++) {
       const uint32_t* const at = offsets + i + k * Largest::lanes;
-      Largest::Lanes from, to;
-      Largest::load(at, from), Largest::load(at + 1, to);
-      const Largest::Lanes length = to - from;
+      const Largest::Lanes to = Largest::load(at + 1), length = to - Largest::load(at);
       found.take(k, length, length | to);
     }
   }
