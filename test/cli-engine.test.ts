@@ -229,6 +229,25 @@ describe('CSV', () => {
   });
 });
 
+test('a row of a CSV without classes is read back, and one without any cell is refused', async () => {
+  const rows = '{"id":null,"logits":[]}\n{"id":3,"logits":[]}\n{"id":"","logits":[]}\n';
+  put('no-classes.ndjson', rows);
+  await score('no-classes.ndjson', 'no-classes.arrow');
+  for (const input of ['no-classes.ndjson', 'no-classes.arrow']) {
+    await score(input, 'no-classes.csv');
+    expect(lines('no-classes.csv')).toEqual(['id', '""', '3', '""']);
+    expect(await duckdb.arrays(`FROM '${at('no-classes.csv')}'`)).toHaveLength(3);
+    expect((await import('nodejs-polars')).default.readCSV(at('no-classes.csv')).height).toBe(3);
+  }
+  put('no-cells.ndjson', '{"logits":[]}\n');
+  await score('no-cells.ndjson', 'no-cells.npy');
+  for (const input of ['no-cells.ndjson', 'no-cells.npy']) {
+    await expect(score(input, 'no-cells.csv')).rejects.toThrow(
+      /^Expected a class, or a column to keep, for the rows of a CSV but received neither$/,
+    );
+  }
+});
+
 describe('NDJSON and JSON', () => {
   test('a field that first appears in the last row is there, whatever is written', async () => {
     const rows = `${'{"id":1,"logits":[1,2]}\n'.repeat(25_000)}{"extra":"late","logits":[1,2],"id":2}\n`;

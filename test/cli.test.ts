@@ -460,6 +460,12 @@ describe('errors: one line on stderr, nothing on stdout, nothing left behind', (
     ],
     ['score good.npy --axis 2', 2, 'Expected an integer from -2 to 1 for --axis but received 2'],
     ['score good.npy --axis -3', 2, 'Expected an integer from -2 to 1 for --axis but received -3'],
+    ['score good.npy --keep id', 2, 'Expected an input with columns for --keep but received npy'],
+    [
+      'score in.ndjson --keep id,day',
+      2,
+      'Expected --column with the name of the logits for ndjson but received --keep id,day',
+    ],
     ['score good.npy --axis x', 2, "Expected an integer for --axis but received 'x'"],
     [
       'score good.npy --temperature 0',

@@ -87,7 +87,10 @@ export function refuseUseless(
   if (format !== 'npy' && dtype !== undefined) throw expectedUsage('a .npy input', '--dtype', format);
   if (column !== undefined && format === 'npy')
     throw expectedUsage('an input with columns', '--column', format);
-  if (keep && !text && format !== 'parquet') throw expectedUsage('a CSV or Parquet input', '--keep', format);
+  if (keep && format === 'npy') throw expectedUsage('an input with columns', '--keep', format);
+  if (keep && !text && format !== 'parquet') {
+    throw expectedUsage('--column with the name of the logits', format, `--keep ${keep}`);
+  }
   if (keep && column !== undefined) throw expectedUsage('--column or --keep', 'the columns', 'both');
   if (header !== undefined && !text) throw expectedUsage('a CSV input', '--header', format);
   if (delimiter !== undefined && !text) throw expectedUsage('a CSV input', '--delimiter', format);

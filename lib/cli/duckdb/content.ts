@@ -1,4 +1,5 @@
 /** What a run writes of each row, as the list of a SELECT. */
+import { expected } from '../failure.js';
 import type { Format } from '../formats.js';
 import { identifier, literal } from './engine.js';
 import { jsonValue, named } from './json-value.js';
@@ -26,6 +27,23 @@ export interface Numbers {
   readonly type: 'float32' | 'float64';
   /** Whether any is NaN or infinite. JSON has none of them, and the engine would write them all the same. */
   readonly nonfinite: boolean;
+}
+
+/** The columns of the output: those that travel, then the scores. */
+export function outputColumns(
+  kept: readonly Kept[],
+  content: Content,
+  format: Format,
+  numbers: Numbers,
+): Named[] {
+  const beside = kept.map((column) => keptColumn(column, format));
+  const scores = scoreColumns(content, format, numbers);
+  if (scores.length > 0) return [...beside, ...scores];
+  if (beside.length === 0) throw expected('a class, or a column to keep,', 'the rows of a CSV', 'neither');
+  // Readers skip a blank line, but not quotes around nothing.
+  return beside.length > 1
+    ? beside
+    : beside.map(({ sql, name }) => ({ sql: `coalesce((${sql})::VARCHAR, '')`, name }));
 }
 
 /**
@@ -95,7 +113,7 @@ function labelled(sql: string, labels: readonly string[] | undefined, list: bool
 }
 
 /** A column beside the scores, as a format has it. */
-export function keptColumn(kept: Kept, format: Format): Named {
+function keptColumn(kept: Kept, format: Format): Named {
   return { sql: keptValue(kept, format), name: kept.name };
 }
 

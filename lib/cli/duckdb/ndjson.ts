@@ -17,7 +17,6 @@ export async function ndjsonRelation(
   choice: Choice,
   signal?: AbortSignal,
 ): Promise<Relation> {
-  if (choice.keep) throw expectedUsage('--column for NDJSON', '--keep', choice.keep.join(','));
   const { text, whole, compression } = await headOf(engine, place);
   if (text.trim() === '') throw expected('NDJSON', place.name, whole ? 'nothing' : 'a row that is too long');
   const array = /^\s*\[\s*[[{\]]/.test(text.replace(/^\ufeff/, ''));

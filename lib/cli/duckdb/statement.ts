@@ -8,7 +8,7 @@ import {
   bareLine,
   type Content,
   copyOptions,
-  keptColumn,
+  outputColumns,
   rawLine,
   scoreColumns,
   selected,
@@ -97,13 +97,12 @@ export async function runStatement(engine: Engine, statement: Statement): Promis
     ].join(', ')} FROM ${sourceOf(from, statement.range)}`;
     const numbers = { type: relation.type, nonfinite };
     const bare = format === 'ndjson' && relation.bare && content.content !== 'top';
-    const scores = scoreColumns(content, format, numbers);
     const raw = format === 'ndjson' && relation.raw === true;
     const columns = bare
       ? [{ sql: bareLine(content, numbers), name: 'line' }]
       : raw
-        ? [{ sql: rawLine(kept, scores), name: 'line' }]
-        : [...kept.map((column) => keptColumn(column, format)), ...scores];
+        ? [{ sql: rawLine(kept, scoreColumns(content, format, numbers)), name: 'line' }]
+        : outputColumns(kept, content, format, numbers);
     const options = copyOptions(format, {
       bare: bare || raw,
       ...{ rowBytes: statement.rowBytes, metadata: statement.metadata },

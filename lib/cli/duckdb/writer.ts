@@ -16,7 +16,7 @@ import { NO_CLASS } from '../scoring.js';
 import { engineColumn } from './arrow/columns.js';
 import { SCHEMA, schemaText } from './arrow/schema.js';
 import type { Chunk } from './bindings.js';
-import { bareLine, type Content, copyOptions, keptColumn, scoreColumns, selected } from './content.js';
+import { bareLine, type Content, copyOptions, outputColumns, selected } from './content.js';
 import { type Engine, engineFailure, literal, openEngine, pathLiteral } from './engine.js';
 import { tellChanges } from './input.js';
 import { carried } from './metadata.js';
@@ -147,7 +147,7 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
     const numbers = { type, nonfinite: format !== 'parquet' && hasNonfinite(current) } as const;
     const columns = bare
       ? [{ sql: bareLine(content, numbers), name: 'line' }]
-      : [...kept.map((column) => keptColumn(column, format)), ...scoreColumns(content, format, numbers)];
+      : outputColumns(kept, content, format, numbers);
     const list = from === source ? selected(columns) : '*';
     const rows =
       content.content === 'top'
