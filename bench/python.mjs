@@ -60,12 +60,15 @@ function* blockwise(row) {
 const filters = { temperature: 0.8, topK: 50, topP: 0.95 };
 const near = (a, b, tolerance, least = 1e-30) => Math.abs(a - b) <= tolerance * Math.max(Math.abs(a), least);
 
-/** PyTorch's softmax is off by 20 ULP, and its logarithms near 0 by more: there the difference counts, up to `close`. */
+/**
+ * PyTorch's softmax is off by 20 ULP, that of 1.13 (Debian's) by 230 at 128256 classes, whose sums are of floats one by one;
+ * and its logarithms near 0 by more: there the difference counts, up to `close`.
+ */
 function elementwise(operation, close = 1e-30) {
   return {
     prepare: ({ x, shape }) => ({ x, options: { shape, threads: 1, out: new Float32Array(x.length) } }),
     run: ({ x, options }) => operation(x, options),
-    check: (own, theirs) => theirs.every((value, i) => near(own[i], value, 1e-5, close)),
+    check: (own, theirs) => theirs.every((value, i) => near(own[i], value, 3e-5, close)),
   };
 }
 
