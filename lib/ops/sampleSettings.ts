@@ -112,8 +112,8 @@ function readPositive(value: unknown, name: string): number {
   return value;
 }
 
-/** Random numbers of the system's that no key has used. Asking for two takes as long as asking for all of these. */
-const random = new Uint32Array(512);
+/** Random numbers of the system's that no key has used. Asking for all of these takes little longer than asking for two. */
+const random = new Uint32Array(2048);
 let unused = 0;
 
 /** A key of the generator that nobody can foresee. */

@@ -4,7 +4,7 @@
 #include "math/exact_sum.h"
 #include "math/longest.h"
 #include "math/shares.h"
-#include "shapes/few_blocks.h"
+#include "ops/alone.h"
 #include "shapes/measure.h"
 #include "shapes/ragged.h"
 #include "units.h"
@@ -22,21 +22,41 @@ void solve_in_groups(const Problem& p, size_t begin, size_t end) {
   }
 }
 
-// With nothing set up but the scale.
-template <class V>
-void solve_alone(const Problem& p, size_t begin, size_t end, const Scale<V>& scale) {
-  using T = typename V::Scalar;
+// With nothing set up but the scale: solve_row(x, r) is false where a row needs more.
+template <class T, class SolveRow>
+void solve_each(const Problem& p, size_t begin, size_t end, SolveRow solve_row) {
   const T* x = static_cast<const T*>(p.x);
-  T* y = static_cast<T*>(p.out);
   for (size_t r = begin; r < end; r++) {
-    if (!softmax_of_few<V>(scale, x + r * p.length, p.length, y + r * p.length)) solve_softmax(p, r, r + 1);
+    if (!solve_row(x + r * p.length, r)) solve_in_groups(p, r, r + 1);
   }
 }
 
 template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
-  if (!is_alone<V>(p, end - begin)) return solve_in_groups(p, begin, end);
-  solve_alone<V>(p, begin, end, small_scale_of<V>(p.temperature));
+  using T = typename V::Scalar;
+  const size_t rows = end - begin, n = p.length;
+  T* const out = static_cast<T*>(p.out);
+  if (is_alone<V>(p, rows)) {
+    const Scale<V>& scale = small_scale_of<V>(p.temperature);
+    return solve_each<T>(p, begin, end, [&](const T* x, size_t r) INLINE_LAMBDA {
+      return softmax_of_few<V>(scale, x, n, out + r * n);
+    });
+  }
+  if (is_top_alone<V>(p, rows)) {
+    const Scale<V>& scale = small_scale_of<V>(p.temperature);
+    return solve_each<T>(p, begin, end, [&](const T* x, size_t r) INLINE_LAMBDA {
+      return top_alone<V>(scale, x, n, p.k, out + r * p.k, p.indices + r * p.k);
+    });
+  }
+  if (is_drawn_alone<V>(p, rows)) {
+    const Scale<V>& scale = small_scale_of<V>(p.temperature);
+    return solve_each<T>(p, begin, end, [&](const T* x, size_t r) INLINE_LAMBDA {
+      // Worked out first: it takes as long as the row, and neither waits for the other.
+      const double share = uniform(uint64_t(p.firstRow) + r, whole(p.firstDraw), p.seed);
+      return draw_alone<V>(scale, p.temperature, x, n, share, static_cast<uint32_t*>(p.out)[r]);
+    });
+  }
+  solve_in_groups(p, begin, end);
 }
 void solve_of_type(const Problem& p, size_t begin, size_t end) {
   p.type == Type::float64 ? solve<F64>(p, begin, end) : solve<F32>(p, begin, end);

@@ -14,21 +14,12 @@ using namespace UNITS;
 
 namespace {
 
-// Rows whose settings and logits are those of the problem, and of which only classes are asked for.
-bool draws_alike(const Problem& p) {
-  const bool changes = p.biasClasses || p.history || p.prompt;
-  return !p.settings && !changes && !p.logProbabilities && !p.rawLogProbabilities &&
-         p.order == Order::transformers;
-}
-
 template <class V>
 void solve_draws(const Problem& p, size_t begin, size_t end) {
-  const bool filters = (p.keepTop > 0 && p.keepTop < p.length) || p.topP < 1 || p.minPDepth < __builtin_inf();
-  const bool tame = p.temperature > 0x1p-16 && p.temperature < 0x1p16 && draws_alike(p);
   const bool has_shape = p.inner == 1 || FilteredDraw<V>::has_columns;
-  const bool fits = tame && (!filters || (has_shape && p.length <= panel_classes));
+  const bool fits = draws_alike(p) && (!filters(p) || (has_shape && p.length <= panel_classes));
   if (!fits || shape_of<V>(p, end - begin) != Shape::lanes) return SampleSolver<V>(p).solve(begin, end);
-  if (filters) return solve_in_lanes<V>(FilteredDraw<V>(p), begin, end);
+  if (filters(p)) return solve_in_lanes<V>(FilteredDraw<V>(p), begin, end);
   solve_in_lanes<V>(Draw<V>(p), begin, end);
 }
 

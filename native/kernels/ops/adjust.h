@@ -63,8 +63,9 @@ class Adjustments {
   // The new logits of the row that was opened, from what there is in memory; once. What most of an entry's time is, its logit's
   // way from memory, costs nothing after a pass over the row.
   template <class T>
-  void finish(Source row) {
+  void finish(const Source& patched_row) {
     if (!pending || patched == 0) return;
+    Source row = patched_row;
     pending = false, row.patches = {};
     for (size_t i = 0; i < patched; i++) {
       if (i + ahead < patched) row.prefetch(classes[i + ahead]);

@@ -78,6 +78,10 @@ struct SampleSolver {
                     : filtered<false>(r, settings, row, weigher, found.max, selection);
   }
 
+  // The share of the total at which draw i of a row lies.
+  static double share_of(const Settings& settings, size_t i) {
+    return uniform(settings.row, settings.firstDraw + i, settings.seed);
+  }
   static bool finite(T x) { return __builtin_fabs(double(x)) < __builtin_inf(); }
 
   template <bool moved>
@@ -104,6 +108,7 @@ struct SampleSolver {
   __attribute__((noinline)) bool near(size_t r, const Settings& settings, const Source& row, NextRow& next) const {
     Ranking<V> ranking;
     const Scale<V>& scale = small_scale_of<V>(p.temperature);
+    const double first = share_of(settings, 0);  // worked out while the row is read
     if (!settings.filter()) {
       const T* x = row.template direct<T>() ? row.template fetch<T>(0, row.length, nullptr)
                                             : (ranking.read(row), ranking.logit);
@@ -112,7 +117,7 @@ struct SampleSolver {
       if (!finite(max) || !estimator.sound()) return false;
       next.x = next.follows && r + 1 < next.end ? x + row.length : nullptr;
       const double total = ranking.weigh(estimator, x, row.length, next.x ? next.x : x, next.max);
-      return draw(r, settings, row, max, ranking, total, Cut<V>());
+      return draw(r, settings, row, max, ranking, total, Cut<V>(), first);
     }
     const auto read = ranking.read(row);
     if (read.nan || !finite(read.max)) return fill(r, no_class, __builtin_nan("")), true;
@@ -120,15 +125,15 @@ struct SampleSolver {
     Cut<V> cut;
     QuickCut<V> quick{row, settings, p.temperature, ranking};
     return estimator.sound() && quick.find(read, estimator, cut) &&
-           draw(r, settings, row, read.max, ranking, ranking.add_up(), cut);
+           draw(r, settings, row, read.max, ranking, ranking.add_up(), cut, first);
   }
 
   // By the weights that are left in the ranking; false where they do not add up.
   bool draw(size_t r, const Settings& settings, const Source& row, T max, const Ranking<V>& ranking, double total,
-            const Cut<V>& cut) const {
+            const Cut<V>& cut, double first) const {
     const double slack = 0.51 * Ranking<V>::error * total;
     if (!(total < __builtin_inf())) return false;
-    draw(r, settings, row, max, cut, [&](double share) {
+    draw(r, settings, row, max, cut, first, [&](double share) {
       size_t place;
       if (!ranking.find_sum(share * total, slack, place)) return find_anew(row, max, cut, share);
       const size_t index = ranking.class_at(place);
@@ -227,11 +232,17 @@ struct SampleSolver {
 
   // find(share) gives the class at which the running sum exceeds that share of the total.
   template <class Find>
-  void draw(size_t r, const Settings& settings, const Source& row, T max, const Cut<V>& cut, Find find) const {
+  void draw(size_t r, const Settings& settings, const Source& row, T max, const Cut<V>& cut,
+            const Find& find) const {
+    draw(r, settings, row, max, cut, share_of(settings, 0), find);
+  }
+  template <class Find>
+  void draw(size_t r, const Settings& settings, const Source& row, T max, const Cut<V>& cut, double first,
+            const Find& find) const {
     const double log_total =
         p.logProbabilities ? log_of_total(row, max, cut, p.temperature, p.logProbabilitiesType) : 0;
     for (size_t i = 0; i < p.count && !(i > 0 && is_set(row.cancelled)); i++) {
-      const Drawn drawn = find(uniform(settings.row, settings.firstDraw + i, settings.seed));
+      const Drawn drawn = find(i == 0 ? first : share_of(settings, i));
       put(r * p.count + i, uint32_t(drawn.index), 0 - (distance(max, drawn.logit, p.temperature) + log_total));
     }
   }

@@ -15,6 +15,17 @@ struct Settings {
   bool filter() const { return keepTop > 0 || topP < 1 || minPDepth < __builtin_inf(); }
 };
 
+// Rows whose settings and logits are those of the problem, at a temperature by which terms tell draws, and of which only
+// classes are asked for.
+INLINE bool draws_alike(const Problem& p) {
+  const bool changes = p.biasClasses || p.history || p.prompt;
+  return !p.settings && !changes && !p.logProbabilities && !p.rawLogProbabilities &&
+         p.order == Order::transformers && p.temperature > 0x1p-16 && p.temperature < 0x1p16;
+}
+INLINE bool filters(const Problem& p) {
+  return (p.keepTop > 0 && p.keepTop < p.length) || p.topP < 1 || p.minPDepth < __builtin_inf();
+}
+
 // 0 for what is no whole number of so many bits.
 INLINE uint64_t whole(double x) { return x >= 0 && x < 0x1p63 ? uint64_t(x) : 0; }
 
