@@ -5,7 +5,8 @@
 namespace UNITS {
 
 inline double count_classes(const int32_t* list, size_t length, int32_t last, int32_t ignored, int32_t* to) {
-  typedef int32_t Lanes __attribute__((vector_size(sizeof(f32r))));  // of wider ones gcc compares each lane by itself
+  typedef int32_t Lanes
+      __attribute__((vector_size(sizeof(f32r))));  // of wider ones gcc compares each lane by itself
   constexpr size_t lanes = sizeof(f32r) / sizeof(int32_t), together = 4;
   constexpr size_t turns = size_t(1) << 24;  // lanes count so far without overflow
   // As unsigned numbers those below 0 are the largest; with the top bit turned they compare as signed ones.

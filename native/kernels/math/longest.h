@@ -7,7 +7,8 @@ namespace UNITS {
 
 // Of numbers below 2^31, many at once: with a sign they compare in one operation. Several vectors: each would wait for itself.
 struct Largest {
-  typedef int32_t Lanes __attribute__((vector_size(sizeof(f32r))));  // of wider ones gcc compares each lane by itself
+  typedef int32_t Lanes
+      __attribute__((vector_size(sizeof(f32r))));  // of wider ones gcc compares each lane by itself
   static constexpr size_t lanes = sizeof(f32r) / sizeof(int32_t), together = 4, step = lanes * together;
   Lanes largest[together] = {}, all[together] = {};
 

@@ -20,8 +20,7 @@ constexpr size_t most_ranked = 8;
 
 template <class V>
 INLINE bool is_top_alone(const Problem& p, size_t rows) {
-  return p.op == Op::topK && are_few<V>(p, rows, most_ranked) && p.k <= p.length && !p.log &&
-         p.outType == p.type;
+  return p.op == Op::topK && are_few<V>(p, rows, most_ranked) && p.k <= p.length && !p.log && p.outType == p.type;
 }
 
 // The k best of a row's probabilities; false where softmax leaves the row.
