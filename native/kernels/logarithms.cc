@@ -1,6 +1,7 @@
 // The unit of logSoftmax, logSumExp and crossEntropy.
 #include SIMD_HEADER
 #include "ops/class_gradient.h"
+#include "ops/share_loss.h"
 #include "shapes/solve.h"
 #include "shapes/lanes_for_all.h"
 #include "units.h"
@@ -28,6 +29,9 @@ void solve_losses(const Problem& p, size_t begin, size_t end) {
       if constexpr (lanes_for_all) return solve_in_shapes<V, ClassLoss<V>>(p, begin, end);
       if (shape_of<V>(p, end - begin) == Shape::lanes) return solve_in_lanes<V>(ClassLoss<V>(p), begin, end);
     }
+  }
+  if constexpr (lanes_for_all && !is_compact && sizeof(typename V::Scalar) == 4) {
+    if (!by_class && !p.gradient && p.inner == 1) return solve_in_shapes<V, ShareLoss<V>>(p, begin, end);
   }
   if constexpr (has_lanes<V>) {
     const double by = p.gradientScale / p.temperature;

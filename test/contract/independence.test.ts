@@ -186,6 +186,41 @@ describe(`A row's bits depend on that row alone, on ${backendName} (seed ${seed}
     }
   });
 
+  it('nor do losses, whatever share of the classes the target has', () => {
+    for (const length of [...lengths, 65, 128, 140]) {
+      const rows = 37;
+      const random = new Random(`losses ${length}`);
+      const x = Float32Array.from(random.fill(new Float64Array(rows * length), 20));
+      const shares = sync.softmax(Float32Array.from(random.fill(new Float64Array(rows * length), 5)), {
+        shape: [rows, length],
+      });
+      const classes = Int32Array.from({ length: rows }, (_, row) =>
+        row % 9 === 8 ? -100 : random.below(length),
+      );
+      const weights = random.fill(new Float64Array(length), 1).map(Math.abs);
+      for (const options of [
+        { labelSmoothing: 0.1 },
+        { labelSmoothing: 1, temperature: 0.37, weights },
+        { temperature: 3 },
+        {},
+      ]) {
+        for (const targets of [classes, shares]) {
+          const size = targets === shares ? length : 1;
+          const given = { ...options, reduction: 'none' } as const;
+          const all = sync.crossEntropy(x, targets, { ...given, shape: [rows, length] });
+          for (let row = 0; row < rows; row++) {
+            const own = targets.subarray(row * size, (row + 1) * size);
+            const alone = sync.crossEntropy(x.subarray(row * length, (row + 1) * length), own, {
+              ...given,
+              shape: [1, length],
+            });
+            expect(all[row], `row ${row} of ${length} classes`).toBe(alone[0]);
+          }
+        }
+      }
+    }
+  });
+
   it('nor do draws depend on anything but the seed, the row number and the row', async () => {
     const x = new Random('draws').fill(new Float32Array(300 * 40), 4);
     const options = { shape: [300, 40], seed: 9, count: 2, topP: 0.9 };

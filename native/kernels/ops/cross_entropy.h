@@ -4,7 +4,7 @@
 // A class target without label smoothing is the fast path: the row is measured as for the logarithms and the
 // gradient written as softmax is, in as many passes; then the target's own entry is put right.
 #pragma once
-#include "../shapes/rows.h"
+#include "coefficients.h"
 
 namespace UNITS {
 
@@ -55,13 +55,23 @@ struct CrossEntropySolver {
     for (size_t r = begin; r < end; r++) solve(r);
   }
 
+  // What the coefficients of a row of floats add up to, and each times the distance of its logit from the maximum: see
+  // Weighed. Of rows whose target has a share of every class.
+  void weigh(size_t r, double max, double& weight, double& distance) const {
+    const Source row = source_of(p, r);
+    const size_t target = target_of(r);
+    const bool counts = !p.targets || target != no_target;
+    const Weighed weighed = counts ? coefficients_of(row, target).weigh(max) : Weighed();
+    weight = weighed.weight.value(), distance = weighed.distances.value();
+  }
+
   // Whether a scale leaves the factor of the gradient in the range of floats.
   static bool fits_factor(double scale) {
     return __builtin_fabs(scale) < 0x1p40 && (__builtin_fabs(scale) > 0x1p-40 || scale == 0);
   }
 
  private:
-  static constexpr size_t no_target = ~size_t(0);
+  static constexpr size_t no_target = Coefficients<V>::no_target, lanes = F64::lanes;
 
   void solve(size_t r) const {
     const Source row = source_of(p, r);
@@ -70,16 +80,21 @@ struct CrossEntropySolver {
       gradient = sink_of(p, p.gradient, p.type, r, row);
       gradient.fill(row.length, full_length(p, row), 0);
     }
-    const int32_t given = p.targets ? read_once(p.targets + r) : p.ignoreIndex;
-    const size_t target = given >= 0 && size_t(given) < p.length ? size_t(given) : no_target;
+    const size_t target = target_of(r);
     if (!p.targets) {
       p.losses[r] = distribution(row, gradient, no_target);
-    } else if (given == p.ignoreIndex || target == no_target) {
+    } else if (target == no_target) {
       p.losses[r] = 0;
       if (p.gradient) gradient.fill(0, row.length, 0);
     } else {
       p.losses[r] = p.labelSmoothing == 0 ? one_class(row, gradient, target) : distribution(row, gradient, target);
     }
+  }
+
+  // Of a row whose target is ignored there is none.
+  size_t target_of(size_t r) const {
+    const int32_t given = p.targets ? read_once(p.targets + r) : p.ignoreIndex;
+    return given != p.ignoreIndex && given >= 0 && size_t(given) < p.length ? size_t(given) : no_target;
   }
 
   double one_class(const Source& row, const Sink& gradient, size_t target) const {
@@ -161,21 +176,16 @@ struct CrossEntropySolver {
   // Of a float logit, in double precision.
   double term_of(const Measure& m, double x) const {
     const Shift<T> shift = shift_for<V>(T(m.max), rows.scale, ExpTraits<V>::log_vanish);
-    const V logit = splat<V>(T(x));
-    return first_lane(wide_term(shift.moved ? Exp<V, true>(rows.scale, shift).term(logit)
-                                            : Exp<V, false>(rows.scale, shift).term(logit))
-                          .part[0]);
+    return first_lane(wide_term(Exp<V, true>(rows.scale, shift).term(splat<V>(T(x)))).part[0]);
   }
 
   // 1 - p of a class, without cancellation where p is near 1.
   double others(const Measure& m, double x, Wide<double> inverse, double rest) const {
     if (x == m.max) return rest;
-    alignas(64) T lane[V::lanes];
-    const Shift<T> shift = shift_for<V>(T(m.max), rows.scale);
-    store(lane, splat<V>(T(x)));
-    shift.moved ? probabilities(lane, V::lanes, Exp<V, true>(rows.scale, shift), factor_of<T>(inverse))
-                : probabilities(lane, V::lanes, Exp<V, false>(rows.scale, shift), factor_of<T>(inverse));
-    return 1 - double(lane[0]);
+    const Exp<V, true> exp(rows.scale, shift_for<V>(T(m.max), rows.scale));
+    const Factor<T> factor = factor_of<T>(inverse);
+    const V term = exp.term(splat<V>(T(x))).value();
+    return 1 - double(first_lane(scaled(term, splat<V>(factor.hi), splat<V>(factor.lo))));
   }
 
   // The sum of all terms, from the measure of those below the maximum.
@@ -188,50 +198,13 @@ struct CrossEntropySolver {
     return rest_of_max(Wide<double>{m.sum, m.sum_lo}, m.count, Wide<double>{m.top_term, m.top_term_lo}, sum);
   }
 
-  template <bool moved>
-  static void probabilities(T* x, size_t n, const Exp<V, moved>& exp, Factor<T> factor) {
-    const V hi = splat<V>(factor.hi), lo = splat<V>(factor.lo);
-    for (size_t i = 0; i < n; i += V::lanes) {
-      const size_t count = n - i < V::lanes ? n - i : V::lanes;
-      store_first(x + i, scaled(exp.term(load_first<V>(x + i, count, x[i])).value(), hi, lo), count);
-    }
-  }
-
-  // Any coefficients, in double precision, a chunk at a time.
-  struct Coefficients {
-    const Problem& p;
-    const Source& row;
-    Source q;       // the target's distribution; nothing for a class
-    size_t target;  // or the class, else no_target
-    double weight;  // of that class, before weights[]
-    double even;    // what label smoothing adds to every class
-    bool weighted;
-
-    // Those of classes [from, from + count).
-    void fill(size_t from, size_t count, double* a) const {
-      if (target == no_target) {
-        const double* share = q.fetch(from, count, a);
-        for (size_t i = 0; i < count; i++) a[i] = (1 - p.labelSmoothing) * share[i] + even;
-      } else {
-        for (size_t i = 0; i < count; i++) a[i] = even;
-      }
-      if (row.is_masked()) {
-        for (size_t i = 0; i < count; i++) a[i] = row.masked_out(from + i) ? 0 : a[i];
-      }
-      if (target >= from && target - from < count) a[target - from] += weight;
-      if (weighted) {
-        for (size_t i = 0; i < count; i++) a[i] *= p.weights[from + i];
-      }
-    }
-  };
-
   static Source none(Source row) {
     row.mask = nullptr, row.words = nullptr, row.data = nullptr;
     return row;
   }
 
   // Of a class, with label smoothing, or of the row's distribution.
-  double distribution(const Source& row, const Sink& gradient, size_t target) const {
+  Coefficients<V> coefficients_of(const Source& row, size_t target) const {
     size_t classes = row.length;
     for (size_t at = 0; row.is_masked() && row.goes_on(at); at += chunk_length) {
       const size_t end = lesser(row.length, at + chunk_length);
@@ -243,50 +216,31 @@ struct CrossEntropySolver {
       const size_t at = size_t(row.data - static_cast<const char*>(p.x));
       q.data = static_cast<const char*>(p.targetProbabilities) + at;
     }
-    return distribution(row, gradient, {p, row, q, target, 1 - p.labelSmoothing, even, p.weights != nullptr});
+    return {p, row, q, target, 1 - p.labelSmoothing, even, p.weights != nullptr};
+  }
+  double distribution(const Source& row, const Sink& gradient, size_t target) const {
+    return distribution(row, gradient, coefficients_of(row, target));
   }
 
-  double distribution(const Source& row, const Sink& gradient, const Coefficients& coefficients) const {
+  double distribution(const Source& row, const Sink& gradient, const Coefficients<V>& coefficients) const {
     const Measure m = rows.template measurer<Sums::below>().row(row, nullptr, nullptr);
     const bool finite = Rows<V>::finite(m);
     if (p.gradient && !finite) rows.settle(row, gradient, 0, row.length, m, 0);
     if (!finite && !row.nothing_left()) return __builtin_nan("");
 
-    alignas(64) double x[chunk_length], a[chunk_length];
-    Sum weight, distances;
-    for (size_t at = 0; row.goes_on(at); at += chunk_length) {
-      const size_t n = row.length - at < chunk_length ? row.length - at : chunk_length;
-      coefficients.fill(at, n, a);
-      const double* logits = row.fetch(at, n, x);
-      alignas(64) double sums[lanes] = {}, far[lanes] = {};
-      const F64 max = splat<F64>(m.max), temperature = splat<F64>(p.temperature), none = splat<F64>(0);
-      for (size_t i = 0; i < n; i += lanes) {
-        const F64 difference = sub(max, n - i < lanes ? none : load<F64>(logits + i));
-        // Of finite logits it may overflow; see distance().
-        if (n - i >= lanes && all_less(difference, splat<F64>(__builtin_inf()))) {
-          const F64 share = load<F64>(a + i), far_off = mul(share, div(difference, temperature));
-          store(sums, add(load<F64>(sums), share));
-          store(far, add(load<F64>(far), zero_if_equal(share, none, far_off)));
-        } else {
-          for (size_t j = i; j < n && j < i + lanes; j++) {
-            sums[j - i] += a[j];
-            far[j - i] += a[j] == 0 ? 0 : a[j] * distance(m.max, logits[j], p.temperature);
-          }
-        }
-      }
-      weight.add(sums), distances.add(far);
-    }
+    Weighed weighed = coefficients.weigh(m.max);
     // A target that is padding, or the mask hides, is as improbable as can be.
     if (coefficients.target != no_target && coefficients.target >= row.length) {
       double one[1];
-      Coefficients alone = coefficients;
+      Coefficients<V> alone = coefficients;
       alone.even = 0;
       one[0] = alone.weight * (alone.weighted ? p.weights[alone.target] : 1);
-      if (one[0] != 0) weight.add(one[0]), distances.add(one[0] * __builtin_inf());
+      if (one[0] != 0) weighed.weight.add(one[0]), weighed.distances.add(one[0] * __builtin_inf());
     }
-    if (!finite) return distances.value();
-    if (p.gradient) write(row, gradient, coefficients, wide(row, m), weight.value());
-    return distances.value() + weight.value() * log_sum_of(m);
+    const double distances = weighed.distances.value(), weight = weighed.weight.value();
+    if (!finite) return distances;
+    if (p.gradient) write(row, gradient, coefficients, wide(row, m), weight);
+    return distances + weight * log_sum_of(m);
   }
 
   // The measure in double precision, for float32 rows too: of a difference of p and a its terms leave too few digits.
@@ -295,17 +249,11 @@ struct CrossEntropySolver {
     return Measurer<F64, Sums::below>{rows.scale64, rows.scale64}.row(row, nullptr, nullptr);
   }
 
-  void write(const Source& row, const Sink& gradient, const Coefficients& coefficients, const Measure& m,
-             double weight) const {
-    const Shift<double> shift = shift_for<F64>(m.max, rows.scale64);
-    shift.moved ? write(row, gradient, coefficients, m, weight, Exp<F64, true>(rows.scale64, shift))
-                : write(row, gradient, coefficients, m, weight, Exp<F64, false>(rows.scale64, shift));
-  }
-
   // scale * ((A - a) * p - a * (1 - p)) / T. So written, the class that has all the weight keeps the bits of p - 1.
-  template <bool moved>
-  void write(const Source& row, const Sink& gradient, const Coefficients& coefficients, const Measure& m,
-             double weight, const Exp<F64, moved>& exp) const {
+  void write(const Source& row, const Sink& gradient, const Coefficients<V>& coefficients, const Measure& m,
+             double weight) const {
+    // (Where nothing is moved, it is by nothing.)
+    const Exp<F64, true> exp(rows.scale64, shift_for<F64>(m.max, rows.scale64));
     const Wide<double> sum = sum_of(m), inverse = reciprocal<F64>(sum);
     const F64 hi = splat<F64>(inverse.hi), lo = splat<F64>(inverse.lo), rest = splat<F64>(rest_of(m, sum));
     const F64 whole = splat<F64>(weight), max = splat<F64>(m.max), one = splat<F64>(1), none = splat<F64>(0);
@@ -337,22 +285,6 @@ struct CrossEntropySolver {
       gradient.flush(at, n, y);
     }
   }
-
-  static constexpr size_t lanes = F64::lanes;
-
-  // A sum that keeps what each addition rounds off (Knuth's two-sum).
-  struct Sum {
-    double high = 0, low = 0;
-    void add(double x) {
-      const double sum = high + x, part = sum - high;
-      low += (high - (sum - part)) + (x - part);
-      high = sum;
-    }
-    void add(const double (&x)[lanes]) {
-      for (double lane : x) add(lane);
-    }
-    double value() const { return high - high == 0 ? high + low : high; }
-  };
 };
 
 }  // namespace UNITS
