@@ -1,11 +1,13 @@
 /**
  * Every operation beside softmax of the same rows, on one thread: `npm run bench:operations`. A cell is the time of the
  * operation over that of softmax, the median of rounds in which both take their turn; × marks what is above its limit.
- * `-- --backend avx2` measures another backend, `-- --write` writes bench/OPERATIONS.md and bench/operations.json.
+ * `-- --backend avx2` measures another backend, `-- --write` writes bench/OPERATIONS.md and bench/operations.json,
+ * `-- --write --to zen3` writes both to bench/zen3.
  */
 import { spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import * as library from '../dist/index.js';
@@ -16,6 +18,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '21' },
     only: { type: 'string', default: '' },
     write: { type: 'boolean', default: false },
+    to: { type: 'string', default: '.' },
     here: { type: 'boolean', default: false },
   },
 });
@@ -94,6 +97,19 @@ const CASES = [
     'crossEntropy with gradient',
     [3.5, 3.2, 2.5, 2.2, 2.0, 2.0, 2.0],
     (m, o) => library.crossEntropy(m.x, m.targets, { ...o, gradient: m.gradient }),
+  ],
+  [
+    'crossEntropy, labelSmoothing 0.1',
+    Array(7).fill(null),
+    (m, o) => library.crossEntropy(m.x, m.targets, { ...o, labelSmoothing: 0.1 }),
+  ],
+  [
+    'crossEntropy of distributions',
+    Array(7).fill(null),
+    (m, o) => {
+      m.shares ??= library.softmax(m.y, o);
+      return library.crossEntropy(m.x, m.shares, o);
+    },
   ],
   ['sample', [3.0, 2.6, 1.7, 1.7, 1.4, 1.4, 1.0], sample({})],
   [
@@ -254,7 +270,9 @@ async function measureEach() {
   const rows = SHAPES.map(([rows, classes]) => `${rows} × ${classes}`).join(', ');
   const title = `# Every operation beside softmax\n\nRows: ${rows} (js: a sixteenth of the rows).`;
   const how = '`npm run bench:operations -- --write` writes this page.';
-  const at = (name) => new URL(name, import.meta.url);
+  const folder = join(import.meta.dirname, options.to);
+  const at = (name) => join(folder, name);
+  mkdirSync(folder, { recursive: true });
   writeFileSync(at('OPERATIONS.md'), `${title} ${how}\n\n${page.join('\n')}\n`);
   writeFileSync(at('operations.json'), `${JSON.stringify(results)}\n`);
 }
