@@ -100,7 +100,7 @@ void solve_and_sum(const Problem& p, size_t begin, size_t end) {
   ExactSum sum;
   Problem part = p;
   part.summed = false;
-  const size_t step = p.offsets ? most : at_once;
+  const size_t step = p.offsets || p.lengths ? most : at_once;
   for (size_t from = begin; from < end && !(from > begin && is_set(p.cancelled)); from += step) {
     const size_t count = lesser(end - from, step);
     // Where the loss of row 0 would be.

@@ -11,7 +11,7 @@ struct Verdict {
   uint32_t top = 0, rank = 0;
 };
 
-constexpr uint32_t no_class = 0xffffffff, no_rank = 0x7fffffff;
+constexpr uint32_t no_rank = 0x7fffffff;
 
 template <class V>
 struct JudgeRow : Distances<V> {

@@ -5,9 +5,6 @@
 
 namespace UNITS {
 
-// The class where there is none.
-constexpr uint32_t no_class = 0xffffffff;
-
 // Logit i, wherever and in whatever type it is; one masked out is -Infinity.
 template <class T>
 INLINE T logit_at(const Source& row, size_t i) {

@@ -156,8 +156,8 @@ struct TopKSolver {
       by = {shift, factor_as_in_lanes<V>(m, row.length, shift.moved), true};
     }
     if (p.log) return write_logs(out, count, m, normalizer, logit);
-    by.shift.moved ? write(out, count, Exp<V, true>(rows.scale, by.shift), by.factor, logit)
-                   : write(out, count, Exp<V, false>(rows.scale, by.shift), by.factor, logit);
+    // (Where nothing is moved, it is by nothing.)
+    write(out, count, Exp<V, true>(rows.scale, by.shift), by.factor, logit);
     if (!normalizer) rows.polish(row.length, out, 0, count, m);
   }
 
@@ -183,8 +183,8 @@ struct TopKSolver {
     }
   }
 
-  template <bool moved, class Logit>
-  void write(const Sink& out, size_t count, const Exp<V, moved>& exp, Factor<T> factor, Logit logit) const {
+  template <class Logit>
+  void write(const Sink& out, size_t count, const Exp<V, true>& exp, Factor<T> factor, Logit logit) const {
     for (size_t i = 0; i < count; i += V::lanes) {
       if (i > 0 && i % chunk_length == 0 && is_set(out.cancelled)) return;
       alignas(64) T lane[V::lanes];

@@ -1,5 +1,6 @@
-// Ragged rows as rows that are equally long. Neighbours that are so already are a problem by themselves, where they lie. Short rows of
-// many lengths wait in bins, one for each length, until there are enough of them, and are solved together:
+// Ragged rows, and rows that are padded, as rows that are equally long. Neighbours that are so already are a problem by themselves,
+// where they lie. Short rows of many lengths wait in bins, one for each length, until there are enough of them, and are solved
+// together:
 //
 //   x        a0 a1 a2 b0 c0 c1 c2 d0      bin 1: b d      bin 3: a c
 //
@@ -8,8 +9,9 @@
 // bits that it has alone, as every row of a problem does.
 #pragma once
 #include "../choose.h"
+#include "../ops/sample_settings.h"
 #include "../units.h"
-#include "source.h"
+#include "sink.h"
 
 namespace UNITS {
 
@@ -27,12 +29,13 @@ class Ragged {
   using Solve = void (*)(const Problem&, size_t begin, size_t end);
 
   static bool fits(const Problem& p, size_t rows) {
-    return p.offsets && rows >= fewest_rows && !p.where && !p.logNormalizer && takes(p.op);
+    if (rows < fewest_rows || p.where || p.logNormalizer) return false;
+    return p.offsets ? takes(p) : p.lengths && !p.bitmask && p.inner == 1 && takes_padded(p, rows);
   }
 
   // `solve`: rows of any problem.
   Ragged(const Problem& posed, Solve solve) : p(posed), solve_rows(solve), part(posed) {
-    part.offsets = nullptr;
+    part.offsets = part.lengths = nullptr;
     const size_t size = size_of(p.type), result = size_of(p.outType);
     add(x, p.x, size, true);
     if (p.op == Op::klDivergence) add(other, p.other, size, true);
@@ -41,6 +44,13 @@ class Ragged {
       if (p.targetProbabilities) add(shares, p.targetProbabilities, size, true);
       if (p.gradient) add(gradient, p.gradient, size, true);
       add(losses, p.losses, sizeof(double), false);
+    } else if (p.op == Op::sample) {
+      add(out, p.out, p.count * sizeof(uint32_t), false);
+    } else if (p.op == Op::topK || p.op == Op::logProb) {
+      add(out, p.out, p.k * result, false);
+      add(indices, p.indices, p.k * sizeof(uint32_t), false);
+      if (!p.classesShared) add(classes, p.classes, p.k * sizeof(int32_t), false);
+      add(ranks, p.ranks, p.k * sizeof(uint32_t), false);
     } else {
       add(out, p.out, result, p.op == Op::softmax || p.op == Op::logSoftmax);
     }
@@ -48,7 +58,9 @@ class Ragged {
 
   void solve(size_t begin, size_t end) {
     first_row = begin;
-    const bool uses_bins = is_worth_binning(begin, end) && set_up();
+    if (p.lengths) return solve_padded(begin, end);
+    const bool uses_bins =
+        p.op != Op::sample && is_worth_binning(classes_between(begin, end), end - begin) && set_up();
     for (size_t row = begin, to; row < end && !(row > begin && is_set(p.cancelled)); row = to) {
       to = behind_equal_rows(row, end);
       if (to - row >= fewest_equal) {
@@ -60,8 +72,7 @@ class Ragged {
       while (to - row < most_at_once && to + fewest_equal <= end && !begins_run(to));
       uses_bins ? put(row, to) : solve_rows(p, row, to);
     }
-    for (size_t n = 1; uses_bins && n <= longest; n++) solve_bin(n);
-    if (uses_bins) __builtin_free(room);
+    if (uses_bins) end_bins();
   }
 
  private:
@@ -70,12 +81,13 @@ class Ragged {
   static constexpr size_t most_at_once = 1024;  // rows until it is asked whether the call was cancelled
   static constexpr size_t fewest_alike = 4;     // rows of a length, about, that are worth bins
   static constexpr size_t longest = RaggedBins::longest;
+  static constexpr size_t most_chosen = 64;  // classes of a row that are asked for
 
   static constexpr RaggedBins bins = {};
   static constexpr size_t all_places = bins.place[longest + 1];
 
   // An array of a call: by class as x, or by row.
-  enum Place { x, other, targets, shares, gradient, losses, out, places };
+  enum Place { x, other, targets, shares, classes, gradient, losses, out, indices, ranks, places };
   static constexpr size_t most_arrays = 4;              // of a call
   static constexpr size_t set_bytes = size_t(1) << 14;  // of copies of an array
   struct Array {
@@ -88,7 +100,9 @@ class Ragged {
   const Solve solve_rows;
   Problem part;
   Array array[places];
-  size_t widest = 0, first_row = 0;
+  size_t widest = 0;                      // of an element
+  size_t largest = 1;                     // of what there is for a row
+  size_t first_row = 0, first_class = 0;  // the element that starts are counted from
   // Too much for the stack of every thread.
   struct Room {
     uint32_t filled[longest + 1];                                       // up to where each bin is
@@ -98,23 +112,42 @@ class Ragged {
   };
   Room* room = nullptr;
 
-  static bool takes(Op op) {
-    return op == Op::softmax || op == Op::logSoftmax || op == Op::logSumExp || op == Op::crossEntropy ||
-           op == Op::entropy || op == Op::klDivergence;
+  static bool takes(const Problem& p) {
+    switch (p.op) {
+      case Op::softmax:
+      case Op::logSoftmax:
+      case Op::logSumExp:
+      case Op::crossEntropy:
+      case Op::entropy:
+      case Op::klDivergence: return true;
+      case Op::topK:
+      case Op::logProb: return p.k > 0 && p.k <= most_chosen;
+      case Op::sample: return draws_alike(p);
+      default: return false;
+    }
+  }
+  // Ops whose rows do not go in other shapes as they are. (Logarithms of few classes do: see copies.h.)
+  static bool takes_padded(const Problem& p, size_t rows) {
+    const bool logarithm = p.op == Op::logSoftmax || p.op == Op::logSumExp;
+    if (p.op == Op::softmax || p.op == Op::sample || (logarithm && p.length <= few_for_logs)) return false;
+    return takes(p) && rows * p.length <= UINT32_MAX;
   }
   void add(Place place, const void* data, size_t size, bool by_class) {
     array[place].data = static_cast<char*>(const_cast<void*>(data));
     array[place].size = size, array[place].by_class = by_class;
-    if (size > widest) widest = size;
+    size_t& most = by_class ? widest : largest;
+    if (size > most) most = size;
   }
-  static bool is_result(size_t place) { return place == gradient || place == losses || place == out; }
+  static bool is_result(size_t place) { return place >= gradient; }
 
   // The arrays of `part`.
   template <class At>
   void place(At at) {
     part.x = at(x), part.other = at(other), part.targetProbabilities = at(shares), part.gradient = at(gradient);
     part.targets = static_cast<const int32_t*>(at(targets)), part.losses = static_cast<double*>(at(losses));
-    part.out = at(out);
+    part.out = at(out), part.indices = static_cast<uint32_t*>(at(indices));
+    part.ranks = static_cast<uint32_t*>(at(ranks));
+    if (!p.classesShared) part.classes = static_cast<const int32_t*>(at(classes));
   }
 
   // Equal rows -------------------------------------------------------------------------------------------------------
@@ -156,13 +189,36 @@ class Ragged {
     const size_t first = lesser(read_once(p.offsets + begin), p.elements);
     const size_t last = lesser(read_once(p.offsets + end), p.elements);
     part.outer = end - begin, part.length = last > first ? (last - first) / part.outer : 0;
-    part.elements = part.length * part.outer;
+    part.elements = part.length * part.outer, part.firstRow = p.firstRow + begin;
+    if (p.op == Op::topK && part.length < p.k) return solve_rows(p, begin, end);
     place([&](size_t i) -> void* {
       const Array& a = array[i];
       return a.data ? a.data + (a.by_class ? first : begin) * a.size : nullptr;
     });
     solve_rows(part, 0, part.outer);
   }
+
+  // Padded rows ------------------------------------------------------------------------------------------------------
+
+  void solve_padded(size_t begin, size_t end) {
+    size_t total = 0;
+    for (size_t row = begin; row < end; row++) total += length_of(row);
+    if (!is_worth_binning(total, end - begin) || !set_up()) return solve_rows(p, begin, end);
+    first_class = begin * p.length;
+    const size_t few = 16 / size_of(p.type), last = p.elements < few ? 0 : p.elements - few;
+    for (size_t row = begin; row < end && !(row > begin && row % most_at_once == 0 && is_set(p.cancelled));
+         row++) {
+      const size_t n = length_of(row), from = row * p.length;
+      const bool fits = n > 0 && n <= longest && from + n <= last && !has_padded_target(row, n);
+      fits ? put_row(row, from - first_class, n) : solve_rows(p, row, row + 1);
+    }
+    end_bins();
+  }
+  // A target that is padding makes its row's loss infinite.
+  bool has_padded_target(size_t row, size_t n) const {
+    return p.op == Op::crossEntropy && p.targets && size_t(uint32_t(read_once(p.targets + row))) >= n;
+  }
+  size_t length_of(size_t row) const { return lesser(read_once(p.lengths + row), p.length); }
 
   bool set_up() {
     room = static_cast<Room*>(__builtin_malloc(sizeof(Room)));
@@ -177,10 +233,24 @@ class Ragged {
 
   // Bins -------------------------------------------------------------------------------------------------------------
 
-  bool is_worth_binning(size_t begin, size_t end) const {
+  bool is_worth_binning(size_t total, size_t rows) const {
+    const size_t mean = total / rows;
+    return mean <= longest / 2 && rows >= fewest_alike * lesser(lesser(2 * mean, longest), p.length);
+  }
+  size_t classes_between(size_t begin, size_t end) const {
     const size_t first = read_once(p.offsets + begin), last = read_once(p.offsets + end);
-    const size_t mean = last > first ? (last - first) / (end - begin) : 0;
-    return mean <= longest / 2 && end - begin >= fewest_alike * lesser(lesser(2 * mean, longest), p.length);
+    return last > first ? last - first : 0;
+  }
+
+  void put_row(size_t row, size_t from, size_t n) {
+    const uint32_t place = room->filled[n];
+    room->starts[place] = uint32_t(from), room->numbers[place] = uint32_t(row - first_row);
+    room->filled[n] = place + 1;
+    if (place + 1 == bins.place[n + 1]) solve_bin(n);
+  }
+  void end_bins() {
+    for (size_t n = 1; n <= longest; n++) solve_bin(n);
+    __builtin_free(room);
   }
 
   __attribute__((noinline)) void put(size_t begin, size_t end) {
@@ -193,11 +263,8 @@ class Ragged {
     for (size_t row = begin; row < end; row++) {
       const uint32_t to = read_once(p.offsets + row + 1), n = to - from;
       if (from < to && n <= longest && to <= last) {
-        const uint32_t place = room->filled[n];
-        room->starts[place] = from, room->numbers[place] = uint32_t(row - first_row);
-        room->filled[n] = place + 1;
         if (next) __builtin_prefetch(next + from * array[x].size, 0, 2);
-        if (place + 1 == bins.place[n + 1]) solve_bin(n);
+        put_row(row, from, n);
       } else {  // too long for a bin, or without classes; or another thread has written other offsets
         solve_rows(p, row, row + 1);
       }
@@ -212,18 +279,20 @@ class Ragged {
     const bool is_softmax = p.op == Op::softmax;
     if (is_softmax && solve_softmax_at(p, n, room->starts + first, room->numbers + first, first_row, last - first))
       return;
-    const size_t most = set_bytes / widest / n;
+    const size_t most = lesser(set_bytes / widest / n, set_bytes / largest);
     for (size_t from = first, count; from < last; from += count) {
       count = lesser(most, last - from);
       for (size_t i = 0; i < places; i++) {
         if (array[i].data && !is_result(i)) gather(array[i], from, count, n);
       }
       part.outer = count, part.length = n, part.elements = n * count;
+      if (p.op == Op::topK) part.k = lesser(p.k, n);
       place([&](size_t i) -> void* { return array[i].data ? array[i].copy : nullptr; });
       solve_rows(part, 0, count);
       for (size_t i = 0; i < places; i++) {
         if (array[i].data && is_result(i)) scatter(array[i], from, count, n);
       }
+      for (size_t k = from; k < from + count; k++) fill_rest(k, n);
     }
   }
 
@@ -244,7 +313,7 @@ class Ragged {
     const char* const data = a.data;
     char* to = a.copy;
     for (size_t k = 0; k < count; k++, to += bytes) {
-      const size_t from = room->starts[first + k] * size;
+      const size_t from = (first_class + room->starts[first + k]) * size;
       if (from + whole <= limit) {
         for (size_t i = 0; i < whole; i += block_bytes) __builtin_memcpy(to + i, data + from + i, block_bytes);
       } else {
@@ -270,13 +339,28 @@ class Ragged {
     char* const data = a.data;
     const char* from = a.copy;
     for (size_t k = 0; k < count; k++, from += bytes) {
-      char* const to = data + room->starts[first + k] * size;
+      char* const to = data + (first_class + room->starts[first + k]) * size;
       for (size_t i = 0; i + piece < bytes; i += piece) __builtin_memcpy(to + i, from + i, piece);
       __builtin_memcpy(to + bytes - piece, from + bytes - piece, piece);
     }
   }
 
-  // What there is once for each row.
+  // What stands for classes that a row lacks: those that are padding, and where fewer than k are to be had.
+  void fill_rest(size_t place, size_t n) const {
+    const size_t row = first_row + room->numbers[place];
+    const double least = p.op == Op::logSoftmax || p.log ? -__builtin_inf() : 0;
+    if (p.op == Op::topK && n < p.k) {
+      Sink{array[out].data + row * array[out].size, p.outType, 1}.fill(n, p.k, least);
+      for (size_t i = n; i < p.k; i++) p.indices[row * p.k + i] = no_class;
+    }
+    if (!p.lengths) return;
+    const Array& written = array[p.op == Op::logSoftmax ? out : gradient];
+    if (!written.by_class) return;
+    const Type type = p.op == Op::logSoftmax ? p.outType : p.type;
+    Sink{written.data + row * p.length * written.size, type, 1}.fill(n, p.length, least);
+  }
+
+  // What there is once for each row, or so many times; of topK no more than the row has.
   template <bool back>
   void move_numbers(Array& a, size_t first, size_t count) const {
     const auto all = [&](auto zero) INLINE_LAMBDA {
@@ -288,7 +372,17 @@ class Ragged {
         back ? number = copy[k] : copy[k] = number;
       }
     };
-    a.size == 4 ? all(uint32_t(0)) : a.size == 8 ? all(uint64_t(0)) : all(uint16_t(0));
+    switch (p.op == Op::topK && p.k > 1 ? 0 : a.size) {
+      case 2: return all(uint16_t(0));
+      case 4: return all(uint32_t(0));
+      case 8: return all(uint64_t(0));
+    }
+    const size_t bytes = p.op == Op::topK ? a.size / p.k * part.k : a.size;
+    for (size_t k = 0; k < count; k++) {
+      char* const own = a.data + (first_row + room->numbers[first + k]) * a.size;
+      char* const copy = a.copy + k * bytes;
+      back ? __builtin_memcpy(own, copy, bytes) : __builtin_memcpy(copy, own, bytes);
+    }
   }
 };
 

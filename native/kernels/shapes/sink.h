@@ -4,6 +4,9 @@
 
 namespace UNITS {
 
+// What stands for a class that a row does not have.
+constexpr uint32_t no_class = 0xffffffff;
+
 struct Sink {
   char* data;
   Type type;
