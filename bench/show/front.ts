@@ -55,7 +55,7 @@ function front(results: Results, folder: string): string {
   return [
     picture('classes', 'Time per logit against the number of classes, a line per library', folder),
     markdownTable([['rows×classes', ...columns.map(({ head }) => head)], ...rows], { align }),
-    `Nanoseconds per logit, and the largest error in units in the last place (ULP); float32, logits within ±10, on one thread but in the second column. ${REFERENCE} ${ours} on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${date.slice(0, 10)}: \`npm run bench -- --write\`, of which [bench/RESULTS.md](${folder}/RESULTS.md) has every shape, every contender and the spread.`,
+    `Nanoseconds per logit, and the largest error in units in the last place (ULP). The logits are float32, within ±10. Only the second column uses several threads. ${REFERENCE} ${ours} on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${date.slice(0, 10)}: \`npm run bench -- --write\`. [bench/RESULTS.md](${folder}/RESULTS.md) has every shape, every contender and the spread.`,
   ].join('\n\n');
 }
 
