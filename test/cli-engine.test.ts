@@ -553,6 +553,17 @@ describe('Parquet', () => {
     expect(lines('nested.csv')[1]).toContain('"{""k, ("":0.1}","[0.1,null]","[""Infinity""]",[],');
   });
 
+  test('NaN and the infinities beside the scores of a CSV have the names that scores have', async () => {
+    await duckdb.run(
+      `COPY (SELECT unnest(['nan', '-inf', '0.1', NULL]::FLOAT[]) AS f, unnest(['inf', 'nan', '0.1', '1']::DOUBLE[]) AS d,
+        [1, 1]::FLOAT[] AS logits) TO '${at('beside.parquet')}'`,
+    );
+    await score('beside.parquet', 'beside.csv', { column: 'logits' });
+    expect(lines('beside.csv').map((line) => line.split(',').slice(0, 2).join())).toEqual([
+      ...['f,d', 'NaN,Infinity', '-Infinity,NaN', '0.1,0.1', ',1.0'],
+    ]);
+  });
+
   test('lists of lists are refused by name', async () => {
     useCase('lists-of-lists.parquet');
     await expect(score('lists-of-lists.parquet', 'lists.ndjson')).rejects.toThrow(

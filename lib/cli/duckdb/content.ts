@@ -125,6 +125,7 @@ export function selected(columns: readonly Named[]): string {
 function keptValue({ sql, type }: Kept, format: Format): string {
   if (format === 'parquet') return sql;
   if (format === 'ndjson') return jsonValue(sql, type);
+  if (type === 'FLOAT' || type === 'DOUBLE') return named(sql);
   // A text of JSON is a text without its quotes.
   if (type === 'JSON')
     return `CASE WHEN json_type(${sql}) = 'VARCHAR' THEN ${sql}->>'$' ELSE ${sql}::VARCHAR END`;
