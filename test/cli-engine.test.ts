@@ -93,6 +93,30 @@ describe('CSV', () => {
     expect(notices[0]).toContain('header: 0,1,2');
   });
 
+  test('an unnamed column is no class, whatever it holds; nor are ids that pandas wrote as 1.0', async () => {
+    const [header, first] = await scored(',a,b\n0.5,1.5,.5\n1.5,1,2\n');
+    expect(header).toEqual(['', 'a', 'b']);
+    expect(numbers(first)).toEqual([0.5, ...p([1.5, 0.5])]);
+    const [, one, none] = await scored('id,a,b\n1.0,1.5,.5\n,1,2\n3.0,1,2\n');
+    expect(one).toEqual(['1.0', ...p([1.5, 0.5]).map(String)]);
+    expect(none).toEqual(['', ...p([1, 2]).map(String)]);
+    expect(notices).toEqual(['logits: columns a, b; kept: id']);
+  });
+
+  test('a first line of numbers is a row, which is said', async () => {
+    await scored('1.5,0.5\n0.2,2.2\n');
+    expect(notices).toEqual(['no header; logits: columns 0, 1; kept: none']);
+  });
+
+  test('another encoding is refused, in the header too', async () => {
+    put('latin.csv', Buffer.from('caf\xe9,b\n1.5,0.5\n', 'latin1'));
+    put('latin.ndjson', Buffer.from('{"caf\xe9":1,"logits":[1,2]}\n', 'latin1'));
+    put('utf16.csv', Buffer.from('\ufeffa,b\n1,2\n', 'utf16le'));
+    for (const name of ['latin.csv', 'latin.ndjson', 'utf16.csv']) {
+      await expect(score(name, 'out.csv')).rejects.toThrow(/^Expected UTF-8 for .* but received another/);
+    }
+  });
+
   test('--header settles what is doubtful', async () => {
     await expect(scored('2019,2020\n1.5,0.5\n0.2,2.2\n')).rejects.toThrow(
       /^Expected --header yes or no for .*in.csv but received a first line of whole numbers/,
@@ -374,6 +398,13 @@ describe('NDJSON and JSON', () => {
     for (const text of ['', '[', '{{', '{"a"', '{"a":}', '{"a":1,,"x":2}', 'null']) {
       expect(rawFields(text, new Map([['x', 0]])), text).toEqual(['null']);
     }
+  });
+
+  test('whole numbers called as an index are no logits; a byte order mark is refused', async () => {
+    put('split.json', '{"columns":["a"],"index":[0,1],"data":[[1],[2]]}');
+    await expect(score('split.json', 'out.csv')).rejects.toThrow(/--column.*index: an array of numbers/);
+    put('mark.ndjson', '\ufeff{"logits":[1,2]}\n');
+    await expect(score('mark.ndjson', 'out.csv')).rejects.toThrow(/^Expected no byte order mark for /);
   });
 
   test('NaN and the infinities, bare or as strings', async () => {

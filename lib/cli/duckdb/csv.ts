@@ -4,7 +4,7 @@
  */
 import { type Dialect, dialectOf, logitColumns } from './dialect.js';
 import { type Engine, identifier, literal, pathLiteral } from './engine.js';
-import { compressionOption, headOf } from './head.js';
+import { compressionOption, headOf, notUtf8 } from './head.js';
 import { type Choice, namesIn, type Place, type Relation } from './relation.js';
 
 export async function csvRelation(
@@ -14,9 +14,11 @@ export async function csvRelation(
   choice: Choice,
   _signal?: AbortSignal,
 ): Promise<Relation> {
-  const { text, whole, compression } = await headOf(engine, place);
+  const { text, utf8, whole, compression } = await headOf(engine, place);
   const delimiter = choice.delimiter ?? (format === 'tsv' ? '\t' : undefined);
   const dialect = dialectOf(text, whole, place.name, { header: choice.header, delimiter });
+  // Elsewhere the engine finds it, and names the line.
+  if (!utf8 && dialect.columns.some((column) => column.includes('\ufffd'))) throw notUtf8(place.name);
   return relationIn(dialect, place, choice, compressionOption(compression), dialect.header);
 }
 

@@ -106,7 +106,7 @@ function headerOf(
   if (first.every(whole) && new Set(first).size === first.length && first.length > 1 && fractions) {
     throw ask(`a first line of whole numbers (${first.slice(0, 4).join(',')}) before others`);
   }
-  return { header: false };
+  return { header: false, note: 'no header' };
 }
 
 /** The first records; the last may be cut off where the text is not whole. */
@@ -148,7 +148,11 @@ function recordsOf(text: string, delimiter: string, whole: boolean, name: string
 
 /** What a number of its own kind is often called: never a class without being asked for. */
 const IDS =
-  /^(id|ids|_id|uuid|guid|idx|index|key|no|nr|num|number|row|rows|rowid|row_number|line|n|label|labels|target|truth|class|y|time|timestamp|date|year|user|item|sample|.*[_\- .](id|idx|index|key|no|nr|number)|.*[a-z](Id|ID|Key|Index))$|^(unnamed: \d+|__index_level_\d+__)$/i;
+  /^(id|ids|_id|uuid|guid|idx|index|key|no|nr|num|number|row|rows|rowid|row_number|line|n|label|labels|target|truth|class|y|time|timestamp|date|year|user|item|sample|.*[_\- .](ids?|idx|index|key|no|nr|number)|.*[a-z](Id|ID|Key|Index))$|^(unnamed: \d+|__index_level_\d+__)$/i;
+
+export function namesId(name: string): boolean {
+  return IDS.test(name.trim());
+}
 
 /** `1.500,5`, `1,5`: text where decimals have points. */
 const MAYBE_NUMBER = /^\s*[+-]?\d[\d.' ]*(,[\d.' ]+)+\s*$/;
@@ -187,9 +191,10 @@ export function logitColumns(
   for (const i of numbers) {
     const values = cells(i);
     const text = values.length > 0 && values.every((cell) => numberOf(cell, decimal) === undefined);
-    const wholes = values.length > 0 && values.every(isWhole);
-    const id =
-      header && (wholes || values.length === 0) && (columns[i].trim() === '' || IDS.test(columns[i].trim()));
+    // pandas has no name for its index, and writes whole numbers as 1.0 where one is missing.
+    const unnamed = columns[i].trim() === '';
+    const countable = values.every((cell) => /^\s*[+-]?\d+([.,]0*)?\s*$/.test(cell));
+    const id = header && (unnamed || (countable && namesId(columns[i])));
     if (text || id || aside.includes(i)) kept.push(i);
   }
   const logits = numbers.filter((i) => !kept.includes(i));

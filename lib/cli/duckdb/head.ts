@@ -1,7 +1,8 @@
 /** How a file begins: its first lines, whole, and how it is compressed. */
+import { isUtf8 } from 'node:buffer';
 import { open } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
-import { expected, systemFailure } from '../failure.js';
+import { expected, type Failure, systemFailure } from '../failure.js';
 import { type Engine, literal, pathLiteral } from './engine.js';
 import type { Place } from './relation.js';
 
@@ -20,11 +21,16 @@ const HEAD_BYTES = 1 << 18;
 /** No record that is longer is looked for. */
 const MOST_HEAD_BYTES = 1 << 26;
 
-/** The first lines of a text, whole, and how it is compressed. */
-export async function headOf(
-  engine: Engine,
-  { path, name }: Place,
-): Promise<{ readonly text: string; readonly whole: boolean; readonly compression: Compression }> {
+/** The first lines of a text, whole. */
+export interface Head {
+  readonly text: string;
+  /** Whether it is UTF-8; otherwise some characters of the text are not those of the file. */
+  readonly utf8: boolean;
+  readonly whole: boolean;
+  readonly compression: Compression;
+}
+
+export async function headOf(engine: Engine, { path, name }: Place): Promise<Head> {
   const file = await open(path).catch((error) => {
     throw systemFailure(error, 'a readable file', name);
   });
@@ -41,8 +47,13 @@ export async function headOf(
         compression === 'gzip' ? await gunzipStart(more) : { bytes: more, ended: more.length < size });
     }
     if (bytes.length === 0 && start.length > 0) throw expected('a whole gzip file', name, 'a part');
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
-    return { text: ended ? text : text.slice(0, text.lastIndexOf('\n') + 1), whole: ended, compression };
+    const lines = bytes.subarray(0, ended ? bytes.length : bytes.lastIndexOf(10) + 1);
+    return {
+      text: new TextDecoder('utf-8', { ignoreBOM: true }).decode(lines),
+      utf8: isUtf8(lines),
+      whole: ended,
+      compression,
+    };
   } finally {
     await file.close();
   }
@@ -77,7 +88,7 @@ async function gunzipStart(start: Uint8Array): Promise<{ bytes: Uint8Array; ende
 }
 
 /** Node has no zstd before 22.15: the engine reads the lines. */
-async function headOfZstd(engine: Engine, path: string, name: string) {
+async function headOfZstd(engine: Engine, path: string, name: string): Promise<Head> {
   const options = `columns = {'line': 'VARCHAR'}, header = false, delim = e'\\x01', quote = '', escape = '', auto_detect = false`;
   const lines = await engine
     .texts(`SELECT line FROM read_csv(${pathLiteral(path)}, ${options}, compression = 'zstd') LIMIT 1000`)
@@ -85,7 +96,12 @@ async function headOfZstd(engine: Engine, path: string, name: string) {
       throw expected('a whole zstd file', name, String(error.message).split('\n')[0]);
     });
   const text = lines.map(([line]) => `${line ?? ''}\n`).join('');
-  return { text, whole: lines.length < 1000, compression: 'zstd' as const };
+  // The engine refuses what is not UTF-8.
+  return { text, utf8: true, whole: lines.length < 1000, compression: 'zstd' };
+}
+
+export function notUtf8(name: string): Failure {
+  return expected('UTF-8', name, 'another encoding, or damaged text');
 }
 
 export function compressionOption(compression: Compression): string {

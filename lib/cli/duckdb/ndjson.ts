@@ -3,9 +3,9 @@
  * fields come as JSON. Their names are looked for in the whole file: one may first appear in the last row.
  */
 import { expected, expectedUsage } from '../failure.js';
-import { keptNote } from './dialect.js';
+import { keptNote, namesId } from './dialect.js';
 import { type Engine, engineFailure, identifier, literal, pathLiteral } from './engine.js';
-import { compressionOption, headOf } from './head.js';
+import { compressionOption, headOf, notUtf8 } from './head.js';
 import { hasOtherDigits, registerRawFields } from './raw-fields.js';
 import type { Choice, Place, Relation } from './relation.js';
 
@@ -17,12 +17,16 @@ export async function ndjsonRelation(
   choice: Choice,
   signal?: AbortSignal,
 ): Promise<Relation> {
-  const { text, whole, compression } = await headOf(engine, place);
+  const { text, utf8, whole, compression } = await headOf(engine, place);
   if (text.trim() === '') throw expected('NDJSON', place.name, whole ? 'nothing' : 'a row that is too long');
   const array = /^\s*\[\s*[[{\]]/.test(text.replace(/^\ufeff/, ''));
+  if (!array && text.startsWith('\ufeff')) {
+    throw expected('no byte order mark', place.name, 'one, which DuckDB does not read in NDJSON');
+  }
   const sample = array ? sampleOfArray(text) : sampleOf(text);
   const file = `${pathLiteral(place.path)}, format = '${array ? 'array' : 'newline_delimited'}', ${compressionOption(compression)}`;
   const found = sample.find((value) => typeof value === 'object' && value !== null);
+  if (!found && !utf8) throw notUtf8(place.name);
   if (Array.isArray(found) || !found) {
     if (choice.column !== undefined && found) {
       throw expectedUsage('objects', `--column ${choice.column}`, 'arrays');
@@ -34,7 +38,7 @@ export async function ndjsonRelation(
   const column = columnOf(objects, choice.column, place.name, sample.indexOf(objects[0]));
   refuseBooleans(sample, column, place.name);
   const first = [...new Set(objects.flatMap((object) => Object.keys(object)))];
-  const keys = await keysOf(engine, file, place.name, column, signal);
+  const keys = await keysOf(engine, file, place.name, column, utf8, signal);
   // In the order in which they come.
   const order = (key: string) => (first.includes(key) ? first.indexOf(key) : first.length);
   return relation(
@@ -139,6 +143,11 @@ function sampleOfArray(text: string): unknown[] {
 
 const NAMED = new Set<unknown>(['NaN', 'Infinity', '-Infinity']);
 
+/** `index: [0, 1, 2]` numbers something. */
+function hasFraction(value: unknown): boolean {
+  return Array.isArray(value) && value.some((entry) => typeof entry === 'number' && !Number.isInteger(entry));
+}
+
 function columnOf(
   objects: readonly Record<string, unknown>[],
   asked: string | undefined,
@@ -149,8 +158,10 @@ function columnOf(
   const isLogits = (value: unknown) =>
     Array.isArray(value) &&
     value.every((entry) => typeof entry === 'number' || entry === null || NAMED.has(entry));
-  const keys = new Set(objects.flatMap((object) => Object.keys(object)));
-  const candidates = [...keys].filter((key) => {
+  const keys = [...new Set(objects.flatMap((object) => Object.keys(object)))].filter(
+    (key) => !namesId(key) || objects.some((object) => hasFraction(object[key])),
+  );
+  const candidates = keys.filter((key) => {
     const values = objects
       .map((object) => object[key])
       .filter((value) => value !== undefined && value !== null);
@@ -160,7 +171,7 @@ function columnOf(
     );
   });
   if (candidates.length === 1) return candidates[0];
-  const some = [...keys].filter((key) => objects.some((object) => isLogits(object[key])));
+  const some = keys.filter((key) => objects.some((object) => isLogits(object[key])));
   if (candidates.length === 0 && some.length === 1) return some[0];
   const several = candidates.length > 0 ? candidates : some;
   const received = several.length > 0 ? several.join(', ') : `none in row ${row} (${wordsOf(objects[0])})`;
@@ -197,6 +208,7 @@ async function keysOf(
   file: string,
   name: string,
   column: string,
+  utf8: boolean,
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
   const objects = file.includes(`format = 'array'`)
@@ -216,7 +228,8 @@ async function keysOf(
     }
     lower.set(key.toLowerCase(), key);
   }
-  if (!keys.includes(column))
-    throw expected(`a field ${column}`, name, keys.slice(0, 8).join(', ') || 'none');
+  if (!keys.includes(column)) {
+    throw utf8 ? expected(`a field ${column}`, name, keys.slice(0, 8).join(', ') || 'none') : notUtf8(name);
+  }
   return keys;
 }
