@@ -700,6 +700,25 @@ describe('Parquet', () => {
     expect(await duckdb.arrays(encoded('misfit-out.parquet'))).toEqual([]);
   });
 
+  test('other rows than the file tells of are damage, whatever is written', async () => {
+    await duckdb.run(
+      `COPY (SELECT i AS id, [1.5, 0.5]::FLOAT[] AS logits FROM range(300) t(i)) TO '${at('count.parquet')}'`,
+    );
+    const bytes = readFileSync(at('count.parquet'));
+    // The footer's first number of 64 bits is that of all rows: 300, and 302 as Thrift has it.
+    const footer = bytes.length - 8 - bytes.readUInt32LE(bytes.length - 8);
+    const place = bytes.indexOf(Uint8Array.of(0x16, 0xd8, 0x04), footer);
+    expect(place).toBeGreaterThan(0);
+    bytes[place + 1] = 0xdc;
+    writeFileSync(at('count.parquet'), bytes);
+    for (const format of ['parquet', 'csv', 'npy', 'arrow']) {
+      await expect(score('count.parquet', `count-out.${format}`)).rejects.toThrow(
+        /^Expected 302 rows, of which its metadata tells, for .* but received 300$/,
+      );
+      expect(existsSync(at(`count-out.${format}`))).toBe(false);
+    }
+  });
+
   test('a column per class, which has to be said', async () => {
     await duckdb.run(
       `COPY (SELECT 7 AS id, 1.5::FLOAT AS cat, 0.5::FLOAT AS dog, 2::FLOAT AS horse) TO '${at('columns.parquet')}'`,

@@ -6,6 +6,7 @@ import type { Travelling } from './arrow/travel.js';
 import type { Chunk } from './bindings.js';
 import { type Engine, engineFailure } from './engine.js';
 import { badRows, type Lists } from './lists.js';
+import { refuseOtherCount } from './relation.js';
 import { type Asked, describe, reasonOf, sourceOf } from './statement.js';
 
 export interface EngineReaderOptions extends Asked {
@@ -97,6 +98,7 @@ export function newEngineReader(engine: Engine, options: EngineReaderOptions): R
         name,
       );
     }
+    if (!range) refuseOtherCount(relation, number, name);
     if (number > first) yield await pending.take(first, number);
   }
 

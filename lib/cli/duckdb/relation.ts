@@ -1,4 +1,5 @@
 /** An input as SQL sees it: what to select from, which of it are logits, and which columns travel. */
+import { expected } from '../failure.js';
 import { aloneIfShort, type Engine } from './engine.js';
 
 /** A column beside the logits. */
@@ -67,6 +68,13 @@ export interface Place {
   readonly path: string;
   /** A folder whose folders are called `column=value`. */
   readonly hive?: boolean;
+}
+
+/** @throws Failure where other rows were read than the file says that it has: it is damaged. */
+export function refuseOtherCount({ rows }: Relation, read: number, name: string): void {
+  if (rows !== undefined && read !== rows) {
+    throw expected(`${rows} rows, of which its metadata tells,`, name, read);
+  }
 }
 
 /** The names that an option lists, with commas between: one that has a comma stands alone. */

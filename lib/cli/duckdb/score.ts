@@ -20,7 +20,7 @@ import { type Engine, literal } from './engine.js';
 import { type EngineInput, relationOf, tellChanges } from './input.js';
 import { newPump } from './pump.js';
 import { newEngineReader } from './reader.js';
-import { firstLength, type Relation } from './relation.js';
+import { firstLength, type Relation, refuseOtherCount } from './relation.js';
 import { newSeen, type Seen } from './scoring-function.js';
 import { type Asked, runStatement, type Truth, typedRelation } from './statement.js';
 
@@ -186,6 +186,7 @@ export async function scoreStatements(
     removeFolder();
     process.off('exit', removeFolder);
   }
+  if (relation && !options.rows) refuseOtherCount(relation, totals.rows, name);
   if (truthFile && truthFile.length !== totals.rows) {
     throw wrongTruth(options.truth, totals.rows, truthFile.length);
   }

@@ -3,7 +3,7 @@ import type { Batch, Layout } from '../batch.js';
 import { readLabels, readTruth } from '../classes.js';
 import { aloneIfShort, engineFailure, ranOutOfMemory } from '../duckdb/engine.js';
 import { type EngineInput, relationOf } from '../duckdb/input.js';
-import { firstLength, type Place } from '../duckdb/relation.js';
+import { firstLength, type Place, refuseOtherCount } from '../duckdb/relation.js';
 import { registerTakeRows, type TakenRows } from '../duckdb/rows-function.js';
 import { truthColumnOf } from '../duckdb/score.js';
 import { type Asked, describe, reasonOf } from '../duckdb/statement.js';
@@ -213,6 +213,7 @@ async function passOver(
   } finally {
     clearInterval(timer);
   }
+  refuseOtherCount(relation, seen, name);
   if (ofFile && ofFile.length !== seen) throw wrongTruth(truthPath, seen, ofFile.length);
   const [ofAll] = lengths.size === 1 ? lengths : [classes];
   return { labels, classes: ofAll, rows: seen, bad: bad.value, bytes: input.bytes };
