@@ -181,6 +181,19 @@ describe('CSV', () => {
     expect(numbers(out[rows + 2].split(','))).toEqual([0, 1]);
   });
 
+  test('a header without rows is one line, compressed and of a batch that is left out whole too', async () => {
+    put('none.csv', 'a,b\n');
+    await score('none.csv', 'none.csv.gz');
+    expect(gunzipSync(readFileSync(at('none.csv.gz'))).toString()).toBe('a,b\n');
+    await score('none.csv', 'none.npy');
+    await score('none.npy', 'none-npy.csv');
+    expect(text('none-npy.csv')).toBe('class_0,class_1\n');
+    put('late.ndjson', `${'{"logits":["NaN",1]}\n'.repeat(40_000)}{"logits":[1,1]}\n`);
+    await score('late.ndjson', 'late.arrow');
+    await score('late.arrow', 'late-out.csv', { errors: 'skip' });
+    expect(text('late-out.csv')).toBe('class_0,class_1\n0.5,0.5\n');
+  });
+
   test('no rows', async () => {
     expect(await scored('a,b\n')).toEqual([['a', 'b']]);
     expect(text('out.csv')).toBe('a,b\n');

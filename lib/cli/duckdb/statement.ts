@@ -1,19 +1,11 @@
 /** One statement from a text or Parquet file to another: the engine reads and writes, the package scores between. */
-import { stat, truncate } from 'node:fs/promises';
 import { expected } from '../failure.js';
 import type { Format } from '../formats.js';
 import type { Operation } from '../scoring.js';
 import type { Count } from '../tally.js';
-import {
-  bareLine,
-  type Content,
-  copyOptions,
-  outputColumns,
-  rawLine,
-  scoreColumns,
-  selected,
-} from './content.js';
-import { type Engine, engineFailure, literal, ranOutOfMemory } from './engine.js';
+import { bareLine, type Content, outputColumns, rawLine, scoreColumns, selected } from './content.js';
+import { copyRows } from './copy.js';
+import { type Engine, engineFailure, ranOutOfMemory } from './engine.js';
 import type { Relation } from './relation.js';
 import { registerScoreRows, type Seen } from './scoring-function.js';
 
@@ -103,22 +95,21 @@ export async function runStatement(engine: Engine, statement: Statement): Promis
       : raw
         ? [{ sql: rawLine(kept, scoreColumns(content, format, numbers)), name: 'line' }]
         : outputColumns(kept, content, format, numbers);
-    const options = copyOptions(format, {
-      bare: bare || raw,
+    const copying = {
+      ...{ format, bare: bare || raw },
       ...{ rowBytes: statement.rowBytes, metadata: statement.metadata },
       header: statement.header ? columns.map(({ name }) => name) : undefined,
       compression: statement.compression,
-    });
+    };
     const where = errors === 'skip' ? ' WHERE p IS NOT NULL' : '';
-    const sql = `COPY (SELECT ${selected(columns)} FROM (${inner})${where}) TO ${literal(statement.to)} (${options}, USE_TMP_FILE false)`;
+    const select = `SELECT ${selected(columns)} FROM (${inner})${where}`;
     try {
-      const rows = await engine.run(sql, signal);
+      const rows = await copyRows(engine, select, statement.to, copying, signal);
       // Text has words for what is no number; without any, the engine is quicker.
       if (text && seen.nonfinite && !nonfinite) {
         nonfinite = true;
         continue;
       }
-      if (rows === 0 && statement.header) await endAfterHeader(statement);
       return { seen, rows, ...(await positionsOf(engine, statement, seen)) };
     } catch (error) {
       if (signal?.aborted) throw error;
@@ -130,12 +121,6 @@ export async function runStatement(engine: Engine, statement: Statement): Promis
       throw (await reasonOf(engine, statement, seen)) ?? engineFailure(error, describe(relation), name);
     }
   }
-}
-
-/** The engine ends the header of a CSV, and then the rows that there are none of. */
-async function endAfterHeader({ format, to, compression }: Statement): Promise<void> {
-  if ((format !== 'csv' && format !== 'tsv') || compression) return;
-  await truncate(to, (await stat(to)).size - 1);
 }
 
 export function describe({ from }: Relation): string {

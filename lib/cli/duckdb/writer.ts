@@ -16,8 +16,9 @@ import { NO_CLASS } from '../scoring.js';
 import { engineColumn } from './arrow/columns.js';
 import { SCHEMA, schemaText } from './arrow/schema.js';
 import type { Chunk } from './bindings.js';
-import { bareLine, type Content, copyOptions, outputColumns, selected } from './content.js';
-import { type Engine, engineFailure, literal, openEngine, pathLiteral } from './engine.js';
+import { bareLine, type Content, outputColumns, selected } from './content.js';
+import { copyRows } from './copy.js';
+import { type Engine, engineFailure, openEngine, pathLiteral } from './engine.js';
 import { tellChanges } from './input.js';
 import { carried } from './metadata.js';
 import { newPump } from './pump.js';
@@ -154,9 +155,10 @@ export function newEngineWriter(format: Format, output: Output, options: WriterO
         ? `(SELECT *, {'class': "class", 'score': score} AS p FROM ${source}())`
         : `${source}()`;
     const relation = from === source ? rows : from;
-    const how = `${copyOptions(format, { bare, rowBytes, metadata, header: header ? columns.map(({ name }) => name) : undefined, compression: pump.compression })}, USE_TMP_FILE false`;
+    const names = header ? columns.map(({ name }) => name) : undefined;
+    const copying = { format, bare, rowBytes, metadata, header: names, compression: pump.compression };
     try {
-      await open_.run(`COPY (SELECT ${list} FROM ${relation}) TO ${literal(to)} (${how})`);
+      await copyRows(open_, `SELECT ${list} FROM ${relation}`, to, copying);
     } catch (error) {
       throw engineFailure(error, 'a writable file', output.path ?? to);
     }
