@@ -270,12 +270,17 @@ test('a row of a CSV without classes is read back, and one without any cell is r
   const rows = '{"id":null,"logits":[]}\n{"id":3,"logits":[]}\n{"id":"","logits":[]}\n';
   put('no-classes.ndjson', rows);
   await score('no-classes.ndjson', 'no-classes.arrow');
-  for (const input of ['no-classes.ndjson', 'no-classes.arrow']) {
+  await score('no-classes.ndjson', 'no-classes.parquet');
+  for (const input of ['no-classes.ndjson', 'no-classes.arrow', 'no-classes.parquet']) {
     await score(input, 'no-classes.csv');
     expect(lines('no-classes.csv')).toEqual(['id', '""', '3', '""']);
     expect(await duckdb.arrays(`FROM '${at('no-classes.csv')}'`)).toHaveLength(3);
     expect((await import('nodejs-polars')).default.readCSV(at('no-classes.csv')).height).toBe(3);
   }
+  put('more-classes.ndjson', '{"id":1,"logits":[]}\n{"id":2,"logits":[1,2]}\n');
+  await expect(score('more-classes.ndjson', 'more-classes.csv')).rejects.toThrow(
+    /^Expected 0 logits for row 1 of .* but received 2 in column logits/,
+  );
   put('no-cells.ndjson', '{"logits":[]}\n');
   await score('no-cells.ndjson', 'no-cells.npy');
   for (const input of ['no-cells.ndjson', 'no-cells.npy']) {

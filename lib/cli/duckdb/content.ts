@@ -40,10 +40,12 @@ export function outputColumns(
   const scores = scoreColumns(content, format, numbers);
   if (scores.length > 0) return [...beside, ...scores];
   if (beside.length === 0) throw expected('a class, or a column to keep,', 'the rows of a CSV', 'neither');
+  const [first, ...rest] = beside;
+  // The engine scores no row whose scores no column asks for, and so would find none that is longer.
+  const asking = `CASE WHEN p IS NOT NULL THEN ${first.sql} END`;
   // Readers skip a blank line, but not quotes around nothing.
-  return beside.length > 1
-    ? beside
-    : beside.map(({ sql, name }) => ({ sql: `coalesce((${sql})::VARCHAR, '')`, name }));
+  const sql = rest.length > 0 ? asking : `coalesce((${asking})::VARCHAR, '')`;
+  return [{ sql, name: first.name }, ...rest];
 }
 
 /**
