@@ -227,10 +227,10 @@ async function validFiles() {
     if (answer !== 'scored') throw new Error(answer);
     written.push(at(name));
   }
-  // What other tools wrote: Arrow of every type, arrays in every form.
+  // What other tools wrote: Arrow of every type, Parquet with its schema, arrays in every form.
   for (const cases of ['cases', 'polars']) {
     for (const name of readdirSync(join(ROOT, 'test', cases))) {
-      if (!/\.(arrows?|npy|npz|safetensors)$/.test(name)) continue;
+      if (!/\.(arrows?|parquet|npy|npz|safetensors)$/.test(name)) continue;
       copyFileSync(join(ROOT, 'test', cases, name), at(name));
       written.push(at(name));
     }

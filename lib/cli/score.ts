@@ -79,8 +79,8 @@ async function scoreOne(input: string, options: ScoreOptions): Promise<void> {
 /** What an interrupted run leaves, for whoever wants to go on. */
 function howToGoOn(input: string, { output, outputFormat, resume }: ScoreOptions): string | undefined {
   const format = outputFormat ?? formatByName(output ?? '');
-  if (input === '-' || output === undefined || output === '-' || !format || !canResume(format))
-    return undefined;
+  if (input === '-' || output === undefined || output === '-' || !format) return undefined;
+  if (!canResume(format)) return 'interrupted; the same command begins anew';
   return resume
     ? 'interrupted; the same command goes on from here'
     : 'interrupted; with --resume the same command could have gone on';

@@ -193,7 +193,8 @@ function zoneOf(type: DataType | undefined): string | undefined {
 
 type Convert = (from: DataView, row: number, to: DataView) => void;
 
-function fixed(type: DataType, bytes: number, own = bytes, convert?: Convert): ArrowColumn {
+/** @param bytes of a value in the engine, @param own in Arrow. */
+export function fixed(type: DataType, bytes: number, own = bytes, convert?: Convert): ArrowColumn {
   return {
     type,
     metadata: undefined,
@@ -274,7 +275,7 @@ function texts(type: DataType): ArrowColumn {
   };
 }
 
-function offsetsFor(type: DataType, ends: Float64Array): Uint8Array {
+export function offsetsFor(type: DataType, ends: Float64Array): Uint8Array {
   const layout = layoutOf(type);
   const isLarge = layout.kind === 'bytes' && layout.offsetBytes === 8;
   return new Uint8Array((isLarge ? BigInt64Array.from(ends, BigInt) : Int32Array.from(ends)).buffer);

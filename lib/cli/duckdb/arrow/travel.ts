@@ -1,7 +1,7 @@
 /** The columns that travel from the engine to Arrow. */
 import type { Field as ArrowField } from '@uwdata/flechette';
 import type { Column, Field } from '../../batch.js';
-import { columnOf, fieldOf } from '../../formats/arrow/columns.js';
+import { columnOf, type Dictionary, fieldOf } from '../../formats/arrow/columns.js';
 import { joined } from '../../formats/arrow/joined.js';
 import { nameOf } from '../../formats/arrow/names.js';
 import type { Node } from '../../formats/arrow/nodes.js';
@@ -9,8 +9,9 @@ import { take } from '../../formats/arrow/take.js';
 import type { Chunk } from '../bindings.js';
 import type { Engine } from '../engine.js';
 import type { Relation } from '../relation.js';
+import { dictionaryColumn } from './dictionaries.js';
 import { keptTypes, SCHEMA, saidOf, saidSchema } from './schema.js';
-import { arrowColumn } from './to-arrow.js';
+import { type ArrowColumn, arrowColumn } from './to-arrow.js';
 
 export interface Travelling {
   readonly fields: readonly Field[];
@@ -42,25 +43,29 @@ export async function travelling(
   const text = bindings.create_logical_type(bindings.Type.VARCHAR);
   const said = saidSchema(metadata?.get(SCHEMA))?.fields ?? [];
   const changes: string[] = [];
-  const columns = kept.map(({ name, sql, type }, i) => {
+  const dictionaries: Dictionary[] = [];
+  const columns: { field: ArrowField; sql: string; read: ArrowColumn['read'] }[] = [];
+  for (const [i, { name, sql, type }] of kept.entries()) {
     const before = said.find((one) => one.name === name);
-    const column = arrowColumn(bindings, types[i], before);
+    const own = await dictionaryColumn(engine, kept[i], from, before, i, signal);
+    if (own) dictionaries.push(own.dictionary);
+    const column = own?.column ?? arrowColumn(bindings, types[i], before);
     const { type: becomes, metadata, read } = column ?? arrowColumn(bindings, text)!;
     const was = before ? nameOf(before.type) : column && type !== 'TIME WITH TIME ZONE' ? undefined : type;
     if (was !== undefined && was !== nameOf(becomes))
       changes.push(`column ${name}: ${was} becomes ${nameOf(becomes)}`);
     const isNested = /[[(]/.test(type);
-    return {
+    columns.push({
       field: {
         name,
         type: becomes,
         nullable: true,
         metadata: saidOf(before, { type: becomes, metadata }),
       } as ArrowField,
-      sql: column ? sql : isNested ? `to_json(${sql})::VARCHAR` : `${sql}::VARCHAR`,
+      sql: own ? own.sql : column ? sql : isNested ? `to_json(${sql})::VARCHAR` : `${sql}::VARCHAR`,
       read,
-    };
-  });
+    });
+  }
   return {
     fields: columns.map(({ field }) => fieldOf(field)),
     sql: columns.map(({ sql }) => sql),
@@ -73,7 +78,7 @@ export async function travelling(
     },
     column(i, parts) {
       const node = joined(parts.map(({ node, from, to }) => take(node, [[from, to]])));
-      return columnOf(columns[i].field, node, [], name);
+      return columnOf(columns[i].field, node, dictionaries, name);
     },
   };
 }

@@ -20,6 +20,7 @@ interface Facts {
   readonly indices?: DataType;
   readonly dictionary?: DataType;
   readonly id?: number;
+  readonly ordered?: boolean;
   readonly children?: readonly Field[];
 }
 
