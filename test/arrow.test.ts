@@ -440,6 +440,27 @@ describe('dictionaries, from Arrow to Parquet and back', () => {
   });
 });
 
+test('a column of a dictionary that is not there is damage', async () => {
+  const source = tableFromColumns({
+    name: columnFromArray(['a', 'b'], dictionary(utf8(), uint16())),
+    logits: columnFromArray([A, B], list(float32())),
+  });
+  const stream = tableToIPC(source, { format: 'stream' }) as Uint8Array;
+  // A schema, a dictionary, a batch, the end: each begins with four bytes of -1.
+  const starts = [...stream.keys()].filter(
+    (i) => i % 8 === 0 && stream.subarray(i, i + 4).every((byte) => byte === 255),
+  );
+  writeFileSync(
+    at('no-dictionary.arrows'),
+    Buffer.concat([stream.subarray(0, starts[1]), stream.subarray(starts[2])]),
+  );
+  for (const output of ['out.arrow', 'out.csv']) {
+    await expect(score(at('no-dictionary.arrows'), output)).rejects.toThrow(
+      /^Expected a dictionary for column name for .* but received none$/,
+    );
+  }
+});
+
 test('DuckDB reads what goes to Parquet from Arrow', async () => {
   await score(join(cases, 'from-arrow-rs.arrow'), 'rows.parquet');
   const connection = await (await DuckDBInstance.create()).connect();

@@ -8,7 +8,7 @@ import { logitsOn } from '../../blocks.js';
 import { expected } from '../../failure.js';
 import type { ReaderOptions } from '../../formats.js';
 import type { Bytes } from '../../input.js';
-import { columnOf, type Dictionary, fieldOf } from './columns.js';
+import { columnOf, type Dictionary, fieldOf, lacksDictionary } from './columns.js';
 import { decompress } from './compression.js';
 import { childrenOf, factsOf } from './layouts.js';
 import { type Lists, listsOf, withoutChild } from './lists.js';
@@ -71,7 +71,11 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
         throw expected(`${header.rows} rows in column ${schema.fields[i].name}`, source.name, node.length);
       }
       if (schema.fields[i] !== column) {
-        columns.push(await load(node, read));
+        const loaded = await load(node, read);
+        if (lacksDictionary(loaded, dictionaries)) {
+          throw expected(`a dictionary for column ${schema.fields[i].name}`, source.name, 'none');
+        }
+        columns.push(loaded);
         continue;
       }
       const [child] = node.children;
