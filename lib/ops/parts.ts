@@ -4,11 +4,11 @@ import type { Request } from '../arguments/rowOptions.js';
 import type { Data, Problem, Rows } from '../backends/problem.js';
 import type { Draft, Write } from './operation.js';
 
-/** Logits in a part: more than a call takes to be handed over; few enough to stay within a core's cache. */
-const partLogits = 2 ** 18;
-/** Rows in a part, at least (or threads would wait for each other) and at most. */
+/** Logits in a part: work for several threads (native/batch.cc gives each 2^17 of them). */
+const partLogits = 2 ** 20;
+/** Rows in a part, at least (or threads would wait for each other) and at most: their results take up to 40 bytes each. */
 const fewestRows = 64;
-const mostRows = 4096;
+const mostRows = 2 ** 16;
 
 /** Rows of a part, whole slabs where the rows of one lie side by side. */
 function rowsPerPart({ outer, length, inner }: Rows): number {
