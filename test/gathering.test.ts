@@ -1,7 +1,7 @@
 /** What the engine gives in pieces is judged many rows at a time: each row once, in its place, with what belongs to it. */
 import { expect, test } from 'vitest';
-import type { Batch, Layout } from '../lib/cli/batch.js';
-import { NO_BLOCK, newGathering } from '../lib/cli/evaluation/gathering.js';
+import type { Layout } from '../lib/cli/batch.js';
+import { newGathering, type Piece } from '../lib/cli/evaluation/gathering.js';
 
 interface Row {
   readonly logits: readonly number[];
@@ -46,13 +46,13 @@ function gather(sizes: readonly number[], lengthOf: (row: number) => number, cla
     const logits = Float32Array.from(own.flatMap(({ logits }) => logits));
     const isAlike = classes === undefined && new Set(own.map(({ logits }) => logits.length)).size === 1;
     const targets = Int32Array.from(own.map(({ target }) => target));
-    const batch: Batch = {
-      ...{ first: 0, end: 0, rows, logits, block: NO_BLOCK, columns: [] },
+    const piece: Piece = {
+      ...{ rows, logits },
       offsets: classes === undefined ? offsets : undefined,
       width: isAlike ? own[0].logits.length : undefined,
       numbers: own.map(({ number }) => number),
     };
-    gathering.add(batch, targets);
+    gathering.add(piece, targets);
     for (const array of [logits, targets, offsets]) array.fill(-1);
   }
   gathering.end();
@@ -61,7 +61,7 @@ function gather(sizes: readonly number[], lengthOf: (row: number) => number, cla
 }
 
 test('rows of one length, as many as go together', () => {
-  expect(gather(Array(17).fill(2048), () => 3, 3)).toEqual([16384, 16384, 2048]);
+  expect(gather(Array(33).fill(2048), () => 3, 3)).toEqual([32768, 32768, 2048]);
 });
 
 test('rows of any length, none and one among them', () => {
@@ -75,8 +75,8 @@ test('rows of one length go together until there is another', () => {
 });
 
 test('what is large already is judged as it is, in its order', () => {
-  expect(gather([10, 200, 10, 17000, 10], (row) => (row >= 10 && row < 210 ? 1000 : 2))).toEqual([
-    10, 200, 10, 17000, 10,
+  expect(gather([10, 300, 10, 33000, 10], (row) => (row >= 10 && row < 310 ? 1000 : 2))).toEqual([
+    10, 300, 10, 33000, 10,
   ]);
 });
 

@@ -4,23 +4,27 @@ interface Transferable extends ArrayBuffer {
   transfer(length: number): ArrayBuffer;
 }
 
-let free: ((memory: ArrayBuffer) => unknown) | undefined;
+let free: ((memories: ArrayBuffer[]) => unknown) | undefined;
 
 /**
  * Gives the memory of a copy back at once. Left to the garbage collector, tens of MB of copies pile up, each in memory that is
  * new to the process: the system provides that page by page, which takes ten times as long as to copy.
  *
- * @param copy - What a function of `vectors` returned: it has memory of its own, and is empty from now on.
+ * @param copies - What functions of `vectors` returned: each has memory of its own, and is empty from now on.
  */
-export function release(copy: ArrayBufferView): void {
+export function release(...copies: readonly ArrayBufferView[]): void {
   free ??= newFree();
-  free(copy.buffer as ArrayBuffer);
+  free(copies.map(({ buffer }) => buffer as ArrayBuffer));
 }
 
-function newFree(): (memory: ArrayBuffer) => unknown {
-  if ('transfer' in ArrayBuffer.prototype) return (memory) => (memory as Transferable).transfer(0);
+function newFree(): (memories: ArrayBuffer[]) => unknown {
+  if ('transfer' in ArrayBuffer.prototype) {
+    return (memories) => {
+      for (const memory of memories) (memory as Transferable).transfer(0);
+    };
+  }
   // Node 20 has no such method. What is moved to a port that is closed is dropped.
   const { port1, port2 } = new MessageChannel();
   port2.close();
-  return (memory) => port1.postMessage(undefined, [memory]);
+  return (memories) => port1.postMessage(undefined, memories);
 }

@@ -35,13 +35,11 @@ export function registerTakeRows(
     const vector = (i: number) => bindings.data_chunk_get_vector(input, i);
     const lists = vectors.readLists(bindings, vector(0), rows, type);
     const truths = asked.truths ? vectors.int32sOf(bindings, vector(1), rows) : undefined;
-    take({
-      ...{ rows, lists, bad: badRows(lists), truths },
-      untrue: asked.truths ? vectors.nullsOf(bindings, vector(1), rows) : undefined,
-      numbers: asked.numbers ? numbersOf(vector(2), rows) : undefined,
-    });
-    vectors.release(lists.values);
-    if (truths) vectors.release(truths);
+    const untrue = asked.truths ? vectors.nullsOf(bindings, vector(1), rows) : undefined;
+    const numbers = asked.numbers ? numbersOf(vector(2), rows) : undefined;
+    take({ rows, lists, bad: badRows(lists), truths, untrue, numbers });
+    if (truths) vectors.release(lists.values, truths);
+    else vectors.release(lists.values);
   }
 
   /** A column of BIGINT, by halves: a bigint for each of them takes longer than all the rest. */

@@ -1,5 +1,5 @@
 /** A pass over what the engine reads: one statement of SQL, whose rows are judged while it runs. */
-import type { Batch, Layout } from '../batch.js';
+import type { Layout } from '../batch.js';
 import { readLabels, readTruth } from '../classes.js';
 import { aloneIfShort, engineFailure, ranOutOfMemory } from '../duckdb/engine.js';
 import { type EngineInput, relationOf } from '../duckdb/input.js';
@@ -12,7 +12,7 @@ import type { Format } from '../formats.js';
 import { needsUniform } from '../score-job.js';
 import { newCount } from '../tally.js';
 import { truthColumn, wrongTruth } from '../truth.js';
-import { NO_BLOCK, newGathering } from './gathering.js';
+import { newGathering, type Piece } from './gathering.js';
 import type { Begin, Passed, PassOptions } from './judge.js';
 import { lengthOf } from './rows.js';
 
@@ -61,7 +61,8 @@ async function passOver(
   };
   const bad = newCount();
   const lengths = new Set<number | undefined>();
-  const judge = await begin({ name, layout, labels, bad }, await import('../../index.js'));
+  const library = await import('../../index.js');
+  const judge = await begin({ name, layout, labels, bad }, library);
   const gathering = newGathering(layout, judge);
   let seen = 0;
   /** Whether rows have to have their numbers. */
@@ -89,10 +90,10 @@ async function passOver(
   function take(taken: TakenRows): void {
     keepingFailure(() => {
       const kept = keptOf(taken);
-      const batch = batchOf(taken, kept);
-      const length = kept && batch.offsets ? lengthOf(batch.offsets) : taken.lists.width;
+      const piece = pieceOf(taken, kept);
+      const length = kept && piece.offsets ? lengthOf(piece.offsets) : taken.lists.width;
       lengths.add(classes ?? length);
-      gathering.add(batch, targetsOf(taken, kept, batch));
+      gathering.add(piece, targetsOf(taken, kept, piece));
       seen += taken.rows;
     });
   }
@@ -118,12 +119,11 @@ async function passOver(
     return kept;
   }
 
-  function batchOf(taken: TakenRows, kept: readonly number[] | undefined): Batch {
+  function pieceOf(taken: TakenRows, kept: readonly number[] | undefined): Piece {
     const { rows, lists, numbers } = taken;
-    const common = { first: 0, end: 0, block: NO_BLOCK, columns: [] };
     if (!kept) {
-      const places = classes === undefined ? { offsets: lists.offsets, width: lists.width } : {};
-      return { ...common, ...places, rows, logits: lists.values, numbers: numbers && Array.from(numbers) };
+      const { values: logits, offsets, width } = lists;
+      return classes === undefined ? { rows, logits, offsets, width, numbers } : { rows, logits, numbers };
     }
     // A row that could not be read is one of NaN.
     const offsets = new Int32Array(kept.length + 1);
@@ -138,7 +138,7 @@ async function passOver(
       else logits.set(lists.values.subarray(lists.offsets[row], lists.offsets[row + 1]), offsets[i]);
     });
     return {
-      ...{ ...common, rows: kept.length, logits, offsets: classes === undefined ? offsets : undefined },
+      ...{ rows: kept.length, logits, offsets: classes === undefined ? offsets : undefined },
       numbers: kept.map((row) => numberOf(taken, row)),
     };
   }
@@ -146,7 +146,7 @@ async function passOver(
   function targetsOf(
     taken: TakenRows,
     kept: readonly number[] | undefined,
-    { rows, offsets }: Batch,
+    { rows, offsets }: Piece,
   ): Int32Array {
     const { truths, untrue, numbers } = taken;
     // `newEvaluation` looks at each of them.
@@ -194,7 +194,10 @@ async function passOver(
     return Number(count);
   };
   try {
-    await engine.texts(`SELECT count(p)::VARCHAR FROM (SELECT ${rows} AS p FROM ${from})`, signal);
+    const running = engine.texts(`SELECT count(p)::VARCHAR FROM (SELECT ${rows} AS p FROM ${from})`, signal);
+    // The engine reads the first rows meanwhile.
+    library.backend.kind;
+    await running;
     keepingFailure(gathering.end);
   } catch (error) {
     if (signal?.aborted || (failure === undefined && ranOutOfMemory(error))) throw error;

@@ -1,18 +1,23 @@
-/** The engine gives two thousand rows at a time. To begin a call takes longer than to judge them: they are gathered. */
+/** The engine gives two thousand rows at a time. More of them are work for several threads: they are gathered. */
 import type { Batch, Layout } from '../batch.js';
 import type { Judge } from './judge.js';
 import { type Logits, newLogits } from './rows.js';
 
 /** Judged together. */
-const ROWS = 1 << 14;
-const LOGITS = 1 << 18;
+const ROWS = 1 << 15;
+const LOGITS = 1 << 19;
 
 /** The memory is the engine's, or ours, and holds other rows when the call returns. */
-export const NO_BLOCK = { memory: new SharedArrayBuffer(0), release() {} };
+const NO_BLOCK = { memory: new SharedArrayBuffer(0), release() {} };
+
+/** Rows, as a batch has them. */
+export interface Piece extends Pick<Batch, 'rows' | 'logits' | 'offsets' | 'width'> {
+  readonly numbers?: ArrayLike<number> | undefined;
+}
 
 export interface Gathering {
   /** Nothing is kept of what is given. */
-  add(batch: Batch, targets: Int32Array): void;
+  add(piece: Piece, targets: Int32Array): void;
   /** What is left is judged. */
   end(): void;
 }
@@ -32,21 +37,20 @@ export function newGathering({ classes }: Layout, judge: Judge): Gathering {
 
   function end(): void {
     if (!logits || rows === 0) return;
-    const batch: Batch = {
-      ...{ first: 0, end: 0, block: NO_BLOCK, columns: [], rows },
+    const piece: Piece = {
+      ...{ rows, width },
       logits: logits.subarray(0, size),
       offsets: classes === undefined ? offsets.subarray(0, rows + 1) : undefined,
-      width,
       numbers: numbers.length > 0 ? numbers : undefined,
     };
     const targets = classOf.subarray(0, rows);
     numbers = [];
     rows = size = 0;
-    judge(batch, targets);
+    judge(batchOf(piece), targets);
   }
 
   /** Says where the rows lie that come next. */
-  function layOut({ rows: count, offsets: own, width: length }: Batch): void {
+  function layOut({ rows: count, offsets: own, width: length }: Piece): void {
     if (!own) return;
     width = length;
     if (length === undefined) {
@@ -59,22 +63,28 @@ export function newGathering({ classes }: Layout, judge: Judge): Gathering {
   }
 
   return {
-    add(batch, targets) {
-      if (batch.width !== width) end();
-      if (rows + batch.rows > ROWS || size + batch.logits.length > LOGITS) end();
-      if (batch.rows > ROWS || 2 * batch.logits.length > LOGITS) {
+    add(piece, targets) {
+      const { rows: count, logits: values, numbers: own } = piece;
+      if (piece.width !== width) end();
+      if (rows + count > ROWS || size + values.length > LOGITS) end();
+      if (count > ROWS || 2 * values.length > LOGITS) {
         end();
-        judge(batch, targets);
+        judge(batchOf(piece), targets);
         return;
       }
-      logits ??= newLogits(batch.logits, LOGITS);
-      logits.set(batch.logits, size);
+      logits ??= newLogits(values, LOGITS);
+      logits.set(values, size);
       classOf.set(targets, rows);
-      layOut(batch);
-      if (batch.numbers) for (const number of batch.numbers) numbers.push(number);
-      rows += batch.rows;
-      size += batch.logits.length;
+      layOut(piece);
+      for (let row = 0; own && row < count; row++) numbers.push(own[row]);
+      rows += count;
+      size += values.length;
     },
     end,
   };
+}
+
+function batchOf({ numbers, ...rows }: Piece): Batch {
+  const common = { first: 0, end: 0, block: NO_BLOCK, columns: [] };
+  return { ...common, ...rows, numbers: numbers && Array.from(numbers) };
 }
