@@ -99,7 +99,7 @@ function confusion({ result, classes, pairs, labels }: Evaluated): Markup {
   const drawn = result.confusion && classes !== undefined && classes <= MOST_DRAWN;
   return html`<section>
 <h2>Which classes are confused?</h2>
-<p>${drawn ? 'A row per true class; the darker, the larger its share. ' : ''}${pairs.length > 0 ? 'The commonest mistakes by class.' : 'None: every row is right.'}</p>
+<p>${drawn ? 'A row per true class; the stronger the colour, the larger its share. ' : ''}${pairs.length > 0 ? 'The commonest mistakes by class.' : 'None: every row is right.'}</p>
 <div class="${drawn && classes > MOST_NUMBERED ? 'one' : 'two'}">
 ${drawn && result.confusion ? html`<div class="panel">${matrixFigure(result.confusion, labels)}</div>` : undefined}
 ${pairs.length > 0 ? html`<div class="panel">${pairTable(pairs, labels)}</div>` : undefined}
