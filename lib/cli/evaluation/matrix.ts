@@ -31,13 +31,13 @@ export function matrixFigure(confusion: Uint32Array, labels: readonly string[] |
       const kind = row === column ? 'right' : 'wrong';
       const title = `${truth} taken for ${names[column]}: ${count(rows, 'row')} of ${number.format(all)}`;
       // A single row among many is still to be seen.
-      const opacity = (0.1 + 0.9 * (kind === 'right' ? share : Math.sqrt(share))).toFixed(3);
+      const opacity = 0.1 + 0.9 * (kind === 'right' ? share : Math.sqrt(share));
       const text =
         classes <= MOST_NUMBERED
-          ? html`<text class="${share > (kind === 'right' ? 0.45 : 0.2) ? 'on' : 'off'}" x="${at(column) + size / 2}" y="${at(row) + size / 2 + 3.5}" text-anchor="middle" aria-hidden="true">${compact(rows)}</text>`
+          ? html`<text class="${numberOn(opacity)}" x="${at(column) + size / 2}" y="${at(row) + size / 2 + 3.5}" text-anchor="middle" aria-hidden="true">${compact(rows)}</text>`
           : undefined;
       cells.push(
-        html`<g><title>${title}</title><rect class="${kind}" x="${at(column)}" y="${at(row)}" width="${size}" height="${size}" fill-opacity="${opacity}"/>${text}</g>`,
+        html`<g><title>${title}</title><rect class="${kind}" x="${at(column)}" y="${at(row)}" width="${size}" height="${size}" fill-opacity="${opacity.toFixed(3)}"/>${text}</g>`,
       );
     });
   });
@@ -60,6 +60,12 @@ ${headings}
 <text class="name" transform="rotate(-90 11 ${middle})" x="11" y="${middle}" text-anchor="middle">true</text>
 </svg>
 </div>`;
+}
+
+/** The colour of a number on a cell of that opacity: `mid` is that of `off` in the light scheme, of `on` in the dark one. */
+function numberOn(opacity: number): 'off' | 'mid' | 'on' {
+  if (opacity < 0.66) return 'off';
+  return opacity < 0.88 ? 'mid' : 'on';
 }
 
 const compactly = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });

@@ -3,12 +3,12 @@ export const STYLE = `
 :root {
   color-scheme: light dark;
   --paper: #fbfbfa; --card: #ffffff; --ink: #1c1d21; --soft: #5d606b; --line: #e4e4e0; --grid: #ececea;
-  --blue: #3467d6; --blue-soft: #a9c1f5; --red: #d2413a; --ground: #f1f1ee; --on: #ffffff;
+  --blue: #3467d6; --blue-soft: #a9c1f5; --red: #d2413a; --ground: #f1f1ee; --on: #ffffff; --mid: #1c1d21;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #131417; --card: #1b1d21; --ink: #ececf0; --soft: #a2a5b1; --line: #2e3138; --grid: #292c32;
-    --blue: #6f9bff; --blue-soft: #3d588f; --red: #ff7a70; --ground: #22252a; --on: #0e1014;
+    --blue: #6f9bff; --blue-soft: #3d588f; --red: #ff7a70; --ground: #22252a; --on: #0e1014; --mid: #0e1014;
   }
 }
 * { box-sizing: border-box; }
@@ -58,6 +58,7 @@ svg .ground { fill: var(--ground); }
 svg .right { fill: var(--blue); }
 svg .wrong { fill: var(--red); }
 svg .on { fill: var(--on); }
+svg .mid { fill: var(--mid); }
 svg g:hover > rect { filter: brightness(1.12); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; list-style: none; margin: 10px 0 0; padding: 0; color: var(--soft); font-size: 0.85rem; }
 .legend span { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 6px; vertical-align: -1px; }
