@@ -461,6 +461,18 @@ test('a column of a dictionary that is not there is damage', async () => {
   }
 });
 
+test('a dictionary whose values point outside of their buffers is damage', async () => {
+  const bytes = readFileSync(join(import.meta.dirname, 'polars', 'uncompressed.arrow'));
+  // The first value of the dictionary: its length, as of one that lies elsewhere.
+  bytes.fill(0x80, 654, 661);
+  writeFileSync(at('views.arrow'), bytes);
+  for (const output of ['out.arrow', 'out.csv']) {
+    await expect(score(at('views.arrow'), output)).rejects.toThrow(
+      /^Expected .* for .*views\.arrow but received .*a view outside of its buffers/,
+    );
+  }
+});
+
 test('DuckDB reads what goes to Parquet from Arrow', async () => {
   await score(join(cases, 'from-arrow-rs.arrow'), 'rows.parquet');
   const connection = await (await DuckDBInstance.create()).connect();

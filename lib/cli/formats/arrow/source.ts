@@ -17,6 +17,7 @@ import {
   truncated,
 } from './messages.js';
 import { load, nodesOf } from './nodes.js';
+import { take } from './take.js';
 
 /** A record batch whose body is not read yet. */
 export interface Found {
@@ -137,7 +138,8 @@ async function readDictionary(
     const bytes = body.subarray(offset, offset + length);
     return data.codec === undefined ? bytes : decompress(data.codec, bytes, source.name);
   });
-  return { id, isDelta, node };
+  // Taken whole, what points outside of its buffers is found here, whoever copies or reads it.
+  return { id, isDelta, node: take(node, [[0, node.length]]) };
 }
 
 /** Of every dictionary, what it holds. */
