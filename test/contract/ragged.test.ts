@@ -153,4 +153,23 @@ describe(`Ragged rows of many lengths on ${backendName} (seed ${seed})`, () => {
       });
     }
   }
+
+  it('topK of runs of equal rows behind rows of fewer classes than k', () => {
+    const random = new Random('fewer than k');
+    const lengths = [...Array.from({ length: 500 }, (_, r) => 1 + (r % 2)), ...Array(40).fill(5)];
+    const offsets = new Uint32Array(lengths.length + 1);
+    const padded = new Float32Array(lengths.length * 5);
+    lengths.forEach((n, r) => {
+      offsets[r + 1] = offsets[r] + n;
+    });
+    const x = Float32Array.from(random.fill(new Float64Array(offsets[lengths.length]), 20));
+    lengths.forEach((n, r) => padded.set(x.subarray(offsets[r], offsets[r] + n), r * 5));
+    const ragged = sync.topK(x, 3, { offsets, threads: 1 });
+    for (let r = 0; r < lengths.length; r++) {
+      const alone = sync.topK(padded.subarray(r * 5, r * 5 + 5), 3, { shape: [1, 5], lengths: [lengths[r]] });
+      const part = (all: ArrayLike<number>) => Array.from(all).slice(r * 3, r * 3 + 3);
+      expect(part(ragged.indices), `row ${r}`).toEqual([...alone.indices]);
+      expect(part(ragged.probabilities), `row ${r}`).toEqual([...alone.probabilities]);
+    }
+  });
 });

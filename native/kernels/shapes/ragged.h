@@ -190,7 +190,8 @@ class Ragged {
     const size_t last = lesser(read_once(p.offsets + end), p.elements);
     part.outer = end - begin, part.length = last > first ? (last - first) / part.outer : 0;
     part.elements = part.length * part.outer, part.firstRow = p.firstRow + begin;
-    if (p.op == Op::topK && part.length < p.k) return solve_rows(p, begin, end);
+    part.k = p.k;  // a bin may have had fewer
+    if (lacks_classes(part.length)) return solve_rows(p, begin, end);
     place([&](size_t i) -> void* {
       const Array& a = array[i];
       return a.data ? a.data + (a.by_class ? first : begin) * a.size : nullptr;
@@ -286,13 +287,13 @@ class Ragged {
         if (array[i].data && !is_result(i)) gather(array[i], from, count, n);
       }
       part.outer = count, part.length = n, part.elements = n * count;
-      if (p.op == Op::topK) part.k = lesser(p.k, n);
+      part.k = lacks_classes(n) ? n : p.k;
       place([&](size_t i) -> void* { return array[i].data ? array[i].copy : nullptr; });
       solve_rows(part, 0, count);
       for (size_t i = 0; i < places; i++) {
         if (array[i].data && is_result(i)) scatter(array[i], from, count, n);
       }
-      for (size_t k = from; k < from + count; k++) fill_rest(k, n);
+      for (size_t k = from; (lacks_classes(n) || p.lengths) && k < from + count; k++) fill_rest(k, n);
     }
   }
 
@@ -345,11 +346,13 @@ class Ragged {
     }
   }
 
+  // Whether rows of n classes have fewer than are asked for.
+  bool lacks_classes(size_t n) const { return p.op == Op::topK && n < p.k; }
   // What stands for classes that a row lacks: those that are padding, and where fewer than k are to be had.
   void fill_rest(size_t place, size_t n) const {
     const size_t row = first_row + room->numbers[place];
     const double least = p.op == Op::logSoftmax || p.log ? -__builtin_inf() : 0;
-    if (p.op == Op::topK && n < p.k) {
+    if (lacks_classes(n)) {
       Sink{array[out].data + row * array[out].size, p.outType, 1}.fill(n, p.k, least);
       for (size_t i = n; i < p.k; i++) p.indices[row * p.k + i] = no_class;
     }
