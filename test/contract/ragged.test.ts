@@ -163,7 +163,7 @@ describe(`Ragged rows of many lengths on ${backendName} (seed ${seed})`, () => {
       offsets[r + 1] = offsets[r] + n;
     });
     const x = Float32Array.from(random.fill(new Float64Array(offsets[lengths.length]), 20));
-    lengths.forEach((n, r) => padded.set(x.subarray(offsets[r], offsets[r] + n), r * 5));
+    for (const [r, n] of lengths.entries()) padded.set(x.subarray(offsets[r], offsets[r] + n), r * 5);
     const ragged = sync.topK(x, 3, { offsets, threads: 1 });
     for (let r = 0; r < lengths.length; r++) {
       const alone = sync.topK(padded.subarray(r * 5, r * 5 + 5), 3, { shape: [1, 5], lengths: [lengths[r]] });
