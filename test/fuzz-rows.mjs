@@ -4,10 +4,14 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { tableFromIPC } from '@uwdata/flechette';
 
 let connection;
-async function counted(from) {
+const EXACT = { useBigInt: true, useBigIntTimestamp: true, useDecimalInt: true };
+async function read(sql) {
   connection ??= await (await DuckDBInstance.create()).connect();
-  const reader = await connection.runAndReadAll(`SELECT count(*)::INTEGER FROM ${from}`);
-  return reader.getRowsJS()[0][0];
+  return (await connection.runAndReadAll(sql)).getRowsJS();
+}
+
+async function counted(from) {
+  return (await read(`SELECT count(*)::INTEGER FROM ${from}`))[0][0];
 }
 
 /** What is wrong with the rows of an output; undefined where nothing is. */
@@ -28,12 +32,19 @@ export async function wrongRows({ input, output, errors }, { rows, bad }) {
 }
 
 async function rowsOf(path) {
-  if (path.endsWith('.parquet')) return await counted(`'${path}'`);
+  if (path.endsWith('.parquet')) {
+    await read(`SELECT count(COLUMNS(*)) FROM '${path}'`);
+    return await counted(`'${path}'`);
+  }
   if (path.endsWith('.csv'))
     return await counted(
       `read_csv('${path}', header = true, all_varchar = true, delim = ',', quote = '"', escape = '"')`,
     );
-  if (/\.arrows?$/.test(path)) return tableFromIPC(readFileSync(path)).numRows;
+  if (/\.arrows?$/.test(path)) {
+    const table = tableFromIPC(readFileSync(path), EXACT);
+    for (let i = 0; i < table.numCols; i++) table.getChildAt(i).toArray();
+    return table.numRows;
+  }
   if (path.endsWith('.npy')) {
     const bytes = readFileSync(path);
     const header = bytes.toString('latin1', 10, 10 + bytes.readUInt16LE(8));

@@ -2,6 +2,7 @@
 import { expected } from '../failure.js';
 import { keptNote, list } from './dialect.js';
 import { type Engine, engineFailure, identifier, literal, pathLiteral } from './engine.js';
+import { refuseDamagedFooter } from './parquet-footer.js';
 import { type Choice, namesIn, type Place, type Relation } from './relation.js';
 
 const LIST = /^(FLOAT|DOUBLE)\[\d*\]$/;
@@ -28,6 +29,8 @@ export async function parquetRelation(
     engine.texts(sql, signal).catch((error) => {
       throw engineFailure(error, 'a Parquet file', place.name);
     });
+  const parts = place.hive ? await ask(`SELECT file FROM glob(${files})`) : [[place.path]];
+  for (const [path] of parts) refuseDamagedFooter(path ?? '', place.name);
   const columns = (await ask(`SELECT column_name, column_type FROM (DESCRIBE FROM ${from})`)).map(
     ([name, type]) => ({ name: name ?? '', type: type ?? '' }),
   );

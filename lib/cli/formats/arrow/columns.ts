@@ -107,13 +107,6 @@ export function dictionaryIds(type: DataType): number[] {
   return childrenOf(type).flatMap((field) => dictionaryIds(field.type));
 }
 
-/** Whether rows point into a dictionary that is not there; without any value there may be none. */
-export function lacksDictionary(node: Node, dictionaries: readonly Dictionary[]): boolean {
-  const { type, length, nullCount, children } = node;
-  if (!isDictionary(type)) return children.some((child) => lacksDictionary(child, dictionaries));
-  return nullCount < length && !dictionaries.some(({ id }) => id === factsOf(type).id);
-}
-
 /** A value of the library's as JSON takes it. */
 function cellOf({ type: own, metadata }: ArrowField, value: unknown): unknown {
   if (value === null || value === undefined) return null;

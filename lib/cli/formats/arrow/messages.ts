@@ -12,6 +12,7 @@ import { expected, Failure } from '../../failure.js';
 import type { Bytes } from '../../input.js';
 import { int64, type NewField, Table, Writer } from './flatbuffers.js';
 import { childrenOf } from './layouts.js';
+import { refuseOddTypes } from './valid-types.js';
 
 export const MAGIC = 'ARROW1';
 /** Version 5 of the metadata, of Arrow 1.0 and later. */
@@ -230,6 +231,7 @@ export function decodeSchema(metadata: Uint8Array, name: string): Schema {
   refuseOddFields(header.tables(1));
   const { schema } = tableFromIPC([frame(metadata)]);
   nameAll(schema.fields);
+  refuseOddTypes(schema.fields);
   return { ...schema, metadata: whole(schema.metadata) };
 }
 

@@ -1,9 +1,10 @@
 /** Columns without dictionaries and runs: each row has its own value. */
 import { type DataType, Type } from '@uwdata/flechette';
 import type { Dictionary, NativeColumn } from './columns.js';
+import { indicesOf, partsOf } from './indices.js';
 import { joined } from './joined.js';
 import { factsOf, isDictionary, layoutOf, plainType } from './layouts.js';
-import { isValid, type Node, offsetsOf, type Range, runEnds, viewOf, viewsOf } from './nodes.js';
+import { isValid, type Node, offsetsOf, type Range, runEnds, viewsOf } from './nodes.js';
 import { take } from './take.js';
 
 export function plainNode({ node, dictionaries }: NativeColumn): Node {
@@ -13,8 +14,8 @@ export function plainNode({ node, dictionaries }: NativeColumn): Node {
 function resolved(node: Node, dictionaries: readonly Dictionary[]): Node {
   const { type, length, children } = node;
   if (isDictionary(type)) {
-    const values = valuesOf(factsOf(type).id as number, dictionaries);
-    const plain = values && resolved(values, dictionaries);
+    const parts = partsOf(node, dictionaries);
+    const plain = parts.length > 0 ? resolved(joined(parts), dictionaries) : undefined;
     if (!plain || plain.length === 0) return nulls(factsOf(type).dictionary as DataType, length);
     const indices = indicesOf(node, plain.length);
     return withNulls(
@@ -36,34 +37,6 @@ function resolved(node: Node, dictionaries: readonly Dictionary[]): Node {
   }
   if (children.length === 0) return node;
   return { ...node, children: children.map((child) => resolved(child, dictionaries)) };
-}
-
-/** What the indices stand for: the last dictionary of the id, and what was added to it. */
-function valuesOf(id: number, dictionaries: readonly Dictionary[]): Node | undefined {
-  const own = dictionaries.filter((dictionary) => dictionary.id === id);
-  const start = own.findLastIndex(({ isDelta }) => !isDelta);
-  const parts = own.slice(Math.max(0, start)).map(({ node }) => node);
-  return parts.length === 0 ? undefined : joined(parts.map((part) => take(part, [[0, part.length]])));
-}
-
-/** Of a row without a value it is 0. */
-function indicesOf(node: Node, most: number): Float64Array {
-  const { indices } = factsOf(node.type);
-  const { bitWidth = 32 } = factsOf(indices as DataType);
-  const { signed } = indices as unknown as { signed: boolean };
-  const view = viewOf(node.buffers[1]);
-  const at = (row: number): number => {
-    if (bitWidth === 64) return Number(view.getBigInt64(row * 8, true));
-    if (bitWidth === 32) return signed ? view.getInt32(row * 4, true) : view.getUint32(row * 4, true);
-    if (bitWidth === 16) return signed ? view.getInt16(row * 2, true) : view.getUint16(row * 2, true);
-    return signed ? view.getInt8(row) : view.getUint8(row);
-  };
-  return Float64Array.from({ length: node.length }, (_, row) => {
-    if (!isValid(node, row)) return 0;
-    const index = at(row);
-    if (index < 0 || index >= most) throw new RangeError(`an index of ${index} into ${most} values`);
-    return index;
-  });
 }
 
 /** The same, with no value where another node has none either. */

@@ -8,8 +8,9 @@ import { logitsOn } from '../../blocks.js';
 import { expected } from '../../failure.js';
 import type { ReaderOptions } from '../../formats.js';
 import type { Bytes } from '../../input.js';
-import { columnOf, type Dictionary, fieldOf, lacksDictionary } from './columns.js';
+import { columnOf, type Dictionary, fieldOf } from './columns.js';
 import { decompress } from './compression.js';
+import { hasDictionaries } from './indices.js';
 import { childrenOf, factsOf } from './layouts.js';
 import { type Lists, listsOf, withoutChild } from './lists.js';
 import { logitsColumn } from './logits.js';
@@ -41,6 +42,7 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
   const others = schema.fields.filter((field) => field !== column);
   const types = schema.fields.map((field) => field.type);
   const [from, to] = options.rows ?? [0, Number.POSITIVE_INFINITY];
+  const seen = new WeakSet<Node>();
 
   async function guarded<Result>(read: () => Promise<Result>): Promise<Result> {
     try {
@@ -72,7 +74,7 @@ export async function openArrowReader(input: Bytes, options: ReaderOptions): Pro
       }
       if (schema.fields[i] !== column) {
         const loaded = await load(node, read);
-        if (lacksDictionary(loaded, dictionaries)) {
+        if (!hasDictionaries(loaded, dictionaries, seen)) {
           throw expected(`a dictionary for column ${schema.fields[i].name}`, source.name, 'none');
         }
         columns.push(loaded);

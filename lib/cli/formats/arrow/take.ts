@@ -2,6 +2,7 @@
 import { Type } from '@uwdata/flechette';
 import { factsOf, layoutOf } from './layouts.js';
 import { isValid, type Node, offsetsOf, type Range, runEnds, viewOf, viewsOf } from './nodes.js';
+import { isText, refuseOddText, refuseOddTexts } from './texts.js';
 
 /** The rows of a node in these ranges, one behind the other. */
 export function take(node: Node, ranges: readonly Range[]): Node {
@@ -23,14 +24,16 @@ export function take(node: Node, ranges: readonly Range[]): Node {
       return done([bitsOf(buffers[1], ranges, length)]);
     case 'bytes': {
       const { offsets, parts } = rebase(buffers[1], layout.offsetBytes, ranges, buffers[2].length);
-      return done([offsets, bytesOf(buffers[2], parts, 1)]);
+      const bytes = bytesOf(buffers[2], parts, 1);
+      if (isText(type)) refuseOddTexts(bytes, offsets, layout.offsetBytes);
+      return done([offsets, bytes]);
     }
     case 'list': {
       const { offsets, parts } = rebase(buffers[1], layout.offsetBytes, ranges, children[0].length);
       return done([offsets], [take(children[0], parts)]);
     }
     case 'views':
-      return done(takeViews(bytesOf(buffers[1], ranges, 16), buffers.slice(2), own));
+      return done(takeViews(node, ranges, own));
     case 'list view':
       return takeListViews(node, layout.offsetBytes, ranges, done);
     case 'fixed-size list': {
@@ -109,8 +112,10 @@ function rebase(
 }
 
 /** Views of up to 12 bytes hold them; of others what they point to is moved into one buffer. */
-function takeViews(views: Uint8Array, data: readonly Uint8Array[], own: Validity): Uint8Array[] {
-  const moved = Uint8Array.from(views);
+function takeViews({ type, buffers }: Node, ranges: readonly Range[], own: Validity): Uint8Array[] {
+  const moved = Uint8Array.from(bytesOf(buffers[1], ranges, 16));
+  const data = buffers.slice(2);
+  const text = isText(type);
   const view = viewOf(moved);
   const parts: Uint8Array[] = [];
   let end = 0;
@@ -121,10 +126,16 @@ function takeViews(views: Uint8Array, data: readonly Uint8Array[], own: Validity
       continue;
     }
     if (length < 0) throw new RangeError(`a text of ${length} bytes`);
-    if (length <= 12) continue;
+    if (length <= 12) {
+      moved.fill(0, at + 4 + length, at + 16);
+      if (text) refuseOddText(moved.subarray(at + 4, at + 4 + length));
+      continue;
+    }
     const start = view.getInt32(at + 12, true);
     const part = data[view.getInt32(at + 8, true)]?.subarray(start, start + length);
     if (start < 0 || part?.length !== length) throw new RangeError('a view outside of its buffers');
+    if (viewOf(part).getInt32(0) !== view.getInt32(at + 4)) throw new RangeError('a view of another text');
+    if (text) refuseOddText(part);
     view.setInt32(at + 8, 0, true);
     view.setInt32(at + 12, end, true);
     parts.push(part);
@@ -172,6 +183,8 @@ function takeUnion(
   const kinds = bytesOf(buffers[0], ranges, 1);
   const node = { type, length, nullCount: 0 };
   if (!dense) {
+    if (kinds.some((kind) => !ids.includes((kind << 24) >> 24)))
+      throw new RangeError('a union of no such value');
     return { ...node, buffers: [kinds], children: children.map((child) => take(child, ranges)) };
   }
   const offsets = viewOf(bytesOf(buffers[1], ranges, 4));

@@ -1,0 +1,139 @@
+/** Files that say what cannot be: one line, and no output that others could not read. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  columnFromArray,
+  type DataType,
+  decimal,
+  dictionary,
+  float32,
+  int8,
+  list,
+  tableFromColumns,
+  tableToIPC,
+  utf8,
+} from '@uwdata/flechette';
+import { afterAll, describe, expect, test } from 'vitest';
+import { refuseDamagedFooter } from '../lib/cli/duckdb/parquet-footer.js';
+import { scoreFile } from '../lib/cli/score-file.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'simd-softmax-damaged-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const at = (name: string) => join(folder, name);
+
+describe('Metadata of Parquet', () => {
+  const STRUCT = 12;
+  const I32 = 5;
+  const BINARY = 8;
+  const list = 9;
+  /** A field, so far behind the one before it. */
+  const field = (step: number, type: number, ...value: number[]) => [(step << 4) | type, ...value];
+  const items = (count: number, type: number, ...values: number[]) => [(count << 4) | type, ...values];
+  const many = [0xff, 0xff, 0xff, 0x7f];
+
+  function footer(name: string, metadata: readonly number[]): string {
+    const path = at(name);
+    const size = Buffer.alloc(4);
+    size.writeUInt32LE(metadata.length);
+    writeFileSync(
+      path,
+      Buffer.concat([Buffer.from('PAR1'), Buffer.from(metadata), size, Buffer.from('PAR1')]),
+    );
+    return path;
+  }
+
+  test.each([
+    ['of no fields', [0]],
+    ['of an empty list of anything', [...field(2, list, 0x00), 0]],
+    [
+      'of what is not known yet',
+      [...field(15, 11, 1, 0x8c, 1, 65, 0), ...field(0, 7, 40, 1, 2, 3, 4, 5, 6, 7, 8), 0],
+    ],
+  ])('%s is whole', (_, metadata) => {
+    expect(() => refuseDamagedFooter(footer('whole.parquet', metadata), 'x')).not.toThrow();
+  });
+
+  const columns = (...metadata: number[]) => [
+    ...field(
+      4,
+      list,
+      ...items(1, STRUCT, ...field(1, list, ...items(1, STRUCT, ...field(3, STRUCT, ...metadata, 0), 0)), 0),
+    ),
+    0,
+  ];
+  test.each([
+    ['of no end', [...field(1, I32, 2)]],
+    ['of more items than bytes', [...field(2, list, 0xf0 | STRUCT, ...many), 0]],
+    ['of more encodings than bytes', columns(...field(2, list, 0xf0 | I32, ...many))],
+    ['of a text longer than the rest', [...field(6, BINARY, ...many, 65), 0]],
+    ['of numbers in the place of structs', [...field(2, list, ...items(2, I32, 2, 2)), 0]],
+    ['of structs in the place of names', columns(...field(3, list, ...items(1, STRUCT, 0)))],
+    ['of a type that does not exist', [...field(1, 14, 0), 0]],
+    ['of structs in structs without an end', Array.from({ length: 1000 }, () => 0x1c)],
+  ])('%s is damage', (_, metadata) => {
+    expect(() => refuseDamagedFooter(footer('damaged.parquet', metadata), 'x')).toThrow(
+      'Expected a Parquet file for x but received one whose metadata is damaged',
+    );
+  });
+
+  test('is looked at before the engine takes memory for it', async () => {
+    const input = footer('many.parquet', [...field(2, list, 0xf0 | STRUCT, ...many), 0]);
+    await expect(scoreFile({ input, output: at('out.csv') })).rejects.toMatchObject({
+      message: `Expected a Parquet file for ${input} but received one whose metadata is damaged`,
+      exitCode: 1,
+    });
+  });
+});
+
+describe('Columns of Arrow that travel', () => {
+  /** A file of logits and another column, with bytes of it replaced. */
+  function damaged(
+    values: readonly unknown[],
+    type: DataType,
+    from: readonly number[] = [],
+    to = from,
+  ): string {
+    const logits = columnFromArray(
+      values.map((_, i) => [i, 1]),
+      list(float32()),
+    );
+    const other = columnFromArray(values, type);
+    const bytes = Buffer.from(
+      tableToIPC(tableFromColumns({ logits, other }), { format: 'file' }) as Uint8Array,
+    );
+    const place = bytes.indexOf(Buffer.from(from));
+    expect(place).toBeGreaterThanOrEqual(0);
+    bytes.set(to, place);
+    writeFileSync(at('damaged.arrow'), bytes);
+    return at('damaged.arrow');
+  }
+  const grüße = [...Buffer.from('Grüße')];
+
+  test.each(['out.arrow', 'out.ndjson', 'out.parquet'])('are checked on their way to %s', async (output) => {
+    const refused = async (input: string, why: string) =>
+      await expect(scoreFile({ input, output: at(output) })).rejects.toMatchObject({
+        message: `Expected an Arrow file for ${input} but received something else (${why})`,
+        exitCode: 1,
+      });
+    const cut = grüße.with(2, 0x41);
+    await refused(damaged(['Grüße', 'x'], utf8(), grüße, cut), 'a text that is not UTF-8');
+    // Both halves of a character are UTF-8 together.
+    const offsets = [0, 0, 0, 0, 3, 0, 0, 0, 7, 0, 0, 0];
+    const inside = offsets.with(4, 2);
+    await refused(damaged(['Aé', 'bcde'], utf8(), offsets, inside), 'a text that is not UTF-8');
+    const indices = [0, 1, 2, 0, 2, 1, 1];
+    const words = indices.map((i) => ['a', 'b', 'c'][i]);
+    await refused(
+      damaged(words, dictionary(utf8(), int8()), indices, indices.with(3, 3)),
+      'an index of 3 into 3 values',
+    );
+    await refused(damaged([1, 2], decimal(10, 300)), 'a column of type 7 that cannot be');
+  });
+
+  test('have texts of any language', async () => {
+    await scoreFile({ input: damaged(['Grüße', '日本', ''], utf8()), output: at('out.ndjson') });
+    const lines = readFileSync(at('out.ndjson'), 'utf8').trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line).other)).toEqual(['Grüße', '日本', '']);
+  });
+});
