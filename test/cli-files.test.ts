@@ -15,7 +15,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as arrow from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FORMATS, type Format } from '../lib/cli/formats.js';
+import { FORMATS as ALL_FORMATS } from '../lib/cli/formats.js';
 import { lock } from '../lib/cli/lock.js';
 import { formatNpyHeader, parseNpyHeader } from '../lib/cli/npy-header.js';
 import { scoreFile } from '../lib/cli/score-file.js';
@@ -30,6 +30,9 @@ const LABELS = ['dog', 'cat', 'horse', 'cheetah', 'a "quoted", name'];
 const IDS = Array.from({ length: ROWS }, (_, row) => `id ${row}, "${row % 3}"`);
 
 /** What can be written: an array of JSON cannot. */
+/** .npz has tests of its own: npz.test.ts. */
+type Format = Exclude<(typeof ALL_FORMATS)[number], 'npz'>;
+const FORMATS = ALL_FORMATS.filter((format) => format !== 'npz');
 const OUTPUTS = FORMATS.filter((format) => format !== 'json');
 const duckdb = newDuckDB();
 
@@ -705,6 +708,18 @@ describe('Arrow', () => {
           if (failure) expect(failure, `${start}: ${value}`).toMatchObject({ exitCode: 1 });
         }
       }
+    });
+  });
+
+  test.each(['arrow', 'ndjson'])('a column named probabilities is not written over, in %s', async (to) => {
+    writeFileSync(at('taken.ndjson'), '{"probabilities":7,"x":[0,0]}\n');
+    await score('taken.ndjson', 'taken-out.arrow');
+    await score('taken-out.arrow', `taken-again.${to}`, { column: 'predicted_probabilities' });
+    const bytes = readFileSync(at(`taken-again.${to}`));
+    const [row] = to === 'arrow' ? arrow.tableFromIPC(bytes) : [JSON.parse(bytes.toString())];
+    expect({ ...row, predicted_probabilities: [...row.predicted_probabilities] }).toEqual({
+      probabilities: to === 'arrow' ? 7n : 7,
+      predicted_probabilities: [0.5, 0.5],
     });
   });
 

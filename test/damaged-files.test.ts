@@ -98,7 +98,7 @@ describe('Columns of Arrow that travel', () => {
       values.map((_, i) => [i, 1]),
       list(float32()),
     );
-    const other = columnFromArray(values, type);
+    const other = columnFromArray([...values], type);
     const bytes = Buffer.from(
       tableToIPC(tableFromColumns({ logits, other }), { format: 'file' }) as Uint8Array,
     );

@@ -84,7 +84,7 @@ let child;
 let scoredByChild = 0;
 const valid = await validFiles();
 const chosen = valid.filter((path) => !options.format || basename(path).includes(options.format));
-const OUTPUTS = ['out.parquet', 'out.ndjson', 'out.csv', 'out.npy', 'out.arrow', undefined];
+const OUTPUTS = ['out.parquet', 'out.ndjson', 'out.csv', 'out.npy', 'out.npz', 'out.arrow', undefined];
 const counts = new Map();
 const wrong = [];
 const end = performance.now() + Number(options.minutes) * 60_000;

@@ -45,8 +45,12 @@ async function rowsOf(path) {
     for (let i = 0; i < table.numCols; i++) table.getChildAt(i).toArray();
     return table.numRows;
   }
-  if (path.endsWith('.npy')) {
-    const bytes = readFileSync(path);
+  if (/\.np[yz]$/.test(path)) {
+    const file = readFileSync(path);
+    // Behind the header of the first member, its name and its extra field.
+    const bytes = path.endsWith('z')
+      ? file.subarray(30 + file.readUInt16LE(26) + file.readUInt16LE(28))
+      : file;
     const header = bytes.toString('latin1', 10, 10 + bytes.readUInt16LE(8));
     const shape = header
       .match(/'shape': \(([^)]*)\)/)[1]

@@ -6,7 +6,7 @@ import { expectedUsage, systemFailure } from './failure.js';
 import { splitMember } from './input.js';
 import { openToRead } from './root.js';
 
-export const FORMATS = ['npy', 'arrow', 'arrows', 'parquet', 'ndjson', 'json', 'csv', 'tsv'] as const;
+export const FORMATS = ['npy', 'npz', 'arrow', 'arrows', 'parquet', 'ndjson', 'json', 'csv', 'tsv'] as const;
 export type Format = (typeof FORMATS)[number];
 
 /** Those that DuckDB reads and writes. */
@@ -14,7 +14,7 @@ const ENGINE: readonly Format[] = ['parquet', 'ndjson', 'json', 'csv', 'tsv'];
 
 const EXTENSIONS: Readonly<Record<string, Format>> = {
   npy: 'npy',
-  npz: 'npy',
+  npz: 'npz',
   safetensors: 'npy',
   arrow: 'arrow',
   feather: 'arrow',
@@ -40,6 +40,16 @@ const MAGIC: readonly (readonly [string, Format])[] = [
 
 export function isEngineFormat(format: Format): boolean {
   return ENGINE.includes(format);
+}
+
+/** A .npz is read as a .npy is: one of its arrays. */
+export function isArray(format: Format): boolean {
+  return format === 'npy' || format === 'npz';
+}
+
+/** Whether the columns beside the logits are written in the words of Arrow. */
+export function takesArrow(format: Format): boolean {
+  return format === 'arrow' || format === 'arrows' || format === 'npz';
 }
 
 /** By the extension, that of a compressed text without `.gz` or `.zst`; undefined where it is not known. */
@@ -74,7 +84,7 @@ export function compressionByName(path: string): 'gzip' | 'zstd' | undefined {
  */
 export async function inputFormat(asked: Format | undefined, path: string): Promise<Format> {
   const known = asked ?? (path === '-' ? 'npy' : formatByName(path));
-  if (known) return known;
+  if (known) return isArray(known) ? 'npy' : known;
   const file = await openToRead(path).catch((error) => {
     throw systemFailure(error, 'a readable file', path);
   });
@@ -96,7 +106,7 @@ export async function inputFormat(asked: Format | undefined, path: string): Prom
 
 /** That of the output's extension, or of the input for stdout. */
 export function outputFormat(asked: Format | undefined, path: string, input: Format): Format {
-  if (asked === undefined && /\.(npz|safetensors)$/i.test(path))
+  if (asked === undefined && /\.safetensors$/i.test(path))
     throw expectedUsage('.npy', 'an output of arrays', path);
   const known = asked ?? formatByName(path) ?? (/\.[^./\\]+$/.test(path) ? undefined : input);
   if (known === 'json') {
@@ -109,12 +119,12 @@ export function outputFormat(asked: Format | undefined, path: string, input: For
 
 /** Whether an output can go on where an interrupted run stopped; one that cannot begins anew. */
 export function canResume(format: Format): boolean {
-  return !isEngineFormat(format);
+  return format !== 'npz' && !isEngineFormat(format);
 }
 
 /** Whether the rows of an output have all one length. */
 export function isUniform(format: Format): boolean {
-  return format === 'npy' || format === 'csv' || format === 'tsv';
+  return isArray(format) || format === 'csv' || format === 'tsv';
 }
 
 /** What --dtype may say of elements of two bytes. */

@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve, sep } from 'node:path';
 import type { Reader, ScoredBatch, Writer } from './batch.js';
 import { newBlocks } from './blocks.js';
 import { readLabels } from './classes.js';
+import { freeName } from './columns.js';
 import type { EngineInput } from './duckdb/input.js';
 import { expectedUsage } from './failure.js';
 import { openReader, openWriter } from './formats/open.js';
@@ -14,6 +15,7 @@ import {
   inputFormat,
   isEngineFormat,
   outputFormat,
+  takesArrow,
 } from './formats.js';
 import { type Bytes, openInput } from './input.js';
 import { unlessAborted } from './interruption.js';
@@ -187,7 +189,7 @@ async function scoreBatches({
   try {
     reader = await unlessAborted(
       input
-        ? input.reader({ ...common, uniform, travels: to === 'arrow' || to === 'arrows', onBadRow })
+        ? input.reader({ ...common, uniform, travels: to !== undefined && takesArrow(to), onBadRow })
         : openReader(format, source!, {
             ...{ axis: options.axis ?? -1, dtype: options.dtype, rows: options.rows, column: options.column },
             ...{ ...common, onBadRow, uniform },
@@ -201,11 +203,12 @@ async function scoreBatches({
       options.truth === undefined
         ? undefined
         : await openTruth({ truth: options.truth, layout, labels, input: name });
+    const content = contentOf(op, topK, layout.classes);
     writer =
       output &&
       to &&
       (await openWriter(to, output, {
-        ...contentOf(op, topK, layout.classes),
+        ...{ ...content, name: freeName(layout.fields, content.name) },
         ...{ layout, labels, skips: errors === 'skip', resumed: since?.writer, threads },
         compression: compressionByName(options.output ?? ''),
         onNotice: options.onNotice,

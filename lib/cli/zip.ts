@@ -11,12 +11,8 @@ import { Readable } from 'node:stream';
 import { createInflateRaw } from 'node:zlib';
 import { expected } from './failure.js';
 import { ByteSource, type Bytes, Section } from './input.js';
+import { END, END_64, ENTRY, LOCAL, LOCATOR_64 } from './zip-records.js';
 
-const LOCAL = 0x04034b50;
-const ENTRY = 0x02014b50;
-const END = 0x06054b50;
-const END_64 = 0x06064b50;
-const LOCATOR_64 = 0x07064b50;
 const END_BYTES = 22;
 const LOCATOR_BYTES = 20;
 const MOST_COMMENT = 0xffff;

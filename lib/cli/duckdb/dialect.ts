@@ -1,5 +1,6 @@
 /** How a CSV is meant: its delimiter, its header, and which columns can be logits. Nothing is guessed that can be wrong. */
 import { parseNumber } from '../cells.js';
+import { listOf } from '../columns.js';
 import { expected } from '../failure.js';
 
 export interface Dialect {
@@ -226,7 +227,7 @@ export function logitColumns(
   return {
     logits,
     notes: [
-      `logits: ${list(
+      `logits: ${listOf(
         'column',
         logits.map((i) => columns[i]),
       )}`,
@@ -235,11 +236,6 @@ export function logitColumns(
   };
 }
 
-export function list(what: string, names: readonly string[]): string {
-  const shown = names.length > 8 ? [...names.slice(0, 4), '…', names[names.length - 1]] : names;
-  return `${what}${names.length === 1 ? '' : 's'} ${shown.map((name) => (name === '' ? '""' : name)).join(', ')}`;
-}
-
 export function keptNote(names: readonly string[]): string {
-  return `kept: ${names.length === 0 ? 'none' : list('', names).trimStart().replace(/^s /, '')}`;
+  return `kept: ${names.length === 0 ? 'none' : listOf('', names).trimStart().replace(/^s /, '')}`;
 }

@@ -1,6 +1,7 @@
 /** Parquet: a column of lists, or a column per class, and the columns beside them. */
+import { listOf } from '../columns.js';
 import { expected } from '../failure.js';
-import { keptNote, list } from './dialect.js';
+import { keptNote } from './dialect.js';
 import { type Engine, engineFailure, identifier, literal, pathLiteral } from './engine.js';
 import { refuseDamagedFooter } from './parquet-footer.js';
 import { type Choice, namesIn, type Place, type Relation } from './relation.js';
@@ -71,7 +72,7 @@ export async function parquetRelation(
     ...fixed.map((column) => `column ${column}: bytes of a fixed length become BLOB`),
   ];
   const names = logits.map(({ name }) => name);
-  const choiceNote = `logits: ${one ? names[0] : list('column', names)}; ${keptNote(kept.map(({ name }) => name))}`;
+  const choiceNote = `logits: ${one ? names[0] : listOf('column', names)}; ${keptNote(kept.map(({ name }) => name))}`;
   const stated = choice.column !== undefined || choice.keep !== undefined;
   return {
     from,

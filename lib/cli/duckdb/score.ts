@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newBlocks } from '../blocks.js';
 import { readLabels, readTruth } from '../classes.js';
-import { labelled } from '../columns.js';
+import { freeName, labelled } from '../columns.js';
 import { expected } from '../failure.js';
 import { compressionByName, type Format } from '../formats.js';
 import type { Output } from '../output.js';
@@ -141,7 +141,7 @@ export async function scoreStatements(
           to: path,
           format: to,
           header: !begun,
-          content: free(content, one),
+          content: { ...content, name: freeName(one.kept, content.name) },
           temperature,
           topK,
           threads,
@@ -209,13 +209,6 @@ function refuseNewColumns(known: Relation, next: Relation, name: string): void {
   const late = next.kept.find((kept) => !names.has(kept.name));
   if (!late) return;
   throw expected('a file instead of a pipe', name, `a field ${late.name} that first comes late`);
-}
-
-/** A name of the scores that no column has already. */
-function free(content: Content, { kept }: Relation): Content {
-  const taken = new Set(kept.map(({ name }) => name));
-  const freed = (name: string): string => (taken.has(name) ? freed(`predicted_${name}`) : name);
-  return { ...content, name: freed(content.name) };
 }
 
 /** The true class in a column: a number, or the name of a class. */

@@ -3,6 +3,7 @@
 import { elementKind, isTransposed, openArray, readWhole, swapBytes } from '../arrays.js';
 import type { Batch, Layout, LogitsType, Reader, ScoredBatch, Writer } from '../batch.js';
 import { logitsOn } from '../blocks.js';
+import { listOf } from '../columns.js';
 import { expected, expectedUsage } from '../failure.js';
 import type { Dtype, ReaderOptions, WriterOptions } from '../formats.js';
 import { ByteSource, type Bytes } from '../input.js';
@@ -172,28 +173,25 @@ function rangeOf(
 }
 
 /** With scores of the best classes: records that NumPy reads as `a['class']` and `a['score']`, each [rows…, k]. */
-export function newNpyWriter(output: Output, { layout, content, width, skips }: WriterOptions): Writer {
-  const { classes, axis, rows, inner } = layout;
-  if (classes === undefined && content === 'all') {
-    throw expected('rows of one length for a .npy output', layout.column ?? 'the input', 'rows that differ');
-  }
+export function newNpyWriter(output: Output, options: WriterOptions): Writer {
+  const { layout, content, width, skips, onNotice } = options;
+  const { rows } = layout;
+  refuseNoArray(options, '.npy');
   const known = rows !== undefined && !skips;
   if (!known && !output.patch)
     throw expectedUsage('a file', '-o of a .npy whose length is not known yet', '-');
-  if (skips && inner !== 1) throw expectedUsage('the last axis', '--axis with --errors skip', axis);
-
   const number = layout.type === 'float64' ? '<f8' : '<f4';
   const dtype =
     content === 'top'
       ? `[('class', '<u4', (${width},)), ('score', '${number}', (${width},))]`
       : `'${number}'`;
-  const header = (count: number, least?: number) => {
-    const shape = (known && layout.shape) || [count, classes ?? 0];
-    const at = known && layout.shape ? axis : 1;
-    return formatNpyHeader(dtype, content === 'all' ? shape : shape.toSpliced(at, 1), least);
-  };
+  const header = (count: number, least?: number) => formatNpyHeader(dtype, shapeOf(options, count), least);
   // Room for any number of rows, where it is not known yet.
   const begin = known ? header(rows) : header(Number.MAX_SAFE_INTEGER);
+  if (layout.fields.length > 0) {
+    const names = layout.fields.map(({ name }) => name);
+    onNotice?.(`not in the .npy, which holds one array: ${listOf('column', names)} (a .npz holds several)`);
+  }
 
   return {
     begin: () => output.write(begin),
@@ -206,7 +204,23 @@ export function newNpyWriter(output: Output, { layout, content, width, skips }: 
   };
 }
 
-function bytesOf({ buffer, byteOffset, byteLength }: ScoredBatch['scores']): Uint8Array {
+/** What an array cannot be. */
+export function refuseNoArray({ layout, content, skips }: WriterOptions, extension: string): void {
+  const { classes, column, inner, axis } = layout;
+  if (classes === undefined && content === 'all') {
+    throw expected(`rows of one length for a ${extension} output`, column ?? 'the input', 'rows that differ');
+  }
+  if (skips && inner !== 1) throw expectedUsage('the last axis', '--axis with --errors skip', axis);
+}
+
+/** That of the scores: the input's, without the axis of the classes where a row has one element. */
+export function shapeOf({ layout, content, skips }: WriterOptions, count: number): readonly number[] {
+  const known = layout.rows !== undefined && !skips && layout.shape !== undefined;
+  const shape = known ? layout.shape! : [count, layout.classes ?? 0];
+  return content === 'all' ? shape : shape.toSpliced(known ? layout.axis : 1, 1);
+}
+
+export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 

@@ -23,6 +23,8 @@ export async function openWriter(format: Format, output: Output, options: Writer
   switch (format) {
     case 'npy':
       return (await import('./npy.js')).newNpyWriter(output, options);
+    case 'npz':
+      return (await import('./npz.js')).newNpzWriter(output, options);
     case 'arrow':
     case 'arrows':
       return (await import('./arrow/writer.js')).newArrowWriter(output, options, format === 'arrow');

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { expected, orSystemFailure } from '../failure.js';
-import { formatOf } from '../formats.js';
+import { formatOf, isArray } from '../formats.js';
 import type { FilePair } from '../inputs.js';
 import { type FileScoreJob, parseJob, parseRecord } from '../job.js';
 import { statOf } from '../root.js';
@@ -148,7 +148,7 @@ export function partsOf(data: JobData, rows: number): Part[] {
 
 /** Of a .npy; undefined for other files, and for those that a job will refuse. */
 async function rangeOf({ input, output, format, outputFormat, axis, truth }: FileScoreJob) {
-  if (formatOf(format, input) !== 'npy') return undefined;
+  if (!isArray(formatOf(format, input))) return undefined;
   try {
     const { layout, bytes } = await npyLayout(input, axis);
     const rows = layout.rows ?? 0;
