@@ -5,6 +5,7 @@
 #include "math/longest.h"
 #include "math/shares.h"
 #include "ops/alone.h"
+#include "shapes/masked.h"
 #include "shapes/measure.h"
 #include "shapes/ragged.h"
 #include "units.h"
@@ -62,7 +63,16 @@ void solve_of_type(const Problem& p, size_t begin, size_t end) {
   p.type == Type::float64 ? solve<F64>(p, begin, end) : solve<F32>(p, begin, end);
 }
 
+template <class V>
+void solve_masked(const Problem& p, size_t begin, size_t end) {
+  Masked<V>(p, solve_of_type).solve(begin, end);
+}
+
 void solve_at_one_temperature(const Problem& p, size_t begin, size_t end) {
+  const bool is_double = p.type == Type::float64;
+  if (is_double ? Masked<F64>::fits(p, end - begin) : Masked<F32>::fits(p, end - begin)) {
+    return is_double ? solve_masked<F64>(p, begin, end) : solve_masked<F32>(p, begin, end);
+  }
   Ragged::fits(p, end - begin) ? Ragged(p, solve_of_type).solve(begin, end) : solve_of_type(p, begin, end);
 }
 

@@ -1,0 +1,162 @@
+// Rows under masks, or draws of padded ones, for ops that have no shape for masks. They are copied (row_copies.h), a set at a time,
+// and their copies are a problem without masks. Where -Infinity is something else than no part, the row is solved by itself, from
+// where it is: where fewer numbers are left than are asked for, and beside NaN and +Infinity.
+#pragma once
+#include "../math/total.h"
+#include "../ops/sample_settings.h"
+#include "row_copies.h"
+
+namespace UNITS {
+
+template <class V>
+class Masked {
+ public:
+  using T = typename V::Scalar;
+  using Solve = void (*)(const Problem&, size_t begin, size_t end);
+
+  static bool fits(const Problem& p, size_t rows) {
+    if (!(p.where || p.bitmask || p.lengths) || p.offsets || p.inner > 1 || p.logNormalizer) return false;
+    if (p.length < 2 || p.length > copied_classes || rows <= V::lanes / 8) return false;
+    switch (p.op) {
+      case Op::topK:
+        // Terms start at the bias of a row's own length.
+        if (p.lengths && bias_for<V>(1) != bias_for<V>(p.length)) return false;
+        return p.k > 0 && p.k <= most_chosen && !p.log;
+      case Op::logProb: return !p.lengths && !p.renormalize && !p.ranks;
+      case Op::crossEntropy:
+        if (p.lengths || !p.targets || p.labelSmoothing != 0) return false;
+        return !p.gradient || (!p.weights && p.type == type_of<T>);
+      case Op::sample: return draws_alike(p);
+      case Op::entropy: return !p.lengths && p.length <= few_for_logs;
+      default: return false;
+    }
+  }
+
+  // `solve`: rows of any problem.
+  Masked(const Problem& posed, Solve solve)
+      : p(posed), solve_rows(solve), rows(posed), part(posed), needed(p.op == Op::topK ? p.k : 1) {
+    part.where = nullptr, part.bitmask = nullptr, part.lengths = nullptr;
+    part.type = type_of<T>;
+  }
+
+  void solve(size_t begin, size_t end) {
+    const size_t n = p.length, step = rows.rows_of_set();
+    alignas(64) T copies[RowCopies<V>::room];
+    for (size_t row = begin, next; row < end && !(row > begin && is_set(p.cancelled)); row = next) {
+      next = lesser(end, row + step);
+      odd_count = 0;
+      rows.is_narrow() ? copy_narrow(row, next - row, copies) : copy_wide(row, next - row, copies);
+      // The first row of the set is still row `row`.
+      part.x = reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(copies) - row * n * sizeof(T));
+      part.outer = next, part.elements = (next - row) * n;
+      p.gradient == p.x ? solve_between(row, next) : solve_over(row, next);
+      if (p.gradient) hide_targets(row, next, copies);
+    }
+  }
+
+ private:
+  static constexpr size_t most_chosen = 64;  // classes of a row that are asked for
+
+  const Problem& p;
+  const Solve solve_rows;
+  RowCopies<V> rows;
+  Problem part;
+  const size_t needed;  // numbers of a row
+  size_t odd_count = 0;
+  uint16_t odd[RowCopies<V>::most / 2];  // rows of a set that are solved by themselves
+
+  // Odd rows are solved once more, by themselves.
+  void solve_over(size_t row, size_t next) {
+    solve_rows(part, row, next);
+    for (size_t i = 0; i < odd_count; i++) solve_rows(p, row + odd[i], row + odd[i] + 1);
+  }
+  // The same where they would be lost by then.
+  void solve_between(size_t row, size_t next) {
+    size_t from = row;
+    for (size_t i = 0; i < odd_count; i++) {
+      const size_t r = row + odd[i];
+      if (r > from) solve_rows(part, from, r);
+      solve_rows(p, r, r + 1);
+      from = r + 1;
+    }
+    if (next > from) solve_rows(part, from, next);
+  }
+
+  // A target that takes no part has none in the gradient.
+  void hide_targets(size_t row, size_t next, const T* copy) const {
+    const size_t n = p.length;
+    for (size_t r = row; r < next; r++, copy += n) {
+      const int32_t given = read_once(p.targets + r);
+      if (given < 0 || size_t(given) >= n || copy[given] != T(-infinity)) continue;
+      if (source_of(p, r).masked_out(size_t(given))) static_cast<T*>(p.gradient)[r * n + size_t(given)] = 0;
+    }
+  }
+
+  // Which of a block are numbers, as bits; `others`: of those that take part, NaN or +Infinity.
+  static INLINE uint32_t numbers(V v, uint32_t kept, uint32_t& others) {
+    const uint32_t below = mask_greater(splat<V>(T(infinity)), v) & kept;
+    others |= kept & ~below;
+    return below & mask_greater(v, splat<V>(T(-infinity)));
+  }
+
+  void copy_narrow(size_t row, size_t count, T* copies) {
+    const size_t n = p.length;
+    alignas(64) uint32_t found[RowCopies<V>::most / 32 + 4];
+    BitString string{found};
+    uint32_t others = 0;
+    rows.copy_narrow(row, count, copies, [&](V v, uint32_t kept) INLINE_LAMBDA {
+      string.append(numbers(v, kept, others), V::lanes);
+    });
+    string.end(), string.word[1] = 0;
+    others &= (1u << V::lanes) - 1;
+    if (needed == 1 && !others) return find_empty(found, count, copies);
+    for (size_t k = 0; k < count; k++) {
+      const uint32_t bits = uint32_t(window(found, k * n)) & ((1u << n) - 1);
+      if (others || size_t(__builtin_popcount(bits)) < needed) set_aside(k, copies);
+    }
+  }
+
+  // Zeros take its place: the others of its group do not see it.
+  void set_aside(size_t k, T* copies) {
+    odd[odd_count++] = uint16_t(k);
+    for (size_t i = 0; i < p.length; i++) copies[k * p.length + i] = 0;
+  }
+
+  // 32 bits and more of a string, from bit `at` on.
+  static INLINE uint64_t window(const uint32_t* string, size_t at) {
+    return (string[at / 32] | uint64_t(string[at / 32 + 1]) << 32) >> at % 32;
+  }
+
+  // The rows without a number, several at a time: bit k * n is set where any of the n from there on are.
+  void find_empty(const uint32_t* found, size_t count, T* copies) {
+    const size_t n = p.length, step = 33 / n;
+    uint64_t firsts = 0;
+    for (size_t k = 0; k < step; k++) firsts |= uint64_t(1) << k * n;
+    for (size_t row = 0; row < count; row += step) {
+      uint64_t any = window(found, row * n);
+      size_t covered = 1;
+      for (; 2 * covered <= n; covered *= 2) any |= any >> covered;
+      any |= any >> (n - covered);
+      for (uint64_t empty = firsts & ~any; empty; empty &= empty - 1) {
+        const size_t k = row + size_t(__builtin_ctzll(empty)) / n;
+        if (k < count) set_aside(k, copies);
+      }
+    }
+  }
+
+  void copy_wide(size_t row, size_t count, T* copies) {
+    const size_t n = p.length;
+    for (size_t k = 0; k < count; k++) {
+      rows.copy_row(row + k, copies + k * n);
+      size_t left = 0;
+      uint32_t others = 0;
+      for (size_t i = 0; i < n; i += V::lanes) {
+        const V v = load_first<V>(copies + k * n + i, lesser(n - i, V::lanes), T(-infinity));
+        left += size_t(__builtin_popcount(numbers(v, (1u << V::lanes) - 1, others)));
+      }
+      if (left < needed || others) set_aside(k, copies);
+    }
+  }
+};
+
+}  // namespace UNITS
