@@ -142,12 +142,13 @@ INLINE bool is_varied(const Problem& p, size_t rows) {
   return (p.where || p.bitmask || p.lengths) && p.length > V::lanes && p.length <= grouped_classes;
 }
 
-// Rows of few classes and of several lengths, or of floats under a bitmask, which are masked in lanes.
+// Rows of few classes and of several lengths, or of floats under a mask, which are masked in lanes.
 template <class V>
 INLINE bool is_hidden_in_lanes(const Problem& p, size_t rows) {
   constexpr Type type = type_of<typename V::Scalar>;
-  if (p.op != Op::softmax || p.where || p.logNormalizer || rows <= V::lanes / 8) return false;
-  if (p.bitmask ? p.lengths || type != Type::float32 : !p.lengths) return false;
+  if (p.op != Op::softmax || p.logNormalizer || rows <= V::lanes / 8) return false;
+  const bool is_masked = p.where || p.bitmask;
+  if (is_masked ? p.lengths || (p.where && p.bitmask) || type != Type::float32 : !p.lengths) return false;
   return p.inner == 1 && p.type == type && p.outType == type && p.length >= 2 && p.length <= few_classes<V>;
 }
 

@@ -96,22 +96,10 @@ struct TopOfFew : TopFew<V> {
       V share[N];
 #pragma GCC unroll 4
       for (size_t c = 0; c < N; c++) share[c] = scaled(load<V>(r[g][c]), hi[g], lo[g]);
-      make_ones<N>(share, shift[g], least[g], sum[g], rest[g]);
+      make_ones<N>(share, least[g], sum[g], rest[g], shift[g], scale);
       put<N>(x + g * L * N, row + g * L, share);
     }
     return true;
-  }
-
-  // 1 where the maximum is alone in the sum: see FewClassesSoftmax::polish.
-  template <size_t N>
-  INLINE void make_ones(V* share, const LaneShift<V>& shift, V least, V sum, V rest) const {
-    constexpr double noticed = ExpTraits<V>::short_bias * power_of_two(-2 * 24 + 1);
-    static_assert(sizeof(T) == 4, "24 digits");
-    if (all_less(splat<V>(T(noticed)), least)) return;
-    const uint32_t alone = alone_in_sum(sum, rest, shift, scale, bias_for<V>(N));
-    const V half = splat<V>(T(0.5)), one = splat<V>(T(1));
-#pragma GCC unroll 4
-    for (size_t c = 0; c < N; c++) share[c] = keep(alone & mask_greater(share[c], half), one, share[c]);
   }
 
   // Rows that start at x, their probabilities as load_rows has their logits. One after the other the best of what is left

@@ -198,8 +198,6 @@ struct FewClassesSoftmax {
     return mask_greater(load_in_disorder<V, N>(reinterpret_cast<const int32_t*>(rows)), any);
   }
 
-  static constexpr uint32_t all_lanes = (1u << L) - 1;
-
   // The rows of groups: from `row` on, one behind the other, the last of which starts at row `last`; or where they are said to be.
   struct InOrder {
     static constexpr bool is_in_order = true;
@@ -246,34 +244,35 @@ struct FewClassesSoftmax {
     // `t` holds the logits of every class, then what they reduce to; `r` the reduced logits, then the terms. With three
     // arrays, stores to one delay loads of another on some stacks.
     alignas(64) T t[most][N][L], r[most][N][L];
-    V hi[most], lo[most], sum[most], rest[most], least[most];
-    uint32_t live[most];  // rows with something left, where some may have nothing
+    V hi[most], lo[most], sum[most], rest[most], least[most], top[most];
     LaneShift<V> shift[most];
     const T bias = bias_for<V>(N);
     const bool kept =
         Rows::is_in_order && (p.emptyRows || hidden.rows);  // -Infinity may stand for what takes no part
-    bool sound = true;
+    const V none = splat<V>(T(-infinity));
+    const auto hidden_of = [&](size_t g) INLINE_LAMBDA {
+      if constexpr (Rows::is_in_order) return hidden.rows + rows.template start<N>(g) / N * hidden.step;
+      return hidden.rows;
+    };
+    bool sound = true, all_live = true;
     for (size_t g = 0; g < groups; g++) {
       V v[N];
       rows.template load<N>(x, g, v);
-      const uint32_t* own = nullptr;
-      if constexpr (Rows::is_in_order) {
-        if (hidden.rows) own = hidden.rows + rows.template start<N>(g) / N * hidden.step, hide<N>(own, v);
-      }
+      if (Rows::is_in_order && hidden.rows) hide<N>(hidden_of(g), v);
       V max = v[0];
       store(t[g][0], v[0]);
 #pragma GCC unroll 16
       for (size_t i = 1; i < N; i++) store(t[g][i], v[i]), max = max_number(v[i], max);
-      if (kept) {
-        live[g] = mask_greater(max, splat<V>(T(-infinity)));
-        if (live[g] != all_lanes) {
-          // Nothing but -Infinity is not nothing.
-          sound = sound && (!own || (some_left<N>(own) & ~live[g]) == 0);
-          max = keep(live[g], max, splat<V>(T(0)));
-        }
-      }
+      if (kept) top[g] = max, max = zero_if_equal(max, none, max);
       shift[g] = LaneShift<V>(max, op.scale, E::vanish);
       sound = sound && shift[g].reducible;
+    }
+    // Nothing but -Infinity is not nothing.
+    for (size_t g = 0; Rows::is_in_order && hidden.rows && g < groups; g++) {
+      all_live = all_live && all_less(none, top[g]);
+    }
+    for (size_t g = 0; !all_live && g < groups; g++) {
+      sound = sound && (some_left<N>(hidden_of(g)) & ~mask_greater(top[g], none)) == 0;
     }
     if (!sound) return false;
     for (size_t g = 0; g < groups; g++) {
@@ -308,32 +307,14 @@ struct FewClassesSoftmax {
     if (!sound) return false;
     for (size_t g = 0; g < groups; g++) invert<V>(sum[g], rest[g], hi[g], lo[g]);
     for (size_t g = 0; g < groups; g++) {
-      if (kept && live[g] != all_lanes) {
-        const V zero = splat<V>(T(0));
-        hi[g] = keep(live[g], hi[g], zero), lo[g] = keep(live[g], lo[g], zero);
-      }
+      if (kept) hi[g] = zero_if_equal(top[g], none, hi[g]), lo[g] = zero_if_equal(top[g], none, lo[g]);
       V out[N];
 #pragma GCC unroll 16
       for (size_t i = 0; i < N; i++) out[i] = scaled(load<V>(r[g][i]), hi[g], lo[g]);
-      polish<N>(out, shift[g], least[g], sum[g], rest[g]);
+      make_ones<N>(out, least[g], sum[g], rest[g], shift[g], op.scale);
       rows.template store<N>(y, g, out);
     }
     return true;
-  }
-
-  // See make_one in normalize.h. A term is not alone beside one that changes what the sum leaves of it: that is at most
-  // half of the bias's last bit, of which no rounding hides more than 2^-digits.
-  template <size_t N>
-  INLINE void polish(V* out, const LaneShift<V>& shift, V least, V sum, V rest) const {
-    constexpr int digits = sizeof(T) == 4 ? 24 : 53;
-    static_assert(N <= exact_terms<V>, "the bias is that of short rows");
-    constexpr double noticed = ExpTraits<V>::short_bias * power_of_two(-2 * digits + 1);
-    if (all_less(splat<V>(T(noticed)), least)) return;
-    const uint32_t alone = alone_in_sum(sum, rest, shift, op.scale, bias_for<V>(N));
-    if (!alone) return;
-    const V half = splat<V>(T(0.5)), one = splat<V>(T(1));
-#pragma GCC unroll 16
-    for (size_t i = 0; i < N; i++) out[i] = keep(alone & mask_greater(out[i], half), one, out[i]);
   }
 };
 

@@ -160,15 +160,42 @@ INLINE V beside_largest(V sum, V rest, const Term<V>& largest, B bias) {
   return add(absolute(sub(sum, one.taken(bias))), absolute(sub(rest, one.rest)));
 }
 
-// The rows, as bits, whose sum is the term of their maximum and nothing else.
+// Of rows, how far each sum is from the term of its maximum alone; false where none is that.
 template <class V, class B>
-INLINE uint32_t alone_in_sum(V sum, V rest, const LaneShift<V>& shift, const Scale<V>& scale, B bias) {
+INLINE bool beside_maximum(V sum, V rest, const LaneShift<V>& shift, const Scale<V>& scale, B bias, V& beside) {
   using T = typename V::Scalar;
   const Term<V> largest = Exp<V, false>(scale, shift.magic, shift.lower).term(shift.max);
   // A term alone is the sum, but for the roundings of both, between which one last bit lies at most.
   constexpr double last_bit = sizeof(T) == 4 ? 0x1p-23 : 0x1p-52;
-  if (all_less(mul(largest.value(), splat<V>(T(1 + last_bit))), add(sum, rest))) return 0;
-  return ~mask_greater(beside_largest(sum, rest, largest, bias), splat<V>(0)) & ((1u << V::lanes) - 1);
+  if (all_less(mul(largest.value(), splat<V>(T(1 + last_bit))), add(sum, rest))) return false;
+  beside = beside_largest(sum, rest, largest, bias);
+  return true;
+}
+
+// The rows, as bits, whose sum is the term of their maximum and nothing else.
+template <class V, class B>
+INLINE uint32_t alone_in_sum(V sum, V rest, const LaneShift<V>& shift, const Scale<V>& scale, B bias) {
+  V beside;
+  if (!beside_maximum(sum, rest, shift, scale, bias, beside)) return 0;
+  return ~mask_greater(beside, splat<V>(0)) & ((1u << V::lanes) - 1);
+}
+
+// 1 where that is so, for N classes of each row, whose smallest term is `smallest`; see make_one in normalize.h. A term is not
+// alone beside one that changes what the sum leaves of it: that is at most half of the bias's last bit, of which no rounding
+// hides more than 2^-digits.
+template <size_t N, class V>
+INLINE void make_ones(V* share, V smallest, V sum, V rest, const LaneShift<V>& shift, const Scale<V>& scale) {
+  using T = typename V::Scalar;
+  constexpr int digits = sizeof(T) == 4 ? 24 : 53;
+  static_assert(N <= exact_terms<V>, "the bias is that of short rows");
+  constexpr double noticed = ExpTraits<V>::short_bias * power_of_two(-2 * digits + 1);
+  if (all_less(splat<V>(T(noticed)), smallest)) return;
+  V beside;
+  if (!beside_maximum(sum, rest, shift, scale, bias_for<V>(N), beside)) return;
+  const V one = splat<V>(1), half = splat<V>(T(0.5));
+  const V least = add(half, zero_if_equal(beside, splat<V>(0), one));  // above any share where others are in the sum
+#pragma GCC unroll 16
+  for (size_t c = 0; c < N; c++) share[c] = select_greater(share[c], least, one, share[c]);
 }
 
 }  // namespace UNITS

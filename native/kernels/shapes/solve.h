@@ -4,6 +4,7 @@
 #include "columns.h"
 #include "copies.h"
 #include "few_classes_softmax.h"
+#include "mask_words.h"
 #include "rows.h"
 #include "varied.h"
 
@@ -95,6 +96,26 @@ void solve_ragged(const Problem& p, size_t begin, size_t end) {
   }
 }
 
+// Masks of bytes become bitmasks, a set of rows at a time.
+template <class V, class Op>
+void solve_hidden(const Problem& p, size_t begin, size_t end) {
+  if (!p.where) return FewClassesSoftmax<V, Op>(p).solve(begin, end);
+  MaskWords words;
+  Problem own = p;
+  own.where = nullptr, own.bitmask = words.word, own.bitmaskShared = p.whereShared;
+  if (p.whereShared) {
+    words.set(p.where, 1, p.length);
+    return FewClassesSoftmax<V, Op>(own).solve(begin, end);
+  }
+  for (size_t row = begin, next; row < end && !(row > begin && is_set(p.cancelled)); row = next) {
+    next = lesser(end, row + words.most);
+    words.set(p.where + row * p.length, next - row, p.length);
+    // The first row of the set is still row `row`.
+    own.bitmask = reinterpret_cast<const uint32_t*>(reinterpret_cast<uintptr_t>(words.word) - row * sizeof(uint32_t));
+    FewClassesSoftmax<V, Op>(own).solve(row, next);
+  }
+}
+
 template <class V, class Op>
 void solve_in_shapes(const Problem& p, size_t begin, size_t end) {
   if constexpr (Op::may_be_copied) {
@@ -105,7 +126,7 @@ void solve_in_shapes(const Problem& p, size_t begin, size_t end) {
       if (is_varied<V>(p, end - begin)) return Varied<V, Op>(p).solve(begin, end);
     }
     if constexpr (along_blocks<V>) {
-      if (is_hidden_in_lanes<V>(p, end - begin)) return FewClassesSoftmax<V, Op>(p).solve(begin, end);
+      if (is_hidden_in_lanes<V>(p, end - begin)) return solve_hidden<V, Op>(p, begin, end);
     }
   }
   if constexpr (Op::may_be_copied) {
