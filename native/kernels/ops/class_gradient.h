@@ -1,5 +1,6 @@
 // crossEntropy of class targets with its gradient, p * scale but for the target's own entry; a row per lane.
 #pragma once
+#include "../shapes/few_classes.h"
 #include "class_loss.h"
 
 namespace UNITS {
@@ -109,7 +110,7 @@ struct ClassGradient : ClassLoss<V> {
     const V none = splat<V>(0), weight = this->weights_of(g);
     Wide<V> factor;
     V own;
-    if (lanes_for_all && g.has_terms && ClassLoss<V>::compares(g)) {
+    if (lanes_for_all && g.has_terms && p.length <= most_without_terms && ClassLoss<V>::compares(g)) {
       own = this->logit_of(g, load_whole<V>(p.targets + g.row));
     } else {
       own = g.few_terms(scale).term(e.target).value();

@@ -28,10 +28,16 @@ __attribute__((noinline)) void load_classes(const typename V::Scalar* x, typenam
   }
 }
 
+// Of up to so many floats, whether an op wants terms is known to the compiler: with more that hardly counts, and each number of
+// classes is code of its own.
+constexpr size_t most_without_terms = 4;
+template <class V, size_t N>
+constexpr bool knows_terms = sizeof(typename V::Scalar) == 4 && N <= most_without_terms;
+
 // Each class is a partial sum of its own (see TermSum), and the sum of what they take is exact. Step by step for all groups:
 // the steps of one wait for each other.
 template <class V, size_t N, bool puts_terms>
-INLINE void add_classes(Lanes<V, Sums::all>* const* group, size_t count, const Scale<V>& scale) {
+INLINE void add_classes(Lanes<V, Sums::all>* const* group, size_t count, const Scale<V>& scale, bool) {
   using T = typename V::Scalar;
   constexpr size_t L = V::lanes;
   const T bias = bias_for<V>(N);
@@ -63,7 +69,8 @@ INLINE void add_classes(Lanes<V, Sums::all>* const* group, size_t count, const S
 }
 // Where an op wants them, terms take the place of logits here too: of doubles 0 for those of the maximum.
 template <class V, size_t N, bool puts_terms>
-INLINE void add_classes(Lanes<V, Sums::below>* const* group, size_t count, const Scale<V>& scale) {
+INLINE void add_classes(Lanes<V, Sums::below>* const* group, size_t count, const Scale<V>& scale, bool wants) {
+  const bool puts = knows_terms<V, N> ? puts_terms : wants;
   using T = typename V::Scalar;
   using E = FewTerms<V>;
   constexpr size_t L = V::lanes;
@@ -88,12 +95,12 @@ INLINE void add_classes(Lanes<V, Sums::below>* const* group, size_t count, const
     T* const x = group[g]->x;
     const auto rest_of = [&](size_t c) INLINE_LAMBDA {
       const Term<V> e = E::term(Reduced<V>{load<V>(t[g][c]), load<V>(r[g][c])});
-      if constexpr (puts_terms) {
+      if (puts) {
         const V max = group[g]->max, value = e.value();
         const auto put = [&](size_t c) INLINE_LAMBDA {
           store(x + c * L, select_greater(max, load<V>(x + c * L), value, E::of_max()));
         };
-        if constexpr (below == 1) put(1);
+        if (below == 1) put(1);
         put(below == 1 ? 0 : c);
       }
       return alone_in_lane(e);
@@ -102,8 +109,9 @@ INLINE void add_classes(Lanes<V, Sums::below>* const* group, size_t count, const
   }
 }
 template <class V, Sums sums, size_t N, bool puts_terms>
-__attribute__((noinline)) void add_known(Lanes<V, sums>* const* group, size_t count, const Scale<V>& scale) {
-  add_classes<V, N, puts_terms>(group, count, scale);
+__attribute__((noinline)) void add_known(Lanes<V, sums>* const* group, size_t count, const Scale<V>& scale,
+                                         bool wants_terms) {
+  add_classes<V, N, puts_terms>(group, count, scale, wants_terms);
 }
 
 // Classes back to rows, which lie one behind the other; groups that are not solvable leave them as they are.
@@ -118,10 +126,6 @@ __attribute__((noinline)) void store_classes(Lanes<V, sums>* const* group, size_
     store_rows_in_order<V, N>(y, v);
   }
 }
-
-// Up to so many classes, terms that no op wants are not written: with more that hardly counts, and each number of classes
-// is code of its own.
-constexpr size_t most_without_terms = 4;
 
 // What loads groups of rows of as many classes as a problem has, up to N; `beyond`: rows that have to follow them.
 template <class V>
@@ -142,19 +146,16 @@ INLINE KnownLoad<V> known_load(size_t n) {
 template <class V, Sums sums>
 struct KnownSteps : KnownLoad<V> {
   using T = typename V::Scalar;
-  void (*add)(Lanes<V, sums>* const* group, size_t count, const Scale<V>& scale);
+  void (*add)(Lanes<V, sums>* const* group, size_t count, const Scale<V>& scale, bool wants_terms);
   void (*store)(Lanes<V, sums>* const* group, size_t count, T* y);  // of ops that write classes
-  bool puts_terms;
 };
-template <class V, Sums sums, bool stores, bool puts_terms, size_t N>
+template <class V, Sums sums, bool stores, bool wants_terms, size_t N>
 INLINE KnownSteps<V, sums> known_steps(size_t n) {
   if constexpr (N > 2) {
-    if (n < N) return known_steps<V, sums, stores, puts_terms, N - 1>(n);
+    if (n < N) return known_steps<V, sums, stores, wants_terms, N - 1>(n);
   }
-  constexpr bool few = sizeof(typename V::Scalar) == 4 && N <= most_without_terms;
-  constexpr bool puts = few ? puts_terms : sums == Sums::all;
-  KnownSteps<V, sums> steps = {
-      {load_classes<V, N>, rows_beyond<V, N>}, add_known<V, sums, N, puts>, nullptr, puts};
+  constexpr bool puts = knows_terms<V, N> ? wants_terms : sums == Sums::all;
+  KnownSteps<V, sums> steps = {{load_classes<V, N>, rows_beyond<V, N>}, add_known<V, sums, N, puts>, nullptr};
   if constexpr (stores) steps.store = store_classes<V, sums, N>;
   return steps;
 }

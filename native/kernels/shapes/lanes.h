@@ -262,7 +262,7 @@ INLINE void add_terms_below(Lanes<V, Sums::below>& g, const Scale<V>& scale, siz
   using T = typename V::Scalar;
   constexpr size_t L = V::lanes;
   constexpr size_t run = RestSum<V>::run * L;
-  const T* const x = g.x;
+  T* const x = g.x;
   const size_t step = g.step;
   const Exp<V, false> exp(scale, g.shift.magic, g.shift.lower);
   V count = splat<V>(0);
@@ -275,6 +275,9 @@ INLINE void add_terms_below(Lanes<V, Sums::below>& g, const Scale<V>& scale, siz
       Term<V> e = exp.term(v);
       e.t = zero_if_equal(v, g.max, e.t);
       count = count_if_equal(v, g.max, count);
+      bool puts = g.has_terms;
+      asm("" : "+r"(puts));  // one loop, not one for each case
+      if (puts) store(x + c * step, e.value());
       sum.add_term(e);
     };
     size_t c = i;
@@ -292,7 +295,8 @@ INLINE void add_terms_below(Lanes<V, Sums::below>& g, const Scale<V>& scale, siz
 // panel_classes have to.
 template <class V, bool in_memory, class Beside>
 INLINE void add_terms(Lanes<V, Sums::below>& g, const Scale<V>& scale, size_t n, Beside&& beside) {
-  n > V::lanes ? add_terms_below<V, !in_memory>(g, scale, n, beside) : add_few_below(g, scale, n, beside);
+  if (n <= V::lanes) return add_few_below(g, scale, n, beside);
+  add_terms_below<V, !in_memory>(g, scale, n, beside);
 }
 template <class V, bool in_memory, class Beside>
 INLINE void add_terms(Lanes<V, Sums::all>& g, const Scale<V>& scale, size_t n, Beside&& beside) {

@@ -101,6 +101,7 @@ struct Panels {
         for (size_t i = 0; i < p.inner; i++, g++) {
           group[g].place(x + i * L, p.inner * L, begin * p.inner + i, p.inner, count, op.scale.extreme);
           group[g].max = max;
+          group[g].has_terms = Op::wants_terms && n > L;  // of fewer classes they are solved as they are alone
           if (fetches)
             group[g].ahead = ahead_of((begin + sets * L) * width + i * n * L, begin * width + i * n * L);
           if (p.inner > 1 && group[g].solvable) group[g].find_max(n);
@@ -143,7 +144,7 @@ struct Panels {
     for (size_t i = 0; i < most; i++) {
       lanes[i] = group + i;
       group[i].place(blocks + i * n * L, L, begin, 1, L, false);
-      group[i].has_terms = known.puts_terms;
+      group[i].has_terms = Op::sums == Sums::all || Op::wants_terms;
     }
     while (begin + L + known.beyond <= end) {
       const size_t whole = (end - begin - known.beyond) / L, count = whole < most ? whole : most;
@@ -155,7 +156,7 @@ struct Panels {
       }
       begin_groups(op, group, count);
       if (Op::writes_classes && y && fetches) fetch<true>(y + begin * n, count * n * L);
-      known.add(lanes, count, op.scale);
+      known.add(lanes, count, op.scale, Op::wants_terms);
       end_groups(op, group, count);
       if constexpr (Op::writes_classes) {
         if (y) known.store(lanes, count, y + begin * n);
