@@ -53,7 +53,8 @@ struct Copies {
 
  private:
   size_t single = 0;
-  uint16_t alone[RowCopies<V>::most / RowCopies<V>::narrow_row];  // rows of wide sets that are not among the copies
+  uint16_t
+      alone[RowCopies<V>::most / RowCopies<V>::narrow_row];  // rows of wide sets that are not among the copies
 
   // Whether a copied row of -Infinity has nothing left, that is, whether none of what takes part is -Infinity or NaN.
   bool copy(size_t row, size_t count, T* copies) {
@@ -63,11 +64,8 @@ struct Copies {
       return false;
     }
     if (!rows.is_narrow()) return copy_wide(row, count, copies), false;
-    const V none = splat<V>(T(-infinity));
-    uint32_t lowest = 0;
-    rows.copy_narrow(row, count, copies,
-                     [&](V v, uint32_t kept) INLINE_LAMBDA { lowest |= kept & ~mask_greater(v, none); });
-    return (lowest & ((1u << V::lanes) - 1)) == 0;
+    rows.copy_narrow(row, count, copies);
+    return !rows.has_lowest;
   }
 
   // Row by row.

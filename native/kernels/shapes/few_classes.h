@@ -70,7 +70,6 @@ INLINE void add_classes(Lanes<V, Sums::all>* const* group, size_t count, const S
 // Where an op wants them, terms take the place of logits here too: of doubles 0 for those of the maximum.
 template <class V, size_t N, bool puts_terms>
 INLINE void add_classes(Lanes<V, Sums::below>* const* group, size_t count, const Scale<V>& scale, bool wants) {
-  const bool puts = knows_terms<V, N> ? puts_terms : wants;
   using T = typename V::Scalar;
   using E = FewTerms<V>;
   constexpr size_t L = V::lanes;
@@ -93,6 +92,8 @@ INLINE void add_classes(Lanes<V, Sums::below>* const* group, size_t count, const
   }
   for (size_t g = 0; g < count; g++) {
     T* const x = group[g]->x;
+    bool puts = knows_terms<V, N> ? puts_terms : wants;
+    if constexpr (!knows_terms<V, N>) asm("" : "+r"(puts));  // one loop, not one for each case
     const auto rest_of = [&](size_t c) INLINE_LAMBDA {
       const Term<V> e = E::term(Reduced<V>{load<V>(t[g][c]), load<V>(r[g][c])});
       if (puts) {

@@ -193,7 +193,8 @@ INLINE void make_ones(V* share, V smallest, V sum, V rest, const LaneShift<V>& s
   V beside;
   if (!beside_maximum(sum, rest, shift, scale, bias_for<V>(N), beside)) return;
   const V one = splat<V>(1), half = splat<V>(T(0.5));
-  const V least = add(half, zero_if_equal(beside, splat<V>(0), one));  // above any share where others are in the sum
+  const V least =
+      add(half, zero_if_equal(beside, splat<V>(0), one));  // above any share where others are in the sum
 #pragma GCC unroll 16
   for (size_t c = 0; c < N; c++) share[c] = select_greater(share[c], least, one, share[c]);
 }

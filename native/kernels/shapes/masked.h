@@ -92,27 +92,13 @@ class Masked {
     }
   }
 
-  // Which of a block are numbers, as bits; `others`: of those that take part, NaN or +Infinity.
-  static INLINE uint32_t numbers(V v, uint32_t kept, uint32_t& others) {
-    const uint32_t below = mask_greater(splat<V>(T(infinity)), v) & kept;
-    others |= kept & ~below;
-    return below & mask_greater(v, splat<V>(T(-infinity)));
-  }
-
   void copy_narrow(size_t row, size_t count, T* copies) {
     const size_t n = p.length;
-    alignas(64) uint32_t found[RowCopies<V>::most / 32 + 4];
-    BitString string{found};
-    uint32_t others = 0;
-    rows.copy_narrow(row, count, copies, [&](V v, uint32_t kept) INLINE_LAMBDA {
-      string.append(numbers(v, kept, others), V::lanes);
-    });
-    string.end(), string.word[1] = 0;
-    others &= (1u << V::lanes) - 1;
-    if (needed == 1 && !others) return find_empty(found, count, copies);
+    rows.copy_narrow(row, count, copies);
+    if (needed == 1 && !rows.has_others) return find_empty(count, copies);
     for (size_t k = 0; k < count; k++) {
-      const uint32_t bits = uint32_t(window(found, k * n)) & ((1u << n) - 1);
-      if (others || size_t(__builtin_popcount(bits)) < needed) set_aside(k, copies);
+      const uint32_t bits = uint32_t(numbers_from(k * n)) & ((1u << n) - 1);
+      if (rows.has_others || size_t(__builtin_popcount(bits)) < needed) set_aside(k, copies);
     }
   }
 
@@ -122,18 +108,18 @@ class Masked {
     for (size_t i = 0; i < p.length; i++) copies[k * p.length + i] = 0;
   }
 
-  // 32 bits and more of a string, from bit `at` on.
-  static INLINE uint64_t window(const uint32_t* string, size_t at) {
-    return (string[at / 32] | uint64_t(string[at / 32 + 1]) << 32) >> at % 32;
+  // 32 bits and more, from that of element `at` on.
+  INLINE uint64_t numbers_from(size_t at) const {
+    return (rows.numbers[at / 32] | uint64_t(rows.numbers[at / 32 + 1]) << 32) >> at % 32;
   }
 
   // The rows without a number, several at a time: bit k * n is set where any of the n from there on are.
-  void find_empty(const uint32_t* found, size_t count, T* copies) {
+  void find_empty(size_t count, T* copies) {
     const size_t n = p.length, step = 33 / n;
     uint64_t firsts = 0;
     for (size_t k = 0; k < step; k++) firsts |= uint64_t(1) << k * n;
     for (size_t row = 0; row < count; row += step) {
-      uint64_t any = window(found, row * n);
+      uint64_t any = numbers_from(row * n);
       size_t covered = 1;
       for (; 2 * covered <= n; covered *= 2) any |= any >> covered;
       any |= any >> (n - covered);
@@ -149,12 +135,12 @@ class Masked {
     for (size_t k = 0; k < count; k++) {
       rows.copy_row(row + k, copies + k * n);
       size_t left = 0;
-      uint32_t others = 0;
+      typename RowCopies<V>::Found found;
       for (size_t i = 0; i < n; i += V::lanes) {
         const V v = load_first<V>(copies + k * n + i, lesser(n - i, V::lanes), T(-infinity));
-        left += size_t(__builtin_popcount(numbers(v, (1u << V::lanes) - 1, others)));
+        left += size_t(__builtin_popcount(found.numbers(v, (1u << V::lanes) - 1)));
       }
-      if (left < needed || others) set_aside(k, copies);
+      if (left < needed || found.others != 0) set_aside(k, copies);
     }
   }
 };

@@ -45,9 +45,12 @@ class RowCopies {
   bool is_narrow() const { return n <= narrow_row; }
   const char* data(size_t row) const { return static_cast<const char*>(p.x) + row * n * size_of(p.type); }
 
-  // A set of narrow rows; see(v, kept): what there is in a block of them, in the order of memory, and which of it takes part.
-  template <class See>
-  void copy_narrow(size_t row, size_t count, T* copies, See see) {
+  // Of what takes part in a set of narrow rows: the numbers, as a string of bits; whether there is -Infinity or NaN; and NaN or
+  // +Infinity.
+  alignas(64) uint32_t numbers[most / 32 + 4];
+  bool has_lowest = false, has_others = false;
+
+  __attribute__((noinline)) void copy_narrow(size_t row, size_t count, T* copies) {
     alignas(64) uint32_t kept[most / 32 + 2];
     const bool by_bits = gather_bits(row, count, kept);
     const Bits bits = {by_bits ? kept : nullptr,
@@ -55,8 +58,19 @@ class RowCopies {
                        : p.whereShared ? tile()
                                        : p.where + row * n,
                        p.whereShared ? L * n : 0};
-    by_type<T>(p.type, [&](auto type) { copy_blocks<type>(row, count * n, bits, copies, see); });
+    by_type<T>(p.type, [&](auto type) { copy_blocks<type>(row, count * n, bits, copies); });
   }
+
+  // Which of a block are numbers, as bits.
+  struct Found {
+    uint32_t lowest = 0, others = 0;
+    INLINE uint32_t numbers(V v, uint32_t kept) {
+      const uint32_t above = mask_greater(v, splat<V>(T(-infinity))),
+                     below = mask_greater(splat<V>(T(infinity)), v);
+      lowest |= kept & ~above, others |= kept & ~below;
+      return kept & above & below;
+    }
+  };
 
   // A row of any width.
   Source copy_row(size_t row, T* copy) const {
@@ -107,13 +121,15 @@ class RowCopies {
     return tiled;
   }
 
-  template <Type type, class See>
-  INLINE void copy_blocks(size_t row, size_t total, const Bits& bits, T* copies, See& see) const {
+  template <Type type>
+  INLINE void copy_blocks(size_t row, size_t total, const Bits& bits, T* copies) {
     const Element<type>* x = reinterpret_cast<const Element<type>*>(data(row));
     const V none = splat<V>(T(-infinity));
     alignas(64) T buffer[L];
+    BitString string{numbers};
+    Found found;
     const auto put = [&](size_t i, V v, uint32_t kept) INLINE_LAMBDA {
-      see(v, kept);
+      string.append(found.numbers(v, kept), L);
       store(copies + i, keep(kept, v, none));
     };
     size_t i = 0;
@@ -125,6 +141,9 @@ class RowCopies {
       const size_t rest = total - i;
       put(i, load_first<V>(widened<type>(x + i, rest, buffer), rest, T(0)), bits(i, rest) & ((1u << rest) - 1));
     }
+    string.end(), string.word[1] = 0;
+    constexpr uint32_t all = (1u << L) - 1;
+    has_lowest = (found.lowest & all) != 0, has_others = (found.others & all) != 0;
   }
 };
 

@@ -10,12 +10,18 @@
 
 namespace UNITS {
 
+// Once in the binary: it is large.
+template <class V, class Op>
+__attribute__((noinline)) void solve_few_classes(const Problem& p, size_t begin, size_t end) {
+  FewClassesSoftmax<V, Op>(p).solve(begin, end);
+}
+
 template <class V, class Op>
 void solve_plain(const Problem& p, size_t begin, size_t end) {
   const Shape shape = shape_of<V>(p, end - begin);
   if constexpr (along_blocks<V>) {
     if constexpr (Op::sums == Sums::all) {
-      if (shape == Shape::few_classes) return FewClassesSoftmax<V, Op>(p).solve(begin, end);
+      if (shape == Shape::few_classes) return solve_few_classes<V, Op>(p, begin, end);
     }
     if (shape == Shape::blocks) return AlongBlocks<V, Op>(p).solve(begin, end);
   }
@@ -99,20 +105,21 @@ void solve_ragged(const Problem& p, size_t begin, size_t end) {
 // Masks of bytes become bitmasks, a set of rows at a time.
 template <class V, class Op>
 void solve_hidden(const Problem& p, size_t begin, size_t end) {
-  if (!p.where) return FewClassesSoftmax<V, Op>(p).solve(begin, end);
+  if (!p.where) return solve_few_classes<V, Op>(p, begin, end);
   MaskWords words;
   Problem own = p;
   own.where = nullptr, own.bitmask = words.word, own.bitmaskShared = p.whereShared;
   if (p.whereShared) {
     words.set(p.where, 1, p.length);
-    return FewClassesSoftmax<V, Op>(own).solve(begin, end);
+    return solve_few_classes<V, Op>(own, begin, end);
   }
   for (size_t row = begin, next; row < end && !(row > begin && is_set(p.cancelled)); row = next) {
     next = lesser(end, row + words.most);
     words.set(p.where + row * p.length, next - row, p.length);
     // The first row of the set is still row `row`.
-    own.bitmask = reinterpret_cast<const uint32_t*>(reinterpret_cast<uintptr_t>(words.word) - row * sizeof(uint32_t));
-    FewClassesSoftmax<V, Op>(own).solve(row, next);
+    own.bitmask =
+        reinterpret_cast<const uint32_t*>(reinterpret_cast<uintptr_t>(words.word) - row * sizeof(uint32_t));
+    solve_few_classes<V, Op>(own, row, next);
   }
 }
 
