@@ -427,35 +427,34 @@ napi_value weigh_classes(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// tally(k, bins, from, end, classes, targets, targetRanks, likeliest, confidences, losses, briers, entropies, coarse, fine,
-// totals, confusion): see tally.h. Without `confusion`, `classes` is 0.
+// tally(k, bins, rows, classes, targets, targetRanks, likeliest, confidences, losses, briers, entropies, counts, binConfidences,
+// means, totals, confusion): see tally.h. Without `confusion`, `classes` is 0.
 napi_value tally_rows(napi_env env, napi_callback_info info) {
-  constexpr size_t numbers = 5, all = numbers + 11;
+  constexpr size_t numbers = 4, all = numbers + 12;
   size_t count = all;
   napi_value values[all];
   napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
   double number[numbers];
   Bytes arrays[all - numbers];
   for (size_t i = 0; i < numbers; i++) number[i] = double(integer_of(env, values[i]));
-  const auto [k, bins, from, end, classes] = number;
+  const auto [k, bins, rows, classes] = number;
   if (!read_arrays(env, values + numbers, all - numbers, arrays) || !(k >= 0 && k <= 0x7fffffff) ||
-      !(bins >= 1 && bins <= 0x1p16) || !(from >= 0 && from <= end && end - from <= 4096) ||
-      !(classes >= 0 && classes <= 0x1p15))
+      !(bins >= 1 && bins <= 0x1p16) || !(rows >= 0) || !(classes >= 0 && classes <= 0x1p15))
     return refuse(env, "an operand is not what it should be");
-  const double places = 2 * bins + 1;
-  const double needed[] = {4 * end,
-                           4 * end,
-                           4 * end,
-                           8 * end,
-                           8 * end,
-                           8 * end,
-                           8 * end,
-                           8 * places,
-                           8 * places,
+  const double needed[] = {4 * rows,
+                           4 * rows,
+                           4 * rows,
+                           8 * rows,
+                           8 * rows,
+                           8 * rows,
+                           8 * rows,
+                           16 * bins,
+                           16 * bins,
+                           16 * double(tally_means),
                            8 * double(tally_totals),
                            4 * classes * classes};
   for (size_t i = 0; i < all - numbers; i++) {
-    const size_t unit = i < 3 || i == 10 ? 4 : 8;
+    const size_t unit = i < 3 || i == 11 ? 4 : 8;
     if (double(arrays[i].length) < needed[i] || uintptr_t(arrays[i].data) % unit != 0)
       return refuse(env, "an operand is too short, or lies across its elements");
   }
@@ -468,10 +467,15 @@ napi_value tally_rows(napi_env env, napi_callback_info info) {
                       doubles(4),
                       doubles(5),
                       doubles(6)};
-  const TallyRoom room{uint32_t(k),    size_t(bins), doubles(7),
-                       doubles(8),     doubles(9),   classes > 0 ? integers(10) : nullptr,
+  const TallyRoom room{uint32_t(k),
+                       size_t(bins),
+                       doubles(7),
+                       doubles(8),
+                       doubles(9),
+                       doubles(10),
+                       classes > 0 ? integers(11) : nullptr,
                        size_t(classes)};
-  tally(said, size_t(from), size_t(end), room);
+  tally(said, size_t(rows), room);
   return nullptr;
 }
 

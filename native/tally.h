@@ -10,21 +10,19 @@ struct Verdicts {
   const double *confidences, *losses, *briers, *entropies;
 };
 
+constexpr size_t tally_totals = 2, tally_means = 3;
+
 // What is added up, and where to.
 struct TallyRoom {
   uint32_t k;
   size_t bins;
-  // Of each bin the wrong rows, then the right ones, and one place for rows without: see tally.ts.
-  double *coarse, *fine;
-  // Rows that are ignored, rows with their target among the first k; losses, Brier scores and entropies, each a sum and what it
-  // lost.
-  double* totals;
-  // Classes x classes; null where it is not asked for.
-  uint32_t* confusion;
+  double* counts;       // of each bin the wrong rows, then the right ones
+  double* confidences;  // the sum of each bin, then what each has lost
+  double* means;        // sums of losses, Brier scores and entropies, then what each has lost
+  double* totals;       // rows that are ignored, rows with their target among the first k
+  uint32_t* confusion;  // classes x classes; null where it is not asked for
   size_t classes;
 };
 
-constexpr size_t tally_totals = 8;
-
-// Rows [from, end), at most 4096 of them. The room but for `confusion` is written anew.
-void tally(const Verdicts& said, size_t from, size_t end, const TallyRoom& room);
+// Adds rows to what is there.
+void tally(const Verdicts& said, size_t rows, const TallyRoom& room);

@@ -87,23 +87,23 @@ describe.skipIf(!native.tally)('the tally of the addon', () => {
     const call = (over: Record<number, unknown>) => {
       const doubles = (length: number) => new Float64Array(length);
       const args: unknown[] = [
-        ...[5, 15, 0, 100, 3, new Int32Array(100), new Uint32Array(100), new Uint32Array(100)],
-        ...[100, 100, 100, 100, 31, 31, 8].map(doubles),
+        ...[5, 15, 100, 3, new Int32Array(100), new Uint32Array(100), new Uint32Array(100)],
+        ...[100, 100, 100, 100, 30, 30, 6, 2].map(doubles),
         new Uint32Array(9),
       ];
       for (const [at, value] of Object.entries(over)) args[Number(at)] = value;
       return () => (native.tally as (...args: unknown[]) => void)(...args);
     };
     expect(call({})).not.toThrow();
-    for (let at = 5; at < 16; at++) {
+    for (let at = 4; at < 16; at++) {
       expect(call({ [at]: new Uint8Array(7) }), `argument ${at}`).toThrow(RangeError);
     }
-    const wrong = { 0: -1, 1: 0, 2: 101, 3: 5000, 4: 4, 5: 'no', 12: undefined };
+    const wrong = { 0: -1, 1: 0, 2: 101, 3: 4, 4: 'no', 11: undefined };
     for (const [at, value] of Object.entries(wrong)) {
       expect(call({ [at]: value }), `argument ${at}`).toThrow(RangeError);
     }
     const across = (bytes: number) => new Uint8Array(bytes + 1).subarray(1);
-    expect(call({ 8: across(800) })).toThrow(RangeError);
+    expect(call({ 7: across(800) })).toThrow(RangeError);
     expect(call({ 15: across(36) })).toThrow(RangeError);
     expect(call({ 1: 2 ** 20 })).toThrow(RangeError);
     expect(call({ 1: NaN })).toThrow(RangeError);

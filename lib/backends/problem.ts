@@ -127,15 +127,14 @@ export interface Backend {
   /** Adds the weights of all classes of a list but `ignoreIndex` to an exact sum (lib/backends/js/exactSum.ts). */
   weighClasses?(list: Int32Array, ignoreIndex: number, weights: Float64Array, total: Float64Array): void;
   /**
-   * Adds up what `judge` said of the rows from `from` to `end`, 4096 at most, as lib/calls/tally.ts does: `coarse`, `fine` and
-   * `totals` are written anew. `totals` are rows ignored, rows with their target among the first k, and of losses, Brier scores
-   * and entropies each a sum and what it lost. Without `confusion`, `classes` is 0.
+   * Adds what `judge` said of so many rows to what is there, as lib/calls/tally.ts does. `counts` are the wrong rows and the
+   * right ones of each bin; `binConfidences` and `means` (of losses, Brier scores and entropies) sums, then what each has lost;
+   * `totals` rows ignored, and rows with their target among the first k. Without `confusion`, `classes` is 0.
    */
   tally?(
     k: number,
     bins: number,
-    from: number,
-    end: number,
+    rows: number,
     classes: number,
     targets: Int32Array,
     targetRanks: Uint32Array,
@@ -144,8 +143,9 @@ export interface Backend {
     losses: Float64Array,
     briers: Float64Array,
     entropies: Float64Array,
-    coarse: Float64Array,
-    fine: Float64Array,
+    counts: Float64Array,
+    binConfidences: Float64Array,
+    means: Float64Array,
     totals: Float64Array,
     confusion: Uint32Array | undefined,
   ): void;

@@ -2,10 +2,13 @@
 export class Sums {
   readonly high: Float64Array;
   readonly low: Float64Array;
+  /** The one behind the other. */
+  readonly both: Float64Array;
 
   constructor(count: number) {
-    this.high = new Float64Array(count);
-    this.low = new Float64Array(count);
+    this.both = new Float64Array(2 * count);
+    this.high = this.both.subarray(0, count);
+    this.low = this.both.subarray(count);
   }
 
   /** Adds a number, or a sum and what it lost. */

@@ -33,9 +33,6 @@ const ENTROPY = 2;
 export class Tally {
   /** Rows, ignored ones too. */
   private seen = 0;
-  private ignored = 0;
-  private right = 0;
-  private rightInTop = 0;
   private classes = 0;
   private readonly means = new Sums(3);
   private readonly confidences: Sums;
@@ -44,7 +41,8 @@ export class Tally {
   /** Of a chunk, as `counts` lie: rows and multiples of 2^-26 in one sum, which is exact, and the rest of confidences. */
   private readonly coarse: Float64Array;
   private readonly fine: Float64Array;
-  private readonly totals = new Float64Array(8);
+  /** Rows that are ignored, and rows with their target among the first k. */
+  private readonly totals = new Float64Array(2);
   /** Of the bins, but that nothing lies below the first or above the last. */
   private readonly bounds: Float64Array;
   private confusion: Uint32Array | undefined;
@@ -82,32 +80,25 @@ export class Tally {
 
   /** Adds rows as `judge` left them. */
   add(said: JudgeProblem, backend: Backend): void {
-    for (let from = 0; from < said.targets.length; from += CHUNK) {
-      const end = Math.min(from + CHUNK, said.targets.length);
-      if (backend.tally) this.addTotals(said, from, end, backend.tally);
-      else this.addRows(said, from, end);
-      this.addBins(end - from);
+    const rows = said.targets.length;
+    this.seen += rows;
+    if (backend.tally) this.addTogether(said, rows, backend.tally);
+    for (let from = 0; !backend.tally && from < rows; from += CHUNK) {
+      this.addRows(said, from, Math.min(from + CHUNK, rows));
+      this.addBins();
     }
   }
 
   /** The backend adds up the rows. */
-  private addTotals(
-    said: JudgeProblem,
-    from: number,
-    end: number,
-    tally: NonNullable<Backend['tally']>,
-  ): void {
-    const { totals, means, confusion, coarse, fine } = this;
+  private addTogether(said: JudgeProblem, rows: number, tally: NonNullable<Backend['tally']>): void {
+    const { confusion } = this;
     const { targets, targetRanks, likeliest, confidences, out, brierScores, entropies } = said;
     tally(
-      ...([Math.min(this.terms.k, NO_RANK - 1), this.terms.bins, from, end] as const),
+      ...([Math.min(this.terms.k, NO_RANK - 1), this.terms.bins, rows] as const),
       ...([confusion ? this.classes : 0, targets, targetRanks, likeliest] as const),
-      ...([confidences, out, brierScores, entropies, coarse, fine, totals, confusion] as const),
+      ...([confidences, out, brierScores, entropies, this.counts] as const),
+      ...([this.confidences.both, this.means.both, this.totals, confusion] as const),
     );
-    const [ignored, rightInTop] = totals;
-    this.ignored += ignored;
-    this.rightInTop += rightInTop;
-    for (let i = 0; i < 3; i++) means.add(i, totals[2 + 2 * i], totals[3 + 2 * i]);
   }
 
   /**
@@ -140,22 +131,20 @@ export class Tally {
       coarse[place] += sum - (COARSE - ONE_ROW);
       fine[place] += p - (sum - COARSE);
     }
-    this.ignored += ignored;
-    this.rightInTop += rightInTop - ignored; // their rank is 0
+    this.totals[0] += ignored;
+    this.totals[1] += rightInTop - ignored; // their rank is 0
     this.means.addAll(LOG_LOSS, said.out.subarray(from, end));
     this.means.addAll(BRIER, said.brierScores.subarray(from, end));
     this.means.addAll(ENTROPY, said.entropies.subarray(from, end));
     if (this.confusion !== undefined) addPairs(this.confusion, this.classes, said, from, end);
   }
 
-  /** What a chunk of so many rows has in its bins. */
-  private addBins(rows: number): void {
+  /** What a chunk has in its bins. */
+  private addBins(): void {
     const { counts, coarse, fine } = this;
-    this.seen += rows;
     for (let place = 0; place < 2 * this.terms.bins; place++) {
       const count = Math.floor(coarse[place] / ONE_ROW);
       counts[place] += count;
-      this.right += (place & 1) * count;
       this.confidences.add(place >> 1, coarse[place] - count * ONE_ROW, fine[place]);
     }
   }
@@ -172,9 +161,8 @@ export class Tally {
   merge(other: Tally): void {
     this.expect(other.classes);
     this.seen += other.seen;
-    this.ignored += other.ignored;
-    this.right += other.right;
-    this.rightInTop += other.rightInTop;
+    this.totals[0] += other.totals[0];
+    this.totals[1] += other.totals[1];
     this.means.merge(other.means);
     this.confidences.merge(other.confidences);
     for (let i = 0; i < this.counts.length; i++) this.counts[i] += other.counts[i];
@@ -187,8 +175,10 @@ export class Tally {
   }
 
   result(): EvaluationResult {
-    const { ignored, means, confusion } = this;
+    const { means, confusion, counts } = this;
+    const [ignored, rightInTop] = this.totals;
     const rows = this.seen - ignored;
+    const right = counts.reduce((sum, count, place) => sum + (place & 1) * count, 0);
     const bins = this.reliability();
     const inBins = bins.reduce((sum, { count }) => sum + count, 0);
     const logLoss = means.value(LOG_LOSS) / rows;
@@ -202,8 +192,8 @@ export class Tally {
     return {
       rows,
       ignored,
-      accuracy: this.right / rows,
-      topKAccuracy: this.rightInTop / rows,
+      accuracy: right / rows,
+      topKAccuracy: rightInTop / rows,
       logLoss,
       perplexity: Math.exp(logLoss),
       brier: means.value(BRIER) / rows,

@@ -39,7 +39,8 @@ using F64 = Block<f64r, double>;
 using Quarter = Block<f32q, float, block_bytes / 4>;
 using Half = Block<f32q, float, block_bytes / 2>;
 template <class V>
-constexpr bool is_part = sizeof(V) < block_bytes;
+constexpr bool is_part = sizeof(V) < block_bytes && sizeof(typename V::Register) == sizeof(f32q) &&
+                         sizeof(typename V::Scalar) == 4;
 
 // A block of what f gives for each register's index. Without a loop: gcc takes blocks apart before it unrolls loops, and
 // keeps in memory what it could not take apart.
@@ -193,15 +194,26 @@ INLINE void store_narrowed(float* p, F64 v) {
   each_register<F64>([&](size_t i) INLINE_LAMBDA { store_register_narrowed(p + i * F64::per_register, v.r[i]); });
 }
 
+// As many of either type as doubles as D has.
+template <class D>
+INLINE D load_wide(const float* p) {
+  return by_registers<D>([=](size_t i) INLINE_LAMBDA { return load_register_widened(p + i * D::per_register); });
+}
+template <class D>
+INLINE D load_wide(const double* p) {
+  return load<D>(p);
+}
+
 // Eight of either type as doubles, and back.
 INLINE F64 load_eight(const float* p) { return load_widened(p); }
 INLINE F64 load_eight(const double* p) { return load<F64>(p); }
 INLINE void store_eight(float* p, F64 v) { store_narrowed(p, v); }
 INLINE void store_eight(double* p, F64 v) { store(p, v); }
 
-// A block of floats as two of doubles, and back.
-INLINE void widen(F32 v, F64* wide) {
-  each_register<F32>([&](size_t i) INLINE_LAMBDA {
+// A block of floats as two of doubles (or half a block as one), and back.
+template <size_t bytes>
+INLINE void widen(Block<f32r, float, bytes> v, F64* wide) {
+  each_register<Block<f32r, float, bytes>>([&](size_t i) INLINE_LAMBDA {
     constexpr size_t R = F64::registers;
     f64r half[2];
     widen_register(v.r[i], half);
@@ -318,8 +330,9 @@ INLINE float reduce_add(Half v) { return reduce_add(add(v.r[0], v.r[1])); }
 INLINE float reduce_max(Half v) { return reduce_max(max_number(v.r[0], v.r[1])); }
 
 // u = 2^k * m with m in [sqrt(1/2), sqrt(2)), for normal u > 0.
-INLINE void split_exponent(F64 u, F64& k, F64& m) {
-  each_register<F64>([&](size_t i) INLINE_LAMBDA { split_exponent(u.r[i], k.r[i], m.r[i]); });
+template <class R, size_t bytes>
+INLINE void split_exponent(Block<R, double, bytes> u, Block<R, double, bytes>& k, Block<R, double, bytes>& m) {
+  each_register<Block<R, double, bytes>>([&](size_t i) INLINE_LAMBDA { split_exponent(u.r[i], k.r[i], m.r[i]); });
 }
 // The same of floats from 1 on: k and 2^-k.
 INLINE void exponent_of(F32 u, F32& k, F32& down) {

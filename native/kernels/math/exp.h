@@ -34,27 +34,22 @@ struct ExpTraits;
 // summed, for a logarithm, they may be smaller, and 2^33 of 2^-log_vanish must still count as nothing. `bias`:
 // where sums of terms start (sum.h), above the largest term; its last bit should be small. `short_bias`: has room
 // for the terms of a short row above its last bit.
-template <>
-struct ExpTraits<F32> {
+template <class R, size_t bytes>
+struct ExpTraits<Block<R, float, bytes>> {
   static constexpr double steps = 8, offset = 76, vanish = 163.96, log_vanish = 183.96;
   static constexpr double magic = 0x1.8p23, factor = table_factor, bias = 0x1p77, short_bias = 0x1p81;
   static constexpr int lift = 80;
   static constexpr double reducible = 0x1p17;  // |max * c| below this: c's second part keeps r exact to 2^-29
   static constexpr int far = 126;              // powers of two up to 2^far are finite and normal
 };
-template <>
-struct ExpTraits<F64> {
+template <class R, size_t bytes>
+struct ExpTraits<Block<R, double, bytes>> {
   static constexpr double steps = 1, offset = 500, vanish = 1090, log_vanish = 1480;
   static constexpr double magic = 0x1.8p52 + 1023, factor = 1, bias = 0x1p514, short_bias = bias;
   static constexpr int lift = 512;
   static constexpr double reducible = 0x1p40;
   static constexpr int far = 1014;
 };
-
-template <>
-struct ExpTraits<Quarter> : ExpTraits<F32> {};
-template <>
-struct ExpTraits<Half> : ExpTraits<F32> {};
 
 // What a whole call shares: the temperature.
 struct Temperature {
@@ -208,7 +203,8 @@ struct Exp {
         origin(splat<V>(shift.origin)),
         down(splat<V>(s.down)),
         up(splat<V>(s.up)) {}
-  INLINE Exp(const Scale<V>& s, V magic, V lower)
+  template <class S>  // the scale of a block that V may be a part of
+  INLINE Exp(const Scale<S>& s, V magic, V lower)
       : c_hi(splat<V>(s.c_hi)), c_lo(splat<V>(s.c_lo)), magic(magic), lower(lower) {}
 
   INLINE Reduced<V> reduce(V x) const {

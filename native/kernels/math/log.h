@@ -5,9 +5,9 @@
 
 namespace UNITS {
 
-// Within 1 ULP: fdlibm's scheme.
-template <class D>
-INLINE D log1p(D rho) {
+// Within 1 ULP: fdlibm's scheme. over(u, lost) is lost / u, to some bits.
+template <class D, class Over>
+INLINE D log1p(D rho, Over over) {
   const D one = constant<D>(1);
   const D u = add(one, rho);
   const D back = sub(u, one);
@@ -21,9 +21,14 @@ INLINE D log1p(D rho) {
   D series = constant<D>(log_f64[6]);
   for (int i = 5; i >= 0; i--) series = muladd(series, z, constant<D>(log_f64[i]));
   series = mul(series, z);
-  const D low = muladd(k, constant<D>(ln2_lo), div(lost, u));
+  const D low = muladd(k, constant<D>(ln2_lo), over(u, lost));
   const D tail = sub(sub(half_square, muladd(s, add(half_square, series), low)), f);
   return sub(mul(k, constant<D>(ln2_hi)), tail);
+}
+
+template <class D>
+INLINE D log1p(D rho) {
+  return log1p(rho, [](D u, D lost) INLINE_LAMBDA { return div(lost, u); });
 }
 
 // Within 2^-32, for results that are rounded to float32: with no division.
