@@ -3,7 +3,8 @@ import type { SoftmaxProblem } from '../js/softmax.js';
 import type { Steps } from '../js/steps.js';
 import type { Problem } from '../problem.js';
 import type { Instance } from './instance.js';
-import { bytesOf, sizeOf, writeMembers } from './parts.js';
+import { bytesOf, sizeOf } from './parts.js';
+import { Posed } from './posed.js';
 
 type Element = Uint8Array | Uint16Array | Uint32Array | Float64Array;
 
@@ -38,6 +39,16 @@ export function* solveSpans(
   const x = elementsOf(problem.x);
   const out = elementsOf(problem.out);
   const memory = () => instance.bytes().buffer as ArrayBuffer;
+  const posed = new Posed(instance, problem);
+  posed.set('outer', 1);
+  posed.set('inner', 1);
+  posed.set('temperature', problem.temperatures?.[row] ?? problem.temperature);
+  posed.set('whereShared', 0);
+  posed.set('bitmaskShared', 0);
+  posed.set('x', xAt);
+  posed.set('out', outAt);
+  if (where !== undefined) posed.set('where', whereAt);
+  if (bitmask !== undefined) posed.set('bitmask', bitmaskAt);
 
   /** Copies a span of the row in and writes it down as a row of its own; gives its length. */
   function pose(span: number): number {
@@ -54,19 +65,9 @@ export function* solveSpans(
       const start = (bitmaskShared ? 0 : row * Math.ceil(length / 32)) + from / 32;
       new Uint32Array(memory(), bitmaskAt).set(bitmask.subarray(start, start + Math.ceil(count / 32)));
     }
-    writeMembers(instance, problem, {
-      outer: 1,
-      inner: 1,
-      length: count,
-      elements: count,
-      temperature: problem.temperatures?.[row] ?? problem.temperature,
-      whereShared: 0,
-      bitmaskShared: 0,
-      x: xAt,
-      out: outAt,
-      where: where === undefined ? 0 : whereAt,
-      bitmask: bitmask === undefined ? 0 : bitmaskAt,
-    });
+    posed.set('length', count);
+    posed.set('elements', count);
+    posed.pose();
     return count;
   }
 

@@ -4,8 +4,9 @@
  */
 import { bufferOf, byteOffsetOf, lengthOf } from '../../arguments/elements.js';
 import { SETTINGS } from '../js/sampleSettings.js';
-import type { Op, Problem } from '../problem.js';
+import type { Problem } from '../problem.js';
 import type { Extent, Instance } from './instance.js';
+import { Posed } from './posed.js';
 
 type View = Float32Array | Float64Array | Uint16Array | Uint32Array | Int32Array | Uint8Array;
 
@@ -27,7 +28,7 @@ interface Operand {
 }
 
 /** What a part takes is to stay in the second cache, with what it gives: 1000 x 1000 floats 1.1 ns so, 1.3 by 4 MB. */
-const partBytes = 2 ** 18;
+const partBytes = 2 ** 17;
 /** The most that a row may take: a longer one is solved by spans, or in JavaScript. */
 export const longestBytes = 2 ** 23;
 
@@ -41,8 +42,6 @@ export function bytesOf(view: View): Uint8Array {
 /** Those whose entries lie row by row, whatever the axis. */
 const byRow: ReadonlySet<Extent> = new Set<Extent>(['rows', 'count', 'words', 'settings']);
 
-const types = ['float32', 'float64', 'float16', 'bfloat16'];
-
 /** Whether `out` is the sum of all rows' losses. */
 export const isSummed = (problem: Problem): boolean => (problem as { summed?: boolean }).summed === true;
 
@@ -51,6 +50,7 @@ export class Parts {
   readonly rows: number;
   readonly rowBytes: number;
   private readonly operands: Operand[] = [];
+  private readonly posed: Posed;
   /** Read once: others may write to shared memory meanwhile. */
   private readonly offsets: Uint32Array | undefined;
 
@@ -59,6 +59,7 @@ export class Parts {
     readonly problem: Problem,
   ) {
     this.rows = problem.outer * problem.inner;
+    this.posed = new Posed(instance, problem);
     this.offsets = problem.offsets === undefined ? undefined : Uint32Array.from(problem.offsets);
     const { memberOf, operations } = instance;
     const values = problem as unknown as { readonly [name: string]: unknown };
@@ -184,10 +185,14 @@ export class Parts {
     for (let r = 0; offsets !== undefined && r <= rows; r++)
       view.setUint32(offsetsAt + 4 * r, offsets[first + r] - from, true);
     this.boundLengths(copies, rows, view);
-    const places: { [name: string]: number } = { outer, inner, elements, firstRow: first };
-    for (const { operand, at } of copies) places[operand.name] = at;
-    if (offsets !== undefined) places.offsets = offsetsAt;
-    writeMembers(instance, problem, places);
+    const { posed } = this;
+    posed.set('outer', outer);
+    posed.set('inner', inner);
+    posed.set('elements', elements);
+    posed.set('firstRow', first);
+    for (const { operand, at } of copies) posed.set(operand.name, at);
+    if (offsets !== undefined) posed.set('offsets', offsetsAt);
+    posed.pose();
     return copies;
   }
 
@@ -221,26 +226,4 @@ export class Parts {
       for (let c = 0; c < per; c++) move(start + c * inner, strip, at + c * strip * size);
     }
   }
-}
-
-/** Writes a problem down: its own numbers, but for those that are given, and the addresses of its arrays. */
-export function writeMembers(
-  instance: Instance,
-  problem: Problem,
-  given: { readonly [name: string]: number },
-): void {
-  const view = instance.view();
-  const values = problem as unknown as { readonly [name: string]: unknown };
-  for (const { name, at, kind } of instance.memberOf.values()) {
-    const value = given[name] ?? (kind === 'pointer' ? 0 : numberOf(instance, name, values[name]));
-    if (kind === 'number') view.setFloat64(at, value, true);
-    else if (kind === 'byte') view.setUint8(at, value);
-    else view.setUint32(at, value, true);
-  }
-}
-
-function numberOf(instance: Instance, name: string, value: unknown): number {
-  if (typeof value === 'number') return value;
-  if (name === 'op') return instance.operations.get((value as Op).name)?.code ?? 0;
-  return typeof value === 'string' ? types.indexOf(value) : Number(value === true);
 }
