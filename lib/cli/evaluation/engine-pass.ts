@@ -183,10 +183,16 @@ async function passOver(
   const rows = `${function_}(${logits}, ${truth}, ${row})`;
   // While one of the engine's threads waits for this one, every core has another.
   if (options.threads === undefined) await engine.run(`SET threads = current_setting('threads') + 1`, signal);
+  // The engine works out how far it is again and again, which takes a tenth of its time: where rows tell it, it need not.
+  if (relation.rows !== undefined) await engine.run('SET enable_progress_bar = false', signal);
+  const bytesRead = () =>
+    relation.rows === undefined
+      ? input.bytesRead()
+      : Math.round((seen / Math.max(relation.rows, 1)) * (input.bytes ?? 0));
   const timer = setInterval(() => {
     options.onProgress?.({
       ...{ rows: seen, total: relation.rows, resumed: 0 },
-      ...{ bytesRead: input.bytesRead(), bytesTotal: input.bytes },
+      ...{ bytesRead: bytesRead(), bytesTotal: input.bytes },
     });
   }, PROGRESS_MS);
   const countRows = async () => {
