@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import {
   columnFromArray,
   type DataType,
@@ -135,5 +136,36 @@ describe('Columns of Arrow that travel', () => {
     await scoreFile({ input: damaged(['Grüße', '日本', ''], utf8()), output: at('out.ndjson') });
     const lines = readFileSync(at('out.ndjson'), 'utf8').trim().split('\n');
     expect(lines.map((line) => JSON.parse(line).other)).toEqual(['Grüße', '日本', '']);
+  });
+});
+
+describe('A CSV that ends inside quotes', () => {
+  const rows = (name: string, count = 3) => `id,a,b\n1,1.5,2\n${name},3,4\n${'7,1,2\n'.repeat(count)}`;
+
+  test.each([
+    ['open.csv', rows('"x')],
+    ['open.csv.gz', gzipSync(rows('"x ""y"""" z'))],
+    ['open.tsv', rows('"x').replaceAll(',', '\t')],
+    // What the engine loses without a word.
+    ['long.csv.gz', gzipSync(rows('"x', 6_000_000), { level: 1 })],
+  ])('%s is refused, whatever is to become of rows that cannot be read', async (name, bytes) => {
+    writeFileSync(at(name), bytes);
+    for (const output of ['out.csv', 'out.npy']) {
+      const job = { input: at(name), output: at(output), keep: ['id'], errors: 'skip' } as const;
+      await expect(scoreFile(job)).rejects.toThrow(
+        /^Expected a CSV for .* but received a quote that is not closed, (in record 2|at "\\"x)/,
+      );
+    }
+  });
+
+  test.each([
+    ['quotes.csv', rows('"x, ""y"""')],
+    ['lines.csv', rows('"x\n""\n,y"')],
+    ['inches.csv', rows('5" pipe')],
+    ['quotes.csv.gz', gzipSync(rows('"x, ""y"""'))],
+  ])('%s has an end of every quote', async (name, bytes) => {
+    writeFileSync(at(name), bytes);
+    const job = { input: at(name), output: at('out.csv'), keep: ['id'], errors: 'skip' } as const;
+    expect((await scoreFile(job)).rows).toBe(5);
   });
 });

@@ -4,7 +4,8 @@
  */
 import { type Dialect, dialectOf, logitColumns } from './dialect.js';
 import { type Engine, identifier, literal, pathLiteral } from './engine.js';
-import { compressionOption, headOf, notUtf8 } from './head.js';
+import { type Compression, compressionOption, headOf, notUtf8 } from './head.js';
+import { refuseOpenQuote } from './open-quote.js';
 import { type Choice, namesIn, type Place, type Relation } from './relation.js';
 
 export async function csvRelation(
@@ -19,7 +20,7 @@ export async function csvRelation(
   const dialect = dialectOf(text, whole, place.name, { header: choice.header, delimiter });
   // Elsewhere the engine finds it, and names the line.
   if (!utf8 && dialect.columns.some((column) => column.includes('\ufffd'))) throw notUtf8(place.name);
-  return relationIn(dialect, place, choice, compressionOption(compression), dialect.header);
+  return relationIn(dialect, place, choice, compression, dialect.header);
 }
 
 /** The relation of a text whose dialect is known: of a part of it that does or does not begin with the header. */
@@ -27,7 +28,7 @@ function relationIn(
   dialect: Dialect,
   place: Place,
   choice: Choice,
-  compression: string,
+  compression: Compression,
   headed: boolean,
 ): Relation {
   const { columns, sample, decimal } = dialect;
@@ -42,7 +43,7 @@ function relationIn(
   const source = (types: readonly string[], rest: string) =>
     `read_csv(${pathLiteral(place.path)}, columns = {${types.map((type, i) => `${literal(internal[i] ?? 'more')}: '${type}'`).join(', ')}}, ` +
     `header = ${headed}, delim = ${literal(dialect.delimiter)}, quote = '"', escape = '"', ` +
-    `decimal_separator = ${literal(decimal)}, auto_detect = false, ${compression}${rest})`;
+    `decimal_separator = ${literal(decimal)}, auto_detect = false, ${compressionOption(compression)}${rest})`;
   const isLogit = new Set(lists ? [] : logits);
   const texts = columns.map(() => 'VARCHAR');
   const number = (i: number) =>
@@ -72,6 +73,7 @@ function relationIn(
     chosen: [...dialect.notes, ...notes].join('; ') || undefined,
     rows: undefined,
     bare: false,
+    refuseUnclosed: (signal) => refuseOpenQuote(place, dialect.delimiter, compression, signal),
     next: async (part) => relationIn(dialect, part, choice, compression, false),
     reasons: {
       wanted: 'numbers',

@@ -31,7 +31,7 @@ export async function parquetRelation(
       throw engineFailure(error, 'a Parquet file', place.name);
     });
   const parts = place.hive ? await ask(`SELECT file FROM glob(${files})`) : [[place.path]];
-  for (const [path] of parts) refuseDamagedFooter(path ?? '', place.name);
+  for (const [path] of parts) refuseDamagedFooter(path ?? '', place.hive ? (path ?? '') : place.name);
   const columns = (await ask(`SELECT column_name, column_type FROM (DESCRIBE FROM ${from})`)).map(
     ([name, type]) => ({ name: name ?? '', type: type ?? '' }),
   );

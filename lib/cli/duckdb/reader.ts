@@ -51,6 +51,7 @@ export function newEngineReader(engine: Engine, options: EngineReaderOptions): R
   };
 
   async function* batches(): AsyncGenerator<Batch> {
+    if (tolerant) await relation.refuseUnclosed?.(signal);
     const start = (range?.[0] ?? 0) + options.done;
     const rest = [start, range?.[1] ?? Number.MAX_SAFE_INTEGER] as const;
     const others = travelling?.sql ?? (truth ? [`${truth.sql}::VARCHAR`] : []);

@@ -37,6 +37,8 @@ export interface Relation {
   readonly bare: boolean;
   /** Whether the columns beside the logits are JSON as it stood, and are to be written so. */
   readonly raw?: boolean;
+  /** Refuses what would be lost where rows that cannot be read are passed over. */
+  readonly refuseUnclosed?: (signal?: AbortSignal) => Promise<void>;
   /** The same of what follows in a pipe. */
   readonly next?: (place: Place) => Promise<Relation>;
   /** Why a row cannot be read: what was wanted of it, and for each column the text that is not that, or NULL. */

@@ -66,6 +66,7 @@ let functions = 0;
 export async function runStatement(engine: Engine, statement: Statement): Promise<Written> {
   const { relation, errors, format, content, truth, signal, name } = statement;
   const tolerant = errors === 'skip' || errors === 'nan';
+  if (tolerant) await relation.refuseUnclosed?.(signal);
   const { from, logits } = tolerant ? relation.tolerant : relation;
   const text = format !== 'parquet';
   let nonfinite = false;

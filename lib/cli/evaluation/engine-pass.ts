@@ -48,6 +48,7 @@ async function passOver(
   const tolerant = errors === 'skip' || errors === 'nan';
   const relation = await relationOf(engine, format, place, choice, signal);
   if (relation.chosen !== undefined) options.onNotice?.(relation.chosen);
+  if (tolerant) await relation.refuseUnclosed?.(signal);
   const uniform = needsUniform(options, undefined);
   const classes = uniform ? await firstLength(engine, relation, signal) : relation.classes;
   const labels = options.labels === undefined ? relation.names : await readLabels(options.labels, classes);
