@@ -83,6 +83,8 @@ const slack = kind === 'native' && isa !== 'portable' ? 1 : 1.5;
 /** Of long rows: without AVX-512 a mask costs more. */
 const masked = isa === 'avx512' ? 1.3 : 1.8 / slack;
 
+const none = Array(7).fill(null);
+
 /** Its name, its limits at each shape (null: none is stated), the call, and what it stands beside, if not softmax. */
 const CASES = [
   ['topK 1', [1.6, 1.6, 1.4, 1.3, 1.3, 1.3, 1.1], topK(1)],
@@ -100,12 +102,12 @@ const CASES = [
   ],
   [
     'crossEntropy, labelSmoothing 0.1',
-    Array(7).fill(null),
+    none,
     (m, o) => library.crossEntropy(m.x, m.targets, { ...o, labelSmoothing: 0.1 }),
   ],
   [
     'crossEntropy of distributions',
-    Array(7).fill(null),
+    none,
     (m, o) => {
       m.shares ??= library.softmax(m.y, o);
       return library.crossEntropy(m.x, m.shares, o);
@@ -138,6 +140,15 @@ const CASES = [
     [2.2, 2.2, 1.5, 1.3, 1.3, 1.0, 1.0],
     (m, o) => library.logSumExp(m.x, { ...o, out: m.perRow }),
   ],
+  ['topK 1, a mask each', none, (m, o) => topK(1)(m, { ...o, where: m.mask })],
+  [
+    'crossEntropy, a mask each',
+    none,
+    (m, o) => library.crossEntropy(m.x, m.targets, { ...o, where: m.mask, reduction: 'none', out: m.perRow }),
+  ],
+  ['sample, a mask each', none, (m, o) => sample({})(m, { ...o, where: m.mask })],
+  ['topK 1, lengths', none, (m, o) => topK(1)(m, { ...o, lengths: m.lengths })],
+  ['sample, lengths', none, (m, o) => sample({})(m, { ...o, lengths: m.lengths })],
   ['bfloat16 softmax', [2.0, 2.0, 2.0, 1.6, 1.4, 1.6, 1.6], half('bfloat16')],
   ['float16 softmax', [2.0, 2.0, 2.0, 1.6, 1.4, 1.6, 1.6], half('float16')],
   ['entropy', [2.8, 2.8, 2.8, 2.8, 1.4, 1.4, 1.4], (m, o) => library.entropy(m.x, { ...o, out: m.perRow })],

@@ -131,15 +131,9 @@ class Masked {
   }
 
   void copy_wide(size_t row, size_t count, T* copies) {
-    const size_t n = p.length;
     for (size_t k = 0; k < count; k++) {
-      rows.copy_row(row + k, copies + k * n);
-      size_t left = 0;
       typename RowCopies<V>::Found found;
-      for (size_t i = 0; i < n; i += V::lanes) {
-        const V v = load_first<V>(copies + k * n + i, lesser(n - i, V::lanes), T(-infinity));
-        left += size_t(__builtin_popcount(found.numbers(v, (1u << V::lanes) - 1)));
-      }
+      const size_t left = rows.copy_found(row + k, copies + k * p.length, found);
       if (left < needed || found.others != 0) set_aside(k, copies);
     }
   }
