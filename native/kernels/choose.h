@@ -148,7 +148,8 @@ INLINE bool is_hidden_in_lanes(const Problem& p, size_t rows) {
   constexpr Type type = type_of<typename V::Scalar>;
   if (p.op != Op::softmax || p.logNormalizer || rows <= V::lanes / 8) return false;
   const bool is_masked = p.where || p.bitmask;
-  if (is_masked ? p.lengths || (p.where && p.bitmask) || type != Type::float32 : !p.lengths) return false;
+  if (p.where && (p.bitmask || !lanes_for_all)) return false;
+  if (is_masked ? p.lengths || type != Type::float32 : !p.lengths) return false;
   return p.inner == 1 && p.type == type && p.outType == type && p.length >= 2 && p.length <= few_classes<V>;
 }
 

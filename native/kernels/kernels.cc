@@ -63,16 +63,17 @@ void solve_of_type(const Problem& p, size_t begin, size_t end) {
   p.type == Type::float64 ? solve<F64>(p, begin, end) : solve<F32>(p, begin, end);
 }
 
+// False, with nothing solved, where rows go as they are.
 template <class V>
-void solve_masked(const Problem& p, size_t begin, size_t end) {
-  Masked<V>(p, solve_of_type).solve(begin, end);
+bool solve_masked(const Problem& p, size_t begin, size_t end) {
+  if constexpr (has_lanes<V>) {
+    return Masked<V>::fits(p, end - begin) && (Masked<V>(p, solve_of_type).solve(begin, end), true);
+  }
+  return false;
 }
 
 void solve_at_one_temperature(const Problem& p, size_t begin, size_t end) {
-  const bool is_double = p.type == Type::float64;
-  if (is_double ? Masked<F64>::fits(p, end - begin) : Masked<F32>::fits(p, end - begin)) {
-    return is_double ? solve_masked<F64>(p, begin, end) : solve_masked<F32>(p, begin, end);
-  }
+  if (p.type == Type::float64 ? solve_masked<F64>(p, begin, end) : solve_masked<F32>(p, begin, end)) return;
   Ragged::fits(p, end - begin) ? Ragged(p, solve_of_type).solve(begin, end) : solve_of_type(p, begin, end);
 }
 

@@ -3,7 +3,8 @@
 namespace UNITS {
 
 // Whether there are lanes for every layout. A WebAssembly module would be half as large again; it has the same bits without:
-// - Columns, masked rows and rows of several lengths go in lanes for softmax and its logarithms alone.
+// - Columns and rows of several lengths go in lanes for softmax and its logarithms alone; masked rows of floats for all ops, without
+//   their gradient.
 // - Panels have no steps for each small number of classes.
 // - Doubles do not go along their blocks, and in lanes for softmax and its logarithms alone.
 // - topK of 9 and more goes in lanes where rows are contiguous floats.

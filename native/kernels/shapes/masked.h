@@ -25,7 +25,7 @@ class Masked {
       case Op::logProb: return !p.lengths && !p.renormalize && !p.ranks;
       case Op::crossEntropy:
         if (p.lengths || !p.targets || p.labelSmoothing != 0) return false;
-        return !p.gradient || (!p.weights && p.type == type_of<T>);
+        return !p.gradient || (lanes_for_all && !p.weights && p.type == type_of<T>);
       case Op::sample: return draws_alike(p);
       case Op::entropy: return !p.lengths && p.length <= few_for_logs;
       default: return false;
@@ -49,8 +49,12 @@ class Masked {
       // The first row of the set is still row `row`.
       part.x = reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(copies) - row * n * sizeof(T));
       part.outer = next, part.elements = (next - row) * n;
-      p.gradient == p.x ? solve_between(row, next) : solve_over(row, next);
-      if (p.gradient) hide_targets(row, next, copies);
+      if (!lanes_for_all || p.gradient != p.x) {
+        solve_over(row, next);
+      } else {
+        solve_between(row, next);
+      }
+      if (lanes_for_all && p.gradient) hide_targets(row, next, copies);
     }
   }
 
@@ -95,7 +99,7 @@ class Masked {
   void copy_narrow(size_t row, size_t count, T* copies) {
     const size_t n = p.length;
     rows.copy_narrow(row, count, copies);
-    if (needed == 1 && !rows.has_others) return find_empty(count, copies);
+    if (lanes_for_all && needed == 1 && !rows.has_others) return find_empty(count, copies);
     for (size_t k = 0; k < count; k++) {
       const uint32_t bits = uint32_t(numbers_from(k * n)) & ((1u << n) - 1);
       if (rows.has_others || size_t(__builtin_popcount(bits)) < needed) set_aside(k, copies);

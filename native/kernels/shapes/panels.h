@@ -101,7 +101,8 @@ struct Panels {
         for (size_t i = 0; i < p.inner; i++, g++) {
           group[g].place(x + i * L, p.inner * L, begin * p.inner + i, p.inner, count, op.scale.extreme);
           group[g].max = max;
-          group[g].has_terms = Op::wants_terms && n > L;  // of fewer classes they are solved as they are alone
+          // Rows of fewer classes are solved as they are alone.
+          group[g].has_terms = lanes_for_all && Op::wants_terms && n > L;
           if (fetches)
             group[g].ahead = ahead_of((begin + sets * L) * width + i * n * L, begin * width + i * n * L);
           if (p.inner > 1 && group[g].solvable) group[g].find_max(n);

@@ -105,7 +105,7 @@ void solve_ragged(const Problem& p, size_t begin, size_t end) {
 // Masks of bytes become bitmasks, a set of rows at a time.
 template <class V, class Op>
 void solve_hidden(const Problem& p, size_t begin, size_t end) {
-  if (!p.where) return solve_few_classes<V, Op>(p, begin, end);
+  if (!lanes_for_all || !p.where) return solve_few_classes<V, Op>(p, begin, end);
   MaskWords words;
   Problem own = p;
   own.where = nullptr, own.bitmask = words.word, own.bitmaskShared = p.whereShared;
