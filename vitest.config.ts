@@ -39,6 +39,7 @@ const retry = process.env.CI ? 1 : 0;
 export default defineConfig({
   test: {
     testTimeout: 120_000,
+    maxWorkers: '100%', // without it a core stays free: of two that is half
     projects: [
       ...backends.map((name) => ({
         resolve,
