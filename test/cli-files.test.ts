@@ -29,10 +29,10 @@ const CLASSES = 5;
 const LABELS = ['dog', 'cat', 'horse', 'cheetah', 'a "quoted", name'];
 const IDS = Array.from({ length: ROWS }, (_, row) => `id ${row}, "${row % 3}"`);
 
-/** What can be written: an array of JSON cannot. */
 /** .npz has tests of its own: npz.test.ts. */
 type Format = Exclude<(typeof ALL_FORMATS)[number], 'npz'>;
 const FORMATS = ALL_FORMATS.filter((format) => format !== 'npz');
+/** What can be written: an array of JSON cannot. */
 const OUTPUTS = FORMATS.filter((format) => format !== 'json');
 const duckdb = newDuckDB();
 

@@ -23,38 +23,25 @@ export interface Member {
 }
 
 /** What stands before the bytes of a member: as long for any size and checksum. */
-export function localHeader({ name, crc, size }: Omit<Member, 'at'>): Buffer {
-  const header = Buffer.alloc(30);
-  header.writeUInt32LE(LOCAL, 0);
-  header.writeUInt16LE(VERSION, 4);
-  header.writeUInt16LE(UTF8_NAME, 6);
-  header.writeUInt16LE(DAY, 12);
-  header.writeUInt32LE(crc, 14);
-  header.writeUInt32LE(LARGE, 18);
-  header.writeUInt32LE(LARGE, 22);
-  header.writeUInt16LE(Buffer.byteLength(name), 26);
+export function localHeader(member: Omit<Member, 'at'>): Buffer {
+  const signature = Buffer.alloc(4);
+  signature.writeUInt32LE(LOCAL, 0);
+  const { name, size } = member;
   const extra = sizesOf([size, size]);
-  header.writeUInt16LE(extra.length, 28);
-  return Buffer.concat([header, Buffer.from(name), extra]);
+  return Buffer.concat([signature, describe(member, extra), Buffer.from(name), extra]);
 }
 
 /** What stands behind all members. */
 export function directoryOf(members: readonly Member[], start: number): Buffer {
-  const entries = members.map(({ name, crc, size, at }) => {
-    const entry = Buffer.alloc(46);
-    entry.writeUInt32LE(ENTRY, 0);
-    entry.writeUInt16LE(VERSION, 4);
-    entry.writeUInt16LE(VERSION, 6);
-    entry.writeUInt16LE(UTF8_NAME, 8);
-    entry.writeUInt16LE(DAY, 14);
-    entry.writeUInt32LE(crc, 16);
-    entry.writeUInt32LE(LARGE, 20);
-    entry.writeUInt32LE(LARGE, 24);
-    entry.writeUInt16LE(Buffer.byteLength(name), 28);
+  const entries = members.map((member) => {
+    const { name, size, at } = member;
+    const begin = Buffer.alloc(6);
+    begin.writeUInt32LE(ENTRY, 0);
+    begin.writeUInt16LE(VERSION, 4);
+    const place = Buffer.alloc(14);
+    place.writeUInt32LE(LARGE, 10);
     const extra = sizesOf([size, size, at]);
-    entry.writeUInt16LE(extra.length, 30);
-    entry.writeUInt32LE(LARGE, 42);
-    return Buffer.concat([entry, Buffer.from(name), extra]);
+    return Buffer.concat([begin, describe(member, extra), place, Buffer.from(name), extra]);
   });
   const directory = Buffer.concat(entries);
   const end64 = Buffer.alloc(56);
@@ -73,6 +60,19 @@ export function directoryOf(members: readonly Member[], start: number): Buffer {
   for (const field of [8, 10]) end.writeUInt16LE(MANY, field);
   for (const field of [12, 16]) end.writeUInt32LE(LARGE, field);
   return Buffer.concat([directory, end64, locator, end]);
+}
+
+/** What both records say of a member. */
+function describe({ name, crc }: Omit<Member, 'at'>, extra: Buffer): Buffer {
+  const facts = Buffer.alloc(26);
+  facts.writeUInt16LE(VERSION, 0);
+  facts.writeUInt16LE(UTF8_NAME, 2);
+  facts.writeUInt16LE(DAY, 8);
+  facts.writeUInt32LE(crc, 10);
+  for (const field of [14, 18]) facts.writeUInt32LE(LARGE, field);
+  facts.writeUInt16LE(Buffer.byteLength(name), 22);
+  facts.writeUInt16LE(extra.length, 24);
+  return facts;
 }
 
 /** The extra field with the sizes for which 32 bits stand as too few. */
