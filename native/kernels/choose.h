@@ -46,6 +46,9 @@ constexpr size_t grouped_classes =
 // Longest row that is copied to lie as the shapes want it: a group of them takes 32 kB of the stack, of doubles 64.
 constexpr size_t copied_classes = 1024;
 
+// Most classes asked for of each row, whose copies are worth solving together.
+constexpr size_t most_chosen = 64;
+
 // Longest row in a group along its blocks whose logits are all reduced before the first term is worked out. Longer rows leave
 // that to each_term.
 template <class V>

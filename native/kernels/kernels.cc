@@ -114,8 +114,7 @@ void solve_and_sum(const Problem& p, size_t begin, size_t end) {
   const size_t step = p.offsets || p.lengths ? most : at_once;
   for (size_t from = begin; from < end && !(from > begin && is_set(p.cancelled)); from += step) {
     const size_t count = lesser(end - from, step);
-    // Where the loss of row 0 would be.
-    part.losses = reinterpret_cast<double*>(reinterpret_cast<uintptr_t>(losses) - from * sizeof(double));
+    part.losses = array_around(losses, from);
     solve_rows(part, from, from + count);
     for (size_t i = 0; i < count; i += at_once) sum.add_all(losses + i, lesser(count - i, at_once));
   }

@@ -18,7 +18,7 @@ template <class V>
 struct Judge : JudgeRow<V> {
   using typename JudgeRow<V>::T;
   using JudgeRow<V>::p, JudgeRow<V>::scale, JudgeRow<V>::scale64;
-  using JudgeRow<V>::L, JudgeRow<V>::nan, JudgeRow<V>::ignored, JudgeRow<V>::furthest, JudgeRow<V>::unit;
+  using JudgeRow<V>::L, JudgeRow<V>::nan, JudgeRow<V>::ignored, JudgeRow<V>::unit;
   using JudgeRow<V>::doubtful, JudgeRow<V>::is_extreme, JudgeRow<V>::target_of, JudgeRow<V>::put;
   using JudgeRow<V>::equal_before, JudgeRow<V>::is_near_edge, JudgeRow<V>::confidence_of;
   explicit Judge(const Problem& p) : JudgeRow<V>(p) {}

@@ -41,10 +41,9 @@ struct Copies {
       count = lesser(step, end - row);
       own.emptyRows = copy(row, count, copies);
       own.elements = count * n;
-      // The first row of the set is still row `row`.
-      T* const before = reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(copies) - row * n * sizeof(T));
-      own.x = before;
-      if (narrows) own.out = from.out = before;
+      T* const around = array_around(copies, row * n);
+      own.x = around;
+      if (narrows) own.out = from.out = around;
       solve(own, row, row + count);
       for (size_t i = 0; i < single; i++) Op(from).solve(row + alone[i]);
       if (narrows) Sink{static_cast<char*>(p.out), p.outType, 1}.flush(row * n, count * n, copies);
@@ -71,7 +70,8 @@ struct Copies {
   // Row by row.
   void copy_wide(size_t row, size_t count, T* copies) {
     for (size_t k = 0; k < count; k++, copies += n) {
-      const Source source = rows.copy_row(row + k, copies);
+      typename RowCopies<V>::Found found;
+      const Source source = rows.copy_row(row + k, copies, found);
       // Of few floats logarithms are not what they are among more.
       const bool differs = Op::sums == Sums::below && has_few_for_logs<V>(source.length);
       if (!differs && !source.nothing_left()) continue;

@@ -92,8 +92,7 @@ INLINE void add_classes(Lanes<V, Sums::below>* const* group, size_t count, const
   }
   for (size_t g = 0; g < count; g++) {
     T* const x = group[g]->x;
-    bool puts = knows_terms<V, N> ? puts_terms : wants;
-    if constexpr (!knows_terms<V, N>) asm("" : "+r"(puts));  // one loop, not one for each case
+    const bool puts = knows_terms<V, N> ? puts_terms : variable(wants);
     const auto rest_of = [&](size_t c) INLINE_LAMBDA {
       const Term<V> e = E::term(Reduced<V>{load<V>(t[g][c]), load<V>(r[g][c])});
       if (puts) {

@@ -256,6 +256,12 @@ INLINE void add_few_below(Lanes<V, Sums::below>& g, const Scale<V>& scale, size_
   g.count_of_max = count;
 }
 
+// A condition of which the compiler does not see that it stays as it is: it would make a loop for each case.
+INLINE bool variable(bool condition) {
+  asm("" : "+r"(condition));
+  return condition;
+}
+
 // Classes i, i + L, ... run by run for every partial sum i in turn: it then stays in registers.
 template <class V, bool at_once, class Beside>
 INLINE void add_terms_below(Lanes<V, Sums::below>& g, const Scale<V>& scale, size_t n, Beside&& beside) {
@@ -275,9 +281,7 @@ INLINE void add_terms_below(Lanes<V, Sums::below>& g, const Scale<V>& scale, siz
       Term<V> e = exp.term(v);
       e.t = zero_if_equal(v, g.max, e.t);
       count = count_if_equal(v, g.max, count);
-      bool puts = g.has_terms;
-      asm("" : "+r"(puts));  // one loop, not one for each case
-      if (puts) store(x + c * step, e.value());
+      if (variable(g.has_terms)) store(x + c * step, e.value());
       sum.add_term(e);
     };
     size_t c = i;

@@ -2,7 +2,6 @@
 // and their copies are a problem without masks. Where -Infinity is something else than no part, the row is solved by itself, from
 // where it is: where fewer numbers are left than are asked for, and beside NaN and +Infinity.
 #pragma once
-#include "../math/total.h"
 #include "../ops/sample_settings.h"
 #include "row_copies.h"
 
@@ -46,8 +45,7 @@ class Masked {
       next = lesser(end, row + step);
       odd_count = 0;
       rows.is_narrow() ? copy_narrow(row, next - row, copies) : copy_wide(row, next - row, copies);
-      // The first row of the set is still row `row`.
-      part.x = reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(copies) - row * n * sizeof(T));
+      part.x = array_around(copies, row * n);
       part.outer = next, part.elements = (next - row) * n;
       if (!lanes_for_all || p.gradient != p.x) {
         solve_over(row, next);
@@ -59,8 +57,6 @@ class Masked {
   }
 
  private:
-  static constexpr size_t most_chosen = 64;  // classes of a row that are asked for
-
   const Problem& p;
   const Solve solve_rows;
   RowCopies<V> rows;
@@ -137,8 +133,8 @@ class Masked {
   void copy_wide(size_t row, size_t count, T* copies) {
     for (size_t k = 0; k < count; k++) {
       typename RowCopies<V>::Found found;
-      const size_t left = rows.copy_found(row + k, copies + k * p.length, found);
-      if (left < needed || found.others != 0) set_aside(k, copies);
+      rows.copy_row(row + k, copies + k * p.length, found);
+      if (found.count < needed || found.others != 0) set_aside(k, copies);
     }
   }
 };

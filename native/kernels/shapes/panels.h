@@ -145,7 +145,7 @@ struct Panels {
     for (size_t i = 0; i < most; i++) {
       lanes[i] = group + i;
       group[i].place(blocks + i * n * L, L, begin, 1, L, false);
-      group[i].has_terms = Op::sums == Sums::all || Op::wants_terms;
+      group[i].has_terms = Op::wants_terms;
     }
     while (begin + L + known.beyond <= end) {
       const size_t whole = (end - begin - known.beyond) / L, count = whole < most ? whole : most;

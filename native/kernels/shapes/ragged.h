@@ -81,7 +81,6 @@ class Ragged {
   static constexpr size_t most_at_once = 1024;  // rows until it is asked whether the call was cancelled
   static constexpr size_t fewest_alike = 4;     // rows of a length, about, that are worth bins
   static constexpr size_t longest = RaggedBins::longest;
-  static constexpr size_t most_chosen = 64;  // classes of a row that are asked for
 
   static constexpr RaggedBins bins = {};
   static constexpr size_t all_places = bins.place[longest + 1];

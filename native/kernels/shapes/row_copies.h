@@ -61,9 +61,11 @@ class RowCopies {
     by_type<T>(p.type, [&](auto type) { copy_blocks<type>(row, count * n, bits, copies); });
   }
 
-  // Which of a block are numbers, as bits.
+  // What takes part of a row or a set, as bits: -Infinity or NaN; NaN or +Infinity. And how many numbers of a row.
   struct Found {
     uint32_t lowest = 0, others = 0;
+    size_t count = 0;
+    // Which of a block are numbers, as bits.
     INLINE uint32_t numbers(V v, uint32_t kept) {
       const uint32_t above = mask_greater(v, splat<V>(T(-infinity))),
                      below = mask_greater(splat<V>(T(infinity)), v);
@@ -72,28 +74,19 @@ class RowCopies {
     }
   };
 
-  // A row of any width, and how many numbers of it take part.
-  size_t copy_found(size_t row, T* copy, Found& found) const {
+  // A row of any width.
+  __attribute__((noinline)) Source copy_row(size_t row, T* copy, Found& found) const {
     const Source source = source_of(p, row);
     const bool in_place = source.type == type_of<T>;
     if (!in_place) source.fetch_to(copy, source.length);
     const T* const x = in_place ? reinterpret_cast<const T*>(source.data) : copy;
-    size_t count = 0;
     for (size_t i = 0; i < source.length; i += L) {
       const size_t width = lesser(source.length - i, L);
       const uint32_t kept = in_place ? source.kept(i, width) : (1u << width) - 1;
       const V v = width == L ? load<V>(x + i) : load_first<V>(x + i, width, T(0));
-      count += size_t(__builtin_popcount(found.numbers(v, kept)));
+      found.count += size_t(__builtin_popcount(found.numbers(v, kept)));
       store(copy + i, keep(kept, v, splat<V>(T(-infinity))));  // there is room behind the copies
     }
-    for (size_t i = source.length; i < n; i++) copy[i] = T(-infinity);
-    return count;
-  }
-
-  // The same, when only the copy is asked for.
-  Source copy_row(size_t row, T* copy) const {
-    const Source source = source_of(p, row);
-    source.fetch_to(copy, source.length);
     for (size_t i = source.length; i < n; i++) copy[i] = T(-infinity);
     return source;
   }

@@ -116,9 +116,7 @@ void solve_hidden(const Problem& p, size_t begin, size_t end) {
   for (size_t row = begin, next; row < end && !(row > begin && is_set(p.cancelled)); row = next) {
     next = lesser(end, row + words.most);
     words.set(p.where + row * p.length, next - row, p.length);
-    // The first row of the set is still row `row`.
-    own.bitmask =
-        reinterpret_cast<const uint32_t*>(reinterpret_cast<uintptr_t>(words.word) - row * sizeof(uint32_t));
+    own.bitmask = array_around(words.word, row);
     solve_few_classes<V, Op>(own, row, next);
   }
 }

@@ -21,6 +21,12 @@ INLINE bool is_set(const bool* flag) { return flag && read_once(flag); }
 
 INLINE size_t lesser(size_t a, size_t b) { return a < b ? a : b; }
 
+// An array of which `part` would be all from element `at` on. So rows keep their numbers where some of them lie apart.
+template <class T>
+INLINE T* array_around(T* part, size_t at) {
+  return reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(part) - at * sizeof(T));
+}
+
 // The block of elements of a type.
 template <class T>
 struct BlockOf {
