@@ -16,11 +16,11 @@ namespace UNITS {
 
 #define FOUR_TIMES(x) x, x, x, x
 extern const float exp_f32_in_memory[4] = {exp_f32[0], exp_f32[1], exp_f32[2], exp_f32[3]};
-// Entry j of the table is its bytes 4j, 4j + 1, 4j + 2 and 4j + 3, of which the second half are 16 fewer.
-extern const uint32_t pow2_in_memory[24] = {
-    pow2_table[0], pow2_table[1],          pow2_table[2],          pow2_table[3],
-    pow2_table[4], pow2_table[5],          pow2_table[6],          pow2_table[7],
-    FOUR_TIMES(7), FOUR_TIMES(0x04040404), FOUR_TIMES(0x03020100), FOUR_TIMES(0xf3f2f1f0),
+// The lower halves of the entries, two in a word, then the upper ones. Index j is its bytes 2j and 2j + 1.
+#define TWO_HALVES(i, shift) (pow2_table[i] >> shift & 0xffff) | (pow2_table[i + 1] >> shift & 0xffff) << 16
+#define ALL_HALVES(shift) TWO_HALVES(0, shift), TWO_HALVES(2, shift), TWO_HALVES(4, shift), TWO_HALVES(6, shift)
+extern const uint32_t pow2_in_memory[20] = {
+    ALL_HALVES(0), ALL_HALVES(16), FOUR_TIMES(7), FOUR_TIMES(0x02020202), FOUR_TIMES(0x01000100),
 };
 
 }  // namespace UNITS

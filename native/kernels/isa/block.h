@@ -284,6 +284,12 @@ INLINE Block<R, T> muladd(Block<R, T> a, Block<R, T> b, Block<R, T> c, uint32_t 
       [&](size_t i) INLINE_LAMBDA { return muladd(a.r[i], b.r[i], c.r[i], bits >> i * a.per_register); });
 }
 
+// x * c + m, rounded once, where -m is x * c as a whole number. (A block may have a function of its own.)
+template <class V>
+INLINE V beyond_whole(V x, V c, V m) {
+  return fma(x, c, m);
+}
+
 // v in the lanes where that bit of the word is set, which is in place of a float; `other` in the rest. (A register may have a
 // function of its own.)
 template <class R>

@@ -165,19 +165,27 @@ INLINE f32r add_bits(f32r a, f32r b) { return (f32r)wasm_i32x4_add((v128_t)a, (v
 // in wasm.cc, so that clang does not know them here. (Members of a struct it would not read before a loop.)
 #define IN_MEMORY(name) name##_in_memory
 extern const float exp_f32_in_memory[4];
-alignas(16) extern const uint32_t pow2_in_memory[24];  // the table, and four constants of a register each
+alignas(16) extern const uint32_t pow2_in_memory[20];  // the table, and three constants of a register each
 
-// The table is looked up byte by byte: entry j is bytes 4j to 4j + 3. A swizzle reaches 16 bytes, half of it, and gives 0
-// past them.
+// The table is looked up by halves of its entries, for two registers at once: a swizzle reaches 16 bytes, which are the eight lower
+// or the eight upper halves. Index j stands for the bytes 2j and 2j + 1.
+INLINE void pow2(f32r a, f32r b, f32r& of_a, f32r& of_b) {
+  const uint32_t *const table = pow2_in_memory, *const seven = table + 8, *const twice = table + 12,
+                        *const and_next = table + 16;
+  const v128_t mask = wasm_v128_load(seven);
+  const v128_t j = wasm_i16x8_narrow_i32x4(wasm_v128_and((v128_t)a, mask), wasm_v128_and((v128_t)b, mask));
+  const v128_t bytes = wasm_i16x8_add(wasm_i16x8_mul(j, wasm_v128_load(twice)), wasm_v128_load(and_next));
+  const v128_t low = wasm_i8x16_swizzle(wasm_v128_load(table), bytes);
+  const v128_t high = wasm_i8x16_swizzle(wasm_v128_load(table + 4), bytes);
+  const v128_t first = wasm_i16x8_shuffle(low, high, 0, 8, 1, 9, 2, 10, 3, 11);
+  const v128_t second = wasm_i16x8_shuffle(low, high, 4, 12, 5, 13, 6, 14, 7, 15);
+  of_a = (f32r)wasm_i32x4_add(wasm_i32x4_shl((v128_t)a, 20), first);
+  of_b = (f32r)wasm_i32x4_add(wasm_i32x4_shl((v128_t)b, 20), second);
+}
 INLINE f32r pow2(f32r z) {
-  const uint32_t *const table = pow2_in_memory, *const seven = table + 8, *const each_byte = table + 12,
-                        *const in_low = table + 16, *const in_high = table + 20;
-  const v128_t bits = (v128_t)z, j = wasm_v128_and(bits, wasm_v128_load(seven));
-  const v128_t bytes = wasm_i32x4_mul(j, wasm_v128_load(each_byte));
-  const v128_t low = wasm_i8x16_swizzle(wasm_v128_load(table), wasm_i8x16_add(bytes, wasm_v128_load(in_low)));
-  const v128_t high =
-      wasm_i8x16_swizzle(wasm_v128_load(table + 4), wasm_i8x16_add(bytes, wasm_v128_load(in_high)));
-  return (f32r)wasm_i32x4_add(wasm_i32x4_shl(bits, 20), wasm_v128_or(low, high));
+  f32r of_z, again;
+  pow2(z, z, of_z, again);
+  return of_z;
 }
 INLINE f64r pow2(f64r z) { return (f64r)wasm_i64x2_shl((v128_t)z, 52); }
 
@@ -266,3 +274,38 @@ INLINE void store_panel_registers(Put put, f64r* c) {
 #include "halves.h"
 
 #undef INLINE
+#include "block.h"
+
+// Of sixteen registers V8 keeps few free: its loops are to have no more constants and sums than that.
+#define FEW_REGISTERS true
+
+namespace UNITS {
+
+INLINE F32 pow2(F32 z) {
+  F32 powers;
+  pow2(z.r[0], z.r[1], powers.r[0], powers.r[1]);
+  pow2(z.r[2], z.r[3], powers.r[2], powers.r[3]);
+  return powers;
+}
+INLINE Half pow2(Half z) {
+  Half powers;
+  pow2(z.r[0], z.r[1], powers.r[0], powers.r[1]);
+  return powers;
+}
+
+#ifndef __wasm_relaxed_simd__
+// Dekker's product of halves of 12 bits, whose error is exact; and so is the difference of neighbours: what is rounded is their sum.
+// Elsewhere doubles are less code.
+INLINE f32r beyond_whole(f32r x, f32r c, f32r m) {
+  const v128_t upper = wasm_i32x4_splat(int32_t(0xfffff000));
+  const f32r x_hi = (f32r)wasm_v128_and((v128_t)x, upper), c_hi = (f32r)wasm_v128_and((v128_t)c, upper);
+  const f32r x_lo = x - x_hi, c_lo = c - c_hi, product = x * c;
+  const f32r error = ((x_hi * c_hi - product) + x_hi * c_lo + x_lo * c_hi) + x_lo * c_lo;
+  return (product + m) + error;
+}
+INLINE Half beyond_whole(Half x, Half c, Half m) {
+  return {{beyond_whole(x.r[0], c.r[0], m.r[0]), beyond_whole(x.r[1], c.r[1], m.r[1])}};
+}
+#endif
+
+}  // namespace UNITS

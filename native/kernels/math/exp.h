@@ -206,13 +206,27 @@ struct Exp {
   template <class S>  // the scale of a block that V may be a part of
   INLINE Exp(const Scale<S>& s, V magic, V lower)
       : c_hi(splat<V>(s.c_hi)), c_lo(splat<V>(s.c_lo)), magic(magic), lower(lower) {}
+  // Of a larger block's, whose lanes are all alike.
+  template <class W>
+  INLINE explicit Exp(const Exp<W, moved>& e)
+      : c_hi(part_of(e.c_hi)),
+        c_lo(part_of(e.c_lo)),
+        magic(part_of(e.magic)),
+        lower(part_of(e.lower)),
+        origin(part_of(e.origin)),
+        down(part_of(e.down)),
+        up(part_of(e.up)) {}
+  template <class W>
+  static INLINE V part_of(W v) {
+    return by_registers<V>([&](size_t) INLINE_LAMBDA { return v.r[0]; });
+  }
 
   INLINE Reduced<V> reduce(V x) const {
     if (moved) x = mul(fms(x, down, origin), up);
     x = max_number(lower, x);            // NaN stays
     const V z = muladd(x, c_hi, magic);  // n + constants, in the low bits of the significand
     const V minus_n = sub(magic, z);     // exact
-    return {pow2(z), muladd(x, c_lo, fma(x, c_hi, minus_n))};
+    return {pow2(z), muladd(x, c_lo, beyond_whole(x, c_hi, minus_n))};
   }
   // The same where the lanes whose bits are not set take no part: their terms are 0, so that nothing underflows later. (A product
   // that does takes AMD's cores and Intel's three times as long.) r is 0 too, whatever x is: with AVX-512 what becomes 0 costs

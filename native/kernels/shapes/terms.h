@@ -3,8 +3,17 @@
 #include "../math/finish.h"
 #include "long_maxima.h"
 #include "prefetch.h"
+#include "two_steps.h"
+
+#ifndef FEW_REGISTERS
+#define FEW_REGISTERS false
+#endif
 
 namespace UNITS {
+
+// Where registers are few, sums go in two steps (two_steps.h), and what is no such sum takes one block at a time: less code, and
+// for floats less time.
+constexpr bool few_registers = FEW_REGISTERS;
 
 // Blocks that are reduced before the first term is worked out. A term takes 50 cycles from load to sum (doubles 80), and
 // the CPU cannot look far enough ahead to find the next blocks' work. Where a block has four registers, it can.
@@ -23,7 +32,7 @@ constexpr size_t fetch_distance = 512, far_distance = 4096;
 template <class V, bool moved, class Take>
 INLINE size_t each_term(const typename V::Scalar* x, size_t n, const Exp<V, moved>& exp, size_t ahead, size_t far,
                         Take take) {
-  constexpr size_t L = V::lanes, group = together<V>;
+  constexpr size_t L = V::lanes, group = few_registers && (moved || sizeof(*x) == 4) ? 1 : together<V>;
   size_t i = 0;
   for (; i + group * L <= n; i += group * L) {
     fetch<false>(x + i + ahead, group * L);
@@ -129,12 +138,17 @@ INLINE void sum_terms(const typename V::Scalar* x, size_t n, const Exp<V, moved>
       if constexpr (peeking) max = max_number(load<V>(peeked), max), peeked += head;
     }
   }
-  const size_t i =
-      each_term(x, n, exp, peeking ? ahead + fetch_distance : ahead, far, [&](size_t i, Term<V> e) INLINE_LAMBDA {
-        if (stored) store(terms + i, e.value());
-        sum.add_term(e);
-        if constexpr (peeking) max = max_number(load<V>(peeked + i), max);
-      });
+  size_t i;
+  if constexpr (few_registers && sizeof(T) == 4) {
+    i = sum_in_two_steps<stored>(x, n, exp, terms, sum);
+  } else {
+    i = each_term(x, n, exp, peeking ? ahead + fetch_distance : ahead, far,
+                  [&](size_t i, Term<V> e) INLINE_LAMBDA {
+                    if (stored) store(terms + i, e.value());
+                    sum.add_term(e);
+                    if constexpr (peeking) max = max_number(load<V>(peeked + i), max);
+                  });
+  }
   if (i < n) {
     add_tail<V, moved, stored>(x + i, n - i, exp, stored ? terms + i : nullptr, sum);
     if constexpr (peeking) max = max_number(load<V>(peeked + n - V::lanes), max);
@@ -179,7 +193,7 @@ SUMS_INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, m
   };
   const auto add_run = [&](T* t, bool may_be_max) INLINE_LAMBDA {
     // Floats wait for each other in `t`; but where a block is a register, all in registers.
-    constexpr size_t group = at_once ? run / L : sizeof(T) == 8 && !moved ? together<V> : 1;
+    constexpr size_t group = at_once ? run / L : sizeof(T) == 8 && !moved && !few_registers ? together<V> : 1;
     for (size_t at = 0; at < run; at += group * L) {
       if (ahead) fetch<false>(x + i + ahead, group * L);
       Reduced<V> reduced[group];
@@ -205,7 +219,11 @@ SUMS_INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, m
       for (size_t k = i + L; k < i + run; k += L) top = max_number(load<V>(x + k), top);
       may_be_max = !all_less(top, max);
     }
-    may_be_max ? add_run(t, true) : add_run(t, false);
+    if constexpr (few_registers) {
+      add_run(t, may_be_max);
+    } else {
+      may_be_max ? add_run(t, true) : add_run(t, false);
+    }
   }
   const auto add_block = [&](V v, size_t lanes) INLINE_LAMBDA {
     const Term<V> e = settle(v, exp.term(v), lanes, true);
