@@ -110,8 +110,7 @@ export function* solveSpans(
     combine();
     const count = pose(span);
     instance.emit();
-    const results = new (kindOf(out))(memory(), outAt, count);
-    for (let i = 0, to = first + span * spanLength * inner; i < count; i++, to += inner) out[to] = results[i];
+    scatter(new (kindOf(out))(memory(), outAt, count), out, first + span * spanLength * inner, inner);
     yield;
   }
 }
@@ -130,6 +129,11 @@ function kindOf(elements: Element): new (buffer: ArrayBuffer, offset: number, le
     offset: number,
     length: number,
   ) => Element;
+}
+
+function scatter(from: Element, to: Element, at: number, step: number): void {
+  if (step === 1) to.set(from as never, at);
+  else for (let i = 0; i < from.length; i++, at += step) to[at] = from[i];
 }
 
 function gather(from: Element, at: number, step: number, to: Element): void {

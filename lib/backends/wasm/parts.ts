@@ -6,6 +6,7 @@ import { bufferOf, byteOffsetOf, lengthOf } from '../../arguments/elements.js';
 import { SETTINGS } from '../js/sampleSettings.js';
 import type { Problem } from '../problem.js';
 import type { Extent, Instance } from './instance.js';
+import { apartInPage } from './page.js';
 import { Posed } from './posed.js';
 
 type View = Float32Array | Float64Array | Uint16Array | Uint32Array | Int32Array | Uint8Array;
@@ -162,21 +163,23 @@ export class Parts {
     const elements = offsets === undefined ? rows * problem.length : offsets[end] - from;
     const copies: { operand: Operand; at: number }[] = [];
     let at = instance.heapEnd();
-    const place = (bytes: number): number => {
-      const here = at;
+    const place = (bytes: number, byteOffset: number): number => {
+      const here = apartInPage(at, byteOffset);
       at = Math.ceil((here + bytes) / 64) * 64 + 64;
       return here;
     };
     for (const operand of this.operands) {
-      const count =
-        operand.extent === 'elements'
-          ? elements
-          : operand.extent === 'classes'
-            ? operand.bytes.length / operand.size
-            : rows * this.perRow(operand.extent);
-      copies.push({ operand, at: place(count * operand.size) });
+      const { bytes, size, extent } = operand;
+      const per = this.perRow(extent);
+      const [start, count] =
+        extent === 'elements'
+          ? [offsets === undefined ? first * per : from, elements]
+          : extent === 'classes'
+            ? [0, bytes.length / size]
+            : [first * per, rows * per];
+      copies.push({ operand, at: place(count * size, bytes.byteOffset + start * size) });
     }
-    const offsetsAt = offsets === undefined ? 0 : place((rows + 1) * 4);
+    const offsetsAt = offsets === undefined ? 0 : place((rows + 1) * 4, 0);
     instance.reserve(at - instance.heapEnd());
     const bytes = instance.bytes();
     for (const { operand, at } of copies)
