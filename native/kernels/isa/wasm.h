@@ -294,6 +294,8 @@ INLINE Half pow2(Half z) {
 }
 
 #ifndef __wasm_relaxed_simd__
+#define POWERS_APART true  // that product takes what registers there are
+
 // Dekker's product of halves of 12 bits, whose error is exact; and so is the difference of neighbours: what is rounded is their sum.
 // Elsewhere doubles are less code.
 INLINE f32r beyond_whole(f32r x, f32r c, f32r m) {

@@ -222,11 +222,16 @@ struct Exp {
   }
 
   INLINE Reduced<V> reduce(V x) const {
+    const Reduced<V> parts = split(x);
+    return {pow2(parts.t), parts.r};
+  }
+  // The same with what pow2 asks for in place of t: n + constants, in the low bits of the significand.
+  INLINE Reduced<V> split(V x) const {
     if (moved) x = mul(fms(x, down, origin), up);
-    x = max_number(lower, x);            // NaN stays
-    const V z = muladd(x, c_hi, magic);  // n + constants, in the low bits of the significand
-    const V minus_n = sub(magic, z);     // exact
-    return {pow2(z), muladd(x, c_lo, beyond_whole(x, c_hi, minus_n))};
+    x = max_number(lower, x);  // NaN stays
+    const V z = muladd(x, c_hi, magic);
+    const V minus_n = sub(magic, z);  // exact
+    return {z, muladd(x, c_lo, beyond_whole(x, c_hi, minus_n))};
   }
   // The same where the lanes whose bits are not set take no part: their terms are 0, so that nothing underflows later. (A product
   // that does takes AMD's cores and Intel's three times as long.) r is 0 too, whatever x is: with AVX-512 what becomes 0 costs

@@ -1,7 +1,11 @@
 // The sums of terms.h where a CPU has so few registers that what a term needs and the sums do not fit them: the logits of a chunk are
-// reduced in one loop, and become terms in the next.
+// reduced in one loop, and become terms in the next. Where even a reduction fills them, powers of two are looked up in between.
 #pragma once
 #include "../math/sum.h"
+
+#ifndef POWERS_APART
+#define POWERS_APART false
+#endif
 
 namespace UNITS {
 
@@ -20,7 +24,12 @@ __attribute__((noinline)) size_t sum_in_two_steps(const float* x, size_t n, cons
     const size_t left = size_t(end - x) / Half::lanes, count = left < halves_between ? left : halves_between;
     // By pointers: clang folds the distances of indices into no address.
     Reduced<Half>* const last = waiting + count;
-    for (Reduced<Half>* p = waiting; p != last; p++, x += Half::lanes) *p = half.reduce(load<Half>(x));
+    for (Reduced<Half>* p = waiting; p != last; p++, x += Half::lanes) {
+      *p = POWERS_APART ? half.split(load<Half>(x)) : half.reduce(load<Half>(x));
+    }
+    if (POWERS_APART) {
+      for (Reduced<Half>* p = waiting; p != last; p++) p->t = pow2(p->t);
+    }
     for (size_t part = 0; part < parts; part++) {
       auto* const sum = total.sum.r + part * between;
       auto* const rest = total.rest.r + part * between;
