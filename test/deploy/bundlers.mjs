@@ -49,6 +49,8 @@ function withWebpack(folder, format, source) {
         context: folder,
         entry: `./src/app.${source}`,
         experiments: { outputModule: esm },
+        // Once is enough: what makes code small takes most of the time.
+        optimization: { minimize: esm && source === 'mjs' },
         output: { path, filename, module: esm, ...(esm ? { chunkFormat: 'module' } : {}) },
       },
       (error, stats) => {

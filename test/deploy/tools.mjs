@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { npm, root, work } from '../package/packed.mjs';
 
 /** Give a folder in SIMD_SOFTMAX_DEPLOY_TOOLS to keep them for the next run. */
-const folder = process.env.SIMD_SOFTMAX_DEPLOY_TOOLS ?? join(work, 'tools');
+export const folder = process.env.SIMD_SOFTMAX_DEPLOY_TOOLS ?? join(work, 'tools');
 
 if (!existsSync(join(folder, 'node_modules/webpack'))) {
   console.log(`Installing the tools into ${folder} (600 MB) …`);
@@ -21,7 +21,7 @@ if (!existsSync(join(folder, 'node_modules/webpack'))) {
 export const tool = (path) => join(folder, 'node_modules', path);
 const require = createRequire(join(folder, 'package.json'));
 export const importTool = (name) => import(pathToFileURL(require.resolve(name)).href);
-export const node24 = tool('node24/bin/node');
+export const node26 = tool('node26/bin/node');
 export const bun = tool('@oven/bun-linux-x64/bin/bun');
 export const deno = tool('@deno/linux-x64-glibc/deno');
 /**
