@@ -1,4 +1,5 @@
 /** Files that say what cannot be: one line, and no output that others could not read. */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +19,9 @@ import {
 import { afterAll, describe, expect, test } from 'vitest';
 import { refuseDamagedFooter } from '../lib/cli/duckdb/parquet-footer.js';
 import { scoreFile } from '../lib/cli/score-file.js';
+import { newDuckDB } from './duckdb-files.js';
 
+const CLI = join(import.meta.dirname, '..', 'dist', 'cli.js');
 const folder = mkdtempSync(join(tmpdir(), 'simd-softmax-damaged-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const at = (name: string) => join(folder, name);
@@ -167,5 +170,76 @@ describe('A CSV that ends inside quotes', () => {
     writeFileSync(at(name), bytes);
     const job = { input: at(name), output: at('out.csv'), keep: ['id'], errors: 'skip' } as const;
     expect((await scoreFile(job)).rows).toBe(5);
+  });
+});
+
+describe('A line of CSV that is longer than DuckDB takes', () => {
+  const rows = (count: number) => 'a,1.5,0.5\n'.repeat(count);
+  const long = `${'x'.repeat(33e6)},0.2,2.2\n`;
+  const refused = (input: string, where: string) => ({
+    message: `Expected lines of at most 16000000 bytes for ${input} but received ${where}`,
+    exitCode: 1,
+  });
+
+  test('is read where it has up to 16 MB', async () => {
+    writeFileSync(at('wide.csv'), `id,cat,dog\n${rows(2)}${'x'.repeat(15e6)},0.2,2.2\n`);
+    const { rows: read } = await scoreFile({ input: at('wide.csv'), output: at('wide.npy') });
+    expect(read).toBe(3);
+  });
+
+  test('is refused as the last row, which DuckDB would leave out, compressed or not', async () => {
+    const text = Buffer.from(`id,cat,dog\n${rows(2000)}${long}`);
+    const duckdb = newDuckDB();
+    for (const [name, bytes] of [
+      ['last.csv', text],
+      ['last.csv.gz', gzipSync(text, { level: 1 })],
+    ] as const) {
+      writeFileSync(at(name), bytes);
+      for (const output of ['long.csv', 'long.npy'])
+        await expect(scoreFile({ input: at(name), output: at(output) })).rejects.toMatchObject(
+          refused(at(name), 'a longer one as row 2000'),
+        );
+    }
+    await duckdb.run(
+      `COPY (SELECT 'a' AS id, 1.5 AS cat, 0.5 AS dog FROM range(2000) UNION ALL SELECT repeat('x', 33000000), 0.2, 2.2) TO '${at('last.csv.zst')}' (COMPRESSION zstd)`,
+    );
+    await expect(scoreFile({ input: at('last.csv.zst'), output: at('long.csv') })).rejects.toMatchObject(
+      refused(at('last.csv.zst'), 'a longer one as row 2000'),
+    );
+  });
+
+  test('is refused among other rows, and where rows are passed over', async () => {
+    const input = at('between.csv');
+    writeFileSync(input, `id,cat,dog\n${rows(2000)}${long}${rows(1)}`);
+    await expect(scoreFile({ input, output: at('long.csv') })).rejects.toMatchObject({
+      message: `Expected a CSV for ${input} but received a line that is too long`,
+    });
+    await expect(scoreFile({ input, output: at('long.csv'), errors: 'skip' })).rejects.toMatchObject(
+      refused(input, 'a longer one from byte 20011 on'),
+    );
+    writeFileSync(input, `id,cat,dog\n${rows(2000)}"${'x\n'.repeat(17e6)}",0.2,2.2\n`);
+    await expect(scoreFile({ input, output: at('long.csv'), errors: 'nan' })).rejects.toMatchObject({
+      message: `Expected a CSV for ${input} but received a quote that is not closed, at "\\"x"`,
+    });
+  });
+
+  test('is refused as it comes in a pipe', () => {
+    for (const to of ['csv', 'npy']) {
+      const { status, stderr } = spawnSync(
+        process.execPath,
+        [CLI, 'score', '-', '-q', '--format', 'csv', '-o', at(`pipe.${to}`)],
+        { input: Buffer.concat([Buffer.from('id,cat,dog\n'), Buffer.alloc(40e6, 'x')]) },
+      );
+      expect(String(stderr)).toMatch(/^simd-softmax: Expected lines of at most 16000000 bytes for stdin/);
+      expect(status).toBe(1);
+    }
+  });
+});
+
+test('a CSV of more columns than DuckDB has room for is refused', async () => {
+  const columns = Array.from({ length: 10_001 }, (_, i) => `c${i}`);
+  writeFileSync(at('columns.csv'), `${columns.join()}\n${columns.map((_, i) => i / 4).join()}\n`);
+  await expect(scoreFile({ input: at('columns.csv'), output: at('out.csv') })).rejects.toMatchObject({
+    message: `Expected at most 10000 columns, or lists instead, for ${at('columns.csv')} but received 10001`,
   });
 });

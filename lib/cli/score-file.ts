@@ -143,7 +143,7 @@ async function scoreInto(
       output && to && isEngineFormat(to)
         ? await (await import('./duckdb/score.js')).scoreStatements(input, output, to, options, format)
         : await scoreBatches({ output, options, resuming, format, to, input });
-    await input.refuseDamage();
+    await input.refuseLoss(report.shape[0]);
     return report;
   } catch (error) {
     throw input.failure(error);

@@ -121,6 +121,10 @@ export const FUNCTIONS: readonly SqlFunction[] = [
       const temperature = temperatureOf(given);
       const { seed } = given;
       if (seed === undefined) return sample(x, { ...rows, temperature });
+      const odd = seed.find((one) => one < 0n || one >= 1n << 64n);
+      if (odd !== undefined) {
+        throw new RangeError(`Expected a seed from 0 to 2^64 - 1 for sample but received ${odd}`);
+      }
       // A draw depends on its row and its seed alone, not on the rows that happen to be beside it.
       return Uint32Array.from({ length: rowsOf(rows) }, (_, row) => {
         return sample(x.subarray(...placeOf(rows, row)), { temperature, seed: seed[row] })[0];

@@ -5,6 +5,7 @@
 import { type Dialect, dialectOf, logitColumns } from './dialect.js';
 import { type Engine, identifier, literal, pathLiteral } from './engine.js';
 import { type Compression, compressionOption, headOf, notUtf8 } from './head.js';
+import { LINE_OPTIONS } from './long-line.js';
 import { refuseOpenQuote } from './open-quote.js';
 import { type Choice, namesIn, type Place, type Relation } from './relation.js';
 
@@ -13,7 +14,6 @@ export async function csvRelation(
   place: Place,
   format: 'csv' | 'tsv',
   choice: Choice,
-  _signal?: AbortSignal,
 ): Promise<Relation> {
   const { text, utf8, whole, compression } = await headOf(engine, place);
   const delimiter = choice.delimiter ?? (format === 'tsv' ? '\t' : undefined);
@@ -43,7 +43,7 @@ function relationIn(
   const source = (types: readonly string[], rest: string) =>
     `read_csv(${pathLiteral(place.path)}, columns = {${types.map((type, i) => `${literal(internal[i] ?? 'more')}: '${type}'`).join(', ')}}, ` +
     `header = ${headed}, delim = ${literal(dialect.delimiter)}, quote = '"', escape = '"', ` +
-    `decimal_separator = ${literal(decimal)}, auto_detect = false, ${compressionOption(compression)}${rest})`;
+    `decimal_separator = ${literal(decimal)}, auto_detect = false, ${LINE_OPTIONS}, ${compressionOption(compression)}${rest})`;
   const isLogit = new Set(lists ? [] : logits);
   const texts = columns.map(() => 'VARCHAR');
   const number = (i: number) =>

@@ -44,6 +44,8 @@ export interface Engine {
   types(sql: string, signal?: AbortSignal): Promise<LogicalType[]>;
   /** The rows of a query as they come. No other statement may run meanwhile. */
   chunks(sql: string, signal?: AbortSignal): AsyncGenerator<Chunk>;
+  /** Makes room for a file with so many columns. */
+  makeRoom(columns: number): Promise<void>;
   /** How much of the statement that runs is done, from 0 to 1. */
   progress(): number;
   close(): void;
@@ -51,6 +53,9 @@ export interface Engine {
 
 /** Beside this the engine and Node need some 300 MB at most: a run stays below 1 GB. */
 const MEMORY_MB = 400;
+/** Each column beyond so many has vectors of its own, in several places. */
+const USUAL_COLUMNS = 1000;
+const COLUMN_MB = 0.1;
 /** `interrupt` of a statement that has not begun yet is lost: it is repeated. */
 const INTERRUPT_MS = 20;
 
@@ -158,6 +163,11 @@ export async function openEngine(threads?: number): Promise<Engine> {
       );
     },
     chunks,
+    async makeRoom(columns) {
+      if (columns <= USUAL_COLUMNS) return;
+      const memory = MEMORY_MB + Math.ceil((columns - USUAL_COLUMNS) * COLUMN_MB);
+      await bindings.query(connection, `SET memory_limit = '${memory}MB'`);
+    },
     progress() {
       const { percentage } = bindings.query_progress(connection);
       return Math.max(0, percentage) / 100;
@@ -174,6 +184,8 @@ export async function openEngine(threads?: number): Promise<Engine> {
 /** What the engine says of a file, in one line of ours. */
 export function engineFailure(error: unknown, what: string, name: string): unknown {
   if (!(error instanceof EngineError)) return error;
+  const long = error.message.match(/on Line: (\d+)\n.*\nMaximum line size of (\d+) .* Actual Size:(\d+)/);
+  if (long) return expected(`lines of at most ${long[2]} bytes`, `line ${long[1]} of ${name}`, long[3]);
   const [whole] = error.message.split(/\n\s*\n|\nPossible /);
   const lines = whole.split('\n').filter((line) => !/^(Original Line|Try |Column .* is being|\s)/.test(line));
   const reason = lines
@@ -181,6 +193,7 @@ export function engineFailure(error: unknown, what: string, name: string): unkno
     // A worker opens files by their numbers.
     .replace(/\/proc\/self\/fd\/\d+/g, name)
     .replace(/^(\w+ )*Error: /, '')
+    .replace(/^The Parallel CSV Reader .*/, 'a line that is too long')
     .slice(0, 300)
     .trim();
   return expected(what, name, reason) satisfies Failure;

@@ -16,7 +16,8 @@ import type { ScoreFileOptions } from '../score-job.js';
 import { truthColumn } from '../truth.js';
 import { csvRelation } from './csv.js';
 import { type Engine, engineFailure, openEngine } from './engine.js';
-import { compressionOf } from './head.js';
+import { type Compression, compressionOf } from './head.js';
+import { hasLongLine, type Lines, longLine, MOST_LINE_BYTES, newLines } from './long-line.js';
 import { ndjsonRelation } from './ndjson.js';
 import { parquetRelation } from './parquet.js';
 import { cutsOf } from './pipe.js';
@@ -37,8 +38,11 @@ export interface EngineInput {
   /** The file, or one after the other the pieces of a pipe, each of which is gone when the next is asked for. */
   places(): AsyncGenerator<Place>;
   reader(options: ReadingOptions): Promise<Reader>;
-  /** @throws Failure where what was compressed was damaged, or not whole: to be asked for before the output is. */
-  refuseDamage(): Promise<void>;
+  /**
+   * @param rows how many were read.
+   * @throws Failure where it was not all: what was compressed was damaged, or not whole. To be asked for before the output is.
+   */
+  refuseLoss(rows: number): Promise<void>;
   /** What the engine said of the input, in a line of ours; any other error as it is. */
   failure(error: unknown): unknown;
   close(): Promise<void>;
@@ -81,13 +85,15 @@ export async function openEngineInput(
   let source: Bytes | undefined;
   const released: (() => void)[] = [];
   const closing = new AbortController();
-  const checks: Promise<void>[] = [];
+  const checks: { readonly path: string; readonly lines: Lines; readonly whole: Promise<Compression> }[] = [];
+  const isCsv = format === 'csv' || format === 'tsv';
   /** Looks at it meanwhile. */
   const checked = (place: Place): Place => {
     if (format === 'parquet') return place;
-    const check = refuseCutOff(place, closing.signal);
-    check.catch(() => {}); // told when it is asked for
-    checks.push(check);
+    const lines = newLines();
+    const whole = refuseCutOff(place, lines.add, closing.signal);
+    whole.catch(() => {}); // told when it is asked for
+    checks.push({ path: place.path, lines, whole });
     return place;
   };
   const { pipe, bytes } = kindOf(input);
@@ -95,6 +101,15 @@ export async function openEngineInput(
   const cuts = pipe && isText(format) && to !== undefined && isText(to);
   if (pipe) source = await unlessAborted(openInput(input), signal);
   const name = source?.name ?? input;
+
+  async function* piecesBehind(start: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+    yield* start;
+    for (let count = CHUNK; count === CHUNK; ) {
+      const chunk = new Uint8Array(CHUNK);
+      count = await unlessAborted(source!.fill(chunk), signal);
+      yield chunk.subarray(0, count);
+    }
+  }
 
   /** A pipe as a file. */
   async function spool(start: readonly Uint8Array[] = []): Promise<Place> {
@@ -104,15 +119,14 @@ export async function openEngineInput(
       throw systemFailure(error, 'a writable file', path);
     });
     failed.catch(() => {});
-    const put = async (piece: Uint8Array) => {
-      if (!file.write(piece)) await Promise.race([once(file, 'drain'), failed]);
-    };
+    const lines = newLines();
+    let plain: boolean | undefined;
     try {
-      for (const piece of start) await put(piece);
-      for (let count = CHUNK; count === CHUNK; ) {
-        const chunk = new Uint8Array(CHUNK);
-        count = await unlessAborted(source!.fill(chunk), signal);
-        await put(chunk.subarray(0, count));
+      for await (const piece of piecesBehind(start)) {
+        plain ??= compressionOf(piece) === 'none';
+        if (isCsv && plain) lines.add(piece);
+        if (lines.longest > MOST_LINE_BYTES) throw longLine(name, '');
+        if (!file.write(piece)) await Promise.race([once(file, 'drain'), failed]);
       }
       file.end();
       await Promise.race([once(file, 'finish'), failed]);
@@ -134,16 +148,14 @@ export async function openEngineInput(
       const all =
         rest.length === 0 ? piece.subarray(0, count) : Buffer.concat([rest, piece.subarray(0, count)]);
       // What is compressed, or an array, cannot be cut.
-      if (
-        first &&
-        (compressionOf(all) !== 'none' || (format !== 'csv' && format !== 'tsv' && isArray(all)))
-      ) {
+      if (first && (compressionOf(all) !== 'none' || (!isCsv && isArray(all)))) {
         return yield checked(await spool([all]));
       }
       const cut = ended ? all.length : cutsOf(format, all);
       rest = all.slice(cut);
       if (cut === 0 && !ended) {
-        if (all.length > 1 << 28) throw expected('lines', name, `one of more than ${all.length} bytes`);
+        if (all.length > MOST_LINE_BYTES)
+          throw longLine(name, `from byte ${source!.position - all.length} on`);
         continue;
       }
       if (cut === 0 && !first) return;
@@ -183,8 +195,12 @@ export async function openEngineInput(
     get bytes() {
       return source?.position ?? bytes;
     },
-    async refuseDamage() {
-      await unlessAborted(Promise.all(checks), signal);
+    async refuseLoss(rows) {
+      for (const { path, lines, whole } of checks) {
+        const compression = await unlessAborted(whole, signal);
+        if (isCsv && (await hasLongLine(engine, path, compression, lines, signal)))
+          throw longLine(name, `as row ${rows}`);
+      }
     },
     failure: (error) => engineFailure(error, KINDS[format] ?? format, name),
     bytesRead: () => source?.position ?? Math.round(engine.progress() * bytes),
@@ -199,6 +215,9 @@ export async function openEngineInput(
   };
 }
 
+/** With more columns DuckDB takes minutes before the first row, and gigabytes. */
+const MOST_COLUMNS = 10_000;
+
 /** Which of it are logits, by the format. */
 export async function relationOf(
   engine: Engine,
@@ -207,16 +226,21 @@ export async function relationOf(
   choice: Choice,
   signal?: AbortSignal,
 ): Promise<Relation> {
-  switch (format) {
-    case 'parquet':
-      return await parquetRelation(engine, place, choice, signal);
-    case 'csv':
-    case 'tsv':
-      return await csvRelation(engine, place, format, choice, signal);
-    default:
-      return await ndjsonRelation(engine, place, choice, signal);
-  }
+  const relation = await (RELATIONS[format] ?? ndjsonRelation)(engine, place, choice, signal);
+  const columns = relation.kept.length + (relation.classes ?? 1);
+  if (columns > MOST_COLUMNS)
+    throw expected(`at most ${MOST_COLUMNS} columns, or lists instead,`, place.name, columns);
+  await engine.makeRoom(columns);
+  return relation;
 }
+
+type RelationOf = (engine: Engine, place: Place, choice: Choice, signal?: AbortSignal) => Promise<Relation>;
+
+const RELATIONS: Readonly<Partial<Record<Format, RelationOf>>> = {
+  parquet: parquetRelation,
+  csv: (engine, place, choice) => csvRelation(engine, place, 'csv', choice),
+  tsv: (engine, place, choice) => csvRelation(engine, place, 'tsv', choice),
+};
 
 /** Of which columns the type is not kept, each once: in one line. */
 export function tellChanges(

@@ -204,5 +204,6 @@ export function newEngineReader(engine: Engine, options: EngineReaderOptions): R
     };
   }
 
-  return { layout, batches, close: async () => engine.close() };
+  // The engine belongs to the input.
+  return { layout, batches, close: async () => {} };
 }

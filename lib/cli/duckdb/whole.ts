@@ -11,11 +11,18 @@ import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { expected } from '../failure.js';
-import { compressionOf } from './head.js';
+import { type Compression, compressionOf } from './head.js';
 import type { Place } from './relation.js';
 
-/** @throws Failure where it is not; the signal's reason where it is aborted. */
-export async function refuseCutOff({ path, name }: Place, signal: AbortSignal): Promise<void> {
+/**
+ * @param onText called with what comes out of gzip.
+ * @throws Failure where it is not; the signal's reason where it is aborted.
+ */
+export async function refuseCutOff(
+  { path, name }: Place,
+  onText: (chunk: Uint8Array) => void,
+  signal: AbortSignal,
+): Promise<Compression> {
   const file = await open(path);
   try {
     const { size } = await file.stat();
@@ -24,17 +31,28 @@ export async function refuseCutOff({ path, name }: Place, signal: AbortSignal): 
       return buffer.subarray(0, bytesRead);
     };
     const compression = compressionOf(await bytes(0, 4));
-    if (compression === 'gzip') await gunzipped(path, name, signal);
+    if (compression === 'gzip') await gunzipped(path, name, onText, signal);
     if (compression === 'zstd' && !(await isWholeZstd(size, bytes, signal)))
       throw expected('a whole zstd file', name, 'a part');
+    return compression;
   } finally {
     await file.close();
   }
 }
 
 /** Decompresses it once more, on a thread beside the engine's. */
-async function gunzipped(path: string, name: string, signal: AbortSignal): Promise<void> {
-  const nowhere = new Writable({ write: (_, __, done) => done() });
+async function gunzipped(
+  path: string,
+  name: string,
+  onText: (chunk: Uint8Array) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const nowhere = new Writable({
+    write(chunk, _, done) {
+      onText(chunk);
+      done();
+    },
+  });
   try {
     await pipeline(
       createReadStream(path, { highWaterMark: 1 << 18 }),

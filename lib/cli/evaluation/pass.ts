@@ -31,7 +31,7 @@ export async function passOver(options: PassOptions, begin: Begin): Promise<Pass
   const input = await openEngineInput(options, format, undefined);
   try {
     const passed = await passByStatement(input, format, options, begin);
-    await input.refuseDamage();
+    await input.refuseLoss(passed.rows);
     return passed;
   } catch (error) {
     throw input.failure(error);
