@@ -77,15 +77,19 @@ INLINE Wide<F32> in_units_of_max(const Wide<F32>& terms) {
   return {ratio, muladd(below.hi, by_lo, muladd(below.lo, by, fms(below.hi, by, ratio)))};
 }
 
-// The sum of all terms, from that of those below the maximum, which `count` logits equal; and what it is without one of these.
+// The sum of the terms below the maximum, and that of all, from `count` logits that equal it on; both over its term.
 struct FewSum {
-  Wide<F32> sum, others;
+  Wide<F32> below, all;
 };
-INLINE FewSum few_sum(const Wide<F32>& below, F32 count) {
-  const F32 unit = splat<F32>(float(FewTerms<F32>::unit)), more = sub(count, splat<F32>(1)),
-            equal = mul(more, unit);
-  const Wide<F32> others = sum_of(equal, below.hi, add(below.lo, fms(more, unit, equal)));
-  return {sum_of(unit, others.hi, others.lo), others};
+INLINE FewSum few_sum(const Wide<F32>& terms, F32 count) {
+  const Wide<F32> below = in_units_of_max(terms);
+  return {below, sum_of(count, below.hi, below.lo)};
+}
+// 1 over a sum, within 2^-45.
+INLINE Wide<F32> inverse_of(const Wide<F32>& sum) {
+  const F32 one = splat<F32>(1), hi = div(one, sum.hi);
+  const F32 excess = muladd(hi, sum.lo, fms(hi, sum.hi, one));  // hi * sum - 1
+  return {hi, mul(excess, sub(splat<F32>(0), hi))};
 }
 
 INLINE Wide<F32> product(const Wide<F32>& a, const Wide<F32>& b) {
@@ -96,19 +100,18 @@ INLINE F32 rounded_product(const Wide<F32>& a, const Wide<F32>& b) {
   return muladd(a.hi, b.hi, muladd(a.lo, b.hi, mul(a.hi, b.lo)));
 }
 
-// log(count + ratio), where `count` logits equal the maximum, in two steps: what is made of it, 2^k * (1 + f + f_lo) ...
+// The logarithm of a sum, in two steps: what is made of it, 2^k * (1 + f + f_lo) ...
 struct FewLog {
   F32 k, f, f_lo;
 };
-INLINE FewLog split_few(const Wide<F32>& ratio, F32 count) {
+INLINE FewLog split_few(const FewSum& sum) {
   const F32 half = splat<F32>(0.5f);
-  const Wide<F32> u = sum_of(count, ratio.hi, ratio.lo);
   FewLog e;
   F32 down;
-  exponent_of(u.hi, e.k, down);
-  // Where no power of 2 is split off, f is the ratio itself.
-  e.f = select_greater(e.k, half, sub(mul(u.hi, down), splat<F32>(1)), ratio.hi);
-  e.f_lo = select_greater(e.k, half, mul(u.lo, down), ratio.lo);
+  exponent_of(sum.all.hi, e.k, down);
+  // Where no power of 2 is split off, f is what is below the maximum.
+  e.f = select_greater(e.k, half, sub(mul(sum.all.hi, down), splat<F32>(1)), sum.below.hi);
+  e.f_lo = select_greater(e.k, half, mul(sum.all.lo, down), sum.below.lo);
   return e;
 }
 // ... and its logarithm. Within 2^-25.5, tiny ones too.

@@ -20,17 +20,11 @@ struct ClassGradient : ClassLoss<V> {
   struct Ends : ClassLoss<V>::Ends {
     V hi, lo;   // the factor of each term
     V targets;  // the entries of the targets
-    FewSum few;
   };
 
   template <class Op, class Group>
   static INLINE void end_all(const Op& op, Group* group, size_t count) {
     Logarithms<V>::end_all(op, group, count);
-    if constexpr (sizeof(T) == 4) {
-      for (size_t i = 0; op.few && i < count; i++) {
-        if (group[i].solvable) op.begin_few(group[i]);
-      }
-    }
     for (size_t i = 0; i < count; i++) {
       if (group[i].solvable) op.end_gradient(group[i]);
     }
@@ -92,10 +86,6 @@ struct ClassGradient : ClassLoss<V> {
     }
   }
   template <class Group>
-  INLINE void begin_few(Group& g) const {
-    g.ends.few = few_sum(g.few, g.count_of_max);
-  }
-  template <class Group>
   INLINE void end_gradient(Group& g) const {
     if constexpr (sizeof(T) == 8) {
       end_doubles(g);
@@ -108,14 +98,15 @@ struct ClassGradient : ClassLoss<V> {
   INLINE void end_few(Group& g) const {
     Ends& e = g.ends;
     const V none = splat<V>(0), weight = this->weights_of(g);
-    Wide<V> factor;
+    const FewGradient gradient = {by};
+    const Wide<V> factor = gradient.factor(e.whole);
     V own;
     if (lanes_for_all && g.has_terms && p.length <= most_without_terms && ClassLoss<V>::compares(g)) {
       own = this->logit_of(g, load_whole<V>(p.targets + g.row));
     } else {
       own = g.few_terms(scale).term(e.target).value();
     }
-    const V entry = few_factor(e.few, in_floats(by), own, sub(g.max, e.target), factor);
+    const V entry = gradient.of_target(factor, g.few, g.count_of_max, own, sub(g.max, e.target));
     e.hi = mul(weight, factor.hi), e.lo = mul(weight, factor.lo);
     e.targets = zero_if_equal(weight, none, entry);
   }

@@ -92,7 +92,12 @@ struct ClassLoss : Logarithms<V> {
     F64 max[W], log_sum[W], target[W], weight[W];
     if constexpr (sizeof(T) == 4) {
       if (this->few && p.temperature == 1) {
-        const Wide<V> loss = loss_of_few(g.max, e.target, e.log);
+        Wide<V> loss = loss_of_few(g.max, e.target, e.log);
+        if (compares && !p.weights) {
+          const V none = splat<V>(0);
+          loss = {zero_if_equal(e.counts, none, loss.hi), zero_if_equal(e.counts, none, loss.lo)};
+          return widen(loss, of);
+        }
         widen(loss, of), weights_of(e, compares, weight);
 #pragma GCC unroll 4
         for (size_t w = 0; w < W; w++) of[w] = mul(of[w], weight[w]);

@@ -27,20 +27,29 @@ INLINE D entry_of_floats(D others, D slope) {
   return mul(mul(others, constant<D>(power_of_two(-ExpTraits<F32>::lift))), slope);
 }
 
-// The same of rows of few floats, in floats of two parts (few_log.h): what makes the gradient of terms, and that of the target,
-// whose term is `own` and whose logit so far below the maximum.
-INLINE F32 few_factor(const FewSum& g, const Wide<F32>& scale, F32 own, F32 below, Wide<F32>& factor) {
-  const F32 unit = splat<F32>(float(power_of_two(-ExpTraits<F32>::lift))), none = splat<F32>(0),
-            share = mul(own, unit);
-  Wide<F32> inverse;
-  invert<F32>(g.sum.hi, g.sum.lo, inverse.hi, inverse.lo);
-  factor = product(inverse, scale);
-  const F32 of_max = sub(none, mul(rounded_product(g.others, factor), unit));
-  // Below the maximum it has at most half of the sum: p - 1 does not cancel.
-  const F32 of_other = add(fms(share, factor.hi, scale.hi), fms(share, factor.lo, scale.lo));
-  return select_greater(below, none, of_other, of_max);
-}
 INLINE Wide<F32> in_floats(double x) { return {splat<F32>(float(x)), splat<F32>(float(x - double(float(x))))}; }
+
+// The same of rows of few floats, in floats of two parts (few_log.h), each times `scale`.
+struct FewGradient {
+  static constexpr double lift = power_of_two(ExpTraits<F32>::lift);
+  const double scale;
+
+  // What makes the gradient of terms, whose sum is that many times the maximum's.
+  INLINE Wide<F32> factor(const Wide<F32>& sum) const {
+    return product(inverse_of(sum), in_floats(scale * (lift / FewTerms<F32>::unit)));
+  }
+  // That of the target, whose term is `own` and whose logit is so far below the maximum; `terms`: the sum of those below the
+  // maximum, which `count` logits equal.
+  INLINE F32 of_target(const Wide<F32>& factor, const Wide<F32>& terms, F32 count, F32 own, F32 below) const {
+    const F32 unit = splat<F32>(float(1 / lift)), none = splat<F32>(0), share = mul(own, unit);
+    const F32 equal = mul(sub(count, splat<F32>(1)), FewTerms<F32>::of_max());
+    const F32 others = muladd(equal, factor.hi, muladd(equal, factor.lo, rounded_product(terms, factor)));
+    // Below the maximum it has at most half of the sum: p - 1 does not cancel.
+    const Wide<F32> all = in_floats(scale);
+    const F32 of_other = add(fms(share, factor.hi, all.hi), fms(share, factor.lo, all.lo));
+    return select_greater(below, none, of_other, sub(none, mul(others, unit)));
+  }
+};
 
 template <class V>
 struct CrossEntropySolver {
@@ -166,9 +175,10 @@ struct CrossEntropySolver {
     const F32 max = splat<F32>(float(m.max)), own = splat<F32>(x);
     const FewTerms<F32> exp(rows.scale, splat<F32>(shift.magic), splat<F32>(shift.lower), max);
     const Wide<F32> below = {splat<F32>(float(m.sum)), splat<F32>(float(m.sum_lo))};
-    Wide<F32> by;
-    const FewSum sums = few_sum(below, splat<F32>(float(m.count)));
-    const F32 entry = few_factor(sums, in_floats(scale), exp.term(own).value(), sub(max, own), by);
+    const F32 count = splat<F32>(float(m.count));
+    const FewGradient gradient = {scale};
+    const Wide<F32> by = gradient.factor(few_sum(below, count).all);
+    const F32 entry = gradient.of_target(by, below, count, exp.term(own).value(), sub(max, own));
     factor = {first_lane(by.hi), first_lane(by.lo)};
     return 0 - double(first_lane(entry));
   }

@@ -181,14 +181,12 @@ struct EntropyInLanes {
     g.equal = equal, g.few = tree<few_for_logs>(partial, below);
   }
   INLINE void divide_few(Group& g) const {
-    const FewSum sums = few_sum(g.few.terms, g.equal);
-    Wide<F32> inverse;
-    invert<F32>(sums.sum.hi, sums.sum.lo, inverse.hi, inverse.lo);
-    g.far = rounded_product(apart(g.few.distances), inverse);
-    g.split = split_few(in_units_of_max(g.few.terms), g.equal);
+    const FewSum sum = few_sum(g.few.terms, g.equal);
+    g.far = rounded_product(apart(g.few.distances), inverse_of(sum.all));
+    g.split = split_few(sum);
   }
   INLINE void end_few(Group& g) const {
-    const F64 inverse = splat<F64>(power_of_two(-ExpTraits<F32>::lift) / p.temperature);
+    const F64 inverse = splat<F64>(1 / FewTerms<F32>::unit / p.temperature);
     F64 far[H];
     widen(g.far, far);
     widen(log_of_few(g.split), g.value);

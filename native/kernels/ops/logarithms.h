@@ -28,7 +28,7 @@ struct Logarithms : Rows<V> {
     Wide<F64> top_term[W];
     F64 sum[W];
     FewLog split;
-    Wide<V> log;
+    Wide<V> whole, log;  // of few floats: the sum of all terms over the maximum's, and its logarithm
   };
 
   template <class Group>
@@ -56,7 +56,8 @@ struct Logarithms : Rows<V> {
     if constexpr (is_short) {
       if (few) {
         g.solvable = g.solvable && all_less(add(g.few.hi, g.few.lo), splat<V>(T(infinity)));
-        e.split = split_few(in_units_of_max(g.few), g.count_of_max);
+        const FewSum sum = few_sum(g.few, g.count_of_max);
+        e.split = split_few(sum), e.whole = sum.all;
         return;
       }
     }

@@ -192,7 +192,7 @@ struct Measurer {
     m.max = double(first_lane(max)), m.top = shift.top;
     m.count = reduce_add(count_if_equal(v, max, splat<V>(0)));
     m.sum = first_lane(below.hi), m.sum_lo = first_lane(below.lo);
-    const Wide<F32> log = log_of_few(split_few(in_units_of_max(below), splat<V>(T(m.count))));
+    const Wide<F32> log = log_of_few(split_few(few_sum(below, splat<V>(T(m.count)))));
     m.top_term = FewTerms<F32>::unit;
     m.few_log[0] = first_lane(log.hi), m.few_log[1] = first_lane(log.lo);
     return true;
