@@ -73,17 +73,18 @@ INLINE WideTerm wide_term(Term<F64> e) { return {e.value(), splat<F64>(0)}; }
 template <class V>
 struct RestSum;
 
-// Float terms are summed in two parts: t as doubles, widened from memory (from a register it takes three ports instead
-// of one), and t * p, 22 times smaller, as floats that go to doubles every 8 blocks: an error of less than 8 * 0.0446
-// half-ULP.
+// Float terms are summed in two parts: t as doubles, and t * p, 22 times smaller, as floats that go to doubles every 8 blocks: an
+// error of less than 8 * 0.0446 half-ULP.
 template <>
 struct RestSum<F32> {
   static constexpr size_t run = 8;  // blocks
+  // Where there are registers for that: a widening from memory has to wait for the store.
+  static constexpr bool from_registers = F32::registers <= 2;
   F64 lo = splat<F64>(0), hi = splat<F64>(0);
   F32 small = splat<F32>(0);
 
   INLINE void add_term(Term<F32> e) {
-    add_widened(e.t);
+    add(e.t);
     small = e.more_than(small);
   }
   // For a whole run, whose t wait in `t` meanwhile, a block for each: they are widened when all are there, or each
@@ -94,47 +95,38 @@ struct RestSum<F32> {
   }
   INLINE void end_run(const float* t) {
     for (size_t i = 0; i < run * F32::lanes; i += F32::lanes) {
-      lo = add(lo, load_widened(t + i));
-      hi = add(hi, load_widened(t + i + F64::lanes));
+      lo = UNITS::add(lo, load_widened(t + i));
+      hi = UNITS::add(hi, load_widened(t + i + F64::lanes));
     }
     end_run();
   }
   INLINE void end_run() {
-    add_widened(small);
-    small = splat<F32>(0);
-  }
-  // The same from registers: where a block is one, AMD's cores take less time for that than by way of memory.
-  INLINE void add_at_once(Term<F32> e) {
-    add_halves(e.t);
-    small = e.more_than(small);
-  }
-  INLINE void end_run_at_once() {
-    add_halves(small);
+    add(small);
     small = splat<F32>(0);
   }
   // What there is in the lanes, and what that leaves.
   INLINE void parts(F64& whole, F64& left) {
     end_run();
-    whole = add(lo, hi), left = splat<F64>(0);
+    whole = UNITS::add(lo, hi), left = splat<F64>(0);
   }
   INLINE void total(double& whole, double& left) {
     end_run();
-    whole = reduce_add(add(lo, hi)), left = 0;
+    whole = reduce_add(UNITS::add(lo, hi)), left = 0;
   }
 
  private:
-  INLINE void add_halves(F32 v) {
+  INLINE void add(F32 v) {
     F64 half[2];
-    widen(v, half);
-    lo = add(lo, half[0]), hi = add(hi, half[1]);
-  }
-  INLINE void add_widened(F32 v) {
-    alignas(64) float lane[F32::lanes];
-    store(lane, v);
-    // Keeps the compiler from taking the halves out of the register just stored.
-    __asm__("" : "+m"(*reinterpret_cast<float(*)[F32::lanes]>(lane)));
-    lo = add(lo, load_widened(lane));
-    hi = add(hi, load_widened(lane + F64::lanes));
+    if constexpr (from_registers) {
+      widen(v, half);
+    } else {
+      alignas(64) float lane[F32::lanes];
+      store(lane, v);
+      // Keeps the compiler from taking the halves out of the register just stored.
+      __asm__("" : "+m"(*reinterpret_cast<float(*)[F32::lanes]>(lane)));
+      half[0] = load_widened(lane), half[1] = load_widened(lane + F64::lanes);
+    }
+    lo = UNITS::add(lo, half[0]), hi = UNITS::add(hi, half[1]);
   }
 };
 

@@ -202,11 +202,11 @@ SUMS_INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, m
 #pragma GCC unroll 8
       for (size_t k = 0; k < group; k++, i += L) {
         const Term<V> e = settle(load<V>(x + i), exp.term(reduced[k]), L, may_be_max);
-        if constexpr (at_once) rest.add_at_once(e);
+        if constexpr (at_once) rest.add_term(e);
         if constexpr (!at_once) rest.add_later(e, t + at + k * L);
       }
     }
-    if constexpr (at_once) rest.end_run_at_once();
+    if constexpr (at_once) rest.end_run();
     if constexpr (!at_once) rest.end_run(t);
   };
   alignas(64) T t[run];
@@ -227,8 +227,7 @@ SUMS_INLINE void sum_below(const typename V::Scalar* x, size_t n, const Exp<V, m
   }
   const auto add_block = [&](V v, size_t lanes) INLINE_LAMBDA {
     const Term<V> e = settle(v, exp.term(v), lanes, true);
-    if constexpr (at_once) rest.add_at_once(e);
-    if constexpr (!at_once) rest.add_term(e);
+    rest.add_term(e);
   };
   for (; i + L <= n; i += L) add_block(load<V>(x + i), L);
   if (i < n) add_block(load_first<V>(x + i, n - i, T(-infinity)), n - i);
