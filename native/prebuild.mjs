@@ -1,5 +1,6 @@
-// `npm run prebuild [-- <target> [<out> [<folder to build in>]]]`: builds the binary that ships for a target, by
+// `npm run prebuild [-- <target> [<out> [<folder to build in> [<ISA>]]]]`: builds the binary that ships for a target, by
 // prebuildify over cmake-js, into <out>/prebuilds/<target>/. It works in a folder of its own, so that build/, which the tests use, stays as it is.
+// With an ISA: its kernels alone, for check-prebuilds.mjs.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -22,7 +23,7 @@ const crosses = {
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const here = `${process.platform}-${process.arch}`;
-const [target = here, out = root, folder = `${root}build-prebuild/${target}`] = process.argv.slice(2);
+const [target = here, out = root, folder = `${root}build-prebuild/${target}`, isa] = process.argv.slice(2);
 const cross = target === here ? undefined : crosses[target];
 if (target !== here && cross === undefined) {
   console.error(
@@ -41,6 +42,7 @@ const [platform, arch] = target.split('-');
 const require = createRequire(import.meta.url);
 const cmakeJs = [
   `"${process.execPath}" "${require.resolve('cmake-js/bin/cmake-js')}" rebuild --log-level warn --arch ${arch}`,
+  ...(isa ? [`--CDISAS=${isa}`] : []),
   ...(process.platform === 'win32' ? ['--generator Ninja'] : []), // else it looks for Visual Studio
   ...(cross ? [`--CDCMAKE_TOOLCHAIN_FILE="${root}native/toolchains/${target}.cmake"`] : []),
 ].join(' ');
