@@ -116,9 +116,10 @@ export function chooseBackend(asked: unknown): Backend {
   const { backend, native, wasm, info } = decided();
   if (asked === undefined) return backend;
   if (typeof asked !== 'string') throw typeError('one of auto, native, wasm, js', 'backend', asked);
+  // Whichever module it is: a browser loads only the one that suits it.
+  if (asked === 'wasm' && info.supported.some((isa) => wasmIsas.includes(isa))) return wasm();
   const name = readName(asked, 'backend', ['auto', 'native', 'wasm', 'js'], info);
   if (name === 'auto') return backend;
-  if (name === 'wasm') return wasm();
   return name === 'js' ? jsBackend : (native ?? jsBackend);
 }
 

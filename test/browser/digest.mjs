@@ -19,7 +19,7 @@ export async function digest(api, promises) {
       const best = topK(x, Math.min(classes, 40), { shape });
       const gradient = new Kind(x.length);
       const results = [
-        softmax(x, { shape }),
+        softmax(x, { shape, backend: api.backend.kind }),
         await promises.softmax(x, { shape, temperature: 0.7 }),
         logSoftmax(x, { shape }),
         logSumExp(x, { shape }),

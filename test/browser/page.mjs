@@ -22,6 +22,16 @@ globalThis.Buffer = {
   }),
 };
 
+// Of a browser that nobody drives (firefox.mjs).
+const posts = location.hash === '#posts';
+const post = (report) => fetch('report', { method: 'POST', body: JSON.stringify(report) });
+if (posts) {
+  addEventListener('error', ({ message, filename, lineno }) =>
+    post({ error: `${message} (${filename}:${lineno})` }),
+  );
+  addEventListener('unhandledrejection', ({ reason }) => post({ error: String(reason?.stack ?? reason) }));
+}
+
 await ready;
 const { backend, classify } = api;
 // The tests that ask for the backend by its name (run.mjs).
@@ -51,4 +61,6 @@ for (const { name, body } of tests) {
 element('result').textContent = `${passed} passed, ${failures.length} failed`;
 element('failures').textContent = failures.join('\n\n');
 const digests = await digest(api, promises);
-document.body.dataset.report = JSON.stringify({ ...first, passed, failures, digests });
+const report = { ...first, passed, failures, digests };
+document.body.dataset.report = JSON.stringify(report);
+if (posts) await post(report);

@@ -1,26 +1,17 @@
 /**
  * `npm run test:browser`: the packed package, bundled by Vite, in a headless Chromium, and in Firefox where it is
  * installed: a page runs the contract suite in pure TypeScript, another one in WebAssembly, which has the bits of Node.
- * Needs Chromium (apt-get install chromium, or its path in CHROMIUM); draws nothing from outside.
+ * Needs Chromium (apt-get install chromium, or its path in CHROMIUM; firefox-esr, FIREFOX); draws nothing from outside.
  */
-import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import { extname, join } from 'node:path';
-import { chromium, firefox } from 'playwright-core';
+import { cpSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { build } from 'vite';
 import { skip } from '../../native/test/tools.mjs';
 import { expectEqual, finish, install, node, pack, proof, root } from '../package/packed.mjs';
+import { browsers } from './browsers.mjs';
+import { serve } from './serve.mjs';
 
 const folder = install(pack().path, 'browser', process.env.PATH);
-
-const browsers = [
-  [chromium, ['CHROMIUM', '/usr/bin/chromium', '/usr/bin/google-chrome'], 'chromium'],
-  [firefox, ['FIREFOX', '/usr/bin/firefox-esr', '/usr/bin/firefox'], 'firefox-esr'],
-].map(([type, [variable, ...paths], name]) => ({
-  type,
-  name,
-  executablePath: [process.env[variable], ...paths].find((path) => path && existsSync(path)),
-}));
 
 const pages = {
   js: await buildPage('js', []),
@@ -33,11 +24,11 @@ const pages = {
     { find: './ready.mjs', replacement: 'simd-softmax/wasm' },
   ]),
 };
-for (const { type, name, executablePath } of browsers) {
+for (const { show, name, executablePath } of browsers) {
   if (executablePath === undefined) {
     if (name === 'chromium') skip('the pages', `apt-get install ${name}`);
     else console.warn(`  *** SKIPPED ${name}: it is not installed ***`);
-  } else for (const backend of Object.keys(pages)) await showPage(type, executablePath, backend);
+  } else for (const backend of Object.keys(pages)) await provePage(name, show, executablePath, backend);
 }
 finish();
 
@@ -108,78 +99,23 @@ function digestsOfNode(isa) {
   return JSON.parse(node(['--input-type=module', '-e', code], { cwd: folder, env }));
 }
 
-async function showPage(type, executablePath, backend) {
-  const kinds = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
-  const server = createServer((request, response) => {
-    const path = join(pages[backend], request.url === '/' ? 'index.html' : request.url);
-    if (!existsSync(path)) return response.writeHead(404).end();
-    // Isolated, so that SharedArrayBuffer is there.
-    const isolated = {
-      'Cross-Origin-Opener-Policy': 'same-origin',
-      'Cross-Origin-Embedder-Policy': 'require-corp',
-    };
-    response.writeHead(200, { 'Content-Type': kinds[extname(path)] ?? 'text/plain', ...isolated });
-    response.end(readFileSync(path));
+async function provePage(name, show, executablePath, backend) {
+  const { origin, posted, close } = await serve(pages[backend]);
+  let seen;
+  await proof(`the contract suite in ${name}, ${backend}`, async () => {
+    const { named, report, complaints, outside } = await show(executablePath, origin, posted);
+    if (report.failures.length > 0) throw new Error(report.failures.slice(0, 20).join('\n'));
+    expectEqual(complaints.join('\n'), '', 'errors of the page');
+    expectEqual(outside.join(' '), '', 'requests that go elsewhere');
+    expectEqual(report.backend.kind, backend, 'backend.kind');
+    seen = report;
+    return `${report.passed} cases on ${report.backend.isa}, ${named}`;
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const origin = `http://127.0.0.1:${server.address().port}/`;
-  let browser;
-  try {
-    browser = await type.launch({
-      executablePath,
-      args: type === chromium ? ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] : [],
+  close();
+  if (backend === 'wasm' && seen !== undefined)
+    await proof(`${name}: the bits of ${seen.backend.isa} are those of Node`, () => {
+      const [isa, digests] = digestsOfNode(seen.backend.isa);
+      expectEqual(JSON.stringify(seen.digests, null, 1), JSON.stringify(digests, null, 1), 'hashes');
+      return `${Object.keys(digests).length} shapes, on ${isa} there`;
     });
-  } catch (error) {
-    server.close();
-    // Playwright drives a Firefox of its own build alone: Debian's ends at once.
-    if (type !== firefox) throw error;
-    console.warn(
-      `  *** SKIPPED firefox: ${executablePath} cannot be driven (${error.message.split('\n')[0]}) ***`,
-    );
-    return;
-  }
-  const named = `${type.name()} ${browser.version()}`;
-  const outside = [];
-  let report;
-  try {
-    await proof(`the contract suite in ${named}, ${backend}`, async () => {
-      const page = await browser.newPage();
-      const complaints = [];
-      // What a page throws ends it: it would never report.
-      const thrown = new Promise((_, reject) => {
-        page.on('pageerror', (error) => {
-          complaints.push(error.stack);
-          reject(error);
-        });
-      });
-      thrown.catch(() => {});
-      page.on('request', (request) => {
-        if (!request.url().startsWith(origin) && !request.url().startsWith('data:'))
-          outside.push(request.url());
-      });
-      await page.goto(origin);
-      const reported = page.waitForFunction(() => document.body.dataset.report, null, { timeout: 900_000 });
-      await Promise.race([reported, thrown]).catch((error) => {
-        throw new Error([error.message, ...complaints].join('\n'));
-      });
-      if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
-      report = JSON.parse(await page.evaluate(() => document.body.dataset.report));
-      if (report.failures.length > 0) throw new Error(report.failures.slice(0, 20).join('\n'));
-      expectEqual(complaints.join('\n'), '', 'errors of the page');
-      expectEqual(report.backend.kind, backend, 'backend.kind');
-      return `${report.passed} cases on ${report.backend.isa}`;
-    });
-    await proof(`${named}, ${backend}: nothing was drawn from outside`, () =>
-      expectEqual(outside.join(' '), '', 'requests'),
-    );
-    if (backend === 'wasm' && report !== undefined)
-      await proof(`${named}: the bits of ${report.backend.isa} are those of Node`, () => {
-        const [isa, digests] = digestsOfNode(report.backend.isa);
-        expectEqual(JSON.stringify(report.digests, null, 1), JSON.stringify(digests, null, 1), 'hashes');
-        return `${Object.keys(digests).length} shapes, on ${isa} there`;
-      });
-  } finally {
-    await browser.close();
-    server.close();
-  }
 }

@@ -40,6 +40,29 @@ await proof('SIMD_SOFTMAX_ADDON names a binary; a relative path is refused', () 
   if (!/Expected an absolute path for SIMD_SOFTMAX_ADDON/.test(loadError)) throw new Error(loadError);
 });
 
+await proof(
+  "simd-softmax/wasm where modules are fetched: TypeScript, then one module, which `backend: 'wasm'` means",
+  () => {
+    const folder = copyOf(app, ['node_modules']);
+    const file = join(folder, 'as-browser.mjs');
+    writeFileSync(
+      file,
+      `import { readFileSync } from 'node:fs';
+process.getBuiltinModule = undefined;
+globalThis.fetch = async (url) => new Response(readFileSync(url), { headers: { 'Content-Type': 'application/wasm' } });
+const { backend, ready, softmax } = await import('simd-softmax/wasm');
+const before = backend.kind;
+await ready;
+console.log(JSON.stringify({ before, kind: backend.kind, isas: backend.supported.join(),
+  p: softmax([3.2, 1.3, 0.2, 0.8], { backend: 'wasm' })[0].toFixed(3) }));\n`,
+    );
+    const seen = start(node26, [file]);
+    expectEqual(seen.before, 'js', 'backend.kind before it is ready');
+    expectEqual(seen.kind, 'wasm', 'backend.kind');
+    return seen.isas;
+  },
+);
+
 const denoRun = ['run', '--no-prompt', '--node-modules-dir=manual', '--cached-only'];
 await proof('Deno with --allow-ffi --allow-read alone: native', () =>
   expectNative(
