@@ -528,13 +528,18 @@ describe('NDJSON and JSON', () => {
   });
 
   test.each([
-    ['[1,2]\n[1,true]\n', {}, 'row 1 of % but received true'],
-    ['{"l":[1,2]}\n{"l":[false,1]}\n', {}, 'row 1 of % but received false in column l'],
-    ['{"l":[false,1]}\n', { column: 'l' }, 'row 0 of % but received false in column l'],
+    ['[1,2]\n[1,true]\n', {}, 'row 1 of % but received [1,true]'],
+    ['{"l":[1,2]}\n{"l":[false,1]}\n', {}, 'row 1 of % but received [false,1] in column l'],
+    ['{"l":[false,1]}\n', { column: 'l' }, 'row 0 of % but received [false,1] in column l'],
+    [`${'{"l":[1,2]}\n'.repeat(300)}{"l":[true,1]}\n`, {}, 'row 300 of % but received [true,1] in column l'],
+    [`{"l":[1,2],"d":1e5}\n{"l":[true,1],"d":true}\n`, {}, 'row 1 of % but received [true,1] in column l'],
   ])('booleans are no logits: %j', async (content, options, message) => {
     put('booleans.ndjson', content);
     const expected = `Expected an array of numbers for ${message.replace('%', at('booleans.ndjson'))}`;
     await expect(score('booleans.ndjson', 'out.ndjson', options)).rejects.toThrow(expected);
+    const rows = content.trim().split('\n').length;
+    const { bad } = await score('booleans.ndjson', 'out.ndjson', { ...options, errors: 'skip' });
+    expect(bad).toMatchObject({ count: 1, first: [rows - 1] });
   });
 
   test.each([

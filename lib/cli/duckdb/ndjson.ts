@@ -31,34 +31,43 @@ export async function ndjsonRelation(
     if (choice.column !== undefined && found) {
       throw expectedUsage('objects', `--column ${choice.column}`, 'arrays');
     }
-    refuseBooleans(sample, undefined, place.name);
-    return relation([], undefined);
+    const [[booleans]] = await engine
+      .texts(`SELECT bool_or(${HAS_BOOLEANS})::VARCHAR FROM ${objectsOf(file)}`, signal)
+      .catch((error) => {
+        throw engineFailure(error, 'JSON', place.name);
+      });
+    return relation([], undefined, { booleans: booleans === 'true' });
   }
   const objects = sample.filter(isObject);
   const column = columnOf(objects, choice.column, place.name, sample.indexOf(objects[0]));
-  refuseBooleans(sample, column, place.name);
   const first = [...new Set(objects.flatMap((object) => Object.keys(object)))];
-  const keys = await keysOf(engine, file, place.name, column, utf8, signal);
+  const { keys, booleans } = await keysOf(engine, file, place.name, column, utf8, signal);
   // In the order in which they come.
   const order = (key: string) => (first.includes(key) ? first.indexOf(key) : first.length);
   return relation(
     keys.sort((a, b) => order(a) - order(b) || (a < b ? -1 : 1)),
     column,
-    hasOtherDigits(
-      text,
-      keys.filter((key) => key !== column),
-    ),
+    {
+      booleans,
+      otherDigits: hasOtherDigits(
+        text,
+        keys.filter((key) => key !== column),
+      ),
+    },
   );
 
-  /** @param other whether there are numbers beside the logits that the engine would write with other digits. */
-  function relation(keys: readonly string[], column: string | undefined, other = false): Relation {
+  function relation(keys: readonly string[], column: string | undefined, seen: Seen): Relation {
     const others = keys.filter((key) => key !== column);
-    if (other && column !== undefined) return { ...relation(keys, column), ...rawRelation(others, column) };
     const field = column ?? 'json';
+    if (seen.otherDigits && column !== undefined) {
+      const { booleans } = seen;
+      return { ...relation(keys, column, { booleans }), ...rawRelation(others, column, booleans) };
+    }
+    const type = seen.booleans ? 'JSON' : 'DOUBLE[]';
     const source = (rest: string) =>
-      `read_json(${file}, columns = {${[...others.map((key) => `${literal(key)}: 'JSON'`), `${literal(field)}: 'DOUBLE[]'`].join(', ')}}, ` +
+      `read_json(${file}, columns = {${[...others.map((key) => `${literal(key)}: 'JSON'`), `${literal(field)}: '${type}'`].join(', ')}}, ` +
       `records = ${column !== undefined}${rest})`;
-    const logits = identifier(field);
+    const logits = seen.booleans ? numbersIn(identifier(field)) : identifier(field);
     const raw = `read_json(${file}, columns = {${literal(field)}: 'JSON'}, records = ${column !== undefined}${array ? '' : ', ignore_errors = true'})`;
     return {
       from: source(''),
@@ -80,19 +89,20 @@ export async function ndjsonRelation(
       reasons: {
         wanted: 'an array of numbers',
         from: raw,
-        columns: [{ name: column ?? '', sql: `coalesce(${logits}::VARCHAR, '')` }],
+        columns: [{ name: column ?? '', sql: `coalesce(${identifier(field)}::VARCHAR, '')` }],
         none: column === undefined ? 'something that is not JSON' : `nothing in field ${column}, or no JSON`,
       },
     };
   }
 
   /** The other fields as the text that they are: each object is read twice, by the engine and by us. */
-  function rawRelation(others: readonly string[], column: string): Partial<Relation> {
+  function rawRelation(others: readonly string[], column: string, booleans: boolean): Partial<Relation> {
     const raw = registerRawFields(engine, others);
-    const form = literal(JSON.stringify({ [column]: ['DOUBLE'] }));
+    const form = literal(JSON.stringify({ [column]: booleans ? 'JSON' : ['DOUBLE'] }));
     const source = (transform: string, rest: string) =>
       `(SELECT ${raw}(json) AS raw, ${transform}(json, ${form}) AS object FROM read_json_objects(${file}${rest}))`;
-    const logits = `object.${identifier(column)}`;
+    const field = `object.${identifier(column)}`;
+    const logits = booleans ? numbersIn(field) : field;
     return {
       from: source('json_transform_strict', ''),
       logits,
@@ -178,15 +188,23 @@ function columnOf(
   throw expected('one field with an array of numbers, or --column,', name, received);
 }
 
-/** The engine would take them for 1 and 0. */
-function refuseBooleans(sample: readonly unknown[], column: string | undefined, name: string): void {
-  sample.forEach((value, row) => {
-    const logits = column === undefined ? value : isObject(value) ? value[column] : undefined;
-    const found = Array.isArray(logits) ? logits.find((logit) => typeof logit === 'boolean') : undefined;
-    if (typeof found !== 'boolean') return;
-    const where = column === undefined ? '' : ` in column ${column}`;
-    throw expected('an array of numbers', `row ${row} of ${name}`, `${found}${where}`);
-  });
+/** What was seen of all rows, or of the first. */
+interface Seen {
+  /** Whether there may be some among the logits. */
+  readonly booleans: boolean;
+  /** Whether there are numbers beside the logits that the engine would write with other digits. */
+  readonly otherDigits?: boolean;
+}
+
+/** The engine takes `true` for 1 where numbers are wanted. To look for them in each list takes longer: only where they are. */
+const HAS_BOOLEANS = `contains(json, 'true') OR contains(json, 'false')`;
+
+function numbersIn(field: string): string {
+  return `CASE WHEN NOT regexp_matches(${field}::VARCHAR, 'true|false') THEN TRY_CAST(${field} AS DOUBLE[]) END`;
+}
+
+function objectsOf(file: string): string {
+  return `read_json_objects(${file}${file.includes(`format = 'array'`) ? '' : ', ignore_errors = true'})`;
 }
 
 /** What the fields of an object are. */
@@ -210,16 +228,16 @@ async function keysOf(
   column: string,
   utf8: boolean,
   signal: AbortSignal | undefined,
-): Promise<string[]> {
-  const objects = file.includes(`format = 'array'`)
-    ? `read_json_objects(${file})`
-    : `read_json_objects(${file}, ignore_errors = true)`;
+): Promise<{ readonly keys: string[]; readonly booleans: boolean }> {
   const rows = await engine
-    .texts(`SELECT DISTINCT unnest(json_keys(json)) FROM ${objects}`, signal)
+    .texts(
+      `SELECT DISTINCT unnest(json_keys(json)), (${HAS_BOOLEANS})::VARCHAR FROM ${objectsOf(file)}`,
+      signal,
+    )
     .catch((error) => {
       throw engineFailure(error, 'JSON', name);
     });
-  const keys = rows.map(([key]) => key ?? '');
+  const keys = [...new Set(rows.map(([key]) => key ?? ''))];
   const lower = new Map<string, string>();
   for (const key of keys) {
     const other = lower.get(key.toLowerCase());
@@ -231,5 +249,5 @@ async function keysOf(
   if (!keys.includes(column)) {
     throw utf8 ? expected(`a field ${column}`, name, keys.slice(0, 8).join(', ') || 'none') : notUtf8(name);
   }
-  return keys;
+  return { keys, booleans: rows.some(([, booleans]) => booleans === 'true') };
 }
