@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { logSoftmax, logSumExp, softmax, topK } from '../../lib/index.js';
 import { bits, type Elements, elements, elementTypes, numbers } from '../elements.js';
 import { Random, seed } from '../random.js';
+import { expectSame } from './same.js';
 import { backendName } from './ways.js';
 
 /** The flat places of every row along an axis, in the order of the rows. */
@@ -58,7 +59,7 @@ describe(`Along any axis on ${backendName} (seed ${seed})`, () => {
           };
           expect(received.logSumExp).toHaveLength(rows.length);
           const negative = softmax(x, { ...options, axis: axis - shape.length });
-          expect(bits(negative)).toBe(bits(elements(received.softmax, type)));
+          expectSame(bits(negative), bits(elements(received.softmax, type)));
           rows.forEach((places, row) => {
             const one = elements(pick(logits, places), type);
             const place = `row ${row} along axis ${axis} of ${shape}`;
@@ -96,9 +97,9 @@ describe(`Along any axis on ${backendName} (seed ${seed})`, () => {
             const input = new kind(size + 16).subarray(start, start + size);
             input.set(x);
             const out = new kind(size + 16).subarray(start, start + size);
-            expect(bits(op(input, { ...options, out })), place).toBe(expected);
-            expect(bits(op(input, { ...options, out: x.slice() })), place).toBe(expected);
-            expect(bits(op(input, { ...options, out: input })), `in place, ${place}`).toBe(expected);
+            expectSame(bits(op(input, { ...options, out })), expected, place);
+            expectSame(bits(op(input, { ...options, out: x.slice() })), expected, place);
+            expectSame(bits(op(input, { ...options, out: input })), expected, `in place, ${place}`);
           }
         }
       }

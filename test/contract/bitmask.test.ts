@@ -4,6 +4,7 @@ import * as sync from '../../lib/index.js';
 import { bits, elements, elementTypes } from '../elements.js';
 import { Random, seed } from '../random.js';
 import { type Call, type Options, operations, routes } from './routes.js';
+import { expectSame } from './same.js';
 import { backendName } from './ways.js';
 
 const LONGEST = 140;
@@ -66,13 +67,15 @@ describe(`bitmask on ${backendName} (seed ${seed})`, () => {
             };
             for (const [name, op] of Object.entries(functions)) {
               const place = `${name} of ${rows} × ${length}${isShared ? ', shared' : ''}`;
-              expect(bits(op(x, { ...options, bitmask }) as never), place).toBe(
+              expectSame(
+                bits(op(x, { ...options, bitmask }) as never),
                 bits(op(x, expected) as never),
+                place,
               );
               if (name !== 'softmax' || length === 0) continue;
               const inPlace = x.slice();
               op(inPlace, { ...options, bitmask, out: inPlace });
-              expect(bits(inPlace), `${place}, in place`).toBe(bits(op(x, expected) as never));
+              expectSame(bits(inPlace), bits(op(x, expected) as never), `${place}, in place`);
               // Beside `where` both must allow, and beside lengths too.
               const other = randomKept(random, rows, length);
               const both = { ...options, bitmask, where: whereOf(other, rows, length) };
@@ -80,8 +83,10 @@ describe(`bitmask on ${backendName} (seed ${seed})`, () => {
               const meets = whereOf((r, c) => kept(row(r), c) && other(r, c), rows, length);
               const lengths = Array.from({ length: rows }, () => random.below(length + 1));
               for (const more of [{}, { lengths }])
-                expect(bits(op(x, { ...both, ...more }) as never), `${place}, with where`).toBe(
+                expectSame(
+                  bits(op(x, { ...both, ...more }) as never),
                   bits(op(x, { ...options, ...more, where: meets }) as never),
+                  `${place}, with where`,
                 );
             }
           }

@@ -11,6 +11,7 @@ import { operations as declared, parted } from '../../lib/ops/all.js';
 import { partsOf } from '../../lib/ops/parts.js';
 import { bits, type Elements, elements, elementTypes } from '../elements.js';
 import { type Call, type Options, operations, routes } from './routes.js';
+import { expectSame } from './same.js';
 import { backendName } from './ways.js';
 
 /** Rows and classes; three entries have the classes along the middle axis. */
@@ -135,7 +136,7 @@ describe(`The bits are those of the record, on ${backendName}`, () => {
             );
             const expected = digests.get('synchronously') as string;
             for (const [route, digest] of digests)
-              expect(digest, `${op} of ${type}, ${kind}, ${variant}, ${route}`).toBe(expected);
+              expectSame(digest, expected, `${op} of ${type}, ${kind}, ${variant}, ${route}`);
             lines.push(`${type} | ${kind} | ${variant} | ${expected}`);
           }
         }
@@ -175,7 +176,7 @@ describe(`The bits are those of the record, on ${backendName}`, () => {
             }
           }
           const [one, other] = Object.values(hashes).map((hash) => hash.digest('hex').slice(0, 16));
-          expect(other, `${name} of ${type}, ${kind}, runAsync`).toBe(one);
+          expectSame(other, one, `${name} of ${type}, ${kind}, runAsync`);
           lines.push(`${type} | ${kind} | ${one}`);
         }
       }
@@ -196,7 +197,7 @@ describe(`The bits are those of the record, on ${backendName}`, () => {
             for (const array of await run(op, call)) hash.update(bits(array));
             digests.add(hash.digest('hex').slice(0, 16));
           }
-          expect(digests.size, op).toBe(1);
+          expectSame(digests.size, 1, op);
           lines.push(`${op} | ${type} | ${[...digests][0]}`);
         }
       }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { prepare, sample } from '../../lib/index.js';
 import { elements, elementTypes } from '../elements.js';
 import { budget, Random, seed } from '../random.js';
+import { expectSame } from './same.js';
 import { backendName, ways } from './ways.js';
 
 const TEMPERATURES = [0.7, 0.01, 3, 0, 1e-310, 1e-200, 1e300];
@@ -49,7 +50,7 @@ describe(`Every backend draws the same classes: ${backendName} those of js (seed
         logs.forEach((log, i) => {
           const wanted = expectedLogs[i];
           const isNear = Math.abs(log - wanted) <= 1e-11 * Math.max(1, Math.abs(wanted));
-          expect(isNear || Object.is(log, wanted), `${log} for ${wanted}, ${place}`).toBe(true);
+          expectSame(isNear || Object.is(log, wanted), true, `${log} for ${wanted}, ${place}`);
         });
       }
     });

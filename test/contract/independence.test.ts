@@ -3,6 +3,7 @@ import * as sync from '../../lib/index.js';
 import * as promises from '../../lib/promises.js';
 import { bits, type Elements, elements, elementTypes } from '../elements.js';
 import { Random, seed } from '../random.js';
+import { expectSame } from './same.js';
 import { backendName } from './ways.js';
 
 type Options = { readonly [name: string]: unknown };
@@ -34,7 +35,7 @@ describe(`A row's bits depend on that row alone, on ${backendName} (seed ${seed}
               const result = op(batch, { shape: [rows, length], ...options });
               const size = name === 'logSumExp' ? 1 : length;
               const received = bits(result.subarray(place * size, (place + 1) * size));
-              expect(received, `row ${place} of ${rows} × ${length}`).toBe(alone);
+              expectSame(received, alone, `row ${place} of ${rows} × ${length}`);
             }
           }
         }
@@ -66,7 +67,7 @@ describe(`A row's bits depend on that row alone, on ${backendName} (seed ${seed}
             ] as const) {
               for (let row = 0; row < rows; row++) {
                 const received = bits(result.subarray(row * size, (row + 1) * size));
-                expect(received, `row ${row} of ${rows} × ${length}, ${where}`).toBe(alone[row]);
+                expectSame(received, alone[row], `row ${row} of ${rows} × ${length}, ${where}`);
               }
             }
           }
@@ -90,7 +91,7 @@ describe(`A row's bits depend on that row alone, on ${backendName} (seed ${seed}
             for (let row = 0; row < rows; row++) {
               const alone = op(batch.slice(row * length, (row + 1) * length), { dtype: type, temperature });
               const received = bits(result.subarray(row * size, (row + 1) * size));
-              expect(received, `row ${row} of ${rows} × ${length}`).toBe(bits(alone));
+              expectSame(received, bits(alone), `row ${row} of ${rows} × ${length}`);
             }
           }
         }
@@ -116,7 +117,7 @@ describe(`A row's bits depend on that row alone, on ${backendName} (seed ${seed}
           for (let row = 0; row < rows; row++) {
             const alone = bits(op(batch.slice(row * length, (row + 1) * length), options));
             const received = bits(result.subarray(row * size, (row + 1) * size));
-            expect(received, `row ${row} of ${rows} × ${length}`).toBe(alone);
+            expectSame(received, alone, `row ${row} of ${rows} × ${length}`);
           }
         }
       });
@@ -136,24 +137,24 @@ describe(`A row's bits depend on that row alone, on ${backendName} (seed ${seed}
           const place = `${rows} × ${length}`;
           const expected = bits(op(x, shape));
           for (const threads of [1, 2, 5]) {
-            expect(bits(op(x, { threads, ...shape })), `${threads} threads, ${place}`).toBe(expected);
+            expectSame(bits(op(x, { threads, ...shape })), expected, `${threads} threads, ${place}`);
           }
-          expect(bits(await asyncOp(x, shape)), `async, ${place}`).toBe(expected);
+          expectSame(bits(await asyncOp(x, shape)), expected, `async, ${place}`);
           const out = op(x, shape);
-          expect(op(x, { out, ...shape })).toBe(out);
-          expect(bits(out), `into out, ${place}`).toBe(expected);
+          expectSame(op(x, { out, ...shape }), out);
+          expectSame(bits(out), expected, `into out, ${place}`);
           if (name === 'logSumExp') continue;
           const inPlace = x.slice();
           op(inPlace, { out: inPlace, ...shape });
-          expect(bits(inPlace), `in place, ${place}`).toBe(expected);
+          expectSame(bits(inPlace), expected, `in place, ${place}`);
           const again = x.slice();
           await asyncOp(again, { out: again, ...shape });
-          expect(bits(again), `in place, async, ${place}`).toBe(expected);
+          expectSame(bits(again), expected, `in place, async, ${place}`);
           const shared = new SharedArrayBuffer(x.byteLength);
           const view = new (x.constructor as new (memory: SharedArrayBuffer) => Elements)(shared);
           view.set(x);
           await asyncOp(view, { out: view, ...shape });
-          expect(bits(view), `shared memory, ${place}`).toBe(expected);
+          expectSame(bits(view), expected, `shared memory, ${place}`);
         }
       });
     }
@@ -177,10 +178,10 @@ describe(`A row's bits depend on that row alone, on ${backendName} (seed ${seed}
           const place = `${type} ${shape} from ${at}`;
           for (const threads of [1, 2, 5]) {
             const result = (sync.softmax as Op)(placed, { ...options, threads });
-            expect(bits(result), `${place}, ${threads} threads`).toBe(expected);
+            expectSame(bits(result), expected, `${place}, ${threads} threads`);
           }
           (sync.softmax as Op)(placed, { ...options, out: placed });
-          expect(bits(placed), `${place}, in place`).toBe(expected);
+          expectSame(bits(placed), expected, `${place}, in place`);
         }
       }
     }
@@ -214,7 +215,7 @@ describe(`A row's bits depend on that row alone, on ${backendName} (seed ${seed}
               ...given,
               shape: [1, length],
             });
-            expect(all[row], `row ${row} of ${length} classes`).toBe(alone[0]);
+            expectSame(all[row], alone[0], `row ${row} of ${length} classes`);
           }
         }
       }

@@ -9,6 +9,7 @@ import { bits, type Elements, elements, numbers } from '../elements.js';
 import { type ExactRow, exactRow, ulpDistance } from '../oracle.js';
 import { Random, seed } from '../random.js';
 import { limits } from './judge.js';
+import { expectSame } from './same.js';
 import { backendName } from './ways.js';
 
 const types = ['float32', 'float64'] as const;
@@ -136,7 +137,7 @@ describe(`Rows side by side, on ${backendName} (seed ${seed})`, () => {
         const where = `row ${row} of ${length} classes: ${each[row]}`;
         const [from, to] = [row * k, (row + 1) * k];
         expect([...whole.indices.subarray(from, to)], where).toEqual(best(each[row], k));
-        expect(part(whole.probabilities, from, to), where).toBe(bits(alone[row].probabilities));
+        expectSame(part(whole.probabilities, from, to), bits(alone[row].probabilities), where);
         for (let j = row % 3; j < k; j += k <= 8 ? 3 : 20) {
           judge('softmax', each[row], dtype, whole.indices[from + j], whole.probabilities[from + j]);
         }
@@ -146,12 +147,12 @@ describe(`Rows side by side, on ${backendName} (seed ${seed})`, () => {
         const where = `${length} classes, ${inner} apart`;
         const [indices, shares] = [alone.map((of) => of.indices), alone.map((of) => of.probabilities)];
         expect([...there.indices], where).toEqual(sideBySide(indices, inner));
-        expect(bits(there.probabilities), where).toBe(bits(columns(shares, dtype, inner)));
+        expectSame(bits(there.probabilities), bits(columns(shares, dtype, inner)), where);
       }
       const count = 1 + (length % 36);
       const few = topK(all.subarray(0, count * length), k, { shape: [count, length] });
-      expect(bits(few.indices)).toBe(part(whole.indices, 0, count * k));
-      expect(bits(few.probabilities)).toBe(part(whole.probabilities, 0, count * k));
+      expectSame(bits(few.indices), part(whole.indices, 0, count * k));
+      expectSame(bits(few.probabilities), part(whole.probabilities, 0, count * k));
     };
 
     it(`topK with a temperature, ${dtype}`, () => {
@@ -161,8 +162,8 @@ describe(`Rows side by side, on ${backendName} (seed ${seed})`, () => {
           const whole = topK(all, 1, { shape: [rows, length], temperature });
           for (let row = 0; row < rows; row++) {
             const alone = topK(each[row], 1, { temperature });
-            expect(part(whole.probabilities, row, row + 1)).toBe(bits(alone.probabilities));
-            expect(whole.indices[row]).toBe(alone.indices[0]);
+            expectSame(part(whole.probabilities, row, row + 1), bits(alone.probabilities));
+            expectSame(whole.indices[row], alone.indices[0]);
           }
         }
       }
@@ -177,14 +178,14 @@ describe(`Rows side by side, on ${backendName} (seed ${seed})`, () => {
         const options = { shape: [rows, length], reduction: 'none' } as const;
         const losses = crossEntropy(all, targets, options);
         const filled = gradient.subarray(0, all.length);
-        expect(bits(crossEntropy(all, targets, { ...options, gradient: filled }))).toBe(bits(losses));
+        expectSame(bits(crossEntropy(all, targets, { ...options, gradient: filled })), bits(losses));
         for (let row = 0; row < rows; row++) {
           const where = `row ${row} of ${length} classes, target ${targets[row]}: ${each[row]}`;
           const own = filled.slice(0, length);
           const target = targets.subarray(row, row + 1);
           const one = crossEntropy(each[row], target, { reduction: 'none', gradient: own });
-          expect(part(losses, row, row + 1), where).toBe(bits(one));
-          expect(part(filled, row * length, (row + 1) * length), where).toBe(bits(own));
+          expectSame(part(losses, row, row + 1), bits(one), where);
+          expectSame(part(filled, row * length, (row + 1) * length), bits(own), where);
           if (targets[row] === -100) continue;
           judge('logSoftmax', each[row], dtype, targets[row], 0 - Number(losses[row]));
         }
@@ -194,14 +195,14 @@ describe(`Rows side by side, on ${backendName} (seed ${seed})`, () => {
             axis: 1,
             reduction: 'none',
           });
-          expect(bits(there), `${length} classes, ${inner} apart`).toBe(part(losses, 0, 36));
+          expectSame(bits(there), part(losses, 0, 36), `${length} classes, ${inner} apart`);
         }
         const count = 1 + (length % 36);
         const few = crossEntropy(all.subarray(0, count * length), targets.subarray(0, count), {
           shape: [count, length],
           reduction: 'none',
         });
-        expect(bits(few)).toBe(part(losses, 0, count));
+        expectSame(bits(few), part(losses, 0, count));
       }
     });
 
@@ -242,7 +243,7 @@ describe(`Longer rows in groups, each along its blocks, on ${backendName} (seed 
               const alone = topK(each[row], k);
               const [from, to] = [row * k, (row + 1) * k];
               expect([...whole.indices.subarray(from, to)], where).toEqual(best(each[row], k));
-              expect(part(whole.probabilities, from, to), where).toBe(bits(alone.probabilities));
+              expectSame(part(whole.probabilities, from, to), bits(alone.probabilities), where);
             }
           }
         }
@@ -258,9 +259,9 @@ describe(`Longer rows in groups, each along its blocks, on ${backendName} (seed 
         const gradient = all.slice() as Float64Array;
         const losses = crossEntropy(all, targets, { ...options, gradient });
         const inPlace = all.slice() as Float64Array;
-        expect(bits(crossEntropy(inPlace, targets, { ...options, gradient: inPlace }))).toBe(bits(losses));
-        expect(bits(inPlace)).toBe(bits(gradient));
-        expect(bits(crossEntropy(all, targets, options))).toBe(bits(losses));
+        expectSame(bits(crossEntropy(inPlace, targets, { ...options, gradient: inPlace })), bits(losses));
+        expectSame(bits(inPlace), bits(gradient));
+        expectSame(bits(crossEntropy(all, targets, options)), bits(losses));
         for (let row = 0; row < rows; row++) {
           const where = `row ${row} of ${length} classes, target ${targets[row]}`;
           const own = each[row].slice() as Float64Array;
@@ -269,8 +270,8 @@ describe(`Longer rows in groups, each along its blocks, on ${backendName} (seed 
             temperature: 0.7,
             gradient: own,
           });
-          expect(part(losses, row, row + 1), where).toBe(bits(one));
-          expect(part(gradient, row * length, (row + 1) * length), where).toBe(bits(own));
+          expectSame(part(losses, row, row + 1), bits(one), where);
+          expectSame(part(gradient, row * length, (row + 1) * length), bits(own), where);
         }
       }
     });

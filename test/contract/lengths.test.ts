@@ -4,6 +4,7 @@ import { logSoftmax, logSumExp, softmax, topK } from '../../lib/index.js';
 import { bits, type Elements, elements, elementTypes, numbers } from '../elements.js';
 import { Random, seed } from '../random.js';
 import { Judge } from './judge.js';
+import { expectSame } from './same.js';
 import { backendName } from './ways.js';
 
 const LONGEST = 67;
@@ -99,12 +100,13 @@ describe(`Every length of 0 to ${LONGEST} on ${backendName} (seed ${seed})`, () 
                 const output = placed(x, other);
                 op(input.view, { out: output.view, ...options });
                 const place = `length ${length}, ${offset} and ${other} elements into a cache line`;
-                expect(bits(output.view), place).toBe(expected);
-                expect(
+                expectSame(bits(output.view), expected, place);
+                expectSame(
                   output.guards().every((guard) => guard === 7),
+                  true,
                   `beside ${place}`,
-                ).toBe(true);
-                expect(bits(input.view), `input of ${place}`).toBe(bits(x));
+                );
+                expectSame(bits(input.view), bits(x), `input of ${place}`);
               }
             }
           }

@@ -1,8 +1,9 @@
 /** Rows under masks, padded or of 16 bits are copied in sets; a row keeps the bits that it has alone, whatever is beside it. */
-import { describe, expect, it } from 'vitest';
+import { describe, it } from 'vitest';
 import * as sync from '../../lib/index.js';
 import { bits, type Elements, elements, elementTypes } from '../elements.js';
 import { Random, seed } from '../random.js';
+import { expectSame } from './same.js';
 import { backendName } from './ways.js';
 
 type Op = (x: Elements, options: object) => Elements;
@@ -68,12 +69,12 @@ describe(`Rows that are copied, on ${backendName} (seed ${seed})`, () => {
                   ...mask(row),
                 });
                 const received = all.subarray(row * size, (row + 1) * size);
-                expect(bits(received), `${place}, row ${row}`).toBe(bits(alone));
+                expectSame(bits(received), bits(alone), `${place}, row ${row}`);
               }
               if (name === 'logSumExp') continue;
               const inPlace = x.slice();
               op(inPlace, { ...options, out: inPlace });
-              expect(bits(inPlace), `${place}, in place`).toBe(bits(all));
+              expectSame(bits(inPlace), bits(all), `${place}, in place`);
               if (type === 'float32' || type === 'float64') continue;
               const wide = op(x, { ...options, outType: 'float32' });
               const wideAlone = op(x.slice(0, length), {
@@ -82,7 +83,7 @@ describe(`Rows that are copied, on ${backendName} (seed ${seed})`, () => {
                 shape: [1, length],
                 ...mask(0),
               });
-              expect(bits(wide.subarray(0, length)), `${place}, widened`).toBe(bits(wideAlone));
+              expectSame(bits(wide.subarray(0, length)), bits(wideAlone), `${place}, widened`);
             }
           }
         }
@@ -112,14 +113,12 @@ describe(`Rows that are copied, on ${backendName} (seed ${seed})`, () => {
             const own = masked ? { where: where.subarray(start, end) } : {};
             const alone = op(x.slice(start, end), { dtype: type, ...own });
             const received = name === 'logSumExp' ? all.subarray(row, row + 1) : all.subarray(start, end);
-            expect(bits(received), `row ${row} of ${sizes[row]}${masked ? ', masked' : ''}`).toBe(
-              bits(alone),
-            );
+            expectSame(bits(received), bits(alone), `row ${row} of ${sizes[row]}${masked ? ', masked' : ''}`);
           }
           if (name === 'logSumExp') continue;
           const inPlace = x.slice();
           op(inPlace, { offsets, dtype: type, ...mask, out: inPlace });
-          expect(bits(inPlace), 'in place').toBe(bits(all));
+          expectSame(bits(inPlace), bits(all), 'in place');
         }
       });
     }

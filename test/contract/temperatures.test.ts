@@ -4,6 +4,7 @@ import * as sync from '../../lib/index.js';
 import { bits, type Elements, elements, elementTypes } from '../elements.js';
 import { Random, seed } from '../random.js';
 import { type Call, operations, routes } from './routes.js';
+import { expectSame } from './same.js';
 import { backendName } from './ways.js';
 
 /** Some side by side are the same, and rows of one are between others. */
@@ -138,7 +139,7 @@ describe(`A temperature for each row on ${backendName} (seed ${seed})`, () => {
       for (let row = 0; row < rows; row++) {
         const alone = op(x.subarray(row * length, (row + 1) * length), { temperature: temperature[row] });
         const part = received.subarray(row * size, (row + 1) * size);
-        expect(bits(part) === bits(alone), name).toBe(true);
+        expectSame(bits(part) === bits(alone), true, name);
       }
     }
   });
