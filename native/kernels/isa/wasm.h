@@ -293,6 +293,11 @@ INLINE Half pow2(Half z) {
   return powers;
 }
 
+INLINE Half keep_where(Half words, int bit, Half v, Half other) {
+  return by_registers<Half>([&](size_t i)
+                                INLINE_LAMBDA { return keep_where(words.r[i], bit, v.r[i], other.r[i]); });
+}
+
 #ifndef __wasm_relaxed_simd__
 #define POWERS_APART true  // that product takes what registers there are
 

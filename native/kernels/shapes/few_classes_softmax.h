@@ -6,12 +6,27 @@
 
 namespace UNITS {
 
-template <class V, class Op>
+// The rows that go together: of floats half a block where registers are few. More do not fit them, and are twice the code.
+template <class V>
+struct LanesOf {
+  using Type = V;
+};
+#if FEW_REGISTERS
+template <>
+struct LanesOf<F32> {
+  using Type = Half;
+};
+#endif
+template <class V>
+using FewLanes = typename LanesOf<V>::Type;
+
+// `Whole`: the block of which V is a part, or all.
+template <class V, class Op, class Whole = V>
 struct FewClassesSoftmax {
   using T = typename V::Scalar;
   static constexpr size_t L = V::lanes, P = panel_columns<V>;
   // Up to here each class is a partial sum of its own (see TermSum). Panels are faster with more.
-  static constexpr size_t most_classes = few_classes<V>;
+  static constexpr size_t most_classes = few_classes<Whole>;
   // Of rows that lie anywhere. Where a block is several registers each number of classes is much code.
   static constexpr size_t most_apart = V::registers == 1 ? most_classes : most_classes / 2;
   const Problem& p;
@@ -36,7 +51,7 @@ struct FewClassesSoftmax {
 
   void solve(size_t begin, size_t end) const {
     if (p.length == 1) return solve_ones(begin, end);
-    if (op.scale.extreme) return hidden.rows ? solve_alone(begin, end) : solve_in_lanes<V>(op, begin, end);
+    if (op.scale.extreme) return hidden.rows ? solve_alone(begin, end) : solve_in_lanes<Whole>(op, begin, end);
     solve_groups<most_classes>(begin, end);
   }
 
@@ -246,7 +261,7 @@ struct FewClassesSoftmax {
     alignas(64) T t[most][N][L], r[most][N][L];
     V hi[most], lo[most], sum[most], rest[most], least[most], top[most];
     LaneShift<V> shift[most];
-    const T bias = bias_for<V>(N);
+    const T bias = bias_for<Whole>(N);
     const bool kept =
         Rows::is_in_order && (p.emptyRows || hidden.rows);  // -Infinity may stand for what takes no part
     const V none = splat<V>(T(-infinity));
@@ -301,7 +316,7 @@ struct FewClassesSoftmax {
         left[i] = one.rest;
       }
       least[g] = smallest, sum[g] = taken,
-      rest[g] = tree_of<L, N>([&](size_t i) INLINE_LAMBDA { return left[i]; });
+      rest[g] = tree_of<Whole::lanes, N>([&](size_t i) INLINE_LAMBDA { return left[i]; });
       sound = sound && all_less(taken, splat<V>(T(infinity)));  // NaN
     }
     if (!sound) return false;

@@ -161,8 +161,8 @@ INLINE V beside_largest(V sum, V rest, const Term<V>& largest, B bias) {
 }
 
 // Of rows, how far each sum is from the term of its maximum alone; false where none is that.
-template <class V, class B>
-INLINE bool beside_maximum(V sum, V rest, const LaneShift<V>& shift, const Scale<V>& scale, B bias, V& beside) {
+template <class V, class S, class B>
+INLINE bool beside_maximum(V sum, V rest, const LaneShift<V>& shift, const Scale<S>& scale, B bias, V& beside) {
   using T = typename V::Scalar;
   const Term<V> largest = Exp<V, false>(scale, shift.magic, shift.lower).term(shift.max);
   // A term alone is the sum, but for the roundings of both, between which one last bit lies at most.
@@ -183,8 +183,8 @@ INLINE uint32_t alone_in_sum(V sum, V rest, const LaneShift<V>& shift, const Sca
 // 1 where that is so, for N classes of each row, whose smallest term is `smallest`; see make_one in normalize.h. A term is not
 // alone beside one that changes what the sum leaves of it: that is at most half of the bias's last bit, of which no rounding
 // hides more than 2^-digits.
-template <size_t N, class V>
-INLINE void make_ones(V* share, V smallest, V sum, V rest, const LaneShift<V>& shift, const Scale<V>& scale) {
+template <size_t N, class V, class S>
+INLINE void make_ones(V* share, V smallest, V sum, V rest, const LaneShift<V>& shift, const Scale<S>& scale) {
   using T = typename V::Scalar;
   constexpr int digits = sizeof(T) == 4 ? 24 : 53;
   static_assert(N <= exact_terms<V>, "the bias is that of short rows");

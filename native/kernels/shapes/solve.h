@@ -13,7 +13,7 @@ namespace UNITS {
 // Once in the binary: it is large.
 template <class V, class Op>
 __attribute__((noinline)) void solve_few_classes(const Problem& p, size_t begin, size_t end) {
-  FewClassesSoftmax<V, Op>(p).solve(begin, end);
+  FewClassesSoftmax<FewLanes<V>, Op, V>(p).solve(begin, end);
 }
 
 template <class V, class Op>
