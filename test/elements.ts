@@ -24,8 +24,8 @@ function ladder(bits: number, leastExponent: number, infinity: number): Float64A
 
 /** Rounds each number once to the type. */
 export function elements(numbers: ArrayLike<number>, type: ElementType): Elements {
-  if (type === 'float32') return Float32Array.from(numbers);
-  if (type === 'float64') return Float64Array.from(numbers);
+  if (type === 'float32') return new Float32Array(numbers);
+  if (type === 'float64') return new Float64Array(numbers);
   return Uint16Array.from(numbers, (x) => bitsOf(x, type));
 }
 
@@ -51,7 +51,7 @@ export function bitsOf(x: number, type: 'float16' | 'bfloat16'): number {
 
 /** The numbers in a typed array (the results of functions called by name are less than that to TypeScript). */
 export function numbers(array: object, type: ElementType): Float64Array {
-  if (type === 'float32' || type === 'float64') return Float64Array.from(array as Elements);
+  if (type === 'float32' || type === 'float64') return new Float64Array(array as Elements);
   const values = ladders[type];
   return Float64Array.from(array as Uint16Array, (bits) => {
     const magnitude = bits & 0x7fff;
