@@ -104,8 +104,9 @@ describe.skipIf(!hasRedis)('a queue that anybody can write to', () => {
       ['link.npy', 'sub/out-2.npy'],
       ['links/in.npy', 'links/out-3.npy'],
     ]) {
-      const ended = await attack({ input: inRoot(input), output: inRoot(output) });
-      expect(ended, input).toMatchObject({ state: 'completed' });
+      const job = { input: inRoot(input), output: inRoot(output) };
+      const ended = await attack(job, { stamp: stamp(job.input) });
+      expect(ended, `${input}: ${ended.reason}`).toMatchObject({ state: 'completed' });
       expect(existsSync(inRoot(output))).toBe(true);
     }
     expect(readdirSync(root).some((name) => name.endsWith('.part'))).toBe(false);
