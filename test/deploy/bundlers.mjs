@@ -37,29 +37,34 @@ export const bundlers = [
   ]),
 ];
 
-function withWebpack(folder, format, source) {
+async function withWebpack(folder, format, source) {
   const esm = format === 'esm';
   const filename = `app.${extension(format)}`;
   const path = join(folder, 'out');
+  await runWebpack(
+    {
+      target: 'node',
+      context: folder,
+      entry: `./src/app.${source}`,
+      experiments: { outputModule: esm },
+      // Once is enough: what makes code small takes most of the time.
+      optimization: { minimize: esm && source === 'mjs' },
+      output: { path, filename, module: esm, ...(esm ? { chunkFormat: 'module' } : {}) },
+    },
+    { warnings: true },
+  );
+  return join(path, filename);
+}
+
+/** @param told what fails a build beside errors. */
+export function runWebpack(options, told = {}) {
   return new Promise((resolve, reject) => {
-    webpack(
-      {
-        mode: 'production',
-        target: 'node',
-        context: folder,
-        entry: `./src/app.${source}`,
-        experiments: { outputModule: esm },
-        // Once is enough: what makes code small takes most of the time.
-        optimization: { minimize: esm && source === 'mjs' },
-        output: { path, filename, module: esm, ...(esm ? { chunkFormat: 'module' } : {}) },
-      },
-      (error, stats) => {
-        if (error) return reject(error);
-        const said = stats.toString({ all: false, errors: true, warnings: true });
-        if (said) reject(new Error(said));
-        else resolve(join(path, filename));
-      },
-    );
+    webpack({ mode: 'production', ...options }, (error, stats) => {
+      if (error) return reject(error);
+      const said = stats.toString({ all: false, errors: true, ...told });
+      if (said) reject(new Error(said));
+      else resolve();
+    });
   });
 }
 

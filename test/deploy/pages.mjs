@@ -3,10 +3,10 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expectEqual, finish, node, proof } from '../package/packed.mjs';
+import { runWebpack } from './bundlers.mjs';
 import { app, copyOf } from './shipped.mjs';
 import { importTool } from './tools.mjs';
 
-const { default: webpack } = await importTool('webpack');
 const { rollup } = await importTool('rollup');
 const { default: nodeResolve } = await importTool('@rollup/plugin-node-resolve');
 const esbuild = await importTool('esbuild');
@@ -55,28 +55,17 @@ function eachAlone(build) {
 
 /** All pages in one run, in a third of the time: each is an entry, with code of its own. */
 function withWebpack(folders) {
-  const [parent] = folders.map(dirname);
+  const parent = dirname(folders[0]);
   const entry = Object.fromEntries(
     folders.map((folder) => [`${basename(folder)}/out/page`, join(folder, 'page.mjs')]),
   );
-  return new Promise((resolve, reject) => {
-    const output = {
-      path: parent,
-      filename: '[name].mjs',
-      module: true,
-      assetModuleFilename: '[name]-[hash][ext]',
-    };
-    const experiments = { outputModule: true };
-    webpack(
-      { mode: 'production', target: 'web', context: parent, entry, experiments, output },
-      (error, stats) => {
-        if (error) return reject(error);
-        const said = stats.toString({ all: false, errors: true });
-        if (said) reject(new Error(said));
-        else resolve();
-      },
-    );
-  });
+  const output = {
+    path: parent,
+    filename: '[name].mjs',
+    module: true,
+    assetModuleFilename: '[name]-[hash][ext]',
+  };
+  return runWebpack({ target: 'web', context: parent, entry, experiments: { outputModule: true }, output });
 }
 
 const y = '[3.2, 1.3, 0.2, 0.8]';

@@ -169,14 +169,8 @@ export class Parts {
       return here;
     };
     for (const operand of this.operands) {
-      const { bytes, size, extent } = operand;
-      const per = this.perRow(extent);
-      const [start, count] =
-        extent === 'elements'
-          ? [offsets === undefined ? first * per : from, elements]
-          : extent === 'classes'
-            ? [0, bytes.length / size]
-            : [first * per, rows * per];
+      const { bytes, size } = operand;
+      const [start, count] = this.spanOf(operand, { first, end });
       copies.push({ operand, at: place(count * size, bytes.byteOffset + start * size) });
     }
     const offsetsAt = offsets === undefined ? 0 : place((rows + 1) * 4, 0);
@@ -207,23 +201,31 @@ export class Parts {
       view.setUint32(at, Math.min(view.getUint32(at, true), this.problem.length), true);
   }
 
+  /** Where an array begins to have what the rows of a part ask of it, and how many elements that are. */
+  private spanOf({ bytes, size, extent }: Operand, { first, end }: Part): [number, number] {
+    const { offsets } = this;
+    if (extent === 'classes') return [0, bytes.length / size];
+    if (extent === 'elements' && offsets !== undefined)
+      return [offsets[first], offsets[end] - offsets[first]];
+    const per = this.perRow(extent);
+    return [first * per, (end - first) * per];
+  }
+
   /** Copies what an array has for the rows of a part, in or out. */
-  private copy(operand: Operand, { first, end }: Part, memory: Uint8Array, at: number, into: boolean): void {
-    const { problem, offsets } = this;
+  private copy(operand: Operand, part: Part, memory: Uint8Array, at: number, into: boolean): void {
     const { bytes, size, extent } = operand;
     const move = (start: number, count: number, to: number) => {
       const from = start * size;
       if (into) memory.set(bytes.subarray(from, from + count * size), to);
       else bytes.set(memory.subarray(to, to + count * size), from);
     };
-    const { inner } = problem;
-    const per = this.perRow(extent);
+    const { inner } = this.problem;
+    const { first, end } = part;
     const strip = end - first;
-    if (extent === 'classes') move(0, bytes.length / size, at);
-    else if (extent === 'elements' && offsets !== undefined)
-      move(offsets[first], offsets[end] - offsets[first], at);
-    else if (inner === 1 || byRow.has(extent) || strip % inner === 0) move(first * per, strip * per, at);
+    if (inner === 1 || extent === 'classes' || byRow.has(extent) || strip % inner === 0)
+      move(...this.spanOf(operand, part), at);
     else {
+      const per = this.perRow(extent);
       // A strip of neighbouring columns.
       const start = Math.floor(first / inner) * per * inner + (first % inner);
       for (let c = 0; c < per; c++) move(start + c * inner, strip, at + c * strip * size);

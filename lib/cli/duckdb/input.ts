@@ -85,13 +85,17 @@ export async function openEngineInput(
   let source: Bytes | undefined;
   const released: (() => void)[] = [];
   const closing = new AbortController();
-  const checks: { readonly path: string; readonly lines: Lines; readonly whole: Promise<Compression> }[] = [];
+  const checks: {
+    readonly path: string;
+    readonly lines: Lines | undefined;
+    readonly whole: Promise<Compression>;
+  }[] = [];
   const isCsv = format === 'csv' || format === 'tsv';
   /** Looks at it meanwhile. */
   const checked = (place: Place): Place => {
     if (format === 'parquet') return place;
-    const lines = newLines();
-    const whole = refuseCutOff(place, lines.add, closing.signal);
+    const lines = isCsv ? newLines() : undefined;
+    const whole = refuseCutOff(place, lines?.add, closing.signal);
     whole.catch(() => {}); // told when it is asked for
     checks.push({ path: place.path, lines, whole });
     return place;
@@ -198,7 +202,7 @@ export async function openEngineInput(
     async refuseLoss(rows) {
       for (const { path, lines, whole } of checks) {
         const compression = await unlessAborted(whole, signal);
-        if (isCsv && (await hasLongLine(engine, path, compression, lines, signal)))
+        if (lines && (await hasLongLine(engine, path, compression, lines, signal)))
           throw longLine(name, `as row ${rows}`);
       }
     },

@@ -21,6 +21,11 @@ export const LINE_OPTIONS = `max_line_size = ${MOST_LINE_BYTES}, buffer_size = $
 const [NEWLINE, RETURN] = Buffer.from('\n\r');
 const CHUNK = 1 << 18;
 
+/** Where the last line break of a chunk is; -1 without one. */
+export function lastBreak(chunk: Uint8Array): number {
+  return Math.max(chunk.lastIndexOf(NEWLINE), chunk.lastIndexOf(RETURN));
+}
+
 /** Sees a text go by. */
 export interface Lines {
   add(chunk: Uint8Array): void;
@@ -38,7 +43,7 @@ export function newLines(): Lines {
       begun += first < 0 ? chunk.length : first;
       longest = Math.max(longest, begun);
       if (first < 0) return;
-      begun = chunk.length - 1 - Math.max(chunk.lastIndexOf(NEWLINE), chunk.lastIndexOf(RETURN));
+      begun = chunk.length - 1 - lastBreak(chunk);
     },
     get longest() {
       return longest;

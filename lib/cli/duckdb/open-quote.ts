@@ -8,7 +8,7 @@ import { createGunzip } from 'node:zlib';
 import { Decompress } from 'fzstd';
 import { expected } from '../failure.js';
 import type { Compression } from './head.js';
-import { longLine, MOST_LINE_BYTES } from './long-line.js';
+import { lastBreak, longLine, MOST_LINE_BYTES } from './long-line.js';
 import type { Place } from './relation.js';
 
 const [QUOTE, NEWLINE, RETURN, SPACE] = Buffer.from('"\n\r ');
@@ -32,8 +32,8 @@ export async function refuseOpenQuote(
     signal?.throwIfAborted();
     if (before - record > MOST_LINE_BYTES) break;
     if (state !== 'quoted' && state !== 'behind a quote' && !chunk.includes(QUOTE)) {
-      const end = Math.max(chunk.lastIndexOf(NEWLINE), chunk.lastIndexOf(RETURN));
-      if (end >= 0) record = before + end + 1;
+      const last = lastBreak(chunk);
+      if (last >= 0) record = before + last + 1;
       before += chunk.length;
       state = isBorder(chunk[chunk.length - 1]) ? 'start' : 'plain';
       continue;

@@ -20,7 +20,7 @@ import type { Place } from './relation.js';
  */
 export async function refuseCutOff(
   { path, name }: Place,
-  onText: (chunk: Uint8Array) => void,
+  onText: ((chunk: Uint8Array) => void) | undefined,
   signal: AbortSignal,
 ): Promise<Compression> {
   const file = await open(path);
@@ -44,12 +44,12 @@ export async function refuseCutOff(
 async function gunzipped(
   path: string,
   name: string,
-  onText: (chunk: Uint8Array) => void,
+  onText: ((chunk: Uint8Array) => void) | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   const nowhere = new Writable({
     write(chunk, _, done) {
-      onText(chunk);
+      onText?.(chunk);
       done();
     },
   });
