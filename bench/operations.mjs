@@ -2,7 +2,7 @@
  * Every operation beside softmax of the same rows, on one thread: `npm run bench:operations`. A cell is the time of the
  * operation over that of softmax, the median of rounds in which both take their turn; × marks what is above its limit.
  * `-- --backend avx2` measures another backend, `-- --write` writes bench/OPERATIONS.md and bench/operations.json,
- * `-- --write --to zen3` writes both to bench/zen3.
+ * `-- --write --to zen3` writes both to bench/zen3; `-- --type float64` measures doubles.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -17,11 +17,14 @@ const { values: options } = parseArgs({
     backend: { type: 'string', multiple: true },
     rounds: { type: 'string', default: '21' },
     only: { type: 'string', default: '' },
+    type: { type: 'string', default: 'float32' },
     write: { type: 'boolean', default: false },
     to: { type: 'string', default: '.' },
     here: { type: 'boolean', default: false },
   },
 });
+
+const Floats = options.type === 'float64' ? Float64Array : Float32Array;
 
 const SHAPES = [
   [100_000, 2],
@@ -35,7 +38,7 @@ const SHAPES = [
 
 /** What a case needs of one shape: made once, so that nothing but the call is measured. */
 function memoryFor([rows, classes]) {
-  const logits = new Float32Array(rows * classes);
+  const logits = new Floats(rows * classes);
   let state = 12345;
   const random = () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
@@ -53,27 +56,27 @@ function memoryFor([rows, classes]) {
   const lengths = Uint32Array.from({ length: rows }, () => 1 + Math.floor(random() * classes));
   const offsets = Uint32Array.from({ length: rows + 1 }, (_, r) => r * classes);
   const halves = new Uint16Array(logits.length);
-  const floats = new Uint32Array(logits.buffer);
+  const floats = new Uint32Array(Float32Array.from(logits).buffer);
   for (let i = 0; i < halves.length; i++) halves[i] = floats[i] >>> 16;
   return {
     rows,
     classes,
     x: logits,
-    y: Float32Array.from(logits, (value) => value + random() - 0.5),
+    y: Floats.from(logits, (value) => value + random() - 0.5),
     halves,
     halfOut: new Uint16Array(logits.length),
-    out: new Float32Array(logits.length),
-    gradient: new Float32Array(logits.length),
+    out: new Floats(logits.length),
+    gradient: new Floats(logits.length),
     targets: each(() => Math.floor(random() * classes)),
-    soft: Float32Array.from(logits, () => Number(random() < 0.3)),
-    perRow: new Float32Array(rows),
+    soft: Floats.from(logits, () => Number(random() < 0.3)),
+    perRow: new Floats(rows),
     drawn: new Uint32Array(rows),
     mask,
     shared,
     bitmask,
     lengths,
     offsets,
-    top: (k) => ({ probabilities: new Float32Array(rows * k), indices: new Uint32Array(rows * k) }),
+    top: (k) => ({ probabilities: new Floats(rows * k), indices: new Uint32Array(rows * k) }),
   };
 }
 
@@ -235,7 +238,7 @@ function measureAll() {
     memoryFor([kind === 'js' ? Math.ceil(rows / 16) : rows, classes]),
   );
   for (const [name, limits, solve, beside] of CASES) {
-    if (!name.includes(options.only)) continue;
+    if (!name.includes(options.only) || (name.includes('float16') && options.type !== 'float32')) continue;
     const cells = memories.map((memory, i) => ({
       classes: memory.classes,
       limit: limits[i] === null ? null : limits[i] * slack,
@@ -255,7 +258,7 @@ async function measureEach() {
   };
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   say(
-    `simd-softmax ${version} on ${cpus()[0].model}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}; float32, logits uniform in ±10, one thread. Each cell: the time over that of softmax of the same rows, and ns per logit. × is above the limit that we set ourselves.`,
+    `simd-softmax ${version} on ${cpus()[0].model}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}; ${options.type}, logits uniform in ±10, one thread. Each cell: the time over that of softmax of the same rows, and ns per logit. × is above the limit that we set ourselves.`,
   );
   for (const backend of options.backend ?? library.backend.supported) {
     say(`\n## ${backend}\n`);

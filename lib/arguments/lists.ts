@@ -1,4 +1,5 @@
 /** Lists of classes for `sample`: what logits to change by how much, and what was drawn before. */
+import type { Backend } from '../backends/problem.js';
 import { checkClasses, type IntegerList, integerAt, readIntegers, readOffsets } from './counts.js';
 import { arrayKind } from './elements.js';
 import { rangeError, shapeError, typeError, words } from './errors.js';
@@ -23,15 +24,21 @@ export function readClassLists(
   starts: unknown,
   startsName: string,
   request: Request,
+  backend: Backend | undefined,
 ): ClassLists | undefined {
-  if (value !== undefined) return readLists(value, name, starts, startsName, request);
+  if (value !== undefined) return readLists(value, name, starts, startsName, request, backend);
   if (starts !== undefined)
     throw typeError(`${name} together with it`, startsName, starts, 'ERR_CONFLICTING_OPTIONS');
   return undefined;
 }
 
 /** `bias`: `{ classes, values, offsets? }`. */
-export function readBias(value: unknown, name: string, request: Request): Bias | undefined {
+export function readBias(
+  value: unknown,
+  name: string,
+  request: Request,
+  backend: Backend | undefined,
+): Bias | undefined {
   if (value === undefined) return undefined;
   const expected = '{ classes, values } or { classes, values, offsets }';
   if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value))
@@ -40,7 +47,7 @@ export function readBias(value: unknown, name: string, request: Request): Bias |
     if (key !== 'classes' && key !== 'values' && key !== 'offsets')
       throw typeError(expected, name, words(`the key ${JSON.stringify(key)}`), 'ERR_UNKNOWN_OPTION');
   const { classes, values, offsets } = value as { classes?: unknown; values?: unknown; offsets?: unknown };
-  const lists = readLists(classes, `${name}.classes`, offsets, `${name}.offsets`, request);
+  const lists = readLists(classes, `${name}.classes`, offsets, `${name}.offsets`, request, backend);
   return { ...lists, values: readValues(values, `${name}.values`, lists.classes.length) };
 }
 
@@ -50,12 +57,14 @@ function readLists(
   starts: unknown,
   startsName: string,
   { rows }: Request,
+  backend: Backend | undefined,
 ): ClassLists {
   checkClasses(rows.length);
   const list = readIntegers(value, name);
   const classes = new Uint32Array(list.length);
+  const areCopied = rows.offsets === undefined && copyGood(list, classes, rows.length, backend);
   if (starts === undefined) {
-    copyClasses(list, name, classes, 0, classes.length, rows.length);
+    if (!areCopied) copyClasses(list, name, classes, 0, classes.length, rows.length);
     return { classes, starts, memory: list };
   }
   const count = rows.outer * rows.inner;
@@ -63,11 +72,25 @@ function readLists(
   const own = readOffsets(starts, classes.length, undefined, startsName, name).offsets.slice();
   if (own.length !== count + 1)
     throw shapeError(`${count + 1} entries, one more than rows,`, startsName, starts);
-  for (let row = 0; row < count; row++) {
+  for (let row = 0; row < count && !areCopied; row++) {
     const length = rows.offsets ? rows.offsets[row + 1] - rows.offsets[row] : rows.length;
     copyClasses(list, name, classes, own[row], own[row + 1], length);
   }
   return { classes, starts: own, memory: list };
+}
+
+/** Copies a list, where a backend can look at many at once and finds all to be classes of rows of `length`. */
+function copyGood(
+  list: IntegerList,
+  to: Uint32Array,
+  length: number,
+  backend: Backend | undefined,
+): boolean {
+  if (backend?.countClasses === undefined || Array.isArray(list) || length === 0 || length > 2 ** 31)
+    return false;
+  const given = list as Exclude<IntegerList, readonly number[]>;
+  const ignored = 0; // a class as well
+  return backend.countClasses(given, length - 1, ignored, new Int32Array(to.buffer), undefined) >= 0;
 }
 
 /** Copies entries [from, end), which are to be classes of a row of `length`. Each is read once: others may write to it. */

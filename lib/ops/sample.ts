@@ -82,12 +82,12 @@ export const sample = /* @__PURE__ */ declare({
     ),
     settings: takeSettings(reading),
     bias: reading.take('bias', readBias),
-    history: reading.take('history', (value, name, request) =>
-      readClassLists(value, name, request.options.historyOffsets, 'historyOffsets', request),
+    history: reading.take('history', (value, name, request, backend) =>
+      readClassLists(value, name, request.options.historyOffsets, 'historyOffsets', request, backend),
     ),
     historyOffsets: reading.take('historyOffsets', readWithItsList),
-    prompt: reading.take('prompt', (value, name, request) =>
-      readClassLists(value, name, request.options.promptOffsets, 'promptOffsets', request),
+    prompt: reading.take('prompt', (value, name, request, backend) =>
+      readClassLists(value, name, request.options.promptOffsets, 'promptOffsets', request, backend),
     ),
     promptOffsets: reading.take('promptOffsets', readWithItsList),
   }),

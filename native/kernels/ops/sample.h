@@ -67,7 +67,7 @@ struct SampleSolver {
     }
     selection.clear(selects ? k : 0);
     Survey<V> found;
-    if (!selects || !Survey<V>::select_patched(row, k, selection, found, finish)) {
+    if (!selects || !Survey<V>::select_patched(row, k, selection, found, adjustments)) {
       finish();
       found = selects ? Survey<V>::select(row, selection) : Survey<V>::of(row);
     }

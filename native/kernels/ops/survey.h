@@ -35,8 +35,10 @@ struct Survey {
     return found;
   }
 
-  // The same, with the k best in the selection.
-  static Survey select(const Source& row, Selection<V>& selection) {
+  // The same, with the k best in the selection. Calls visit(logits, class of the first, of the one after the last) for parts that
+  // are near for having been read.
+  template <class Visit>
+  static Survey select(const Source& row, Selection<V>& selection, Visit visit) {
     alignas(64) T buffer[segment_length];
     Survey found;
     selection.clear();
@@ -46,39 +48,45 @@ struct Survey {
       const V maxima = lane_maxima<V>(x, n);
       found.add(maxima, has_nan<V>(x, n), at);
       if (reduce_max(maxima) > selection.least) selection.filter(x, n, at, selection.bound(maxima), maxima);
+      visit(x, at, at + n);
     }
     return found;
   }
-
-  // The same of a row with patches, by a pass over what is in memory: some more than k are selected, patched classes drop
-  // out of them, and come in with their new logits, which finish() works out when the row has been read. False where that leaves
-  // too few.
-  template <class Finish>
-  static bool select_patched(const Source& row, size_t k, Selection<V>& selection, Survey& found, Finish finish) {
-    if (row.patches.count == 0) return false;
-    // Each time the selection takes longer, a tenth with the first of these and half as long again with the other.
-    return select_patched(row, k, 16, selection, found, finish) ||
-           select_patched(row, k, 128, selection, found, finish);
+  static Survey select(const Source& row, Selection<V>& selection) {
+    return select(row, selection, [](const T*, size_t, size_t) {});
   }
 
-  template <class Finish>
+  // The same of a row with patches, by a pass over what is in memory: some more than k are selected, patched classes drop
+  // out of them, and come in with their new logits, which the adjustments work out on the way. False where the k best of those may
+  // not be the k best of all.
+  template <class Adjustments>
+  static bool select_patched(const Source& row, size_t k, Selection<V>& selection, Survey& found,
+                             Adjustments& adjustments) {
+    if (row.patches.count == 0) return false;
+    // Each time the selection takes longer, a twentieth with the first of these and half as long again with the other.
+    return select_patched(row, k, 8, selection, found, adjustments) ||
+           select_patched(row, k, 128, selection, found, adjustments);
+  }
+
+  template <class Adjustments>
   static bool select_patched(const Source& row, size_t k, size_t more, Selection<V>& selection, Survey& found,
-                             Finish finish) {
+                             Adjustments& adjustments) {
     const Patches& patches = row.patches;
     const size_t wide = k + more;
     if (wide > most_selected || wide >= row.length) return false;
     Source raw = row;
     raw.patches = {};
     selection.clear(wide);
-    found = select(raw, selection);
-    finish();
-    const bool has_all = selection.count < wide;
+    found = select(raw, selection, [&](const T* x, size_t from, size_t to) { adjustments.pass(x, from, to); });
+    adjustments.template finish<T>(row);
+    // What was not selected is not above this.
+    const Key<T> others = selection.count < wide ? 0 : selection.key[wide - 1];
     const size_t left = selection.narrow(k, [&](uint32_t index) {
       const size_t i = patches.first_from(index);
       return i < patches.count && patches.classes[i] == index;
     });
-    if (left < k && !has_all) return selection.clear(k), false;
-    const T least = left < k ? T(-infinity) : logit_of<T>(selection.key[k - 1]);
+    const T least =
+        left < k ? others == 0 ? T(-infinity) : logit_of<T>(others) : logit_of<T>(selection.key[k - 1]);
     // Most are far below, and seen to be eight at a time; not so what has a NaN.
     const F64 limit = splat<F64>(double(least));
     for (size_t at = 0, end; at < patches.count; at = end) {
@@ -91,6 +99,7 @@ struct Survey {
       }
     }
     selection.shrink();
+    if (others > 0 && (selection.count < k || selection.key[k - 1] < others)) return selection.clear(k), false;
     found.max = selection.count > 0 ? logit_of<T>(selection.key[0]) : T(-infinity);
     return true;
   }
