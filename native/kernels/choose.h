@@ -142,7 +142,7 @@ INLINE bool is_varied(const Problem& p, size_t rows) {
   if (!lanes_for_all || p.op != Op::softmax || p.logNormalizer || rows < 2) return false;
   if (p.inner > 1 || p.type != type || p.outType != type) return false;
   if (p.offsets) return true;
-  return (p.where || p.bitmask || p.lengths) && p.length > V::lanes && p.length <= grouped_classes;
+  return (p.where || p.bitmask || p.lengths) && p.length > 16 && p.length <= grouped_classes;
 }
 
 // Rows of few classes and of several lengths, or of floats under a mask, which are masked in lanes.

@@ -53,7 +53,7 @@ void solve(const Problem& p, size_t begin, size_t end) {
     const Scale<V>& scale = small_scale_of<V>(p.temperature);
     return solve_each<T>(p, begin, end, [&](const T* x, size_t r) INLINE_LAMBDA {
       // Worked out first: it takes as long as the row, and neither waits for the other.
-      const double share = uniform(uint64_t(p.firstRow) + r, whole(p.firstDraw), p.seed);
+      const double share = uniform(number_in_draws(p, r), whole(p.firstDraw), p.seed);
       return draw_alone<V>(scale, p.temperature, x, n, share, static_cast<uint32_t*>(p.out)[r]);
     });
   }

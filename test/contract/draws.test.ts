@@ -101,6 +101,32 @@ describe(`Every backend draws the same classes: ${backendName} those of js (seed
     });
   }
 
+  it.each([
+    ['1 to 20 classes', 20, {}],
+    ['1 to 20 classes, several draws', 20, { count: 3, offset: 5 }],
+    ['up to 300 classes, filtered', 300, { topK: 40, topP: 0.95 }],
+    ['up to 20 classes, filtered', 20, { topP: 0.9, temperature: 0.8 }],
+  ])('of ragged rows, which are put together by their lengths: %s', (_, longest, given) => {
+    const random = new Random(`ragged draws ${longest}`);
+    const offsets = new Uint32Array(2001);
+    for (let row = 0; row < 2000; row++)
+      offsets[row + 1] = offsets[row] + random.below(1 + random.below(longest + 1));
+    const x = random.fill(new Float32Array(offsets[2000]), 10);
+    x.forEach((value, i) => {
+      if (random.below(90) === 0) x[i] = [NaN, -Infinity, 1e30][random.below(3)];
+      else if (random.below(3) === 0) x[i] = Math.round(value);
+    });
+    const expected = sample(x, { ...given, offsets, seed: 11, backend: 'js' });
+    for (const threads of [1, 2]) {
+      const drawn = sample(x, { ...given, offsets, seed: 11, threads });
+      expectSame(
+        drawn.findIndex((index, i) => index !== expected[i]),
+        -1,
+        `${threads} threads`,
+      );
+    }
+  });
+
   it('of classes so many and so equal that every draw is near a boundary', () => {
     const x = new Random('near').fill(new Float32Array(2_000_003), 0.001);
     const options = { seed: 1, count: 20 };

@@ -87,9 +87,8 @@ INLINE FewSum few_sum(const Wide<F32>& terms, F32 count) {
 }
 // 1 over a sum, within 2^-45.
 INLINE Wide<F32> inverse_of(const Wide<F32>& sum) {
-  const F32 one = splat<F32>(1), hi = div(one, sum.hi);
-  const F32 excess = muladd(hi, sum.lo, fms(hi, sum.hi, one));  // hi * sum - 1
-  return {hi, mul(excess, sub(splat<F32>(0), hi))};
+  const F32 hi = div(splat<F32>(1), sum.hi);
+  return {hi, mul(excess_of(hi, sum.hi, sum.lo), sub(splat<F32>(0), hi))};
 }
 
 INLINE Wide<F32> product(const Wide<F32>& a, const Wide<F32>& b) {

@@ -78,19 +78,27 @@ struct RowsOfWords {
 template <class V>
 constexpr size_t shares_together = V::registers == 1 ? 2 : 1;
 
-// For draw draw[i] of rows row[i], row[i] + `apart`, ..., to share[i]. A function by itself: ten rounds are long.
+// For draw draw[i] of rows row[i], row[i] + `apart`, ..., to share[i]; of those given, where `given` is not null, row[i] + given[i][0],
+// .... A function by itself: ten rounds are long.
 template <class V>
-__attribute__((noinline)) void uniform_lanes(const uint64_t* row, size_t apart, const uint64_t* draw,
-                                             const RoundKeys& keys, V* const* share) {
+__attribute__((noinline)) void uniform_lanes(const uint64_t* row, const uint32_t* const* given, size_t apart,
+                                             const uint64_t* draw, const RoundKeys& keys, V* const* share) {
   alignas(64) static constexpr RowsOfWords<V> numbers;
   constexpr size_t words = V::lanes / word_lanes, count = shares_together<V> * words;
   u64r rows[count], draws[count], word0[count], word1[count];
 #pragma GCC unroll 8
   for (size_t i = 0; i < count; i++) {
     u64r& own = rows[i];
-    __builtin_memcpy(&own, numbers.row + i % words * word_lanes, sizeof own);
+    const uint64_t* const of = numbers.row + i % words * word_lanes;
+    __builtin_memcpy(&own, of, sizeof own);
     const u64r none = own ^ own;
-    if (apart != 1) own = mul_words(own, none + apart) + (mul_words(own, none + (uint64_t(apart) >> 32)) << 32);
+    if (given) {
+      uint64_t those[word_lanes];
+      for (size_t j = 0; j < word_lanes; j++) those[j] = given[i / words][of[j]];
+      __builtin_memcpy(&own, those, sizeof own);
+    } else if (apart != 1) {
+      own = mul_words(own, none + apart) + (mul_words(own, none + (uint64_t(apart) >> 32)) << 32);
+    }
     own += none + row[i / words], draws[i] = none + draw[i / words];
   }
   philox<count>(rows, draws, keys, word0, word1);

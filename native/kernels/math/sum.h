@@ -84,7 +84,7 @@ struct RestSum<F32> {
   F32 small = splat<F32>(0);
 
   INLINE void add_term(Term<F32> e) {
-    add(e.t);
+    add_widened(e.t);
     small = e.more_than(small);
   }
   // For a whole run, whose t wait in `t` meanwhile, a block for each: they are widened when all are there, or each
@@ -95,27 +95,27 @@ struct RestSum<F32> {
   }
   INLINE void end_run(const float* t) {
     for (size_t i = 0; i < run * F32::lanes; i += F32::lanes) {
-      lo = UNITS::add(lo, load_widened(t + i));
-      hi = UNITS::add(hi, load_widened(t + i + F64::lanes));
+      lo = add(lo, load_widened(t + i));
+      hi = add(hi, load_widened(t + i + F64::lanes));
     }
     end_run();
   }
   INLINE void end_run() {
-    add(small);
+    add_widened(small);
     small = splat<F32>(0);
   }
   // What there is in the lanes, and what that leaves.
   INLINE void parts(F64& whole, F64& left) {
     end_run();
-    whole = UNITS::add(lo, hi), left = splat<F64>(0);
+    whole = add(lo, hi), left = splat<F64>(0);
   }
   INLINE void total(double& whole, double& left) {
     end_run();
-    whole = reduce_add(UNITS::add(lo, hi)), left = 0;
+    whole = reduce_add(add(lo, hi)), left = 0;
   }
 
  private:
-  INLINE void add(F32 v) {
+  INLINE void add_widened(F32 v) {
     F64 half[2];
     if constexpr (from_registers) {
       widen(v, half);
@@ -126,7 +126,7 @@ struct RestSum<F32> {
       __asm__("" : "+m"(*reinterpret_cast<float(*)[F32::lanes]>(lane)));
       half[0] = load_widened(lane), half[1] = load_widened(lane + F64::lanes);
     }
-    lo = UNITS::add(lo, half[0]), hi = UNITS::add(hi, half[1]);
+    lo = add(lo, half[0]), hi = add(hi, half[1]);
   }
 };
 

@@ -69,26 +69,38 @@ struct Draw : Rows<V> {
   // Of the first draw.
   template <class Group>
   INLINE void put_shares(Group* group, size_t count) const {
-    uint64_t row[together], draw[together];
+    size_t row[together];
+    uint64_t draw[together];
     V* to[together];
 #pragma GCC unroll 2
     for (size_t i = 0; i < together; i++) {
       Group& g = group[i < count ? i : count - 1];
-      row[i] = uint64_t(p.firstRow) + g.row, draw[i] = whole(p.firstDraw), to[i] = &g.ends.share;
+      row[i] = g.row, draw[i] = whole(p.firstDraw), to[i] = &g.ends.share;
       g.ends.redo = 0;
     }
-    uniform_lanes<V>(row, group->apart, draw, keys, to);
+    put_shares(row, group->apart, draw, to);
   }
   // Of draw `first`, and of those behind it.
   template <class Group>
   INLINE void shares_of(const Group& g, size_t first, V* share) const {
-    uint64_t row[together], draw[together];
+    size_t row[together];
+    uint64_t draw[together];
     V* to[together];
 #pragma GCC unroll 2
     for (size_t i = 0; i < together; i++) {
-      row[i] = uint64_t(p.firstRow) + g.row, draw[i] = whole(p.firstDraw) + first + i, to[i] = share + i;
+      row[i] = g.row, draw[i] = whole(p.firstDraw) + first + i, to[i] = share + i;
     }
-    uniform_lanes<V>(row, g.apart, draw, keys, to);
+    put_shares(row, g.apart, draw, to);
+  }
+  // Of draw draw[i] of the rows from row[i] on.
+  INLINE void put_shares(const size_t* row, size_t apart, const uint64_t* draw, V* const* to) const {
+    uint64_t first[together];
+    const uint32_t* given[together];
+#pragma GCC unroll 2
+    for (size_t i = 0; i < together; i++) {
+      first[i] = uint64_t(p.firstRow) + (p.rowNumbers ? 0 : row[i]), given[i] = p.rowNumbers + row[i];
+    }
+    uniform_lanes<V>(first, p.rowNumbers ? given : nullptr, apart, draw, keys, to);
   }
 
   template <class Group>

@@ -29,12 +29,17 @@ INLINE bool filters(const Problem& p) {
 // 0 for what is no whole number of so many bits.
 INLINE uint64_t whole(double x) { return x >= 0 && x < 0x1p63 ? uint64_t(x) : 0; }
 
+// What row r goes by in draws, unless it has settings.
+INLINE uint64_t number_in_draws(const Problem& p, size_t r) {
+  return uint64_t(p.firstRow) + (p.rowNumbers ? p.rowNumbers[r] : r);
+}
+
 // Other threads may write settings: each is read once, and none of them is an address.
 INLINE Settings settings_of(const Problem& p, size_t r) {
   if (!p.settings) {
     return {p.keepTop,           p.topP,
             p.minPDepth,         {p.seed[0], p.seed[1]},
-            whole(p.firstDraw),  uint64_t(p.firstRow) + r,
+            whole(p.firstDraw),  number_in_draws(p, r),
             p.repetitionPenalty, p.frequencyPenalty,
             p.presencePenalty};
   }

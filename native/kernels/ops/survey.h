@@ -1,6 +1,7 @@
 // What is known of a row before anything is weighed: the largest logit, whether there is a NaN, and the k best where they are
 // selected on the way.
 #pragma once
+#include "adjust.h"
 #include "select.h"
 
 namespace UNITS {
@@ -35,10 +36,8 @@ struct Survey {
     return found;
   }
 
-  // The same, with the k best in the selection. Calls visit(logits, class of the first, of the one after the last) for parts that
-  // are near for having been read.
-  template <class Visit>
-  static Survey select(const Source& row, Selection<V>& selection, Visit visit) {
+  // The same, with the k best in the selection. `adjustments`, if any, take what they want of a part while it is near.
+  static Survey select(const Source& row, Selection<V>& selection, Adjustments* adjustments = nullptr) {
     alignas(64) T buffer[segment_length];
     Survey found;
     selection.clear();
@@ -48,18 +47,14 @@ struct Survey {
       const V maxima = lane_maxima<V>(x, n);
       found.add(maxima, has_nan<V>(x, n), at);
       if (reduce_max(maxima) > selection.least) selection.filter(x, n, at, selection.bound(maxima), maxima);
-      visit(x, at, at + n);
+      if (adjustments) adjustments->pass(x, at, at + n);
     }
     return found;
-  }
-  static Survey select(const Source& row, Selection<V>& selection) {
-    return select(row, selection, [](const T*, size_t, size_t) {});
   }
 
   // The same of a row with patches, by a pass over what is in memory: some more than k are selected, patched classes drop
   // out of them, and come in with their new logits, which the adjustments work out on the way. False where the k best of those may
   // not be the k best of all.
-  template <class Adjustments>
   static bool select_patched(const Source& row, size_t k, Selection<V>& selection, Survey& found,
                              Adjustments& adjustments) {
     if (row.patches.count == 0) return false;
@@ -68,7 +63,6 @@ struct Survey {
            select_patched(row, k, 128, selection, found, adjustments);
   }
 
-  template <class Adjustments>
   static bool select_patched(const Source& row, size_t k, size_t more, Selection<V>& selection, Survey& found,
                              Adjustments& adjustments) {
     const Patches& patches = row.patches;
@@ -77,8 +71,8 @@ struct Survey {
     Source raw = row;
     raw.patches = {};
     selection.clear(wide);
-    found = select(raw, selection, [&](const T* x, size_t from, size_t to) { adjustments.pass(x, from, to); });
-    adjustments.template finish<T>(row);
+    found = select(raw, selection, &adjustments);
+    adjustments.finish<T>(row);
     // What was not selected is not above this.
     const Key<T> others = selection.count < wide ? 0 : selection.key[wide - 1];
     const size_t left = selection.narrow(k, [&](uint32_t index) {

@@ -90,14 +90,12 @@ struct TopFew : TopInLanes<V> {
   template <class Group>
   INLINE void write(Group& g) const {
     Ends& e = g.ends;
-    alignas(64) uint32_t whole[most_few * L];
-    for (size_t j = 0; j < p.k; j++) store_whole(whole + j * L, load<V>(e.place + j * L));
     if (p.inner == 1 && p.outType == type_of<T>) {
       put(e.key, static_cast<T*>(p.out) + g.row * p.k, g.count);
-      if constexpr (sizeof(T) == 4) {
-        return put(reinterpret_cast<const T*>(whole), reinterpret_cast<T*>(p.indices + g.row * p.k), g.count);
-      }
+      return put_places(e.place, p.indices + g.row * p.k, g.count);
     }
+    alignas(64) uint32_t whole[most_few * L];
+    for (size_t j = 0; j < p.k; j++) store_whole(whole + j * L, load<V>(e.place + j * L));
     const Sink out = {static_cast<char*>(p.out), p.outType, 1};
     for (size_t i = 0; i < g.count; i++) {
       const size_t row = g.row + i * g.apart, first = row / p.inner * p.k * p.inner + row % p.inner;
@@ -114,6 +112,15 @@ struct TopFew : TopInLanes<V> {
     alignas(64) T rows[most_few * L];
     steps.store(columns, rows);
     __builtin_memcpy(to, rows, count * p.k * sizeof(T));
+  }
+
+  INLINE void put_places(const T* columns, uint32_t* to, size_t count) const {
+    alignas(64) T rows[most_few * L];
+    alignas(64) uint32_t whole[most_few * L];
+    uint32_t* const places = count == L ? to : whole;
+    steps.store(columns, rows);
+    for (size_t i = 0; i < p.k * L; i += L) store_whole(places + i, load<V>(rows + i));
+    if (count < L) __builtin_memcpy(to, whole, count * p.k * sizeof(uint32_t));
   }
 
   // Of rows along their blocks, which are longer: the k'th of the maxima of a row's lanes is a bound that at least k logits reach

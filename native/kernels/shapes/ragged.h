@@ -59,8 +59,7 @@ class Ragged {
   void solve(size_t begin, size_t end) {
     first_row = begin;
     if (p.lengths) return solve_padded(begin, end);
-    const bool uses_bins =
-        p.op != Op::sample && is_worth_binning(classes_between(begin, end), end - begin) && set_up();
+    const bool uses_bins = is_worth_binning(classes_between(begin, end), end - begin) && set_up();
     for (size_t row = begin, to; row < end && !(row > begin && is_set(p.cancelled)); row = to) {
       to = behind_equal_rows(row, end);
       if (to - row >= fewest_equal) {
@@ -106,7 +105,7 @@ class Ragged {
   struct Room {
     uint32_t filled[longest + 1];                                       // up to where each bin is
     uint32_t starts[all_places];                                        // of the rows there, by elements
-    uint32_t numbers[all_places];                                       // less first_row
+    uint32_t numbers[all_places + block_bytes / sizeof(uint32_t)];      // less first_row
     alignas(16) char copies[most_arrays][set_bytes + 2 * block_bytes];  // as malloc aligns a room
   };
   Room* room = nullptr;
@@ -189,6 +188,7 @@ class Ragged {
     const size_t last = lesser(read_once(p.offsets + end), p.elements);
     part.outer = end - begin, part.length = last > first ? (last - first) / part.outer : 0;
     part.elements = part.length * part.outer, part.firstRow = p.firstRow + begin;
+    part.rowNumbers = nullptr;
     part.k = p.k;  // a bin may have had fewer
     if (lacks_classes(part.length)) return solve_rows(p, begin, end);
     place([&](size_t i) -> void* {
@@ -286,6 +286,7 @@ class Ragged {
         if (array[i].data && !is_result(i)) gather(array[i], from, count, n);
       }
       part.outer = count, part.length = n, part.elements = n * count;
+      part.firstRow = p.firstRow + first_row, part.rowNumbers = room->numbers + from;
       part.k = lacks_classes(n) ? n : p.k;
       place([&](size_t i) -> void* { return array[i].data ? array[i].copy : nullptr; });
       solve_rows(part, 0, count);

@@ -93,20 +93,22 @@ struct Rows {
     }
   }
 
-  static INLINE void logs(const float* x, float* y, size_t n, const LogProbability<float>& log_of) {
+  // What is read and written next is fetched meanwhile.
+  static INLINE void logs(const T* x, T* y, size_t n, const LogProbability<T>& log_of) {
+    constexpr size_t L = F64::lanes, group = 2 * L;
     size_t i = 0;
-    for (; i + F64::lanes <= n; i += F64::lanes) store_narrowed(y + i, log_of(load_widened(x + i)));
-    if (i < n) {
-      alignas(64) float lane[F32::lanes];
-      store(lane, load_first<F32>(x + i, n - i, 0));
-      store_narrowed(lane, log_of(load_widened(lane)));
-      store_first(y + i, load<F32>(lane), n - i);
+    for (; i + group <= n; i += group) {
+      fetch<false>(x + i + fetch_distance, group), fetch<true>(y + i + fetch_distance, group);
+      const F64 logs[2] = {log_of(load_eight(x + i)), log_of(load_eight(x + i + L))};
+      store_eight(y + i, logs[0]), store_eight(y + i + L, logs[1]);
     }
-  }
-  static INLINE void logs(const double* x, double* y, size_t n, const LogProbability<double>& log_of) {
-    size_t i = 0;
-    for (; i + F64::lanes <= n; i += F64::lanes) store(y + i, log_of(load<F64>(x + i)));
-    if (i < n) store_first(y + i, log_of(load_first<F64>(x + i, n - i, 0)), n - i);
+    for (; i + L <= n; i += L) store_eight(y + i, log_of(load_eight(x + i)));
+    if (i < n) {
+      alignas(64) T lane[L];
+      for (size_t j = 0; j < L; j++) lane[j] = i + j < n ? x[i + j] : T(0);
+      store_eight(lane, log_of(load_eight(lane)));
+      for (size_t j = 0; i + j < n; j++) y[i + j] = lane[j];
+    }
   }
 
   static INLINE bool finite(const Measure& m) { return __builtin_fabs(m.max) < __builtin_inf() && m.sum == m.sum; }
