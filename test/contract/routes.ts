@@ -164,14 +164,15 @@ export const operations: { readonly [op: string]: Operation } = {
   },
 };
 
+const SHARES = [0, 1, 0.25, 1, 0];
+
 /** Of routes whose targets are numbers: what PyTorch calls soft and hard ones, in the type of `x`. */
 function sharesOf(x: Elements, { rows }: Call): Elements {
   const dtype = rows.dtype as ElementType | undefined;
   const type = dtype ?? (x instanceof Float64Array ? 'float64' : 'float32');
-  return elements(
-    Float64Array.from({ length: x.length }, (_, i) => [0, 1, 0.25, 1, 0][i % 5]),
-    type,
-  );
+  const shares = new Float64Array(x.length);
+  for (let i = 0; i < shares.length; i++) shares[i] = SHARES[i % SHARES.length];
+  return elements(shares, type);
 }
 
 /** The routes by name: each leaves the arrays that the operation writes. */

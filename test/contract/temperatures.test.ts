@@ -98,9 +98,10 @@ describe(`A temperature for each row on ${backendName} (seed ${seed})`, () => {
                 masked === '' ? layout.classes(row) - 1 : 0,
               );
               const k = own.k === undefined ? {} : { k: Math.min(own.k as number, 1) };
+              const rows = { ...layout.rows, dtype: type, ...mask(layout) };
               const call = (temperature: unknown): Call => ({
                 x: x.slice() as Elements,
-                rows: { ...layout.rows, dtype: type, ...mask(layout) },
+                rows,
                 count: temperatures.length,
                 own: { ...own, ...k, temperature },
                 targets,
@@ -114,12 +115,8 @@ describe(`A temperature for each row on ${backendName} (seed ${seed})`, () => {
                 const expected = await routes.synchronously(op, call(temperature));
                 for (const [i, array] of received.entries()) {
                   const [one, other] = [array as Elements, expected[i] as Elements];
-                  const places = layout.places(row, one.length);
                   const place = `${variant}, ${shape}${masked}, ${route}, row ${row}, array ${i}`;
-                  expect(
-                    places.map((at) => one[at]),
-                    place,
-                  ).toEqual(places.map((at) => other[at]));
+                  for (const at of layout.places(row, one.length)) expectSame(one[at], other[at], place);
                 }
               }
             }
