@@ -5,11 +5,11 @@
  */
 import { describe, expect, it } from 'vitest';
 import { crossEntropy, sample, topK } from '../../lib/index.js';
-import { bits, type Elements, elements, numbers } from '../elements.js';
+import { type Elements, elements, numbers } from '../elements.js';
 import { type ExactRow, exactRow, ulpDistance } from '../oracle.js';
 import { Random, seed } from '../random.js';
 import { limits } from './judge.js';
-import { expectSame } from './same.js';
+import { expectSame, expectSameBits, expectSameNumbers } from './same.js';
 import { backendName } from './ways.js';
 
 const types = ['float32', 'float64'] as const;
@@ -83,7 +83,7 @@ function sideBySide(each: readonly ArrayLike<number>[], inner: number): number[]
   return slabs;
 }
 
-const part = (array: object, from: number, to: number) => bits((array as Elements).slice(from, to));
+const part = (array: object, from: number, to: number) => (array as Elements).subarray(from, to);
 
 const orders = new WeakMap<Elements, number[]>();
 const exacts = new WeakMap<Elements, ExactRow>();
@@ -134,25 +134,25 @@ describe(`Rows side by side, on ${backendName} (seed ${seed})`, () => {
       const whole = topK(all, k, { shape: [rows, length] });
       const alone = each.map((row) => topK(row, k));
       for (let row = 0; row < rows; row++) {
-        const where = `row ${row} of ${length} classes: ${each[row]}`;
+        const where = () => `row ${row} of ${length} classes: ${each[row]}`;
         const [from, to] = [row * k, (row + 1) * k];
-        expect([...whole.indices.subarray(from, to)], where).toEqual(best(each[row], k));
-        expectSame(part(whole.probabilities, from, to), bits(alone[row].probabilities), where);
+        expectSameNumbers(whole.indices.subarray(from, to), best(each[row], k), where);
+        expectSameBits(part(whole.probabilities, from, to), alone[row].probabilities, where);
         for (let j = row % 3; j < k; j += k <= 8 ? 3 : 20) {
           judge('softmax', each[row], dtype, whole.indices[from + j], whole.probabilities[from + j]);
         }
       }
       for (const inner of [3, 36]) {
         const there = topK(columns(each, dtype, inner), k, { shape: [-1, length, inner], axis: 1 });
-        const where = `${length} classes, ${inner} apart`;
+        const where = () => `${length} classes, ${inner} apart`;
         const [indices, shares] = [alone.map((of) => of.indices), alone.map((of) => of.probabilities)];
-        expect([...there.indices], where).toEqual(sideBySide(indices, inner));
-        expectSame(bits(there.probabilities), bits(columns(shares, dtype, inner)), where);
+        expectSameNumbers(there.indices, sideBySide(indices, inner), where);
+        expectSameBits(there.probabilities, columns(shares, dtype, inner), where);
       }
       const count = 1 + (length % 36);
       const few = topK(all.subarray(0, count * length), k, { shape: [count, length] });
-      expectSame(bits(few.indices), part(whole.indices, 0, count * k));
-      expectSame(bits(few.probabilities), part(whole.probabilities, 0, count * k));
+      expectSameBits(few.indices, part(whole.indices, 0, count * k));
+      expectSameBits(few.probabilities, part(whole.probabilities, 0, count * k));
     };
 
     it(`topK with a temperature, ${dtype}`, () => {
@@ -162,7 +162,7 @@ describe(`Rows side by side, on ${backendName} (seed ${seed})`, () => {
           const whole = topK(all, 1, { shape: [rows, length], temperature });
           for (let row = 0; row < rows; row++) {
             const alone = topK(each[row], 1, { temperature });
-            expectSame(part(whole.probabilities, row, row + 1), bits(alone.probabilities));
+            expectSameBits(part(whole.probabilities, row, row + 1), alone.probabilities);
             expectSame(whole.indices[row], alone.indices[0]);
           }
         }
@@ -178,14 +178,14 @@ describe(`Rows side by side, on ${backendName} (seed ${seed})`, () => {
         const options = { shape: [rows, length], reduction: 'none' } as const;
         const losses = crossEntropy(all, targets, options);
         const filled = gradient.subarray(0, all.length);
-        expectSame(bits(crossEntropy(all, targets, { ...options, gradient: filled })), bits(losses));
+        expectSameBits(crossEntropy(all, targets, { ...options, gradient: filled }), losses);
         for (let row = 0; row < rows; row++) {
-          const where = `row ${row} of ${length} classes, target ${targets[row]}: ${each[row]}`;
+          const where = () => `row ${row} of ${length} classes, target ${targets[row]}: ${each[row]}`;
           const own = filled.slice(0, length);
           const target = targets.subarray(row, row + 1);
           const one = crossEntropy(each[row], target, { reduction: 'none', gradient: own });
-          expectSame(part(losses, row, row + 1), bits(one), where);
-          expectSame(part(filled, row * length, (row + 1) * length), bits(own), where);
+          expectSameBits(part(losses, row, row + 1), one, where);
+          expectSameBits(part(filled, row * length, (row + 1) * length), own, where);
           if (targets[row] === -100) continue;
           judge('logSoftmax', each[row], dtype, targets[row], 0 - Number(losses[row]));
         }
@@ -195,14 +195,14 @@ describe(`Rows side by side, on ${backendName} (seed ${seed})`, () => {
             axis: 1,
             reduction: 'none',
           });
-          expectSame(bits(there), part(losses, 0, 36), `${length} classes, ${inner} apart`);
+          expectSameBits(there, part(losses, 0, 36), `${length} classes, ${inner} apart`);
         }
         const count = 1 + (length % 36);
         const few = crossEntropy(all.subarray(0, count * length), targets.subarray(0, count), {
           shape: [count, length],
           reduction: 'none',
         });
-        expectSame(bits(few), part(losses, 0, count));
+        expectSameBits(few, part(losses, 0, count));
       }
     });
 
@@ -216,13 +216,13 @@ describe(`Rows side by side, on ${backendName} (seed ${seed})`, () => {
           { seed: length, topP: 0.9 },
           { seed: length, minP: 0.05, topK: 40 },
         ]) {
-          const where = `${length} classes, ${JSON.stringify(options)}`;
+          const where = () => `${length} classes, ${JSON.stringify(options)}`;
           const drawn = sample(all, { shape: [rows, length], ...options });
           const reference = sample(all, { shape: [rows, length], ...options, backend: 'js' });
-          expect([...drawn], where).toEqual([...reference]);
+          expectSameNumbers(drawn, reference, where);
           const there = { shape: [-1, length, 36], axis: 1, ...options };
           const aside = columns(each, dtype, 36);
-          expect([...sample(aside, there)], where).toEqual([...sample(aside, { ...there, backend: 'js' })]);
+          expectSameNumbers(sample(aside, there), sample(aside, { ...there, backend: 'js' }), where);
         }
       }
     });
@@ -239,11 +239,11 @@ describe(`Longer rows in groups, each along its blocks, on ${backendName} (seed 
           for (const count of [3, rows]) {
             const whole = topK(all.subarray(0, count * length), k, { shape: [count, length] });
             for (let row = 0; row < count; row++) {
-              const where = `k ${k}, row ${row} of ${count} × ${length}`;
+              const where = () => `k ${k}, row ${row} of ${count} × ${length}`;
               const alone = topK(each[row], k);
               const [from, to] = [row * k, (row + 1) * k];
-              expect([...whole.indices.subarray(from, to)], where).toEqual(best(each[row], k));
-              expectSame(part(whole.probabilities, from, to), bits(alone.probabilities), where);
+              expectSameNumbers(whole.indices.subarray(from, to), best(each[row], k), where);
+              expectSameBits(part(whole.probabilities, from, to), alone.probabilities, where);
             }
           }
         }
@@ -259,19 +259,19 @@ describe(`Longer rows in groups, each along its blocks, on ${backendName} (seed 
         const gradient = all.slice() as Float64Array;
         const losses = crossEntropy(all, targets, { ...options, gradient });
         const inPlace = all.slice() as Float64Array;
-        expectSame(bits(crossEntropy(inPlace, targets, { ...options, gradient: inPlace })), bits(losses));
-        expectSame(bits(inPlace), bits(gradient));
-        expectSame(bits(crossEntropy(all, targets, options)), bits(losses));
+        expectSameBits(crossEntropy(inPlace, targets, { ...options, gradient: inPlace }), losses);
+        expectSameBits(inPlace, gradient);
+        expectSameBits(crossEntropy(all, targets, options), losses);
         for (let row = 0; row < rows; row++) {
-          const where = `row ${row} of ${length} classes, target ${targets[row]}`;
+          const where = () => `row ${row} of ${length} classes, target ${targets[row]}`;
           const own = each[row].slice() as Float64Array;
           const one = crossEntropy(each[row], targets.subarray(row, row + 1), {
             reduction: 'none',
             temperature: 0.7,
             gradient: own,
           });
-          expectSame(part(losses, row, row + 1), bits(one), where);
-          expectSame(part(gradient, row * length, (row + 1) * length), bits(own), where);
+          expectSameBits(part(losses, row, row + 1), one, where);
+          expectSameBits(part(gradient, row * length, (row + 1) * length), own, where);
         }
       }
     });
@@ -284,8 +284,8 @@ describe(`Longer rows in groups, each along its blocks, on ${backendName} (seed 
         const x = elements(values, dtype);
         for (const topP of [0, 0.25, 0.5, 0.9, 0.99]) {
           const options = { shape: [3, length], topP, seed: length, count: 20 };
-          const where = `${length} classes, topP ${topP}`;
-          expect([...sample(x, options)], where).toEqual([...sample(x, { ...options, backend: 'js' })]);
+          const where = () => `${length} classes, topP ${topP}`;
+          expectSameNumbers(sample(x, options), sample(x, { ...options, backend: 'js' }), where);
         }
       }
     });
