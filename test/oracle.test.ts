@@ -1,5 +1,6 @@
 import { Decimal } from 'decimal.js';
 import { describe, expect, it } from 'vitest';
+import { exponentialOf } from './exponential.js';
 import { type Exact, exactly, exactRow, ulpDistance } from './oracle.js';
 import { Random, seed } from './random.js';
 
@@ -80,4 +81,21 @@ describe('ULP distance', () => {
     expect(ulpDistance(-Infinity, exact(-1e38), 0, 'float32')).toBe(Infinity);
     expect(ulpDistance(NaN, exact(1), 0, 'float32')).toBe(Infinity);
   });
+});
+
+it('exponentialOf agrees with decimal.js to 78 digits, and rounds as its argument does', () => {
+  const random = new Random('exponentials');
+  const Precise = Decimal.clone({ precision: 90, minE: -9e15, maxE: 9e15 });
+  const numbers = [0, -0, 1, -1, 1e-60, -1e-60, Math.LN2, -Math.LN2, 99_999, -99_999, -1e5, -1e30, -Infinity];
+  for (let i = 0; i < 60; i++) numbers.push(random.between(-1, 1) * 10 ** random.between(-20, 5));
+  for (const number of numbers) {
+    const x = new Precise(exactly(number));
+    const expected = x.exp();
+    const off = exponentialOf(x).minus(expected);
+    expect(expected.isZero() ? off.isZero() : off.div(expected).abs().lessThan('1e-78'), `${number}`).toBe(
+      true,
+    );
+  }
+  const Short = Decimal.clone({ precision: 12 });
+  expect(exponentialOf(new Short(1)).toString()).toBe('2.71828182846');
 });

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { ElementType } from '../../lib/backends/problem.js';
 import * as sync from '../../lib/index.js';
 import { bits, type Elements, elements, elementTypes, numbers } from '../elements.js';
+import { exponentialOf } from '../exponential.js';
 import { exactly } from '../oracle.js';
 import { Random, seed } from '../random.js';
 import { backendName } from './ways.js';
@@ -44,7 +45,7 @@ function exactLoss({ x, y, weight, positive, temperature }: Case): Decimal {
   const z = new Precise(exactly(x)).div(exactly(temperature));
   const u = new Precise(1).minus(exactly(y));
   const v = new Precise(exactly(y)).times(exactly(positive));
-  const soft = log1p(z.abs().negated().exp());
+  const soft = log1p(exponentialOf(z.abs().negated()));
   const far = z.greaterThan(0) ? z.times(u) : z.negated().times(v);
   return far.plus(soft.times(u.plus(v))).times(exactly(weight));
 }
@@ -52,7 +53,7 @@ function exactLoss({ x, y, weight, positive, temperature }: Case): Decimal {
 /** The gradient, and the larger of the two parts that it is the difference of. */
 function exactGradient({ x, y, weight, positive, temperature }: Case): [Decimal, Decimal] {
   const z = new Precise(exactly(x)).div(exactly(temperature));
-  const sigmoid = (w: Decimal) => new Precise(1).div(w.negated().exp().plus(1));
+  const sigmoid = (w: Decimal) => new Precise(1).div(exponentialOf(w.negated()).plus(1));
   const scale = new Precise(exactly(weight)).div(exactly(temperature));
   const below = sigmoid(z)
     .times(new Precise(1).minus(exactly(y)))

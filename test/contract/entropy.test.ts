@@ -3,6 +3,7 @@ import { Decimal } from 'decimal.js';
 import { describe, expect, it } from 'vitest';
 import { entropy } from '../../lib/index.js';
 import { elements, elementTypes, numbers } from '../elements.js';
+import { exponentialOf } from '../exponential.js';
 import { exactly } from '../oracle.js';
 import { Random, seed } from '../random.js';
 import { expectSame } from './same.js';
@@ -19,7 +20,7 @@ function exactEntropy(logits: ArrayLike<number>, temperature: number): Decimal {
   for (let i = 0; i < logits.length; i++) {
     if (logits[i] === -Infinity) continue;
     const far = exactly(max).minus(exactly(logits[i])).div(exactly(temperature));
-    const term = new Precise(far).negated().exp();
+    const term = exponentialOf(new Precise(far).negated());
     sum = sum.plus(term);
     distances = distances.plus(term.times(far));
   }

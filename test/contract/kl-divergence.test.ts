@@ -6,6 +6,7 @@ import { Decimal } from 'decimal.js';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { klDivergence, prepare } from '../../lib/index.js';
 import { type Elements, elements, elementTypes, numbers } from '../elements.js';
+import { exponentialOf } from '../exponential.js';
 import { exactly } from '../oracle.js';
 import { Random, seed } from '../random.js';
 import { backendName, ways } from './ways.js';
@@ -17,7 +18,7 @@ const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 function exactSoftmax(logits: ArrayLike<number>, temperature: number): { p: Decimal[]; log: Decimal[] } {
   const scaled = Array.from(logits, (x) => exactly(x).div(exactly(temperature)));
   const max = scaled.reduce((a, b) => (b.gt(a) ? b : a));
-  const terms = scaled.map((x) => (x.isFinite() ? new Precise(x.minus(max)).exp() : new Precise(0)));
+  const terms = scaled.map((x) => (x.isFinite() ? exponentialOf(new Precise(x.minus(max))) : new Precise(0)));
   const sum = terms.reduce((a, b) => a.plus(b));
   const log = sum.ln();
   return {
