@@ -10,5 +10,7 @@ export default defineConfig({
     retry: process.env.CI ? 1 : 0,
     hookTimeout: 30_000,
     pool: 'forks',
+    // They wait more than they compute, each file for servers of its own.
+    maxWorkers: 2,
   },
 });
