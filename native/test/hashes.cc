@@ -2,12 +2,14 @@
 //
 //   hashes               which ISAs this machine can run, a name to a line
 //   hashes ISA           op, type, group, hash
+//   hashes ISA SHARE SHARES    of these lines one in SHARES, from line SHARE on
 //   hashes ISA OP TYPE GROUP   the hash of each problem of one group: what to compare where two ISAs differ
 //
 // Equal lines mean equal bits (promise 2). bits.mjs runs this for every ISA and compares with hashes*.txt.
 // Every number here comes from integers, so that the problems are the same on every machine.
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <vector>
@@ -456,7 +458,7 @@ constexpr struct {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 2 && count != 5) {
+  if (count != 2 && count != 4 && count != 5) {
     for (const Kernels* k : supported_kernels()) printf("%s\n", k->name);
     return 0;
   }
@@ -467,13 +469,17 @@ int main(int count, char** arguments) {
     fprintf(stderr, "%s does not run here\n", arguments[1]);
     return 1;
   }
-  const auto asked = [&](int i, const char* name) { return count == 2 || strcmp(arguments[i], name) == 0; };
+  const auto asked = [&](int i, const char* name) { return count != 5 || strcmp(arguments[i], name) == 0; };
+  const size_t share = count == 4 ? strtoul(arguments[2], nullptr, 10) : 0;
+  const size_t shares = count == 4 ? std::max(strtoul(arguments[3], nullptr, 10), 1ul) : 1;
   size_t failures = 0;
+  size_t line = 0;
   for (size_t op = 0; op < std::size(ops); op++) {
     for (const Format& format : formats) {
       for (size_t g = 0; g < std::size(groups); g++) {
         if (!groups[g].suits(ops[op].op, format.type)) continue;
         if (!asked(2, ops[op].name) || !asked(3, format.name) || !asked(4, groups[g].name)) continue;
+        if (line++ % shares != share) continue;
         Suite suite(**found, op, format, g * 1000 + size_t(format.type), count == 5);
         groups[g].run(suite);
         printf("%s %s %s %016llx\n", ops[op].name, format.name, groups[g].name,
