@@ -154,6 +154,38 @@ describe(`The binary cross entropy, on ${backendName} (seed ${seed})`, () => {
     }
   });
 
+  // Values of mpmath 1.3.0 with 40 digits: posWeight * log(1 + e^-103), and so on.
+  it.each([
+    ['posWeight', [103], [1], { posWeight: 1e10 }, 1.8521167625699547e-35],
+    ['posWeight', [90], [1], { posWeight: 100 }, 8.19401262399051e-38],
+    ['a weight', [-103], [0], { weights: [1e10] }, 1.8521167625699547e-35],
+    ['a sum', Array(1000).fill(90), Array(1000).fill(1), {}, 8.19401262399051e-37],
+    ['a temperature', [30], [1], { temperature: 0.3, posWeight: 1e8 }, 3.720075976020836e-36],
+  ])('floats too small to have all digits are no step on the way: %s', (_, x, y, options, expected) => {
+    const sum = binaryCrossEntropy(Float32Array.from(x), Float32Array.from(y), {
+      reduction: 'sum',
+      ...options,
+    });
+    expect(sum / expected).toBeCloseTo(1, 7);
+  });
+
+  it('extreme temperatures, and losses beyond what a float holds', () => {
+    expect(
+      binaryCrossEntropy(Float32Array.of(3e38, 0, 0, 0), [0, 0, 0, 0], { temperature: 0.5 }),
+    ).toBeCloseTo((2 * Math.fround(3e38)) / 4, -30);
+    for (const A of [Float32Array, Float64Array]) {
+      const gradient = new A(2);
+      const losses = binaryCrossEntropy(A.of(0, 5), [0, 1], {
+        temperature: 1e-310,
+        reduction: 'none',
+        gradient,
+      });
+      expect(losses[0]).toBeCloseTo(Math.LN2, 6);
+      expect(losses[1]).toBe(0);
+      expect(Array.from(gradient, (value) => value + 0)).toEqual([Infinity, 0]);
+    }
+  });
+
   for (const type of elementTypes) {
     const reduced = reducedOf(type);
     const limit = reduced === 'float64' ? 4 : 2;

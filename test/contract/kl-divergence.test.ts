@@ -137,6 +137,16 @@ describe(`The divergence of rows, on ${backendName} (seed ${seed})`, () => {
       });
   }
 
+  it.each([1e-100, 1e-240, 1e-250, 1e-290, 1e-300])(
+    'of certain rows, at a temperature of %s',
+    (temperature) => {
+      expect(klDivergence([1, 2], [2, 1], { temperature }) * temperature).toBeCloseTo(1, 13);
+      expect(klDivergence(Float32Array.of(1, 2), Float32Array.of(2, 1), { temperature })).toEqual(
+        Float32Array.of(1 / temperature),
+      );
+    },
+  );
+
   it('where p is 0 nothing is added, where q alone is 0 it is Infinity', () => {
     expect(klDivergence([0, -inf], [0, 0])).toEqual([Math.LN2]);
     expect(klDivergence([0, 0], [0, -inf])).toEqual([inf]);

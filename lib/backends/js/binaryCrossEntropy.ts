@@ -37,6 +37,8 @@ export interface BinaryCrossEntropyProblem extends Problem {
 /** 2^120: what the term of 0 is. */
 const ONE = 2 ** TOP_EXPONENT;
 
+const MOST = 2 ** 1023;
+
 /**
  * Each element's loss, (1-y)·softplus(z) + v·y·softplus(-z) with z = x/T and v the weight of the positive class, and its
  * gradient, ((1-y)·sigmoid(z) - v·y·sigmoid(-z))/T. With softplus(z) = max(z, 0) + L, where L = ln(1 + e^-|z|), no part of
@@ -90,7 +92,9 @@ function solveBlock(
   const values = type === 'float16' || type === 'bfloat16' ? decodingTable(type) : undefined;
   const isWeighted =
     masked || weights !== undefined || elementWeights !== undefined || posWeights !== undefined;
-  const scale = problem.gradientScale / temperature;
+  const scale = Math.min(problem.gradientScale / temperature, MOST);
+  // What the scale is more than a double holds: 0 times Infinity would be NaN.
+  const beyond = scale < MOST ? 1 : problem.gradientScale / (temperature * MOST);
   let { high, low } = sum;
   for (let i = 0, at = row.base + from * stride; i < count; i++, at += stride) {
     const target = targetProbabilities[at];
@@ -126,7 +130,7 @@ function solveBlock(
     const slope =
       (negative * (above * ONE + (1 - above) * term) - positive * (above * term + (1 - above) * ONE)) /
       (ONE + term);
-    room[2 * count + i] = takesPart ? slope * weight * scale : 0;
+    room[2 * count + i] = takesPart ? slope * weight * scale * beyond : 0;
   }
   sum.high = high;
   sum.low = low;

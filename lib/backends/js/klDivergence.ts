@@ -16,7 +16,7 @@ export interface KlDivergenceProblem extends Problem {
 /** Logits are scaled down so that no difference overflows, and probabilities up so that the least keep their digits. */
 const DOWN = 2 ** -103;
 const UP = 2 ** 100;
-/** At temperatures below this one, logits do not bear to be scaled down. */
+/** At temperatures below this one, logits do not bear to be scaled down, but distances do. */
 const COLDEST = 2 ** -800;
 /**
  * For |d| up to this, e^-d - 1 + d is taken as a whole, where it would lose 14 bits otherwise: none that a float32 result has.
@@ -80,6 +80,8 @@ class Pair {
   readonly x: Normalizer;
   readonly y: Normalizer;
   private readonly scale: number;
+  /** What distances are scaled down by where logits are not. */
+  private readonly after: number;
   /** ln(Σ e^((x - max x)/T) / Σ e^((y - max y)/T)). */
   private c = 0;
   /** Of a block of both rows. The terms of the right one stay in the block. */
@@ -96,6 +98,7 @@ class Pair {
     this.x = new Normalizer(problem);
     this.y = new Normalizer({ ...problem, x: problem.other } as Problem);
     this.scale = problem.temperature > COLDEST ? DOWN : 1;
+    this.after = DOWN / this.scale;
     const size = Math.min(problem.length, this.x.size);
     const room = coefficientRoom(3 * size);
     this.left = room.subarray(0, size);
@@ -174,7 +177,7 @@ class Pair {
 
   /** Adds the terms of the `count` classes that are held. */
   addBlock(count: number): void {
-    const { x, y, c, scale, near, far, mean, left, leftTerms, right } = this;
+    const { x, y, c, scale, after, near, far, mean, left, leftTerms, right } = this;
     const { temperature } = this.problem;
     const isWarm = scale !== 1;
     const wantsMean = this.pass === 1;
@@ -182,7 +185,7 @@ class Pair {
     const leastY = y.max - 2 ** 200;
     const between = twoSum(x.max * scale, -y.max * scale);
     const perX = UP / x.total;
-    const perY = (UP / y.total) * scale;
+    const perY = (UP / y.total) * scale * after;
     const apart = (c + 1) * scale;
     const nearest = x.reader.isDouble ? 2 : NEAREST;
     let { high, low } = far;
@@ -212,7 +215,7 @@ class Pair {
           if (wantsMean) addTo(mean, p * d);
           continue;
         }
-        term += p * (distance - apart);
+        term += p * ((distance - apart) * after);
       }
       const next = high + term;
       const part = next - high;
@@ -226,7 +229,7 @@ class Pair {
   /** The divergence. */
   get value(): number {
     if (this.isInfinite) return Infinity;
-    return worth(this.near) / UP + worth(this.far) / (UP * this.scale);
+    return worth(this.near) / UP + worth(this.far) / (UP * this.scale * this.after);
   }
 }
 

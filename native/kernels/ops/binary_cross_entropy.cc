@@ -77,7 +77,8 @@ struct BinaryCrossEntropy {
   // Whether nobody has looked yet if the targets are from 0 to 1: where only a sum is wanted, of all elements. WebAssembly's
   // caller always has.
   const bool looks;
-  const double per_step;  // of the gradient: scale / T
+  const double per_step, beyond;  // of the gradient: scale / T, and what that is more than a double holds
+  const T lowest;                 // what stands for a logit that takes no part: its loss is 0
 
   explicit BinaryCrossEntropy(const Problem& p)
       : p(p),
@@ -88,7 +89,9 @@ struct BinaryCrossEntropy {
         sigmoid64_of(scale_of<F64>(p.temperature)),
         weighs(p.weights || p.elementWeights || p.posWeights || p.posWeight != 1),
         looks(lanes_for_all && !p.each && !p.gradient && !p.where && !p.bitmask && !p.lengths),
-        per_step(finite(p.gradientScale / p.temperature)) {}
+        per_step(finite(p.gradientScale / p.temperature)),
+        beyond(per_step < 0x1p1023 ? 1 : p.gradientScale / (p.temperature * 0x1p1023)),
+        lowest(-lowest_of_size()) {}
 
   void solve(size_t r) const {
     const Source row = source_of(p, r);
@@ -135,7 +138,8 @@ struct BinaryCrossEntropy {
     double value() const { return high - high == 0 ? high + low : high; }
   };
 
-  static double finite(double x) { return x < infinite ? x : 0x1p1023; }
+  static double finite(double x) { return x < 0x1p1023 ? x : 0x1p1023; }
+  static constexpr double least_normal = sizeof(T) == 4 ? 0x1p-126 : 0x1p-1022;
 
   Source targets_of(Source row) const {
     const size_t at = size_t(row.data - static_cast<const char*>(p.x));
@@ -143,13 +147,17 @@ struct BinaryCrossEntropy {
     return row;
   }
 
-  // A chunk. Where a mask left -Infinity the target is 0: neither loss nor gradient.
+  // A chunk. Where a mask left -Infinity the target is 0, and the logit so low that there is neither loss nor gradient.
   double solve(const Row& at, size_t from, size_t n, bool& possible) const {
     alignas(64) T x_room[chunk_length], y_room[chunk_length], losses[chunk_length];
     const T* x = at.x.fetch(from, n, x_room);
     const T* y = at.y.fetch(from, n, y_room);
     if ((p.where || p.bitmask) && y == y_room) {
-      for (size_t i = 0; i < n; i++) y_room[i] = y_room[i] >= 0 ? y_room[i] : 0;
+      if (x != x_room) __builtin_memcpy(x_room, x, n * sizeof(T)), x = x_room;
+      for (size_t i = 0; i < n; i++) {
+        const bool takes_part = y_room[i] >= 0;
+        x_room[i] = takes_part ? x_room[i] : lowest, y_room[i] = takes_part ? y_room[i] : 0;
+      }
     }
     const double sum = weighs ? weighed(at, from, n, x, y, losses) : plain(at, from, n, x, y, losses);
     if (p.each) at.losses.copy(from, n, losses);
@@ -169,11 +177,21 @@ struct BinaryCrossEntropy {
     double sum = p.each || divides ? infinite : sum_of_plain(x, y, n, losses);
     if (!(__builtin_fabs(sum) < infinite)) {
       each_element<V>(x, losses, n, loss_of, y);
-      if (!all_below(x, n, far_from())) far(x, y, losses, n);
-      sum = p.each ? 0 : sum_of(losses, n);
+      const double more = all_below(x, n, far_from()) ? 0 : far(x, y, losses, n);
+      sum = p.each ? 0 : sum_of(losses, n) + more;
     }
+    if (sizeof(T) == 4 && sum < 0x1p-100 && !p.each) sum = sum_of_small(x, y, n);
     if (p.gradient) gradient(at, from, n, x, y, nullptr);
     return sum;
+  }
+
+  // Where floats that are subnormal may have lost digits that their sum has. What is far has no loss then.
+  __attribute__((noinline)) double sum_of_small(const T* x, const T* y, size_t n) const {
+    alignas(64) double z[chunk_length], share[chunk_length];
+    for (size_t i = 0; i < n; i++) z[i] = double(x[i]), share[i] = double(y[i]);
+    each_element<F64>(z, z, n, BinaryLossOf<F64, divides>(scale_of<F64>(p.temperature), p.temperature), share);
+    for (size_t i = 0; i < n; i++) z[i] = is_far(x[i]) ? 0 : z[i];
+    return sum_of(z, n);
   }
 
   // As sum_of(losses) adds them up, but whole groups as they come.
@@ -210,6 +228,8 @@ struct BinaryCrossEntropy {
     fill(at, from, n, weights);
     alignas(64) double each[chunk_length];
     each_element<V>(x, losses, n, softplus_of);
+    by_eight(n, [&](size_t i, size_t count) INLINE_LAMBDA { store(each + i, load_some(losses + i, count)); });
+    if constexpr (sizeof(T) == 4) restore_small(x, losses, each, n);
     const F64 none = splat<F64>(0), one = splat<F64>(1), temperature = splat<F64>(p.temperature);
     by_eight(n, [&](size_t i, size_t count) INLINE_LAMBDA {
       const F64 z = div(load_some(x + i, count), temperature), share = load_some(y + i, count);
@@ -217,13 +237,26 @@ struct BinaryCrossEntropy {
       // 0 times Infinity is 0.
       const F64 above = zero_if_equal(u, none, mul(max_number(none, z), u));
       const F64 below = zero_if_equal(v, none, mul(max_number(none, sub(none, z)), v));
-      const F64 loss = add(add(above, below), mul(load_some(losses + i, count), add(u, v)));
+      const F64 loss = add(add(above, below), mul(load<F64>(each + i), add(u, v)));
       const F64 weight = load<F64>(weights.all + i);
       store(each + i, zero_if_equal(weight, none, mul(loss, weight)));
     });
     if (p.gradient) gradient(at, from, n, x, y, &weights);
     for (size_t i = 0; i < n; i++) losses[i] = T(each[i]);
     return p.each ? 0 : sum_of(each, n);
+  }
+
+  // Weights may make floats that are subnormal large again: those are worked out in double precision.
+  void restore_small(const T* x, const T* small, double* each, size_t n) const {
+    uint16_t places[chunk_length];
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+      places[count] = uint16_t(i), count += (small[i] < T(least_normal)) & (x[i] > lowest);
+    if (count == 0) return;
+    alignas(64) double z[chunk_length];
+    for (size_t k = 0; k < count; k++) z[k] = double(x[places[k]]);
+    each_element<F64>(z, z, count, SoftplusOf<F64, divides>(scale_of<F64>(p.temperature), p.temperature));
+    for (size_t k = 0; k < count; k++) each[places[k]] = z[k];
   }
 
   void fill(const Row& at, size_t from, size_t n, Weights& weights) const {
@@ -248,6 +281,10 @@ struct BinaryCrossEntropy {
     const double largest = sizeof(T) == 4 ? 0x1p126 : 0x1p1022;
     return T(p.temperature < 1 ? largest * p.temperature : largest);
   }
+  T lowest_of_size() const {
+    const T size = divides ? far_from() / 4 : T(sizeof(T) == 4 ? 0x1p100 : 0x1p1000);
+    return size > 0 ? size : T(infinite);
+  }
   static bool all_below(const T* x, size_t n, T bound) {
     constexpr size_t L = V::lanes;
     // What the others are taken to Infinity by; 0 times it, or NaN, is NaN.
@@ -264,13 +301,17 @@ struct BinaryCrossEntropy {
     for (; i < n; i++) all &= (x[i] < 0 ? -x[i] : x[i]) < bound;
     return all;
   }
-  void far(const T* x, const T* y, T* losses, size_t n) const {
-    const T bound = far_from();
+  bool is_far(T x) const { return !(__builtin_fabs(double(x)) < double(far_from())) && x != 0; }
+  // Returns their sum: it may be finite where a loss is more than T holds, and where only the sum is wanted losses are 0 then.
+  double far(const T* x, const T* y, T* losses, size_t n) const {
+    double sum = 0;
     for (size_t i = 0; i < n; i++) {
+      if (!is_far(x[i])) continue;
       const double size = __builtin_fabs(double(x[i])), share = x[i] >= 0 ? 1 - double(y[i]) : double(y[i]);
-      if (size < double(bound)) continue;
-      losses[i] = share == 0 && size == size ? T(0) : T(size / p.temperature * share);
+      const double loss = share == 0 && size == size ? 0 : size / p.temperature * share;
+      losses[i] = p.each ? T(loss) : 0, sum += loss;
     }
+    return sum;
   }
 
   template <class E>
@@ -300,20 +341,20 @@ struct BinaryCrossEntropy {
     alignas(64) T z[chunk_length], g[chunk_length];
     for (size_t i = 0; i < n; i++) z[i] = x[i] * (1 - 2 * y[i]);
     each_element<V>(z, g, n, sigmoid_of);
-    constexpr T least = sizeof(T) == 4 ? T(0x1p-126) : T(0x1p-1022), infinity = T(infinite);
+    constexpr T least = T(least_normal);
     uint16_t others[chunk_length];
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
       others[count] = uint16_t(i);
-      count += !((y[i] * (1 - y[i]) == 0) & ((g[i] >= least) | (z[i] == -infinity)));
+      count += !((y[i] * (1 - y[i]) == 0) & ((g[i] >= least) | (z[i] <= lowest)));
     }
-    const F64 one = splat<F64>(1), scale = splat<F64>(per_step);
+    const F64 one = splat<F64>(1), scale = splat<F64>(per_step), more = splat<F64>(beyond);
     by_eight(n, [&](size_t i, size_t k) INLINE_LAMBDA {
       const F64 share = load_some(y + i, k);
       const F64 positive = weights ? mul(load<F64>(weights->positive + i), share) : share;
       F64 slope = mul(load_some(g + i, k), sub(sub(one, share), positive));
       if (weights) slope = mul(slope, load<F64>(weights->all + i));
-      store_some(g + i, mul(slope, scale), k);
+      store_some(g + i, mul(mul(slope, scale), more), k);
     });
     if (count > 0) softly(x, y, weights, g, others, count);
     at.gradient.copy(from, n, g);
@@ -328,7 +369,7 @@ struct BinaryCrossEntropy {
       const size_t i = places[k];
       const double share = double(y[i]), positive = weights ? weights->positive[i] * share : share;
       const double slope = ((1 - share) * above[k] - positive * below[k]) * (weights ? weights->all[i] : 1);
-      g[i] = T(slope * per_step);
+      g[i] = T(slope * per_step * beyond);
     }
   }
 };
