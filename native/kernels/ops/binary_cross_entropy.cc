@@ -152,11 +152,12 @@ struct BinaryCrossEntropy {
     alignas(64) T x_room[chunk_length], y_room[chunk_length], losses[chunk_length];
     const T* x = at.x.fetch(from, n, x_room);
     const T* y = at.y.fetch(from, n, y_room);
-    if ((p.where || p.bitmask) && y == y_room) {
-      if (x != x_room) __builtin_memcpy(x_room, x, n * sizeof(T)), x = x_room;
-      for (size_t i = 0; i < n; i++) {
-        const bool takes_part = y_room[i] >= 0;
-        x_room[i] = takes_part ? x_room[i] : lowest, y_room[i] = takes_part ? y_room[i] : 0;
+    if ((p.where || p.bitmask) && x == x_room && y == y_room) {
+      const V none = splat<V>(0), out = splat<V>(T(-1)), low = splat<V>(lowest);
+      for (size_t i = 0; i < n; i += V::lanes) {
+        const V share = load<V>(y_room + i);
+        store(x_room + i, select_greater(share, out, load<V>(x_room + i), low));
+        store(y_room + i, max_number(share, none));
       }
     }
     const double sum = weighs ? weighed(at, from, n, x, y, losses) : plain(at, from, n, x, y, losses);
