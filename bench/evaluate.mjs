@@ -69,7 +69,8 @@ console.log(lines.join('\n'));
 if (options.write) {
   putSection({
     title: 'Evaluate',
-    text: `Each run is a process of its own, the two in turns; medians of ${options.rounds} rounds. Start-up is what ten rows take.
+    text: `Each run is a process of its own, the two in turns; medians of ${options.rounds} rounds. Start-up is what ten rows take. Neither side
+has a warm run: what is compiled, and memory that is new to the process, counts for both.
 
 ${lines.join('\n')}`,
     script: 'bench:evaluate',
