@@ -9,7 +9,7 @@ import type { ElementType } from './backends/problem.js';
 import { type LastingPlan, planLasting } from './calls/plan.js';
 import { operations } from './ops/all.js';
 import type { Declared } from './ops/operation.js';
-import type { BinaryCrossEntropyOptions } from './types/binary.js';
+import type { BinaryCrossEntropyOptions, BinaryTargets } from './types/binary.js';
 import type { Classes, LogProbOptions } from './types/distributions.js';
 import type { SampleOptions } from './types/sample.js';
 import type {
@@ -88,7 +88,7 @@ export interface PreparedLogProb<Input, Output> extends Prepared<Input, Output> 
 
 /** A prepared `binaryCrossEntropy`: `output` holds the loss, or with reduction `'none'` the loss of every element. */
 export interface PreparedBinaryCrossEntropy<Input, Output, Result> extends Prepared<Input, Output, Result> {
-  /** A number from 0 to 1 for each element, 0 at first. Checked by every run. */
+  /** A number from 0 to 1 for each element: those of the option `targets`, else 0 at first. Checked by every run. */
   readonly targets: Input;
   /** There if the option `gradient` is true. */
   readonly gradient: Input | undefined;
@@ -188,7 +188,11 @@ export function prepare<Type extends ElementType = 'float32'>(
 export function prepare<Type extends ElementType = 'float32', How extends Reduction = 'mean'>(
   op: 'binaryCrossEntropy',
   options: PrepareOptions<Type> &
-    Omit<BinaryCrossEntropyOptions, Omitted> & { readonly reduction?: How; readonly gradient?: boolean },
+    Omit<BinaryCrossEntropyOptions, Omitted> & {
+      readonly targets?: BinaryTargets;
+      readonly reduction?: How;
+      readonly gradient?: boolean;
+    },
 ): PreparedBinaryCrossEntropy<
   ArrayOf<Type>,
   Type extends 'float64' ? Float64Array : Float32Array,

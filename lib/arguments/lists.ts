@@ -80,12 +80,7 @@ function readLists(
 }
 
 /** Copies a list, where a backend can look at many at once and finds all to be classes of rows of `length`. */
-function copyGood(
-  list: IntegerList,
-  to: Uint32Array,
-  length: number,
-  backend: Backend | undefined,
-): boolean {
+function copyGood(list: IntegerList, to: Uint32Array, length: number, backend: Backend | undefined): boolean {
   if (backend?.countClasses === undefined || Array.isArray(list) || length === 0 || length > 2 ** 31)
     return false;
   const given = list as Exclude<IntegerList, readonly number[]>;

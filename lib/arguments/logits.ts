@@ -50,6 +50,12 @@ export function readElements(value: unknown, name: string, dtype: unknown, shape
   return elements;
 }
 
+/** Reads what is to be in the type of `x`: `dtype` says what bits are, in either, but not what plain numbers are. */
+export function readBeside(value: unknown, name: string, x: Elements, dtype: unknown): Elements {
+  const isPlain = x.form.kind === 'nested' || Array.isArray(value);
+  return readElements(value, name, isPlain ? undefined : dtype, undefined);
+}
+
 /** One of the four element types by name, or undefined where the option is absent. */
 export function readType(value: unknown, name: string): ElementType | undefined {
   if (value === undefined) return undefined;

@@ -1,5 +1,6 @@
 /** Nested JavaScript arrays: rectangular, any depth, numbers at the leaves. */
 import { shapeError, typeError } from './errors.js';
+import { readNamed } from './options.js';
 
 /** Deeper nesting than this is taken for an array that contains itself. */
 const deepest = 32;
@@ -25,9 +26,11 @@ export function flatten<Flat extends { [index: number]: number }>(
   place: (leaf: unknown, name: string) => number,
 ): Flat {
   if (dims.length === 1) {
-    for (let i = 0; i < nested.length; i++) {
+    let i = 0;
+    const nameOf = () => `${name}[${i}]`;
+    for (; i < nested.length; i++) {
       const leaf = nested[i];
-      flat[i] = typeof leaf === 'number' && place === asNumber ? leaf : place(leaf, `${name}[${i}]`);
+      flat[i] = typeof leaf === 'number' && place === asNumber ? leaf : readNamed(place, leaf, nameOf);
     }
     return flat;
   }
@@ -46,7 +49,7 @@ export function flatten<Flat extends { [index: number]: number }>(
         continue;
       }
       path.push(i);
-      if (isLast) flat[next++] = place(entry, here());
+      if (isLast) flat[next++] = readNamed(place, entry, here);
       else walk(entry, depth + 1);
       path.pop();
     }

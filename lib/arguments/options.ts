@@ -86,19 +86,16 @@ export function readInteger(
   min: number,
   max = Number.MAX_SAFE_INTEGER,
 ): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
   const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
-  if (typeof value !== 'number') throw typeError(`an integer ${range}`, name, value);
-  if (!Number.isInteger(value) || value < min || value > max)
-    throw rangeError(`an integer ${range}`, name, value);
-  return value;
+  throw (typeof value === 'number' ? rangeError : typeError)(`an integer ${range}`, name, value);
 }
 
 /** A number from `min` to `max`, or more than `min` where `open`. */
 export function readNumber(value: unknown, name: string, min: number, max: number, open = false): number {
+  if (typeof value === 'number' && (open ? value > min : value >= min) && value <= max) return value;
   const range = open ? `over ${min} and at most ${max}` : `from ${min} to ${max}`;
-  if (typeof value !== 'number') throw typeError(`a number ${range}`, name, value);
-  if (!(open ? value > min : value >= min) || value > max) throw rangeError(`a number ${range}`, name, value);
-  return value;
+  throw (typeof value === 'number' ? rangeError : typeError)(`a number ${range}`, name, value);
 }
 
 /** A finite number over 0; or 0 itself where that means the argmax. */
@@ -109,6 +106,20 @@ export function readTemperature(value: unknown, zero: boolean, name = 'temperatu
   if (!(zero ? value >= 0 : value > 0) || value === Number.POSITIVE_INFINITY)
     throw rangeError(expected, name, value);
   return value;
+}
+
+/** `read(value, name)`, where a name is made only for what is refused: one for each entry of a list takes longer than the rest. */
+export function readNamed<Value>(
+  read: (value: unknown, name: string) => Value,
+  value: unknown,
+  name: () => string,
+): Value {
+  try {
+    return read(value, '');
+  } catch (error) {
+    read(value, name());
+    throw error;
+  }
 }
 
 /** True or false; false where it is absent. */

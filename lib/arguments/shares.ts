@@ -2,7 +2,7 @@
 import type { Backend, Data, ElementType } from '../backends/problem.js';
 import { arrayKind, isHalf, newData, viewOf } from './elements.js';
 import { rangeError, shapeError, typeError } from './errors.js';
-import { type Elements, readElements } from './logits.js';
+import { type Elements, readBeside } from './logits.js';
 import { arrange, type Request } from './rowOptions.js';
 import { tensorParts } from './tensors.js';
 
@@ -21,12 +21,10 @@ export function readBinaryTargets(
   value: unknown,
   name: string,
   request: Request,
-  backend: Backend,
+  backend: Backend | undefined,
 ): BinaryTargets {
   const { x, layout, options } = request;
-  const targets =
-    readWholeNumbers(value, name, x) ??
-    readElements(value, name, x.form.kind === 'nested' ? undefined : options.dtype, undefined);
+  const targets = readWholeNumbers(value, name, x) ?? readBeside(value, name, x, options.dtype);
   const agrees =
     targets.form.kind === 'array'
       ? targets.data.length === x.data.length
@@ -36,7 +34,7 @@ export function readBinaryTargets(
     throw typeError(`${x.type}, the type of x,`, name, value);
   const { where, bitmask, lengths } = request.rows;
   const areMet =
-    backend.areShares !== undefined && !(where || bitmask || lengths || options.offsets !== undefined);
+    backend?.areShares !== undefined && !(where || bitmask || lengths || options.offsets !== undefined);
   const data = targets.type === x.type ? targets.data : Float32Array.from(targets.data);
   const check = () => refuseImpossible(targets, name, backend);
   return { values: arrange(data, x, layout), memory: targets.data, areMet, check };
@@ -74,8 +72,8 @@ const ones: { readonly [type in ElementType]: number } = {
 };
 
 /** A backend that can look at many at once says first whether there is anything to find. */
-function refuseImpossible({ data, type }: Elements, name: string, backend: Backend): void {
-  if (backend.areShares?.(data, type)) return;
+function refuseImpossible({ data, type }: Elements, name: string, backend: Backend | undefined): void {
+  if (backend?.areShares?.(data, type)) return;
   const place = isHalf(type) ? placeOfHalf(data, ones[type]) : placeOfNumber(data);
   if (place >= 0) throw rangeError('a number from 0 to 1', `${name}[${place}]`, numberOf(data[place], type));
 }

@@ -6,7 +6,7 @@ import { type IntegerList, readIntegers } from './counts.js';
 import { arrayKind } from './elements.js';
 import { shapeError, typeError } from './errors.js';
 import { product } from './layout.js';
-import { type Elements, readElements } from './logits.js';
+import { type Elements, readBeside } from './logits.js';
 import { flatten, nestedDims } from './nested.js';
 import { readInteger } from './options.js';
 import { arrange, type Request } from './rowOptions.js';
@@ -51,7 +51,7 @@ export function readLikeX(
   { x, layout, options }: Request,
   expected: (x: Elements) => string,
 ): { readonly data: Data; readonly memory: Data } {
-  const elements = readElements(value, name, x.form.kind === 'nested' ? undefined : options.dtype, undefined);
+  const elements = readBeside(value, name, x, options.dtype);
   const agrees =
     elements.form.kind === 'array'
       ? elements.data.length === x.data.length

@@ -61,18 +61,28 @@ export const binaryCrossEntropy = /* @__PURE__ */ declare({
     problem.gradient = gradient?.memory as Data | undefined;
     problem.gradientScale = 1 / Math.max(1, denominator(reduction, request));
   },
-  result(outputs, { reduction, targets }, request) {
+  result(outputs, { reduction, weights, targets }, request) {
     const [out, gradient] = outputs;
     if (
       isCheckedLate(targets, reduction, gradient) &&
       includesNegativeInfinity(out?.memory as Float64Array)
     ) {
       targets.check();
-      throw rangeError('numbers from 0 to 1', 'targets', words('others while the call was in flight'));
+      // Of good targets, weights alone make a loss negative.
+      if (weights === undefined)
+        throw rangeError('numbers from 0 to 1', 'targets', words('others while the call was in flight'));
     }
     return lossResult(outputs, reduction, denominator(reduction, request));
   },
-  live: ({ x, rows }, newMemory) => newMemory(x.type, rows.x.length),
+  live(request, newMemory, given) {
+    const { x } = request;
+    const targets = newMemory(x.type, x.data.length) as Data;
+    if (given === undefined) return targets;
+    const { memory, check } = readBinaryTargets(given, 'targets', request, undefined);
+    check();
+    targets.set(memory as Data);
+    return targets;
+  },
 });
 
 /** Where nothing but a sum is written, the kernels may meet an impossible target: one pass less over the memory. */
@@ -85,9 +95,11 @@ function readPosWeight(value: unknown, name: string, { layout }: Request): numbe
   if (value === undefined) return 1;
   if (typeof value === 'number') return readNumber(value, name, 0, Number.MAX_VALUE);
   const list = readNumbers(value, name, layout.length);
-  list.forEach((weight, i) => {
-    readNumber(weight, `${name}[${i}]`, 0, Number.MAX_VALUE);
-  });
+  for (let i = 0; i < list.length; i++) {
+    const weight = list[i];
+    if (!(weight >= 0 && weight <= Number.MAX_VALUE))
+      readNumber(weight, `${name}[${i}]`, 0, Number.MAX_VALUE);
+  }
   return list;
 }
 
@@ -117,17 +129,11 @@ function cut(rows: Draft<Rows>): void {
 /** What the sum of the losses is divided by: for a mean, the elements that take part. */
 function denominator(reduction: Reduction, request: Request): number {
   if (reduction !== 'mean') return 1;
-  const { rows } = request;
-  const reader = new RowReader(rows);
-  if (!reader.masked) return rows.x.length;
   let count = counts.get(request);
-  if (count !== undefined) return count;
-  count = 0;
-  for (let row = 0; row < reader.rows; row++) {
-    reader.open(row);
-    count += reader.participants(0, reader.length);
+  if (count === undefined) {
+    count = new RowReader(request.rows).allParticipants();
+    counts.set(request, count);
   }
-  counts.set(request, count);
   return count;
 }
 

@@ -474,6 +474,70 @@ describe(`The binary cross entropy, on ${backendName} (seed ${seed})`, () => {
     }
   });
 
+  it('a prepared call starts with the targets it is given, of any kind, and checks them', () => {
+    const shape = [2, 2];
+    const plain = binaryCrossEntropy(new Float32Array(4), Float32Array.of(1, 0, 0.5, 1), {
+      shape,
+      posWeight: 3,
+    });
+    for (const targets of [
+      [
+        [1, 0],
+        [0.5, 1],
+      ],
+      Float32Array.of(1, 0, 0.5, 1),
+      { data: Float32Array.of(1, 0, 0.5, 1), dims: shape },
+    ]) {
+      using call = sync.prepare('binaryCrossEntropy', { shape, targets, posWeight: 3 });
+      expect(call.run()).toBe(plain);
+      expect([...call.targets]).toEqual([1, 0, 0.5, 1]);
+    }
+    using whole = sync.prepare('binaryCrossEntropy', {
+      shape: [2],
+      dtype: 'bfloat16',
+      targets: Uint8Array.of(1, 0),
+    });
+    expect([...whole.targets]).toEqual([0x3f80, 0]);
+    for (const [targets, message] of [
+      [
+        [
+          [1, 1],
+          [1, 2],
+        ],
+        'Expected a number from 0 to 1 for targets[3] but received 2',
+      ],
+      ['one', 'for targets but received "one"'],
+      [[1, 1, 1], 'Expected the shape of x, [2, 2], for targets but received [1, 1, 1]'],
+      [new Float64Array(4), 'Expected float64, the type of targets, for dtype but received "float32"'],
+    ] as const)
+      expect(() => sync.prepare('binaryCrossEntropy', { shape, targets: targets as never })).toThrow(message);
+  });
+
+  it('a loss of -Infinity by its weight is no bad target', async () => {
+    const { binaryCrossEntropy: promised } = await import('../../lib/promises.js');
+    for (const [x, y, weights] of [
+      [Float32Array.of(Infinity, 1), Float32Array.of(0, 0), Float32Array.of(-1, 1)],
+      [Float64Array.of(1e308, 1), Float64Array.of(0, 0), Float64Array.of(-10, 1)],
+      [Float32Array.of(1, 2), Float32Array.of(0, 0), Float32Array.of(-Infinity, 1)],
+    ] as const) {
+      for (const reduction of ['mean', 'sum'] as const) {
+        const options = { weights, reduction };
+        expect(binaryCrossEntropy(x, y, options)).toBe(-Infinity);
+        expect(await promised(x, y, options)).toBe(-Infinity);
+        const dtype = x instanceof Float32Array ? 'float32' : 'float64';
+        using call = sync.prepare('binaryCrossEntropy', { shape: [2], dtype, targets: y, ...options });
+        (call.input as typeof x).set(x);
+        expect(call.run()).toBe(-Infinity);
+        expect(await call.runAsync()).toBe(-Infinity);
+        (call.targets as typeof y)[1] = 2;
+        expect(() => call.run()).toThrow('for targets[1] but received 2');
+      }
+      expect(() => binaryCrossEntropy(x, x.slice().fill(0.5, 0, 1).fill(2, 1), { weights })).toThrow(
+        'targets[1]',
+      );
+    }
+  });
+
   it.each([
     [{ posWeight: -1 }, 'RangeError', 'posWeight'],
     [{ posWeight: [1, 2, 3] }, 'RangeError', 'posWeight'],

@@ -13,6 +13,7 @@ import {
   storeHalf,
 } from './block.js';
 import { decodingTable, encodingOf } from './half.js';
+import { countBits, countBytes } from './marks.js';
 import { firstFrom, type Patches } from './patches.js';
 
 /** How a row is read: its place, its stride, its type, and which of its classes take part. */
@@ -151,10 +152,35 @@ export class RowReader {
   /** How many of classes [from, from + count) take part. */
   participants(from: number, count: number): number {
     const end = Math.min(from + count, this.valid);
-    if (!this.problem.where && !this.problem.bitmask) return Math.max(end - from, 0);
+    const { where, whereShared, bitmask } = this.problem;
+    if (!(end > from)) return 0;
+    if (!where && !bitmask) return end - from;
+    const words = this.wordsOfRow();
+    if (!where && from === 0) return countBits(bitmask as Uint32Array, words, end);
+    const step = whereShared ? 1 : this.stride;
+    const first = whereShared ? 0 : this.base;
+    if (where && !bitmask && step === 1) return countBytes(where, first + from, first + end);
     let participants = 0;
-    for (let i = from; i < end; i++) if (this.takesPart(i)) participants++;
+    for (let i = from, at = first + from * step; i < end; i++, at += step) {
+      const bit = bitmask ? (bitmask[words + (i >>> 5)] >>> (i & 31)) & 1 : 1;
+      if (where?.[at] !== 0) participants += bit;
+    }
     return participants;
+  }
+
+  /** How many elements of all rows take part. */
+  allParticipants(): number {
+    const { x, where, whereShared, bitmask, bitmaskShared, lengths } = this.problem;
+    if (!this.masked) return x.length;
+    if (where && !whereShared && !bitmask && !lengths) return countBytes(where, 0, x.length);
+    // Of rows that are alike one is counted.
+    const areAlike = !lengths && (!where || whereShared) && (!bitmask || bitmaskShared);
+    let participants = 0;
+    for (let row = 0; row < (areAlike ? Math.min(this.rows, 1) : this.rows); row++) {
+      this.open(row);
+      participants += this.participants(0, this.length);
+    }
+    return areAlike ? participants * this.rows : participants;
   }
 }
 
