@@ -140,7 +140,7 @@ describe(`The divergence of rows, on ${backendName} (seed ${seed})`, () => {
   it.each([1e-100, 1e-240, 1e-250, 1e-290, 1e-300])(
     'of certain rows, at a temperature of %s',
     (temperature) => {
-      expect(klDivergence([1, 2], [2, 1], { temperature }) * temperature).toBeCloseTo(1, 13);
+      expect(klDivergence([1, 2], [2, 1], { temperature })[0] * temperature).toBeCloseTo(1, 13);
       expect(klDivergence(Float32Array.of(1, 2), Float32Array.of(2, 1), { temperature })).toEqual(
         Float32Array.of(1 / temperature),
       );
