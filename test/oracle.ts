@@ -19,15 +19,14 @@ export interface ExactRow {
   readonly logSumExp: Exact;
 }
 
-// The result of the latest operation.
-let H = 0;
-let L = 0;
+/** The result of the latest operation, high and low: in an array, where V8 needs no new memory for each number. */
+const R = new Float64Array(2);
 
 function sum(a: number, b: number): void {
   const s = a + b;
   const bb = s - a;
-  L = a - (s - bb) + (b - bb);
-  H = s;
+  R[1] = a - (s - bb) + (b - bb);
+  R[0] = s;
 }
 
 const SPLITTER = 2 ** 27 + 1;
@@ -40,34 +39,34 @@ function product(a: number, b: number): void {
   const bt = SPLITTER * b;
   const bh = bt - (bt - b);
   const bl = b - bh;
-  L = ah * bh - p + ah * bl + al * bh + al * bl;
-  H = p;
+  R[1] = ah * bh - p + ah * bl + al * bh + al * bl;
+  R[0] = p;
 }
 
 function multiply(ah: number, al: number, bh: number, bl: number): void {
   product(ah, bh);
-  sum(H, L + (ah * bl + al * bh));
+  sum(R[0], R[1] + (ah * bl + al * bh));
 }
 
 function add(ah: number, al: number, bh: number, bl: number): void {
   sum(ah, bh);
-  const h = H;
-  const l = L;
+  const h = R[0];
+  const l = R[1];
   sum(al, bl);
-  const low = L;
-  sum(h, l + H);
-  sum(H, L + low);
+  const low = R[1];
+  sum(h, l + R[0]);
+  sum(R[0], R[1] + low);
 }
 
 function divide(ah: number, al: number, bh: number, bl: number): void {
   const q = ah / bh;
   product(q, bh);
-  const r = ah - H - L + al - q * bl;
+  const r = ah - R[0] - R[1] + al - q * bl;
   const q2 = r / bh;
   product(q2, bh);
-  const q3 = (r - H - L - q2 * bl) / bh;
+  const q3 = (r - R[0] - R[1] - q2 * bl) / bh;
   sum(q, q2);
-  sum(H, L + q3);
+  sum(R[0], R[1] + q3);
 }
 
 const Precise = Decimal.clone({ precision: 80 });
@@ -102,30 +101,30 @@ const SCALE = 200;
 /** e^(h + l)·2^200 for h <= 0; the error is below 2^-98 of the result, which is 0 below e^-900. */
 function exponential(h: number, l: number): void {
   if (h < -900) {
-    H = 0;
-    L = 0;
+    R[0] = 0;
+    R[1] = 0;
     return;
   }
   const k = Math.round(h * (STEPS / Math.LN2));
   sum(h - k * STEP_1, -k * STEP_2);
-  sum(H, L + (l - k * STEP_3));
-  const rh = H;
-  const rl = L;
+  sum(R[0], R[1] + (l - k * STEP_3));
+  const rh = R[0];
+  const rl = R[1];
   // e^r = 1 + r(1 + r(1/2 + r(1/6 + r(1/24 + …)))); |r| < 0.0014, so the rest needs only a float64.
   const tail = 1 / 24 + rh * (1 / 120 + rh * (1 / 720 + rh * (1 / 5040 + rh * (1 / 40320))));
   multiply(rh, rl, tail, 0);
-  add(THIRD_HIGH, THIRD_LOW, H, L);
-  multiply(H, L, rh, rl);
-  add(0.5, 0, H, L);
-  multiply(H, L, rh, rl);
-  add(1, 0, H, L);
-  multiply(H, L, rh, rl);
-  add(1, 0, H, L);
+  add(THIRD_HIGH, THIRD_LOW, R[0], R[1]);
+  multiply(R[0], R[1], rh, rl);
+  add(0.5, 0, R[0], R[1]);
+  multiply(R[0], R[1], rh, rl);
+  add(1, 0, R[0], R[1]);
+  multiply(R[0], R[1], rh, rl);
+  add(1, 0, R[0], R[1]);
   const j = k & (STEPS - 1);
-  multiply(H, L, TABLE_HIGH[j], TABLE_LOW[j]);
+  multiply(R[0], R[1], TABLE_HIGH[j], TABLE_LOW[j]);
   const power = 2 ** ((k - j) / STEPS + SCALE);
-  H *= power;
-  L *= power;
+  R[0] *= power;
+  R[1] *= power;
 }
 
 /** (max - x)/T for max >= x. */
@@ -140,18 +139,18 @@ function distance(max: number, x: number, temperature: number): void {
     b *= scale;
   }
   sum(a, -b);
-  if (!Number.isFinite(H)) L = 0;
+  if (!Number.isFinite(R[0])) R[1] = 0;
   if (scale > 1) {
-    H *= scale;
-    L *= scale;
+    R[0] *= scale;
+    R[1] *= scale;
   }
-  const h = H;
-  const l = L;
+  const h = R[0];
+  const l = R[1];
   const t = temperature * scale;
   if (Math.abs(h / t) < 2 ** 900 && h < 2 ** 990) divide(h, l, t, 0);
   else {
-    H = h / t;
-    L = Number.isFinite(H) ? l / t : 0;
+    R[0] = h / t;
+    R[1] = Number.isFinite(R[0]) ? l / t : 0;
   }
 }
 
@@ -162,18 +161,18 @@ function log1p(h: number, l: number): boolean {
   if (zh < 2 ** -30) {
     // z - z²/2 + z³/3 - z⁴/4, as z·(1 - z(1/2 - z(1/3 - z/4))): the next term is 2^-120 of the first.
     multiply(zh, zl, 0.5 - zh * (1 / 3 - zh / 4), 0);
-    add(1, 0, -H, -L);
-    multiply(H, L, h, l);
+    add(1, 0, -R[0], -R[1]);
+    multiply(R[0], R[1], h, l);
     return true;
   }
   const y = Math.log1p(zh);
   exponential(-y, 0);
-  const eh = H * 2 ** -SCALE;
-  const el = L * 2 ** -SCALE;
+  const eh = R[0] * 2 ** -SCALE;
+  const el = R[1] * 2 ** -SCALE;
   add(1, 0, zh, zl);
-  multiply(H, L, eh, el);
-  add(H, L, -1, 0);
-  const w = H;
+  multiply(R[0], R[1], eh, el);
+  add(R[0], R[1], -1, 0);
+  const w = R[0];
   sum(y, w - w * w * 0.5);
   return false;
 }
@@ -195,44 +194,44 @@ export function exactRow(logits: ArrayLike<number>, temperature = 1): ExactRow {
     if (logits[i] === -Infinity) logSoftmax.high[i] = Infinity;
     else {
       distance(max, logits[i], temperature);
-      logSoftmax.high[i] = H;
-      logSoftmax.low[i] = L;
-      exponential(-H, -L);
-      softmax.high[i] = H;
-      softmax.low[i] = L;
+      logSoftmax.high[i] = R[0];
+      logSoftmax.low[i] = R[1];
+      exponential(-R[0], -R[1]);
+      softmax.high[i] = R[0];
+      softmax.low[i] = R[1];
       if (i !== argmax) {
-        add(restHigh, restLow, H, L);
-        [restHigh, restLow] = [H, L];
+        add(restHigh, restLow, R[0], R[1]);
+        [restHigh, restLow] = [R[0], R[1]];
       }
     }
   }
   const isScaled = log1p(restHigh, restLow);
-  const [logHigh, logLow] = [H, L];
+  const [logHigh, logLow] = [R[0], R[1]];
   add(2 ** SCALE, 0, restHigh, restLow);
-  const [totalHigh, totalLow] = [H * 2 ** -SCALE, L * 2 ** -SCALE];
+  const [totalHigh, totalLow] = [R[0] * 2 ** -SCALE, R[1] * 2 ** -SCALE];
   const down = isScaled ? 2 ** -SCALE : 1;
   for (let i = 0; i < n; i++) {
     divide(softmax.high[i], softmax.low[i], totalHigh, totalLow);
-    softmax.high[i] = H;
-    softmax.low[i] = L;
+    softmax.high[i] = R[0];
+    softmax.low[i] = R[1];
     const d = logSoftmax.high[i];
     if (d === 0 && isScaled) {
-      [H, L] = [logHigh, logLow];
+      [R[0], R[1]] = [logHigh, logLow];
       logSoftmax.scale[i] = SCALE;
-    } else if (d > 2 ** 900) [H, L] = [d, logSoftmax.low[i]];
+    } else if (d > 2 ** 900) [R[0], R[1]] = [d, logSoftmax.low[i]];
     else add(d, logSoftmax.low[i], logHigh * down, logLow * down);
-    logSoftmax.high[i] = 0 - H;
-    logSoftmax.low[i] = -L;
+    logSoftmax.high[i] = 0 - R[0];
+    logSoftmax.low[i] = -R[1];
   }
   distance(Math.abs(max), 0, temperature);
   const sign = max < 0 ? -1 : 1;
-  if (H > 2 ** 900) [H, L] = [sign * H, sign * L];
-  else if (H === 0 && isScaled) {
-    [H, L] = [logHigh, logLow];
+  if (R[0] > 2 ** 900) [R[0], R[1]] = [sign * R[0], sign * R[1]];
+  else if (R[0] === 0 && isScaled) {
+    [R[0], R[1]] = [logHigh, logLow];
     logSumExp.scale[0] = SCALE;
-  } else add(sign * H, sign * L, logHigh * down, logLow * down);
-  logSumExp.high[0] = H;
-  logSumExp.low[0] = L;
+  } else add(sign * R[0], sign * R[1], logHigh * down, logLow * down);
+  logSumExp.high[0] = R[0];
+  logSumExp.low[0] = R[1];
   return { softmax, logSoftmax, logSumExp };
 }
 
