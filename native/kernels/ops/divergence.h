@@ -46,7 +46,8 @@ struct ExactDivergence {
 
   double value(const Source& row) const {
     if (row.nothing_left()) return 0;
-    const Side x = side(row), y = side(beside(p, row));
+    alignas(64) double terms[2][chunk_length];
+    const Side x = side(row, terms[0]), y = side(beside(p, row), terms[1]);
     if (!x.good || !y.good) return __builtin_nan("");
     const double ratio = (x.sum / x.top) / (y.sum / y.top);
     double c = ratio >= 1 ? log1p(ratio - 1) : -log1p(1 / ratio - 1);
@@ -70,12 +71,14 @@ struct ExactDivergence {
     Source row;
     double max, sum, top;  // the sum of all terms, and the term of the maximum
     Shift<double> shift;
+    double* terms;  // room for those of a chunk; a row of one has them there
     bool good;
+    bool has_terms() const { return row.length <= chunk_length; }
   };
 
-  Side side(const Source& row) const {
-    alignas(64) double buffer[chunk_length], terms[chunk_length];
-    Side s = {row, -__builtin_inf(), 0, 1, {}, false};
+  Side side(const Source& row, double* terms) const {
+    alignas(64) double buffer[chunk_length];
+    Side s = {row, -__builtin_inf(), 0, 1, {}, terms, false};
     for (size_t at = 0; row.goes_on(at); at += chunk_length) {
       const size_t n = lesser(row.length - at, chunk_length);
       s.max = max_number(s.max, max_of<F64>(row.fetch(at, n, buffer), n));
@@ -116,7 +119,7 @@ struct ExactDivergence {
   };
 
   Result divergence(const Side& x, const Side& y, double c) const {
-    alignas(64) double xs[chunk_length], ys[chunk_length], x_terms[chunk_length], y_terms[chunk_length];
+    alignas(64) double xs[chunk_length], ys[chunk_length];
     // At the least temperatures logits do not bear to be scaled down, but distances do; what lies far below the maximum counts as much there.
     const bool scales = p.temperature > 0x1p-800;
     const double s = scales ? down : 1, after = scales ? 1 : down;
@@ -130,7 +133,7 @@ struct ExactDivergence {
     for (size_t at = 0; x.row.goes_on(at); at += chunk_length) {
       const size_t n = lesser(x.row.length - at, chunk_length);
       const double *xa = x.row.fetch(at, n, xs), *ya = y.row.fetch(at, n, ys);
-      terms_of(x, xa, n, x_terms), terms_of(y, ya, n, y_terms);
+      if (!x.has_terms()) terms_of(x, xa, n, x.terms), terms_of(y, ya, n, y.terms);
       for (size_t i = 0; i < n; i += L) {
         const size_t count = lesser(n - i, L);
         const F64 none = splat<F64>(-__builtin_inf());
@@ -145,8 +148,8 @@ struct ExactDivergence {
         const F64 distance = min_number(max_number(quotient, sub(splat<F64>(0), most)), most);
         const F64 d = sub(mul(distance, splat<F64>(1 / s)), splat<F64>(c));
         const F64 two = splat<F64>(2), near = min_number(max_number(d, sub(splat<F64>(0), two)), two);
-        const F64 share = mul(load<F64>(x_terms + i), splat<F64>(up / x.sum));
-        const F64 other = mul(load<F64>(y_terms + i), splat<F64>(up / y.sum));
+        const F64 share = mul(load<F64>(x.terms + i), splat<F64>(up / x.sum));
+        const F64 other = mul(load<F64>(y.terms + i), splat<F64>(up / y.sum));
         const F64 by_series = mul(mul(near, near), mul(share, divergence_series<F64, 23>(near)));
         near_sum.add(sub(by_series, zero_if_equal(d, near, by_series)));
         mean.add(sub(mul(share, near), zero_if_equal(d, near, mul(share, near))));
