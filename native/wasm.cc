@@ -166,20 +166,33 @@ EXPORT(fuses)(float a, double b)->int32_t {
 
 // Memory is the static data and the stack, then room for the kernels, then the caller's from heapEnd() on.
 namespace {
-constexpr size_t heap_bytes = 1 << 20;
-size_t heap_used = 0, heap_blocks = 0;
+constexpr size_t heap_bytes = 1 << 22;
+size_t heap_used = 0, heap_last = 0, heap_blocks = 0;
 }  // namespace
 EXPORT(heapEnd)()->unsigned char* { return &__heap_base + heap_bytes; }
 
-// Each call of the kernels frees what it takes, so the heap starts anew when nothing is taken.
+// Each call of the kernels frees what it takes, so the heap starts anew when nothing is taken; and a block that makes place
+// for a larger one, which is the last, is given back.
 extern "C" void* malloc(size_t bytes) {
   const size_t at = (heap_used + 15) / 16 * 16;
   if (bytes > heap_bytes || at > heap_bytes - bytes) return nullptr;
-  heap_used = at + bytes, heap_blocks++;
+  heap_used = at + bytes, heap_last = at, heap_blocks++;
   return &__heap_base + at;
 }
 extern "C" void free(void* block) {
-  if (block && --heap_blocks == 0) heap_used = 0;
+  if (!block) return;
+  if (block == &__heap_base + heap_last) heap_used = heap_last;
+  if (--heap_blocks == 0) heap_used = 0;
+}
+
+// Whether there is room for what bias and penalties change in rows of so many classes, whose lists have so many entries: the
+// set and the numbers of ops/adjust.h. It draws nothing where there is none.
+EXPORT(changesFit)(size_t classes, size_t entries)->int32_t {
+  constexpr size_t of_entry = 4 * sizeof(double) + 2 * sizeof(uint32_t), of_word = 2 * sizeof(uint64_t);
+  if (entries > heap_bytes / of_entry) return false;
+  size_t room = 64;
+  while (room < entries + 3) room *= 2;
+  return room * of_entry + (classes / 64 + 64) * of_word <= heap_bytes;
 }
 
 // The rest of a row's step is asked exactly where it is a double (exp.h), which is what unfused.h gives too.

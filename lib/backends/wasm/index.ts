@@ -2,7 +2,6 @@
 import { setElements } from '../../arguments/elements.js';
 import { isBrief, nextTurn, onPrivateMemory } from '../asyncCopies.js';
 import { solve as solveInJs } from '../js/index.js';
-import type { SampleProblem } from '../js/sample.js';
 import { type Steps, turns } from '../js/steps.js';
 import { type Backend, type Problem, smallElements } from '../problem.js';
 import type { Instance } from './instance.js';
@@ -24,14 +23,14 @@ type Floats = Float32Array | Float64Array;
 
 export function wasmBackend(instance: Instance): Backend {
   function* solve(problem: Problem): Steps {
-    if (!instance.operations.has(problem.op.name) || adjusts(problem)) {
+    if (!instance.operations.has(problem.op.name)) {
       yield* solveInJs(problem, 0, problem.outer * problem.inner);
       return;
     }
     const parts = new Parts(instance, problem);
     if (isSummed(problem)) problem.out.fill(0);
     for (const part of parts) {
-      if (parts.bytesOf(part) <= longestBytes) parts.solve(part);
+      if (parts.bytesOf(part) <= longestBytes && parts.changesFit(part)) parts.solve(part);
       else if (isSpanned(problem)) yield* solveSpans(instance, problem, part.first, parts.place(part.first));
       else yield* solveInJs(problem, part.first, part.end);
       if (part.end < parts.rows) yield;
@@ -52,12 +51,6 @@ export function wasmBackend(instance: Instance): Backend {
       else await onPrivateMemory(problem, signal, (own) => inTurns(solve(own), signal));
     },
   };
-}
-
-/** Whether a problem has lists of classes, which do not go by rows as all else that is copied part by part. */
-function adjusts(problem: Problem): boolean {
-  const { biasClasses, history, prompt } = problem as Partial<SampleProblem>;
-  return biasClasses !== undefined || history !== undefined || prompt !== undefined;
 }
 
 /** Each step after other events have had their turn. */

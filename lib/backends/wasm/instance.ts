@@ -29,6 +29,7 @@ interface Exports {
   posed(): number;
   outAt(): number;
   heapEnd(): number;
+  changesFit(classes: number, entries: number): number;
   solve(): void;
   solveSmall(
     op: number,

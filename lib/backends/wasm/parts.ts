@@ -5,7 +5,7 @@
 import { bufferOf, byteOffsetOf, lengthOf } from '../../arguments/elements.js';
 import { SETTINGS } from '../js/sampleSettings.js';
 import type { Problem } from '../problem.js';
-import type { Extent, Instance } from './instance.js';
+import type { Extent, Instance, Member } from './instance.js';
 import { apartInPage } from './page.js';
 import { Posed } from './posed.js';
 
@@ -26,6 +26,14 @@ interface Operand {
   readonly written: boolean;
   /** Whether each part goes on with what the one before left. */
   readonly kept: boolean;
+  /** Of lists that rows have parts of: where each part starts, and the end. */
+  readonly starts: Uint32Array | undefined;
+}
+
+/** Where what each row has to itself starts in an array, and the end. Read once: others may write to shared memory meanwhile. */
+interface Bounds {
+  readonly name: string;
+  readonly starts: Uint32Array;
 }
 
 /** What a part takes is to stay in the second cache, with what it gives: 1000 x 1000 floats 1.1 ns so, 1.3 by 4 MB. */
@@ -40,8 +48,15 @@ export function bytesOf(view: View): Uint8Array {
   return new Uint8Array(bufferOf(view), byteOffsetOf(view), lengthOf(view) * sizeOf(view));
 }
 
+/** Lists of classes: the name of the number that says how many there are, and of the array that says where rows start. */
+const lists: ReadonlyMap<Extent, string> = new Map<Extent, string>([
+  ['biasCount', 'biasStarts'],
+  ['historyCount', 'historyStarts'],
+  ['promptCount', 'promptStarts'],
+]);
+
 /** Those whose entries lie row by row, whatever the axis. */
-const byRow: ReadonlySet<Extent> = new Set<Extent>(['rows', 'count', 'words', 'settings']);
+const byRow: ReadonlySet<Extent> = new Set<Extent>(['rows', 'count', 'words', 'settings', ...lists.keys()]);
 
 /** Whether `out` is the sum of all rows' losses. */
 export const isSummed = (problem: Problem): boolean => (problem as { summed?: boolean }).summed === true;
@@ -52,7 +67,7 @@ export class Parts {
   readonly rowBytes: number;
   private readonly operands: Operand[] = [];
   private readonly posed: Posed;
-  /** Read once: others may write to shared memory meanwhile. */
+  private readonly bounds: Bounds[] = [];
   private readonly offsets: Uint32Array | undefined;
 
   constructor(
@@ -61,14 +76,19 @@ export class Parts {
   ) {
     this.rows = problem.outer * problem.inner;
     this.posed = new Posed(instance, problem);
-    this.offsets = problem.offsets === undefined ? undefined : Uint32Array.from(problem.offsets);
     const { memberOf, operations } = instance;
     const values = problem as unknown as { readonly [name: string]: unknown };
-    for (const member of memberOf.values()) {
-      const { name, kind } = member;
-      const value = values[name];
-      if (kind === 'pointer' && value !== undefined && name !== 'offsets') {
-        const view = value as View;
+    const isGiven = ({ name, kind }: Member) => kind === 'pointer' && values[name] !== undefined;
+    const areStarts = ({ extent }: Member) => extent === 'starts' || extent === 'bounds';
+    const given = [...memberOf.values()].filter(isGiven);
+    for (const { name } of given.filter(areStarts))
+      this.bounds.push({ name, starts: Uint32Array.from(values[name] as Uint32Array) });
+    const startsOf = (name: string | undefined) => this.bounds.find((bounds) => bounds.name === name)?.starts;
+    this.offsets = startsOf('offsets');
+    for (const member of given) {
+      if (!areStarts(member)) {
+        const { name } = member;
+        const view = values[name] as View;
         const extent = member.extent ?? operations.get(problem.op.name)?.out;
         this.operands.push({
           name,
@@ -77,10 +97,15 @@ export class Parts {
           extent: this.plainExtent(extent as Extent),
           written: problem.op.writes.includes(name),
           kept: name === 'out' && isSummed(problem),
+          starts: startsOf(lists.get(extent as Extent)),
         });
       }
     }
-    this.rowBytes = this.operands.reduce((sum, { size, extent }) => sum + size * this.perRow(extent), 16);
+    this.rowBytes = this.operands.reduce(
+      (sum, { bytes, size, extent, starts }) =>
+        sum + (starts === undefined ? size * this.perRow(extent) : bytes.length / this.rows),
+      16,
+    );
   }
 
   /** Without what depends on flags. */
@@ -143,6 +168,21 @@ export class Parts {
     return ((offsets[end] - offsets[first]) / Math.max(1, problem.length)) * this.rowBytes;
   }
 
+  /** Whether the module has room for all that it has to know of the classes that bias, history and prompt of a row change. */
+  changesFit({ first, end }: Part): boolean {
+    // The values of a bias have their classes' room.
+    const changing = this.operands.filter(({ name, extent }) => lists.has(extent) && name !== 'biasValues');
+    if (changing.length === 0) return true;
+    let most = 0;
+    for (let row = first; row < end; row++) {
+      let entries = 0;
+      for (const { bytes, size, starts } of changing)
+        entries += starts === undefined ? bytes.length / size : starts[row + 1] - starts[row];
+      most = Math.max(most, entries);
+    }
+    return this.instance.changesFit(this.problem.length, most) !== 0;
+  }
+
   /** Copies a part in, has it solved, and copies its results out. */
   solve(part: Part): void {
     const { instance } = this;
@@ -173,22 +213,27 @@ export class Parts {
       const [start, count] = this.spanOf(operand, { first, end });
       copies.push({ operand, at: place(count * size, bytes.byteOffset + start * size) });
     }
-    const offsetsAt = offsets === undefined ? 0 : place((rows + 1) * 4, 0);
+    const startsAt = this.bounds.map(() => place((rows + 1) * 4, 0));
     instance.reserve(at - instance.heapEnd());
     const bytes = instance.bytes();
     for (const { operand, at } of copies)
       if (!operand.written || operand.kept) this.copy(operand, { first, end }, bytes, at, true);
     const view = instance.view();
-    for (let r = 0; offsets !== undefined && r <= rows; r++)
-      view.setUint32(offsetsAt + 4 * r, offsets[first + r] - from, true);
-    this.boundLengths(copies, rows, view);
     const { posed } = this;
+    this.bounds.forEach(({ name, starts }, i) => {
+      for (let r = 0; r <= rows; r++)
+        view.setUint32(startsAt[i] + 4 * r, starts[first + r] - starts[first], true);
+      posed.set(name, startsAt[i]);
+    });
+    this.boundLengths(copies, rows, view);
     posed.set('outer', outer);
     posed.set('inner', inner);
     posed.set('elements', elements);
     posed.set('firstRow', first);
-    for (const { operand, at } of copies) posed.set(operand.name, at);
-    if (offsets !== undefined) posed.set('offsets', offsetsAt);
+    for (const { operand, at } of copies) {
+      posed.set(operand.name, at);
+      if (lists.has(operand.extent)) posed.set(operand.extent, this.spanOf(operand, { first, end })[1]);
+    }
     posed.pose();
     return copies;
   }
@@ -202,9 +247,10 @@ export class Parts {
   }
 
   /** Where an array begins to have what the rows of a part ask of it, and how many elements that are. */
-  private spanOf({ bytes, size, extent }: Operand, { first, end }: Part): [number, number] {
+  private spanOf({ bytes, size, extent, starts }: Operand, { first, end }: Part): [number, number] {
     const { offsets } = this;
-    if (extent === 'classes') return [0, bytes.length / size];
+    if (starts !== undefined) return [starts[first], starts[end] - starts[first]];
+    if (extent === 'classes' || lists.has(extent)) return [0, bytes.length / size];
     if (extent === 'elements' && offsets !== undefined)
       return [offsets[first], offsets[end] - offsets[first]];
     const per = this.perRow(extent);
