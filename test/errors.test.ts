@@ -1611,8 +1611,49 @@ describe('A name that another library has for an option gets the right suggestio
     expect(() => sync.sample(x, { [name]: 1 })).toThrow(`"${name}" (did you mean ${meant}?)`);
   });
 
+  test('so are those of other functions, and of prepared calls', () => {
+    const labels = ['a', 'b', 'c', 'd'];
+    for (const [name, meant] of [
+      ['function_to_apply', 'activation'],
+      ['top_k', 'k'],
+      ['id2label', 'labels'],
+      ['mask', 'where'],
+      ['dim', 'axis'],
+    ] as const)
+      expect(() => sync.classify(x, { labels, [name]: 1 })).toThrow(`"${name}" (did you mean ${meant}?)`);
+    expect(() => sync.softmax(x, { dim: 0 } as object)).toThrow('"dim" (did you mean axis?)');
+    for (const [op, name, meant] of [
+      ['klDivergence', 'y', 'other'],
+      ['binaryCrossEntropy', 'target', 'targets'],
+      ['logProb', 'class', 'classes'],
+    ] as const)
+      expect(() => sync.prepare(op as 'logProb', { shape: [4], [name]: [] } as object as never)).toThrow(
+        `"${name}" (did you mean ${meant}?)`,
+      );
+    expect(() => sync.klDivergence(x, x, { y: x } as object)).toThrow(/received "y"$/);
+  });
+
+  test('the second argument of klDivergence is y, and other where it is prepared', () => {
+    const [a, b] = [new Float32Array(2), new Float32Array(3)];
+    expect(() => sync.klDivergence(a, b)).toThrow('for y but received');
+    const floats = new Float32Array(4);
+    expect(() =>
+      sync.klDivergence(floats.subarray(0, 2), floats.subarray(2), { out: floats.subarray(2, 3) }),
+    ).toThrow('does not overlap y for out');
+    expect(() => sync.prepare('klDivergence', { shape: [2], other: b })).toThrow('for other but received');
+  });
+
+  test('classify refuses a k of null, as topK does', () => {
+    const labels = ['a', 'b', 'c', 'd'];
+    for (const backend of ['auto', 'js'] as const)
+      expect(() => sync.classify(x, { labels, k: null as never, backend })).toThrow(
+        'for k but received null',
+      );
+    expect(() => sync.classify(x, { labels, k: null as never })).toThrow('for k but received null');
+  });
+
   test('and a name that nothing is like gets none', () => {
-    for (const name of ['constructor', '__proto', 'zzzzzzzz'])
+    for (const name of ['constructor', '__proto', 'zzzzzzzz', 'stop', 'step'])
       expect(() => sync.sample(x, { [name]: 1 })).toThrow(new RegExp(`received "${name}"$`));
   });
 });

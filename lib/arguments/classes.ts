@@ -33,8 +33,11 @@ export function readGiven(
   const count = rows.outer * rows.inner;
   const n = shared ? list.length : perRowOf(dims, list.length, count, layout.before);
   const wanted = shared ? [n] : dimsWith(layout, n);
-  const fits =
-    dims.length === 1 || (dims.length === wanted.length && dims.every((dim, i) => dim === wanted[i]));
+  const areDims = (own: readonly number[]) =>
+    dims.length === own.length && dims.every((dim, i) => dim === own[i]);
+  // A lone row may be given as the only one of many.
+  const isLone = layout.kept.length === 0 && !shared;
+  const fits = dims.length === 1 || areDims(wanted) || (isLone && areDims([1, n]));
   if (!fits || (!shared && n * count !== list.length))
     throw shapeError(
       shared

@@ -6,7 +6,7 @@ export interface Optioned {
   readonly name: string;
   readonly options: readonly string[];
   /** What to suggest for the names that others have for them. */
-  readonly foreign?: ReadonlyMap<string, string>;
+  readonly foreign?: ReadonlyMap<string, string> | undefined;
 }
 
 /** Options as the caller gave them: known names, values not yet looked at. */
@@ -37,7 +37,10 @@ function refuseUnknown(name: string, of: Optioned): void {
   if (names.includes(name)) return;
   const plain = withoutCase(name);
   const meant =
-    names.find((other) => withoutCase(other) === plain) ?? of.foreign?.get(plain) ?? nearest(plain, names);
+    names.find((other) => withoutCase(other) === plain) ??
+    of.foreign?.get(plain) ??
+    names.find((other) => other === elsewhere.get(plain)) ??
+    nearest(plain, names);
   const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`;
   throw typeError(
     `one of ${[...names].sort().join(', ')}`,
@@ -47,19 +50,26 @@ function refuseUnknown(name: string, of: Optioned): void {
   );
 }
 
+/** What other libraries call options that most functions have, in lower case and without hyphens. */
+const elsewhere: ReadonlyMap<string, string> = new Map([
+  ['dim', 'axis'],
+  ['mask', 'where'],
+  ['attentionmask', 'where'],
+]);
+
 /** In lower case, without hyphens: top_p and topP are one. */
 function withoutCase(name: string): string {
   return name.toLowerCase().replace(/[-_]/g, '');
 }
 
-/** The name at the least distance, where that is at most two letters added, dropped or changed. */
+/** The name at the least distance, where that is at most two letters added, dropped or changed, of four letters one. */
 function nearest(name: string, names: readonly string[]): string | undefined {
   let found: string | undefined;
   let least = 2.5;
   for (const other of names) {
     if (other.length < 4 || Math.abs(other.length - name.length) > 2) continue;
     const distance = distanceOf(name, other.toLowerCase());
-    if (distance < least) {
+    if (distance < least && (distance < 2 || other.length > 4)) {
       least = distance;
       found = other;
     }

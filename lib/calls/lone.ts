@@ -116,7 +116,7 @@ export const lone = (() => {
       const { labels, k } = options as { readonly labels?: unknown; readonly k?: unknown };
       if (!Array.isArray(labels) || labels.length < 2 || labels.length > most) return undefined;
       for (let i = 0; i < labels.length; i++) if (typeof labels[i] !== 'string') return undefined;
-      const listed = k ?? labels.length;
+      const listed = k === undefined ? labels.length : k;
       if (find(x, listed) !== labels.length) return undefined;
       const { classes, results32, results64 } = scratch as Scratch;
       const scores = type === 'float32' ? results32 : results64;

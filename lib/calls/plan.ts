@@ -2,7 +2,7 @@
 import { newData, newIndices } from '../arguments/elements.js';
 import type { Memory } from '../arguments/extents.js';
 import { permute, product } from '../arguments/layout.js';
-import { type Options, readFlag, readOptions } from '../arguments/options.js';
+import { type Optioned, type Options, readFlag, readOptions } from '../arguments/options.js';
 import { readOutput, readPlainOutput, refuseOverlap, refusePartialOverlap } from '../arguments/outputs.js';
 import { type Request, readRows } from '../arguments/rowOptions.js';
 import { refuseLost } from '../backends/asyncCopies.js';
@@ -42,11 +42,12 @@ export function plan(operation: Declared, x: unknown, argument: unknown, given: 
   const options = readOptions(given, operation);
   const backend = chooseBackend(options.backend);
   const request = readRows(x, options, backend, operation.zeroTemperature);
-  const taken = operation.takes(new Asked(request, operation.argument, argument, backend));
+  const { argument: argumentName, parameter = argumentName } = operation;
+  const taken = operation.takes(new Asked(request, argumentName, argument, backend, parameter));
   const outputs: (Written | undefined)[] = [];
   for (const write of operation.writes(taken, request)) outputs.push(writtenByCall(write));
   for (const output of outputs) {
-    if (output?.write.given !== undefined) refuseOverlaps(output, request, taken, outputs);
+    if (output?.write.given !== undefined) refuseOverlaps(output, request, taken, outputs, operation);
   }
   const problem = draftOf(operation, request);
   operation.pose(problem, taken, request, outputs);
@@ -84,7 +85,7 @@ export function planLasting(
   const flags: { [name: string]: unknown } = {};
   const asked: { [name: string]: unknown } = {};
   for (const name in given) (operation.memory.includes(name) ? flags : asked)[name] = given[name];
-  const options = readOptions(asked, operation);
+  const options = readOptions(asked, whenPrepared(operation));
   const backend = chooseBackend(options.backend);
   const request = readRows(x, options, backend, operation.zeroTemperature);
   const live = operation.live?.(request, newMemory, argument);
@@ -128,6 +129,14 @@ export function planLasting(
   };
 }
 
+/** A prepared call takes the first values of its argument as an option. */
+function whenPrepared(operation: Declared): Optioned {
+  const { name, options, foreign, argument, parameter } = operation;
+  if (argument === undefined) return operation;
+  const other = parameter === undefined ? foreign : new Map([...(foreign ?? []), [parameter, argument]]);
+  return { name, options: [...options, argument], foreign: other };
+}
+
 /** Runs a plan before it returns. */
 export function solve(plan: Plan): unknown {
   refuseLost(plan.problem);
@@ -156,14 +165,15 @@ class Asked implements Reading {
     private readonly argument: string | undefined,
     private readonly value: unknown,
     private readonly backend: Backend,
+    private readonly parameter = argument,
   ) {}
 
   take<Value>(
     name: string,
     read: (value: unknown, name: string, request: Request, backend: Backend) => Value,
   ): Value {
-    const value = name === this.argument ? this.value : this.request.options[name];
-    return read(value, name, this.request, this.backend);
+    if (name === this.argument) return read(this.value, this.parameter ?? name, this.request, this.backend);
+    return read(this.request.options[name], name, this.request, this.backend);
   }
 }
 
@@ -204,6 +214,7 @@ function refuseOverlaps(
   { x, rows: { where, bitmask, lengths, offsets, temperatures } }: Request,
   taken: object,
   outputs: Outputs,
+  { argument, parameter }: Declared,
 ): void {
   const { name } = write;
   if (write.mayBeX) refusePartialOverlap(data, name, x.data);
@@ -216,7 +227,7 @@ function refuseOverlaps(
   for (const other in taken) {
     const value = taken[other as keyof typeof taken] as unknown;
     const isMade = typeof value === 'object' && value !== null && 'memory' in value;
-    refuseOverlap(data, name, other, isMade ? value.memory : value);
+    refuseOverlap(data, name, (other === argument && parameter) || other, isMade ? value.memory : value);
   }
   for (const other of outputs) {
     if (other?.write === write) return;

@@ -23,9 +23,17 @@ const activations = ['softmax', 'sigmoid', 'none'] as const;
 
 const flat = { kind: 'array', float16: false } as const;
 
+/** What the pipelines of Hugging Face call these options. */
+const foreign: ReadonlyMap<string, string> = new Map([
+  ['functiontoapply', 'activation'],
+  ['topk', 'k'],
+  ['id2label', 'labels'],
+]);
+
 export const classify = /* @__PURE__ */ declare({
   name: 'classify',
   op: topKOp,
+  foreign,
   memory: [],
   takes(reading) {
     const labels = reading.take('labels', readLabels);
@@ -92,7 +100,8 @@ interface Entries {
 /** How many classes to list; all of them where it is absent. */
 function readCount(value: unknown, name: string, request: Request): number {
   const { offsets, length } = request.rows;
-  return readK(value ?? (offsets ? Math.max(1, length) : length), name, request, 1);
+  const all = offsets ? Math.max(1, length) : length;
+  return readK(value === undefined ? all : value, name, request, 1);
 }
 
 /** How many labels of a list were found to be strings: a list is checked once, and then each label that is returned. */

@@ -17,6 +17,7 @@ export const klDivergence = /* @__PURE__ */ declare({
   name: 'klDivergence',
   op: klDivergenceOp,
   argument: 'other',
+  parameter: 'y',
   memory: ['out'],
   takes: (reading) => ({
     other: reading.take('other', (value, name, request) =>

@@ -62,6 +62,8 @@ export interface Operation<Taken extends object = object, P extends Problem = Pr
   readonly op: OpOf<P>;
   /** Which of what it takes is an argument rather than an option. */
   readonly argument?: string;
+  /** What its function calls that argument, where prepared calls have another name for it. */
+  readonly parameter?: string;
   /** Options that hold memory for results. */
   readonly memory: readonly string[];
   /** Whether a temperature of 0 means something. */

@@ -264,6 +264,9 @@ describe(`logProb on ${backendName} (seed ${seed})`, () => {
         [[], []],
       ),
     ).toEqual([[], []]);
+    const lone = Float32Array.of(1, 2, 3);
+    expect(bits(logProb(lone, [[0, 1]]))).toBe(bits(logProb(lone, [0, 1])));
+    expect(() => logProb(lone, [[[0, 1]]])).toThrow('for classes but received dimensions [1, 1, 2]');
     expectTypeOf(logProb(x, [0])).toEqualTypeOf<Float32Array>();
     expectTypeOf(logProb([[1]], [0])).toEqualTypeOf<number[][]>();
     expectTypeOf(logProb(new Uint16Array(1), [0], { dtype: 'float16' })).toEqualTypeOf<Float32Array>();
