@@ -13,7 +13,7 @@ import {
   storeHalf,
 } from './block.js';
 import { decodingTable, encodingOf } from './half.js';
-import { countBits, countBytes } from './marks.js';
+import { countBits, countBoth, countBytes } from './marks.js';
 import { firstFrom, type Patches } from './patches.js';
 
 /** How a row is read: its place, its stride, its type, and which of its classes take part. */
@@ -160,6 +160,7 @@ export class RowReader {
     const step = whereShared ? 1 : this.stride;
     const first = whereShared ? 0 : this.base;
     if (where && !bitmask && step === 1) return countBytes(where, first + from, first + end);
+    if (where && bitmask && from === 0) return countBoth(where, first, step, bitmask, words, end);
     let participants = 0;
     for (let i = from, at = first + from * step; i < end; i++, at += step) {
       const bit = bitmask ? (bitmask[words + (i >>> 5)] >>> (i & 31)) & 1 : 1;
