@@ -256,6 +256,8 @@ class Ragged {
   __attribute__((noinline)) void put(size_t begin, size_t end) {
     constexpr size_t ahead = 4096;  // bytes
     const char* const next = is_large(p) ? array[x].data + ahead : nullptr;
+    const Array& results = array[p.op == Op::crossEntropy ? gradient : out];
+    const char* const next_results = next && results.by_class && results.data ? results.data + ahead : nullptr;
     // Whoever reads 16 bytes of a row finds them: the last rows are solved by themselves.
     const size_t few = 16 / size_of(p.type);
     const uint32_t last = uint32_t(p.elements < few ? 0 : lesser(p.elements - few, UINT32_MAX));
@@ -264,6 +266,7 @@ class Ragged {
       const uint32_t to = read_once(p.offsets + row + 1), n = to - from;
       if (from < to && n <= longest && to <= last) {
         if (next) __builtin_prefetch(next + from * array[x].size, 0, 2);
+        if (next_results) __builtin_prefetch(next_results + from * results.size, 1, 2);
         put_row(row, from, n);
       } else {  // too long for a bin, or without classes; or another thread has written other offsets
         solve_rows(p, row, row + 1);
