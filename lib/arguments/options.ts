@@ -132,6 +132,18 @@ export function readNamed<Value>(
   }
 }
 
+/** Hands put(i, value) what `read` makes of each entry of a list. */
+export function readEntries<Value>(
+  list: ArrayLike<unknown>,
+  name: string,
+  read: (value: unknown, name: string) => Value,
+  put: (i: number, value: Value) => void,
+): void {
+  let i = 0;
+  const nameOf = () => `${name}[${i}]`;
+  for (; i < list.length; i++) put(i, readNamed(read, list[i], nameOf));
+}
+
 /** True or false; false where it is absent. */
 export function readFlag(value: unknown, name: string): boolean {
   if (value !== undefined && typeof value !== 'boolean') throw typeError('true or false', name, value);

@@ -1,7 +1,7 @@
 /** Settings that are one number for every row, or one for each row. */
 import { arrayKind, lengthOf, viewOf } from './elements.js';
 import { rangeError, shapeError, typeError } from './errors.js';
-import { readNamed } from './options.js';
+import { readEntries } from './options.js';
 import type { Request } from './rowOptions.js';
 
 /** One number for every row, unless each has its own. */
@@ -42,9 +42,9 @@ export function readSetting(
   const list = listOf(value, name, request, numberKinds);
   if (list === undefined) return { all: read(value, name), each: undefined };
   const each = new Float64Array(list.length);
-  let i = 0;
-  const nameOf = () => `${name}[${i}]`;
-  for (; i < each.length; i++) each[i] = readNamed(read, list[i], nameOf);
+  readEntries(list, name, read, (i, setting) => {
+    each[i] = setting;
+  });
   return { all: fallback, each };
 }
 
@@ -56,9 +56,10 @@ export function readSeeds(value: unknown, name: string, request: Request): Seed 
     return { low, high, each: undefined };
   }
   const each = new Uint32Array(2 * list.length);
-  let i = 0;
-  const nameOf = () => `${name}[${i}]`;
-  for (; i < list.length; i++) [each[2 * i], each[2 * i + 1]] = readNamed(readSeed, list[i], nameOf);
+  readEntries(list, name, readSeed, (i, [low, high]) => {
+    each[2 * i] = low;
+    each[2 * i + 1] = high;
+  });
   return { low: 0, high: 0, each };
 }
 

@@ -2,7 +2,7 @@
 import { reducedType } from '../arguments/elements.js';
 import { rangeError, words } from '../arguments/errors.js';
 import { likeX } from '../arguments/extents.js';
-import { readNumber } from '../arguments/options.js';
+import { readEntries, readNumber } from '../arguments/options.js';
 import { type Request, readNumbers } from '../arguments/rowOptions.js';
 import { type BinaryTargets, readBinaryTargets } from '../arguments/shares.js';
 import { readWeights } from '../arguments/weights.js';
@@ -93,13 +93,10 @@ function isCheckedLate(targets: BinaryTargets, reduction: Reduction, gradient: W
 /** One number for all, or one per class. */
 function readPosWeight(value: unknown, name: string, { layout }: Request): number | Float64Array {
   if (value === undefined) return 1;
-  if (typeof value === 'number') return readNumber(value, name, 0, Number.MAX_VALUE);
+  const readWeight = (weight: unknown, own: string) => readNumber(weight, own, 0, Number.MAX_VALUE);
+  if (typeof value === 'number') return readWeight(value, name);
   const list = readNumbers(value, name, layout.length);
-  for (let i = 0; i < list.length; i++) {
-    const weight = list[i];
-    if (!(weight >= 0 && weight <= Number.MAX_VALUE))
-      readNumber(weight, `${name}[${i}]`, 0, Number.MAX_VALUE);
-  }
+  readEntries(list, name, readWeight, () => {});
   return list;
 }
 

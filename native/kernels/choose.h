@@ -46,6 +46,9 @@ constexpr size_t grouped_classes =
 // Longest row that is copied to lie as the shapes want it: a group of them takes 32 kB of the stack, of doubles 64.
 constexpr size_t copied_classes = 1024;
 
+// Longest row that is copied into lanes where some of it takes no part: longer ones fare better along their blocks.
+constexpr size_t short_row = 16;
+
 // Most classes asked for of each row, whose copies are worth solving together.
 constexpr size_t most_chosen = 64;
 
@@ -142,7 +145,7 @@ INLINE bool is_varied(const Problem& p, size_t rows) {
   if (!lanes_for_all || p.op != Op::softmax || p.logNormalizer || rows < 2) return false;
   if (p.inner > 1 || p.type != type || p.outType != type) return false;
   if (p.offsets) return true;
-  return (p.where || p.bitmask || p.lengths) && p.length > 16 && p.length <= grouped_classes;
+  return (p.where || p.bitmask || p.lengths) && p.length > short_row && p.length <= grouped_classes;
 }
 
 // Rows of few classes and of several lengths, or of floats under a mask, which are masked in lanes.

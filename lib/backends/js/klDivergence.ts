@@ -80,8 +80,6 @@ class Pair {
   readonly x: Normalizer;
   readonly y: Normalizer;
   private readonly scale: number;
-  /** What distances are scaled down by where logits are not. */
-  private readonly after: number;
   /** ln(Σ e^((x - max x)/T) / Σ e^((y - max y)/T)). */
   private c = 0;
   /** Of a block of both rows. The terms of the right one stay in the block. */
@@ -98,7 +96,6 @@ class Pair {
     this.x = new Normalizer(problem);
     this.y = new Normalizer({ ...problem, x: problem.other } as Problem);
     this.scale = problem.temperature > COLDEST ? DOWN : 1;
-    this.after = DOWN / this.scale;
     const size = Math.min(problem.length, this.x.size);
     const room = coefficientRoom(3 * size);
     this.left = room.subarray(0, size);
@@ -177,15 +174,17 @@ class Pair {
 
   /** Adds the terms of the `count` classes that are held. */
   addBlock(count: number): void {
-    const { x, y, c, scale, after, near, far, mean, left, leftTerms, right } = this;
+    const { x, y, c, scale, near, far, mean, left, leftTerms, right } = this;
     const { temperature } = this.problem;
     const isWarm = scale !== 1;
+    // What distances are scaled down by where logits are not.
+    const after = DOWN / scale;
     const wantsMean = this.pass === 1;
     const leastX = x.max - 2 ** 200;
     const leastY = y.max - 2 ** 200;
     const between = twoSum(x.max * scale, -y.max * scale);
     const perX = UP / x.total;
-    const perY = (UP / y.total) * scale * after;
+    const perY = (UP / y.total) * DOWN;
     const apart = (c + 1) * scale;
     const nearest = x.reader.isDouble ? 2 : NEAREST;
     let { high, low } = far;
@@ -229,7 +228,7 @@ class Pair {
   /** The divergence. */
   get value(): number {
     if (this.isInfinite) return Infinity;
-    return worth(this.near) / UP + worth(this.far) / (UP * this.scale * this.after);
+    return worth(this.near) / UP + worth(this.far) / (UP * DOWN);
   }
 }
 

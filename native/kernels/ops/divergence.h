@@ -120,9 +120,10 @@ struct ExactDivergence {
 
   Result divergence(const Side& x, const Side& y, double c) const {
     alignas(64) double xs[chunk_length], ys[chunk_length];
-    // At the least temperatures logits do not bear to be scaled down, but distances do; what lies far below the maximum counts as much there.
+    // At the least temperatures logits do not bear to be scaled down, but distances do; what lies far below the maximum counts
+    // as much there.
     const bool scales = p.temperature > 0x1p-800;
-    const double s = scales ? down : 1, after = scales ? 1 : down;
+    const double s = scales ? down : 1, after = down / s;
     const double x_least = scales ? -0x1.fffffffffffffp1023 : x.max - 0x1p200;
     const double y_least = scales ? -0x1.fffffffffffffp1023 : y.max - 0x1p200;
     const double a = x.max * s, b = y.max * s;
@@ -155,12 +156,12 @@ struct ExactDivergence {
         mean.add(sub(mul(share, near), zero_if_equal(d, near, mul(share, near))));
         // Beyond that nothing cancels: q + p (d - 1).
         const F64 less = mul(sub(distance, splat<F64>((c + 1) * s)), splat<F64>(after));
-        far_sum.add(zero_if_equal(d, near, muladd(share, less, mul(other, splat<F64>(s * after)))));
+        far_sum.add(zero_if_equal(d, near, muladd(share, less, mul(other, splat<F64>(down)))));
       }
     }
     const double near = near_sum.rounded();
     if (reduce_add(infinite) > 0) return {__builtin_inf(), 0};
-    return {near / up + far_sum.rounded() / (up * s * after), (near - mean.rounded()) / up};
+    return {near / up + far_sum.rounded() / (up * down), (near - mean.rounded()) / up};
   }
 
   // a - b, exactly; and less another such.

@@ -137,6 +137,8 @@ class Ragged {
     if (size > most) most = size;
   }
   static bool is_result(size_t place) { return place >= gradient; }
+  // What is written of each class, where anything is.
+  const Array& results() const { return array[p.op == Op::crossEntropy ? gradient : out]; }
 
   // The arrays of `part`.
   template <class At>
@@ -256,8 +258,8 @@ class Ragged {
   __attribute__((noinline)) void put(size_t begin, size_t end) {
     constexpr size_t ahead = 4096;  // bytes
     const char* const next = is_large(p) ? array[x].data + ahead : nullptr;
-    const Array& results = array[p.op == Op::crossEntropy ? gradient : out];
-    const char* const next_results = next && results.by_class && results.data ? results.data + ahead : nullptr;
+    const Array& written = results();
+    const char* const next_written = next && written.by_class ? written.data + ahead : nullptr;
     // Whoever reads 16 bytes of a row finds them: the last rows are solved by themselves.
     const size_t few = 16 / size_of(p.type);
     const uint32_t last = uint32_t(p.elements < few ? 0 : lesser(p.elements - few, UINT32_MAX));
@@ -266,7 +268,7 @@ class Ragged {
       const uint32_t to = read_once(p.offsets + row + 1), n = to - from;
       if (from < to && n <= longest && to <= last) {
         if (next) __builtin_prefetch(next + from * array[x].size, 0, 2);
-        if (next_results) __builtin_prefetch(next_results + from * results.size, 1, 2);
+        if (next_written) __builtin_prefetch(next_written + from * written.size, 1, 2);
         put_row(row, from, n);
       } else {  // too long for a bin, or without classes; or another thread has written other offsets
         solve_rows(p, row, row + 1);
@@ -360,7 +362,7 @@ class Ragged {
       for (size_t i = n; i < p.k; i++) p.indices[row * p.k + i] = no_class;
     }
     if (!p.lengths) return;
-    const Array& written = array[p.op == Op::logSoftmax ? out : gradient];
+    const Array& written = results();
     if (!written.by_class) return;
     const Type type = p.op == Op::logSoftmax ? p.outType : p.type;
     Sink{written.data + row * p.length * written.size, type, 1}.fill(n, p.length, least);

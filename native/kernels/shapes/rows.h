@@ -88,17 +88,18 @@ struct Rows {
     for (size_t i = from; i < to && !(i > from && is_set(row.cancelled)); i += chunk_length) {
       const size_t n = to - i < chunk_length ? to - i : chunk_length;
       T* y = out.place(i, buffer);
-      logs(row.fetch(i, n, buffer), y, n, log_of);
+      logs<true>(row.fetch(i, n, buffer), y, n, log_of);
       out.flush(i, n, y);
     }
   }
 
-  // What is read and written next is fetched meanwhile.
+  // `fetches`: what is read and written next, meanwhile.
+  template <bool fetches = false>
   static INLINE void logs(const T* x, T* y, size_t n, const LogProbability<T>& log_of) {
     constexpr size_t L = F64::lanes, group = 2 * L;
     size_t i = 0;
     for (; i + group <= n; i += group) {
-      fetch<false>(x + i + fetch_distance, group), fetch<true>(y + i + fetch_distance, group);
+      if (fetches) fetch<false>(x + i + fetch_distance, group), fetch<true>(y + i + fetch_distance, group);
       const F64 logs[2] = {log_of(load_eight(x + i)), log_of(load_eight(x + i + L))};
       store_eight(y + i, logs[0]), store_eight(y + i + L, logs[1]);
     }
