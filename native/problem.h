@@ -114,8 +114,10 @@ struct Problem {
   const Problem* copied;
   bool emptyRows;
 
-  // Where rows were put together (shapes/ragged.h): by how much the number of each, for draws, is above firstRow. There are as many
-  // more as a block has lanes.
+  // Where rows are put together (shapes/ragged.h): the element at which each begins, of which 16 bytes may be read, unless they lie
+  // one behind the other.
+  const uint32_t* starts;
+  // And by how much the number of each, for draws, is above firstRow. There are as many more as a block has lanes.
   const uint32_t* rowNumbers;
 
   // Set, or null, where the results are no longer wanted: long rows are then left as they are.

@@ -73,9 +73,11 @@ constexpr size_t few_classes = is_compact && sizeof(typename V::Scalar) == 8 ? 2
                                                                              : 8;
 
 // Rows of x as the kernels want them: all classes of all rows take part.
-INLINE bool is_plain(const Problem& p) {
+INLINE bool is_whole(const Problem& p) {
   return !p.where && !p.bitmask && !p.lengths && !p.offsets && !p.logNormalizer && p.length > 0;
 }
+// And lie one behind the other.
+INLINE bool is_plain(const Problem& p) { return is_whole(p) && !p.starts; }
 
 template <class V>
 INLINE bool fits_blocks(const Problem& p) {
@@ -85,7 +87,7 @@ INLINE bool fits_blocks(const Problem& p) {
 }
 
 INLINE bool fits_lanes(const Problem& p) {
-  if (!is_plain(p)) return false;
+  if (!is_whole(p)) return false;
   const bool logarithm = p.op == Op::logSoftmax || p.op == Op::logSumExp;
   if (p.inner > 1) return p.length <= column_classes && (lanes_for_all || logarithm || p.op == Op::softmax);
   const bool log =
@@ -95,7 +97,9 @@ INLINE bool fits_lanes(const Problem& p) {
 
 template <class V>
 INLINE bool fits_few_classes(const Problem& p) {
-  return p.op == Op::softmax && p.length <= few_classes<V> && fits_blocks<V>(p);
+  constexpr Type type = type_of<typename V::Scalar>;
+  if (p.op != Op::softmax || p.length > few_classes<V> || !is_whole(p)) return false;
+  return p.inner == 1 && p.type == type && p.outType == type;
 }
 
 // Whether rows fill their blocks so well that blocks along the rows beat lanes across them, which need two transposes.
@@ -125,7 +129,8 @@ INLINE bool is_in_place(const Problem& p) { return p.x == p.out || (p.copied && 
 template <class V, Sums sums>
 INLINE bool is_copied(const Problem& p, size_t rows) {
   constexpr Type type = type_of<typename V::Scalar>;
-  if (p.inner > 1 || p.offsets || p.logNormalizer || p.length < 2 || p.length > copied_classes) return false;
+  if (p.inner > 1 || p.offsets || p.starts || p.logNormalizer) return false;
+  if (p.length < 2 || p.length > copied_classes) return false;
   if (rows <= V::lanes / 8) return false;
   if (p.lengths && sums == Sums::all && bias_for<V>(1) != bias_for<V>(p.length)) return false;
   // Logarithms of few floats among padded rows are solved after their set, from x.
@@ -173,6 +178,29 @@ INLINE Shape shape_of(const Problem& p, size_t rows) {
   const bool along = p.op == Op::softmax && fits_along && fills_blocks<V>(p);
   if (group && !along && fits_lanes(p)) return Shape::lanes;
   return fits_along && !has_few_logs<V>(p) ? Shape::blocks : Shape::row;
+}
+
+// Whether the compiler knows their number of classes for softmax too.
+template <class V>
+constexpr bool knows_apart = lanes_apart && sizeof(typename V::Scalar) == 4;
+
+// Rows that lie apart, which are read where they are, and their results by class written there: those of ops that go in lanes. What
+// has another shape goes faster once it is copied.
+template <class V>
+INLINE bool reads_apart(const Problem& p, size_t rows) {
+  constexpr Type type = type_of<typename V::Scalar>;
+  if (!lanes_apart || p.type != type || rows <= V::lanes / 8) return false;
+  switch (p.op) {
+    case Op::softmax:
+      return knows_apart<V> && p.outType == type && p.length <= panel_classes && !fills_blocks<V>(p);
+    case Op::logSoftmax:
+    case Op::logSumExp: return p.outType == type && p.length <= panel_log_classes;
+    case Op::crossEntropy: return p.targets && p.labelSmoothing == 0 && p.length <= panel_log_classes;
+    case Op::logProb: return !p.ranks && !p.renormalize && p.length <= panel_log_classes;
+    case Op::topK: return !p.log && p.length > 4 && p.length <= panel_classes;  // fewer: see TopOfFew
+    case Op::sample: return p.length <= panel_classes;
+    default: return false;
+  }
 }
 
 }  // namespace UNITS

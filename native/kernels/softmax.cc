@@ -11,15 +11,6 @@ void solve_softmax(const Problem& p, size_t begin, size_t end) {
                           : solve_in_shapes<F32, Softmax<F32>>(p, begin, end);
 }
 
-bool solve_softmax_at(const Problem& p, size_t classes, const uint32_t* starts, const uint32_t* rows, size_t first,
-                      size_t count) {
-  using Few = FewClassesSoftmax<F32, Softmax<F32>>;
-  const bool fits = classes >= 2 && classes <= Few::most_apart;
-  if (!lanes_for_all || is_compact || !fits || p.type != Type::float32 || p.outType != Type::float32) return false;
-  if constexpr (lanes_for_all && !is_compact) Few(p).solve_at(classes, starts, rows, first, count);
-  return true;
-}
-
 Measure measure_softmax(const Problem& p, size_t row, size_t span, const double* max) {
   return p.type == Type::float64 ? measure_span<Softmax<F64>>(p, row, span, max)
                                  : measure_span<Softmax<F32>>(p, row, span, max);

@@ -11,11 +11,6 @@ namespace UNITS {
 OPERATIONS(OPERATION)
 #undef OPERATION
 
-// Rows of so many classes that begin at `starts`, by elements; `rows` are their numbers, less `first`. False, with nothing done,
-// where they want to lie otherwise.
-bool solve_softmax_at(const Problem&, size_t classes, const uint32_t* starts, const uint32_t* rows, size_t first,
-                      size_t count);
-
 // A row of any op, measured for logarithms.
 Measure measure_row_below(const Problem&, size_t row);
 

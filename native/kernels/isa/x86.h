@@ -60,6 +60,9 @@ INLINE void store_register_first(float* p, f32q v, size_t count) {
   }
   if (count & 1) _mm_store_ss(p, v);
 }
+INLINE void store_register_first(double* p, __m128d v, size_t count) {
+  if (count & 1) _mm_store_sd(p, v);
+}
 INLINE void store_ymm_first(float* p, __m256 v, size_t count) {
   __m128 part = _mm256_castps256_ps128(v);
   if (count & 4) {
@@ -76,7 +79,7 @@ INLINE void store_ymm_first(double* p, __m256d v, size_t count) {
     part = _mm256_extractf128_pd(v, 1);
     p += 2;
   }
-  if (count & 1) _mm_store_sd(p, part);
+  store_register_first(p, part, count);
 }
 
 }  // namespace UNITS

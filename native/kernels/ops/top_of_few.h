@@ -93,10 +93,10 @@ struct TopOfFew : TopFew<V> {
     if (!sound) return false;
     for (size_t g = 0; g < groups; g++) invert<V>(sum[g], rest[g], hi[g], lo[g]);
     for (size_t g = 0; g < groups; g++) {
+      make_ones(r[g][0], N, least[g], sum[g], rest[g], shift[g], scale, hi[g], lo[g]);
       V share[N];
 #pragma GCC unroll 4
       for (size_t c = 0; c < N; c++) share[c] = scaled(load<V>(r[g][c]), hi[g], lo[g]);
-      make_ones<N>(share, least[g], sum[g], rest[g], shift[g], scale);
       put<N>(x + g * L * N, row + g * L, share);
     }
     return true;

@@ -2,6 +2,7 @@
 // the same for every op. Blocks of a group: one for each class, row i in lane i.
 #pragma once
 #include "lanes.h"
+#include "lanes_for_all.h"
 #include "prefetch.h"
 #include "turned.h"
 
@@ -20,6 +21,22 @@ __attribute__((noinline)) void load_classes(const typename V::Scalar* x, typenam
     if (fetches) fetch<false>(x + count * N * L, N * L);
     V v[N];
     load_rows_in_order<V, N>(x, v);
+    V most = v[0];
+    store(blocks, v[0]);
+#pragma GCC unroll 16
+    for (size_t c = 1; c < N; c++) store(blocks + c * L, v[c]), most = max_number(v[c], most);
+    max[g] = most;
+  }
+}
+
+// The same of rows that begin at `starts`.
+template <class V, size_t N>
+__attribute__((noinline)) void load_classes_at(const typename V::Scalar* x, const uint32_t* starts,
+                                               typename V::Scalar* blocks, size_t count, V* max) {
+  constexpr size_t L = V::lanes;
+  for (size_t g = 0; g < count; g++, starts += L, blocks += N * L) {
+    V v[N];
+    load_rows_at<V, N>(x, starts, v);
     V most = v[0];
     store(blocks, v[0]);
 #pragma GCC unroll 16
@@ -127,11 +144,25 @@ __attribute__((noinline)) void store_classes(Lanes<V, sums>* const* group, size_
   }
 }
 
+template <class V, Sums sums, size_t N>
+__attribute__((noinline)) void store_classes_at(Lanes<V, sums>* const* group, size_t count, typename V::Scalar* y,
+                                                const uint32_t* starts) {
+  constexpr size_t L = V::lanes;
+  for (size_t g = 0; g < count; g++, starts += L) {
+    if (!group[g]->solvable) continue;
+    V v[N];
+#pragma GCC unroll 16
+    for (size_t c = 0; c < N; c++) v[c] = group[g]->result(load<V>(group[g]->x + c * L));
+    store_rows_at<V, N>(y, starts, v);
+  }
+}
+
 // What loads groups of rows of as many classes as a problem has, up to N; `beyond`: rows that have to follow them.
 template <class V>
 struct KnownLoad {
   using T = typename V::Scalar;
   void (*load)(const T* x, T* blocks, size_t count, bool fetches, V* max);
+  void (*load_at)(const T* x, const uint32_t* starts, T* blocks, size_t count, V* max);
   size_t beyond;
 };
 template <class V, size_t N = few_classes<V>>
@@ -139,7 +170,9 @@ INLINE KnownLoad<V> known_load(size_t n) {
   if constexpr (N > 2) {
     if (n < N) return known_load<V, N - 1>(n);
   }
-  return {load_classes<V, N>, rows_beyond<V, N>};
+  KnownLoad<V> known = {load_classes<V, N>, nullptr, rows_beyond<V, N>};
+  if constexpr (lanes_apart) known.load_at = load_classes_at<V, N>;
+  return known;
 }
 
 // All steps.
@@ -147,7 +180,9 @@ template <class V, Sums sums>
 struct KnownSteps : KnownLoad<V> {
   using T = typename V::Scalar;
   void (*add)(Lanes<V, sums>* const* group, size_t count, const Scale<V>& scale, bool wants_terms);
-  void (*store)(Lanes<V, sums>* const* group, size_t count, T* y);  // of ops that write classes
+  // Of ops that write classes.
+  void (*store)(Lanes<V, sums>* const* group, size_t count, T* y);
+  void (*store_at)(Lanes<V, sums>* const* group, size_t count, T* y, const uint32_t* starts);
 };
 template <class V, Sums sums, bool stores, bool wants_terms, size_t N>
 INLINE KnownSteps<V, sums> known_steps(size_t n) {
@@ -155,8 +190,9 @@ INLINE KnownSteps<V, sums> known_steps(size_t n) {
     if (n < N) return known_steps<V, sums, stores, wants_terms, N - 1>(n);
   }
   constexpr bool puts = knows_terms<V, N> ? wants_terms : sums == Sums::all;
-  KnownSteps<V, sums> steps = {{load_classes<V, N>, rows_beyond<V, N>}, add_known<V, sums, N, puts>, nullptr};
+  KnownSteps<V, sums> steps = {known_load<V, N>(N), add_known<V, sums, N, puts>, nullptr, nullptr};
   if constexpr (stores) steps.store = store_classes<V, sums, N>;
+  if constexpr (stores && lanes_apart) steps.store_at = store_classes_at<V, sums, N>;
   return steps;
 }
 

@@ -27,8 +27,6 @@ struct FewClassesSoftmax {
   static constexpr size_t L = V::lanes, P = panel_columns<V>;
   // Up to here each class is a partial sum of its own (see TermSum). Panels are faster with more.
   static constexpr size_t most_classes = few_classes<Whole>;
-  // Of rows that lie anywhere. Where a block is several registers each number of classes is much code.
-  static constexpr size_t most_apart = V::registers == 1 ? most_classes : most_classes / 2;
   const Problem& p;
   const Op op;
   // With 11 to 13 classes, the hardware fetches as well or better.
@@ -50,20 +48,17 @@ struct FewClassesSoftmax {
         hidden(hidden_in(p)) {}
 
   void solve(size_t begin, size_t end) const {
+    if (knows_apart<Whole> && p.starts) return solve_apart(begin, end);
     if (p.length == 1) return solve_ones(begin, end);
     if (op.scale.extreme) return hidden.rows ? solve_alone(begin, end) : solve_in_lanes<Whole>(op, begin, end);
     solve_groups<most_classes>(begin, end);
   }
 
-  // Rows of n classes, 2 <= n <= most_apart, that begin at `starts`; `rows` are their numbers, less `first`. Each has 16 bytes in x.
-  void solve_at(size_t n, const uint32_t* starts, const uint32_t* rows, size_t first, size_t count) const {
-    if (op.scale.extreme) return solve_each(rows, first, count);
-    solve_known_at<most_apart>(n, starts, rows, first, count);
-  }
-
  private:
-  void solve_each(const uint32_t* rows, size_t first, size_t count) const {
-    for (size_t i = 0; i < count; i++) op.solve(first + rows[i]);
+  // Rows that lie apart.
+  void solve_apart(size_t begin, size_t end) const {
+    if (p.length == 1 || op.scale.extreme) return solve_alone(begin, end);
+    if constexpr (knows_apart<Whole>) solve_known_apart<most_classes>(begin, end);
   }
   void solve_alone(size_t begin, size_t end) const {
     for (size_t r = begin; r < end; r++) op.solve(r);
@@ -97,10 +92,10 @@ struct FewClassesSoftmax {
       const size_t left = end - begin - more, whole = left / L + (overlaps && left % L > 0);
       const size_t groups = whole < most ? whole : most, count = groups * L < left ? groups * L : left;
       const size_t last = begin + count - L;
-      const bool solved = solve_together<N>(x, y, InOrder{begin, last}, groups, hidden);
+      const bool solved = solve_in_order<N>(x, y, InOrder{begin, last}, groups, hidden);
       for (size_t g = 0; !solved && g < groups; g++) {
         const size_t row = row_of_group(begin, g, last);
-        if (groups > 1 && solve_together<N>(x, y, InOrder{row, row}, 1, hidden)) continue;
+        if (groups > 1 && solve_in_order<N>(x, y, InOrder{row, row}, 1, hidden)) continue;
         solve_alone(row, row + L);
       }
       begin += count;
@@ -111,11 +106,11 @@ struct FewClassesSoftmax {
 
   // What is left over of whole groups is a group in which the last row stands several times.
   template <size_t N>
-  __attribute__((noinline)) void solve_groups_at(const uint32_t* starts, const uint32_t* rows, size_t first,
-                                                 size_t count) const {
+  __attribute__((noinline)) void solve_groups_apart(size_t begin, size_t count) const {
     constexpr size_t most = together(N);
     const T* x = static_cast<const T*>(p.x);
     T* y = static_cast<T*>(p.out);
+    const uint32_t* const starts = p.starts + begin;
     uint32_t padded[L];
     const size_t tail = count % L, whole = count / L + (tail > 0);
     if (tail > 0) {
@@ -127,22 +122,23 @@ struct FewClassesSoftmax {
       for (size_t g = 0; g < groups; g++) {
         at.starts[g] = (done + g + 1) * L <= count ? starts + (done + g) * L : padded;
       }
-      if (solve_together<N>(x, y, at, groups, Hidden())) continue;
+      if (solve_together<N, Hides::never>(x, y, at, groups, Hidden())) continue;
       for (size_t g = 0; g < groups; g++) {
         At one = {};
         one.starts[0] = at.starts[g];
-        if (groups > 1 && solve_together<N>(x, y, one, 1, Hidden())) continue;
+        if (groups > 1 && solve_together<N, Hides::never>(x, y, one, 1, Hidden())) continue;
         const size_t from = (done + g) * L;
-        solve_each(rows + from, first, count - from < L ? count - from : L);
+        solve_alone(begin + from, begin + (count - from < L ? count : from + L));
       }
     }
   }
 
   template <size_t N>
-  INLINE void solve_known_at(size_t n, const uint32_t* starts, const uint32_t* rows, size_t first,
-                             size_t count) const {
-    if (n == N) return solve_groups_at<N>(starts, rows, first, count);
-    if constexpr (N > 2) solve_known_at<N - 1>(n, starts, rows, first, count);
+  INLINE void solve_known_apart(size_t begin, size_t end) const {
+    if constexpr (N > 2) {
+      if (p.length < N) return solve_known_apart<N - 1>(begin, end);
+    }
+    solve_groups_apart<N>(begin, end - begin);
   }
 
   static INLINE size_t row_of_group(size_t first, size_t g, size_t last) {
@@ -165,7 +161,7 @@ struct FewClassesSoftmax {
       copy_blocks(copy, static_cast<const T*>(p.x) + begin * N, count * N);
       uint32_t rows[L] = {};
       for (size_t i = 0; hidden.rows && i < count; i++) rows[i] = hidden.rows[(begin + i) * hidden.step];
-      if (solve_together<N>(copy, copy, InOrder{0, 0}, 1, Hidden{hidden.rows ? rows : nullptr, 1}))
+      if (solve_in_order<N>(copy, copy, InOrder{0, 0}, 1, Hidden{hidden.rows ? rows : nullptr, 1}))
         return copy_blocks(y, copy, count * N);
     }
     solve_alone(begin, end);
@@ -197,6 +193,15 @@ struct FewClassesSoftmax {
     const V length = load_in_disorder<V, N>(reinterpret_cast<const int32_t*>(rows));
 #pragma GCC unroll 16
     for (size_t i = 0; i < N; i++) v[i] = select_greater(length, splat<V>(T(i)), v[i], none);
+  }
+  // The classes of a group to their blocks; returns their maxima.
+  template <size_t N>
+  static INLINE V put_classes(const V* v, T* blocks) {
+    V max = v[0];
+    store(blocks, v[0]);
+#pragma GCC unroll 16
+    for (size_t i = 1; i < N; i++) store(blocks + i * L, v[i]), max = max_number(v[i], max);
+    return max;
   }
   // Rows, as bits, that have any class.
   template <size_t N>
@@ -250,8 +255,17 @@ struct FewClassesSoftmax {
     INLINE void come(const T*, size_t, size_t) const {}
   };
 
+  // Whether a step hides classes. With few the compiler knows that: more would be twice the code for little.
+  enum class Hides { never, always, maybe };
+  template <size_t N>
+  INLINE bool solve_in_order(const T* x, T* y, const InOrder& rows, size_t groups, Hidden hidden) const {
+    if constexpr (N > 4 || !lanes_for_all) return solve_together<N, Hides::maybe>(x, y, rows, groups, hidden);
+    return hidden.rows ? solve_together<N, Hides::always>(x, y, rows, groups, hidden)
+                       : solve_together<N, Hides::never>(x, y, rows, groups, hidden);
+  }
+
   // False, with nothing written, where a row needs more care (NaN, infinities, huge logits).
-  template <size_t N, class Rows>
+  template <size_t N, Hides hides, class Rows>
   __attribute__((noinline)) bool solve_together(const T* x, T* y, const Rows& rows, size_t groups,
                                                 Hidden hidden) const {
     using E = ExpTraits<V>;
@@ -262,8 +276,8 @@ struct FewClassesSoftmax {
     V hi[most], lo[most], sum[most], rest[most], least[most], top[most];
     LaneShift<V> shift[most];
     const T bias = bias_for<Whole>(N);
-    const bool kept =
-        Rows::is_in_order && (p.emptyRows || hidden.rows);  // -Infinity may stand for what takes no part
+    // Whether -Infinity may stand for what takes no part.
+    const bool kept = Rows::is_in_order && (hides == Hides::always || p.emptyRows || hidden.rows);
     const V none = splat<V>(T(-infinity));
     const auto hidden_of = [&](size_t g) INLINE_LAMBDA {
       if constexpr (Rows::is_in_order) return hidden.rows + rows.template start<N>(g) / N * hidden.step;
@@ -273,17 +287,21 @@ struct FewClassesSoftmax {
     for (size_t g = 0; g < groups; g++) {
       V v[N];
       rows.template load<N>(x, g, v);
-      if (Rows::is_in_order && hidden.rows) hide<N>(hidden_of(g), v);
-      V max = v[0];
-      store(t[g][0], v[0]);
+      if constexpr (hides == Hides::always) hide<N>(hidden_of(g), v);
+      V max = put_classes<N>(v, t[g][0]);
+      if (hides == Hides::maybe && hidden.rows) {
+        V shown[N];
 #pragma GCC unroll 16
-      for (size_t i = 1; i < N; i++) store(t[g][i], v[i]), max = max_number(v[i], max);
+        for (size_t i = 0; i < N; i++) shown[i] = load<V>(t[g][i]);
+        hide<N>(hidden_of(g), shown);
+        max = put_classes<N>(shown, t[g][0]);
+      }
       if (kept) top[g] = max, max = zero_if_equal(max, none, max);
       shift[g] = LaneShift<V>(max, op.scale, E::vanish);
       sound = sound && shift[g].reducible;
     }
     // Nothing but -Infinity is not nothing.
-    for (size_t g = 0; Rows::is_in_order && hidden.rows && g < groups; g++) {
+    for (size_t g = 0; hides != Hides::never && hidden.rows && g < groups; g++) {
       all_live = all_live && all_less(none, top[g]);
     }
     for (size_t g = 0; !all_live && g < groups; g++) {
@@ -323,10 +341,10 @@ struct FewClassesSoftmax {
     for (size_t g = 0; g < groups; g++) invert<V>(sum[g], rest[g], hi[g], lo[g]);
     for (size_t g = 0; g < groups; g++) {
       if (kept) hi[g] = zero_if_equal(top[g], none, hi[g]), lo[g] = zero_if_equal(top[g], none, lo[g]);
+      make_ones(r[g][0], N, least[g], sum[g], rest[g], shift[g], op.scale, hi[g], lo[g]);
       V out[N];
 #pragma GCC unroll 16
       for (size_t i = 0; i < N; i++) out[i] = scaled(load<V>(r[g][i]), hi[g], lo[g]);
-      make_ones<N>(out, least[g], sum[g], rest[g], shift[g], op.scale);
       rows.template store<N>(y, g, out);
     }
     return true;

@@ -180,23 +180,33 @@ INLINE uint32_t alone_in_sum(V sum, V rest, const LaneShift<V>& shift, const Sca
   return ~mask_greater(beside, splat<V>(0)) & ((1u << V::lanes) - 1);
 }
 
-// 1 where that is so, for N classes of each row, whose smallest term is `smallest`; see make_one in normalize.h. A term is not
-// alone beside one that changes what the sum leaves of it: that is at most half of the bias's last bit, of which no rounding
-// hides more than 2^-digits.
-template <size_t N, class V, class S>
-INLINE void make_ones(V* share, V smallest, V sum, V rest, const LaneShift<V>& shift, const Scale<S>& scale) {
+// 1 where that is so, of up to exact_terms classes, a block of terms each, and the factor (hi, lo) by which they become shares. Seldom
+// needed: terms give way to shares, and the factor to one that leaves them as they are.
+template <class V, class S>
+__attribute__((noinline)) void put_ones(typename V::Scalar* term, size_t classes, V sum, V rest,
+                                        const LaneShift<V>& shift, const Scale<S>& scale, V& hi, V& lo) {
   using T = typename V::Scalar;
-  constexpr int digits = sizeof(T) == 4 ? 24 : 53;
-  static_assert(N <= exact_terms<V>, "the bias is that of short rows");
-  constexpr double noticed = ExpTraits<V>::short_bias * power_of_two(-2 * digits + 1);
-  if (all_less(splat<V>(T(noticed)), smallest)) return;
   V beside;
-  if (!beside_maximum(sum, rest, shift, scale, bias_for<V>(N), beside)) return;
+  if (!beside_maximum(sum, rest, shift, scale, bias_for<V>(1), beside)) return;
   const V one = splat<V>(1), half = splat<V>(T(0.5));
   const V least =
       add(half, zero_if_equal(beside, splat<V>(0), one));  // above any share where others are in the sum
-#pragma GCC unroll 16
-  for (size_t c = 0; c < N; c++) share[c] = select_greater(share[c], least, one, share[c]);
+  for (size_t c = 0; c < classes; c++, term += V::lanes) {
+    const V share = scaled(load<V>(term), hi, lo);
+    store(term, select_greater(share, least, one, share));
+  }
+  hi = splat<V>(T(power_of_two(ExpTraits<V>::lift))), lo = splat<V>(0);
+}
+// The same where it may be, by the smallest of the terms; see make_one in normalize.h. A term is not alone beside one that changes
+// what the sum leaves of it: that is at most half of the bias's last bit, of which no rounding hides more than 2^-digits.
+template <class V, class S>
+INLINE void make_ones(typename V::Scalar* term, size_t classes, V smallest, V sum, V rest,
+                      const LaneShift<V>& shift, const Scale<S>& scale, V& hi, V& lo) {
+  using T = typename V::Scalar;
+  constexpr int digits = sizeof(T) == 4 ? 24 : 53;
+  constexpr double noticed = ExpTraits<V>::short_bias * power_of_two(-2 * digits + 1);
+  if (all_less(splat<V>(T(noticed)), smallest)) return;
+  put_ones(term, classes, sum, rest, shift, scale, hi, lo);
 }
 
 }  // namespace UNITS

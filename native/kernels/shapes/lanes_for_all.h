@@ -21,5 +21,7 @@ constexpr bool along_blocks = lanes_for_all || sizeof(typename V::Scalar) == 4;
 template <class V>
 constexpr bool has_lanes = lanes_for_all || sizeof(typename V::Scalar) == 4;
 constexpr bool all_along_blocks = lanes_for_all && !is_compact;
+// Whether rows that lie apart are read where they are.
+constexpr bool lanes_apart = lanes_for_all && !is_compact;
 
 }  // namespace UNITS

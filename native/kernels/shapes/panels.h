@@ -66,6 +66,29 @@ __attribute__((noinline)) V load_outer(const Problem& p, size_t outer, size_t co
   return max;
 }
 
+// The same of `count` rows that lie apart; lanes without one have the last.
+template <class V>
+__attribute__((noinline)) V load_apart(const Problem& p, size_t row, size_t count, typename V::Scalar* blocks) {
+  using T = typename V::Scalar;
+  constexpr size_t L = V::lanes, P = panel_columns<V>;
+  uint32_t starts[L];
+  for (size_t k = 0; k < L; k++) starts[k] = p.starts[row + (k < count ? k : count - 1)];
+  const T* const x = static_cast<const T*>(p.x);
+  V max = splat<V>(T(-infinity));
+  const auto put = [&](size_t i, size_t columns) INLINE_LAMBDA {
+    V column[P];
+    load_panel_at<V>(x + i, starts, column);
+#pragma GCC unroll 4
+    for (size_t j = 0; j < P; j++) {
+      if (j == columns) break;
+      store(blocks + (i + j) * L, column[j]);
+      max = max_number(column[j], max);
+    }
+  };
+  each_panel<V>(p.length, put);
+  return max;
+}
+
 template <class V, class Op>
 struct Panels {
   using T = typename V::Scalar;
@@ -97,7 +120,8 @@ struct Panels {
       for (size_t set = 0; set < sets && begin < end; set++) {
         const size_t count = end - begin < L ? end - begin : L;
         T* x = blocks + set * width * L;
-        const V max = load_outer<V>(p, begin, count, x);
+        const V max =
+            lanes_apart && p.starts ? load_apart<V>(p, begin, count, x) : load_outer<V>(p, begin, count, x);
         for (size_t i = 0; i < p.inner; i++, g++) {
           group[g].place(x + i * L, p.inner * L, begin * p.inner + i, p.inner, count, op.scale.extreme);
           group[g].max = max;
@@ -149,7 +173,8 @@ struct Panels {
     }
     while (begin + L + known.beyond <= end) {
       const size_t whole = (end - begin - known.beyond) / L, count = whole < most ? whole : most;
-      known.load(x + begin * n, blocks, count, fetches, max);
+      lanes_apart&& p.starts ? known.load_at(x, p.starts + begin, blocks, count, max)
+                             : known.load(x + begin * n, blocks, count, fetches, max);
       for (size_t i = 0; i < count; i++) {
         G& g = group[i];
         g.row = begin + i * L, g.max = max[i];
@@ -160,7 +185,11 @@ struct Panels {
       known.add(lanes, count, op.scale, Op::wants_terms);
       end_groups(op, group, count);
       if constexpr (Op::writes_classes) {
-        if (y) known.store(lanes, count, y + begin * n);
+        if (lanes_apart && y && p.starts) {
+          known.store_at(lanes, count, y, p.starts + begin);
+        } else if (y) {
+          known.store(lanes, count, y + begin * n);
+        }
         for (size_t i = 0; !y && i < count; i++) store_outer(begin + i * L, L, group + i, blocks + i * n * L);
       }
       finish_groups(op, group, count);
@@ -187,23 +216,36 @@ struct Panels {
     for (size_t i = 0; i < p.inner; i++) {
       if (!group[i].solvable) return store_apart(group, count, blocks);
     }
+    if constexpr (lanes_apart) {
+      if (p.starts) return store_rows_apart(outer, count, group[0], blocks);
+    }
     alignas(64) T buffer[panel_classes * L + P];
     const Sink out = {static_cast<char*>(p.out), p.outType, 1};
     T* y = width < P ? buffer : out.place(outer * width, buffer);
-    const bool scales = Op::sums == Sums::all && p.inner == 1;
-    V hi, lo;
-    if constexpr (Op::sums == Sums::all) hi = group[0].hi, lo = group[0].lo;
     const auto put = [&](size_t i, size_t columns) INLINE_LAMBDA {
       V column[P];
-#pragma GCC unroll 4
-      for (size_t j = 0; j < P; j++) {
-        column[j] = load<V>(blocks + (j < columns ? i + j : 0) * L);
-        if (scales) column[j] = scaled(column[j], hi, lo);
-      }
+      take_panel(group[0], blocks, i, columns, column);
       store_panel(y + i, width, count, column);
     };
     each_panel<V>(width, put);
     if (y == buffer) out.copy(outer * width, count * width, buffer);
+  }
+  // The same of rows that lie apart.
+  __attribute__((noinline)) void store_rows_apart(size_t row, size_t count, const G& g, const T* blocks) const {
+    T* const y = static_cast<T*>(p.out);
+    const auto put = [&](size_t i, size_t columns) INLINE_LAMBDA {
+      V column[panel_columns<V>];
+      take_panel(g, blocks, i, columns, column);
+      store_panel_at<V>(y + i, p.starts + row, count, column, columns);
+    };
+    each_panel<V>(n, put);
+  }
+  INLINE void take_panel(const G& g, const T* blocks, size_t i, size_t columns, V* column) const {
+#pragma GCC unroll 4
+    for (size_t j = 0; j < panel_columns<V>; j++) {
+      const V v = load<V>(blocks + (j < columns ? i + j : 0) * L);
+      column[j] = p.inner == 1 ? g.result(v) : v;
+    }
   }
 
   // The same where some groups are not to be stored: x, which may be where they would go, must stay.

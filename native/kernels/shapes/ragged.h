@@ -190,7 +190,7 @@ class Ragged {
     const size_t last = lesser(read_once(p.offsets + end), p.elements);
     part.outer = end - begin, part.length = last > first ? (last - first) / part.outer : 0;
     part.elements = part.length * part.outer, part.firstRow = p.firstRow + begin;
-    part.rowNumbers = nullptr;
+    part.starts = part.rowNumbers = nullptr;
     part.k = p.k;  // a bin may have had fewer
     if (lacks_classes(part.length)) return solve_rows(p, begin, end);
     place([&](size_t i) -> void* {
@@ -244,11 +244,12 @@ class Ragged {
     return last > first ? last - first : 0;
   }
 
-  void put_row(size_t row, size_t from, size_t n) {
-    const uint32_t place = room->filled[n];
-    room->starts[place] = uint32_t(from), room->numbers[place] = uint32_t(row - first_row);
-    room->filled[n] = place + 1;
-    if (place + 1 == bins.place[n + 1]) solve_bin(n);
+  INLINE void put_row(size_t row, size_t from, size_t n) {
+    Room& own = *room;
+    const uint32_t place = own.filled[n];
+    own.starts[place] = uint32_t(from), own.numbers[place] = uint32_t(row - first_row);
+    own.filled[n] = place + 1;
+    if (__builtin_expect(place + 1 == bins.place[n + 1], 0)) solve_bin(n);
   }
   void end_bins() {
     for (size_t n = 1; n <= longest; n++) solve_bin(n);
@@ -256,19 +257,16 @@ class Ragged {
   }
 
   __attribute__((noinline)) void put(size_t begin, size_t end) {
-    constexpr size_t ahead = 4096;  // bytes
-    const char* const next = is_large(p) ? array[x].data + ahead : nullptr;
-    const Array& written = results();
-    const char* const next_written = next && written.by_class ? written.data + ahead : nullptr;
+    constexpr size_t fetched = 64;  // rows at a time
     // Whoever reads 16 bytes of a row finds them: the last rows are solved by themselves.
     const size_t few = 16 / size_of(p.type);
     const uint32_t last = uint32_t(p.elements < few ? 0 : lesser(p.elements - few, UINT32_MAX));
-    uint32_t from = read_once(p.offsets + begin);
+    const uint32_t* const offsets = p.offsets;
+    uint32_t from = read_once(offsets + begin);
     for (size_t row = begin; row < end; row++) {
-      const uint32_t to = read_once(p.offsets + row + 1), n = to - from;
+      if ((row - begin) % fetched == 0) fetch_rows(from, read_once(offsets + lesser(row + fetched, end)));
+      const uint32_t to = read_once(offsets + row + 1), n = to - from;
       if (from < to && n <= longest && to <= last) {
-        if (next) __builtin_prefetch(next + from * array[x].size, 0, 2);
-        if (next_written) __builtin_prefetch(next_written + from * written.size, 1, 2);
         put_row(row, from, n);
       } else {  // too long for a bin, or without classes; or another thread has written other offsets
         solve_rows(p, row, row + 1);
@@ -276,27 +274,43 @@ class Ragged {
       from = to;
     }
   }
+  // What comes some rows later, from memory, and where its results go.
+  INLINE void fetch_rows(size_t from, size_t to) const {
+    if (!is_large(p)) return;
+    to = lesser(to, p.elements);
+    constexpr size_t ahead = 4096;  // bytes
+    const Array& written = results();
+    for (size_t i = from * array[x].size + ahead; i < to * array[x].size + ahead; i += block_bytes) {
+      __builtin_prefetch(array[x].data + i, 0, 2);
+      if (written.by_class) __builtin_prefetch(written.data + i, 1, 2);
+    }
+  }
 
   __attribute__((noinline)) void solve_bin(size_t n) {
     const size_t first = bins.place[n], last = room->filled[n];
     room->filled[n] = uint32_t(first);
     if (last == first) return;
-    const bool is_softmax = p.op == Op::softmax;
-    if (is_softmax && solve_softmax_at(p, n, room->starts + first, room->numbers + first, first_row, last - first))
-      return;
-    const size_t most = lesser(set_bytes / widest / n, set_bytes / largest);
+    part.length = n;
+    const bool apart =
+        p.type == Type::float64 ? reads_apart<F64>(part, last - first) : reads_apart<F32>(part, last - first);
+    const auto is_copied = [&](size_t i) INLINE_LAMBDA { return array[i].data && !(apart && array[i].by_class); };
+    const size_t most = apart ? set_bytes / largest : lesser(set_bytes / widest / n, set_bytes / largest);
     for (size_t from = first, count; from < last; from += count) {
       count = lesser(most, last - from);
       for (size_t i = 0; i < places; i++) {
-        if (array[i].data && !is_result(i)) gather(array[i], from, count, n);
+        if (is_copied(i) && !is_result(i)) gather(array[i], from, count, n);
       }
-      part.outer = count, part.length = n, part.elements = n * count;
+      part.starts = apart ? room->starts + from : nullptr;
+      part.outer = count, part.elements = n * count;
       part.firstRow = p.firstRow + first_row, part.rowNumbers = room->numbers + from;
       part.k = lacks_classes(n) ? n : p.k;
-      place([&](size_t i) -> void* { return array[i].data ? array[i].copy : nullptr; });
+      place([&](size_t i) -> void* {
+        const Array& a = array[i];
+        return !a.data || is_copied(i) ? a.copy : a.data + first_class * a.size;
+      });
       solve_rows(part, 0, count);
       for (size_t i = 0; i < places; i++) {
-        if (array[i].data && is_result(i)) scatter(array[i], from, count, n);
+        if (is_copied(i) && is_result(i)) scatter(array[i], from, count, n);
       }
       for (size_t k = from; (lacks_classes(n) || p.lengths) && k < from + count; k++) fill_rest(k, n);
     }

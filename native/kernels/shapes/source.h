@@ -243,6 +243,7 @@ struct Source {
 };
 
 INLINE size_t start_of(const Problem& p, size_t row) {
+  if (p.starts) return p.starts[row];
   if (p.inner == 1 || p.length == 0) return row * p.length;
   return row / p.inner * p.length * p.inner + row % p.inner;
 }

@@ -113,35 +113,53 @@ INLINE void store_rows(typename V::Scalar* y, const V* v) {
   }
 }
 
-// The same of rows that begin at `starts`, row i in lane i. Of a row of fewer classes a quarter is read.
+// A panel of rows that begin at `starts`, row i in lane i; and back, of as many columns as there are, to as many rows.
+template <class V>
+INLINE void load_panel_at(const typename V::Scalar* x, const uint32_t* starts, V* column) {
+#pragma GCC unroll 4
+  for (size_t i = 0; i < V::registers; i++) {
+    typename V::Register c[panel_columns<V>];
+    load_panel_registers([=](size_t row) INLINE_LAMBDA { return x + starts[i * V::per_register + row]; }, c);
+#pragma GCC unroll 4
+    for (size_t j = 0; j < panel_columns<V>; j++) column[j].r[i] = c[j];
+  }
+}
+template <class V>
+INLINE void store_panel_at(typename V::Scalar* y, const uint32_t* starts, size_t rows, const V* column,
+                           size_t columns) {
+  constexpr size_t P = panel_columns<V>;
+#pragma GCC unroll 4
+  for (size_t i = 0; i < V::registers; i++) {
+    typename V::Register c[P];
+#pragma GCC unroll 4
+    for (size_t j = 0; j < P; j++) c[j] = column[j].r[i];
+    const size_t at = i * V::per_register;
+    store_panel_registers(
+        [=](size_t row, auto q) INLINE_LAMBDA {
+          if (at + row >= rows) return;
+          typename V::Scalar* const to = y + starts[at + row];
+          columns < P ? store_register_first(to, q, columns) : store_register(to, q);
+        },
+        c);
+  }
+}
+// Such rows of N classes. Of a row of fewer classes a quarter is read.
 template <class V, size_t N, size_t i = 0>
 INLINE void load_rows_at(const typename V::Scalar* x, const uint32_t* starts, V* v) {
   constexpr size_t P = panel_columns<V>, at = N >= P && i + P > N ? N - P : i;
+  V column[P];
+  load_panel_at<V>(x + at, starts, column);
 #pragma GCC unroll 4
-  for (size_t r = 0; r < V::registers; r++) {
-    typename V::Register c[P];
-    load_panel_registers([=](size_t row) INLINE_LAMBDA { return x + starts[r * V::per_register + row] + at; }, c);
-#pragma GCC unroll 4
-    for (size_t j = 0; j < P && at + j < N; j++) v[at + j].r[r] = c[j];
-  }
+  for (size_t j = 0; j < P && at + j < N; j++) v[at + j] = column[j];
   if constexpr (i + P < N) load_rows_at<V, N, i + P>(x, starts, v);
 }
 template <class V, size_t N, size_t i = 0>
 INLINE void store_rows_at(typename V::Scalar* y, const uint32_t* starts, const V* v) {
   constexpr size_t P = panel_columns<V>, at = N >= P && i + P > N ? N - P : i;
+  V column[P];
 #pragma GCC unroll 4
-  for (size_t r = 0; r < V::registers; r++) {
-    typename V::Register c[P];
-#pragma GCC unroll 4
-    for (size_t j = 0; j < P; j++) c[j] = v[at + j < N ? at + j : 0].r[r];
-    store_panel_registers(
-        [=](size_t row, auto q) INLINE_LAMBDA {
-          typename V::Scalar* const to = y + starts[r * V::per_register + row] + at;
-          if constexpr (N >= P) store_register(to, q);
-          if constexpr (N < P) store_register_first(to, q, N);
-        },
-        c);
-  }
+  for (size_t j = 0; j < P; j++) column[j] = v[at + j < N ? at + j : 0];
+  store_panel_at<V>(y + at, starts, V::lanes, column, N);
   if constexpr (i + P < N) store_rows_at<V, N, i + P>(y, starts, v);
 }
 
