@@ -93,6 +93,7 @@ const CASES = [
   ['topK 1', [1.6, 1.6, 1.4, 1.3, 1.3, 1.3, 1.1], topK(1)],
   ['topK 5', [2.2, 2.4, 2.2, 2.0, 1.6, 1.4, 1.2], topK(5)],
   ['topK 20', [null, null, 4, 4, 5, 3, 1.5], topK(20)],
+  ['topK 5, log', none, topK(5, true)],
   [
     'crossEntropy, mean',
     [2.8, 2.4, 1.7, 1.4, 1.3, 1.3, 1.0],
@@ -102,6 +103,19 @@ const CASES = [
     'crossEntropy with gradient',
     [3.5, 3.2, 2.5, 2.2, 2.0, 2.0, 2.0],
     (m, o) => library.crossEntropy(m.x, m.targets, { ...o, gradient: m.gradient }),
+  ],
+  [
+    'with gradient and weights',
+    none,
+    (m, o) => {
+      m.weights ??= Float64Array.from({ length: m.classes }, (_, c) => 1 + (c % 7) / 4);
+      return library.crossEntropy(m.x, m.targets, { ...o, weights: m.weights, gradient: m.gradient });
+    },
+  ],
+  [
+    'with gradient, labelSmoothing 0.1',
+    none,
+    (m, o) => library.crossEntropy(m.x, m.targets, { ...o, labelSmoothing: 0.1, gradient: m.gradient }),
   ],
   [
     'crossEntropy, labelSmoothing 0.1',
@@ -178,12 +192,14 @@ const CASES = [
   ],
 ];
 
-function topK(k) {
+function topK(k, log = false) {
   return (m, o) => {
     const few = Math.min(k, m.classes);
     m.best ??= new Map();
     if (!m.best.has(few)) m.best.set(few, m.top(few));
-    return library.topK(m.x, few, { ...o, out: m.best.get(few) });
+    const { probabilities, indices } = m.best.get(few);
+    const out = log ? { logProbabilities: probabilities, indices } : { probabilities, indices };
+    return library.topK(m.x, few, { ...o, ...(log && { log }), out });
   };
 }
 function sample(how) {

@@ -1,7 +1,7 @@
 // The unit of logSoftmax, logSumExp and crossEntropy.
 #include SIMD_HEADER
 #include "ops/class_gradient.h"
-#include "ops/share_loss.h"
+#include "ops/share_gradient.h"
 #include "shapes/solve.h"
 #include "shapes/lanes_for_all.h"
 #include "units.h"
@@ -32,14 +32,17 @@ void solve_losses(const Problem& p, size_t begin, size_t end) {
   }
   if constexpr (lanes_for_all && !is_compact && sizeof(typename V::Scalar) == 4) {
     if (!by_class && !p.gradient && p.inner == 1) return solve_in_shapes<V, ShareLoss<V>>(p, begin, end);
+    if (!by_class && p.gradient && p.inner == 1 && ShareGradient::fits(p, end - begin)) {
+      Problem losses = p, written = p;
+      losses.gradient = nullptr, written.out = p.gradient, written.outType = p.type;
+      solve_in_shapes<V, ShareLoss<V>>(losses, begin, end);
+      return solve_in_lanes<F64>(ShareGradient(written), begin, end);
+    }
   }
   if constexpr (has_lanes<V>) {
-    const double by = p.gradientScale / p.temperature;
     // A double probability may be subnormal. Lanes multiply it by 1 / T before it is rounded, row by row it is divided after.
     const bool rounds_once = p.type != Type::float64 || p.temperature == 1;
-    const bool alike = by_class && !p.weights && rounds_once && CrossEntropySolver<V>::fits_factor(by) &&
-                       __builtin_fabs(by) <= most_scale;
-    if (alike) {
+    if (by_class && rounds_once && scales_fit<V>(p)) {
       const Shape shape = shape_of<V>(p, end - begin);
       Problem written = p;
       written.out = p.gradient, written.outType = p.type;

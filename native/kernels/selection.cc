@@ -1,7 +1,7 @@
 // The unit of topK and sample.
 #include SIMD_HEADER
 #include "ops/filter.h"
-#include "ops/top_few.h"
+#include "ops/top_few_logs.h"
 #include "ops/top_more.h"
 #include "ops/top_of_few.h"
 #include "ops/top_one.h"
@@ -58,6 +58,10 @@ template <class V>
 void solve(const Problem& p, size_t begin, size_t end) {
   if constexpr (has_lanes<V>) {
     if (p.op == Op::sample) return solve_draws<V>(p, begin, end);
+    if constexpr (lanes_for_all && !is_compact) {
+      const bool logs = TopFewLogs<V>::fits(p) && shape_of<V>(p, end - begin) == Shape::lanes;
+      if (logs) return solve_in_lanes<V>(TopFewLogs<V>(p), begin, end);
+    }
     const bool few = p.k > 0 && p.k <= most_few && p.k <= p.length && !p.log;
     if constexpr (lanes_for_all && V::registers <= 2 && sizeof(typename V::Scalar) == 4) {
       if (few && TopOfFew<V>::fits(p) && shape_of<V>(p, end - begin) == Shape::lanes)

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { crossEntropy, logSumExp, prepare, softmax, topK } from '../../lib/index.js';
 import { exactRow } from '../oracle.js';
 import { budget, Random, seed } from '../random.js';
+import { expectSameBits } from './same.js';
 import { backendName } from './ways.js';
 
 interface Given {
@@ -57,6 +58,46 @@ function exactGradient(logits: ArrayLike<number>, a: readonly number[]): number[
 
 describe(`the gradient of crossEntropy on ${backendName} (seed ${seed})`, () => {
   const rows = Math.ceil(400 * budget);
+  it.each(given)(
+    'a row has the bits that it has alone: $name',
+    ({ name, isClass, labelSmoothing, isWeighted }) => {
+      const random = new Random(`alone ${name}`);
+      for (const Numbers of [Float32Array, Float64Array]) {
+        for (let classes = 1; classes <= 67; classes++) {
+          const rows = 21;
+          const x = random.fill(new Numbers(rows * classes), [1, 20, 200][random.below(3)]);
+          for (const odd of [Number.NaN, Number.NEGATIVE_INFINITY, 3e38]) x[random.below(x.length)] = odd;
+          const shares = softmax(random.fill(new Numbers(rows * classes), 9), { shape: [rows, classes] });
+          const targets = isClass
+            ? Int32Array.from({ length: rows }, (_, r) => (r === 5 ? -100 : random.below(classes)))
+            : shares;
+          const weights = Float64Array.from({ length: classes }, (_, c) =>
+            c === 1 ? 0 : random.between(0, 25),
+          );
+          const temperature = [1, 0.7][random.below(2)];
+          const options = {
+            temperature,
+            reduction: 'none',
+            ...(labelSmoothing ? { labelSmoothing } : {}),
+            ...(isWeighted ? { weights } : {}),
+          } as const;
+          const gradient = new Numbers(x.length);
+          const losses = crossEntropy(x, targets, { ...options, shape: [rows, classes], gradient });
+          for (let r = 0; r < rows; r++) {
+            const [from, to] = [r * classes, (r + 1) * classes];
+            const own = new Numbers(classes);
+            const target = isClass ? targets.subarray(r, r + 1) : targets.subarray(from, to);
+            const alone = { ...options, shape: [1, classes], gradient: own };
+            const loss = crossEntropy(x.subarray(from, to), target, alone);
+            const which = `row ${r} of ${classes} classes, T = ${temperature}, ${Numbers.name}`;
+            expectSameBits(losses.subarray(r, r + 1), loss, which);
+            expectSameBits(gradient.subarray(from, to), own, which);
+          }
+        }
+      }
+    },
+  );
+
   it.each(given)('float32 is within 2 ULP of the exact one: $name', (options) => {
     const { name, isClass = false, labelSmoothing = 0, isWeighted = false } = options;
     const random = new Random(name);

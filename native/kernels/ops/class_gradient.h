@@ -5,9 +5,23 @@
 
 namespace UNITS {
 
-// Of problems whose `out` is the gradient, without weights, whose scale is at most most_scale: what lanes beyond a row's end
-// add to its sum where it is solved alone then comes to nothing.
+// Of problems whose `out` is the gradient, whose scale is at most most_scale: what lanes beyond a row's end add to its sum where it is
+// solved alone then comes to nothing.
 constexpr double most_scale = 0x1p20;
+
+// Whether that is so of all rows, whatever their targets.
+template <class V>
+INLINE bool scales_fit(const Problem& p) {
+  const auto fits = [](double scale) {
+    return CrossEntropySolver<V>::fits_factor(scale) && __builtin_fabs(scale) <= most_scale;
+  };
+  if (!p.weights) return fits(p.gradientScale / p.temperature);
+  bool all = p.gradientScale > 0;
+  for (size_t c = 0; all && c < p.length; c++) {
+    all = p.weights[c] >= 0 && fits(p.gradientScale * p.weights[c] / p.temperature);
+  }
+  return all;
+}
 
 template <class V>
 struct ClassGradient : ClassLoss<V> {
@@ -93,12 +107,31 @@ struct ClassGradient : ClassLoss<V> {
       this->few ? end_few(g) : end_floats(g);
     }
   }
-  // A row whose target is ignored has no gradient.
+  // What the gradients of rows are multiplied by: nothing where their targets are ignored. As CrossEntropySolver has it.
+  template <class Group>
+  INLINE void scales_of(const Group& g, F64* scale) const {
+    F64 weight[W];
+    this->weights_of(g.ends, ClassLoss<V>::compares(g), weight);
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) {
+      scale[w] = p.weights ? div(mul(splat<F64>(p.gradientScale), weight[w]), splat<F64>(p.temperature))
+                           : mul(splat<F64>(by), weight[w]);
+    }
+  }
   template <class Group>
   INLINE void end_few(Group& g) const {
+    if (!p.weights) return end_few(g, FewGradient(by), this->weights_of(g), this->weights_of(g));
+    F64 scale[W], lifted[W];
+    scales_of(g, scale);
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) lifted[w] = mul(scale[w], splat<F64>(FewGradient::lifted));
+    end_few(g, FewGradient(scale, lifted), splat<V>(1), narrow(scale, V()));
+  }
+  // `counts`: 0 where a row's target is ignored.
+  template <class Group>
+  INLINE void end_few(Group& g, const FewGradient& gradient, V weight, V counts) const {
     Ends& e = g.ends;
-    const V none = splat<V>(0), weight = this->weights_of(g);
-    const FewGradient gradient = {by};
+    const V none = splat<V>(0);
     const Wide<V> factor = gradient.factor(e.whole);
     V own;
     if (lanes_for_all && g.has_terms && p.length <= most_without_terms && ClassLoss<V>::compares(g)) {
@@ -108,13 +141,13 @@ struct ClassGradient : ClassLoss<V> {
     }
     const V entry = gradient.of_target(factor, g.few, g.count_of_max, own, sub(g.max, e.target));
     e.hi = mul(weight, factor.hi), e.lo = mul(weight, factor.lo);
-    e.targets = zero_if_equal(weight, none, entry);
+    e.targets = zero_if_equal(counts, none, entry);
   }
   template <class Group>
   INLINE void end_floats(Group& g) const {
     Ends& e = g.ends;
-    F64 count[W], below[W], slope[W], back[W], entry[W], weight[W];
-    this->weights_of(e, ClassLoss<V>::compares(g), weight);
+    F64 count[W], below[W], slope[W], back[W], entry[W], scales[W];
+    scales_of(g, scales);
     widen(g.count_of_max, count);
     widen(sub(g.max, e.target), below);
     const WideTerm own = wide_term(Exp<V, false>(scale, g.shift.magic, g.shift.lower).term(e.target));
@@ -122,7 +155,7 @@ struct ClassGradient : ClassLoss<V> {
 #pragma GCC unroll 4
     for (size_t w = 0; w < W; w++) {
       const F64 top = e.top_term[w].hi, sum = sum_of_floats(g.sum[w], count[w], top);
-      slope[w] = slope_of_floats(mul(splat<F64>(by), weight[w]), sum);
+      slope[w] = slope_of_floats(scales[w], sum);
       const F64 of_max = sum_of_floats(g.sum[w], sub(count[w], one), top);
       const F64 less = entry_of_floats(select_greater(below[w], zero, sub(sum, own.part[w]), of_max), slope[w]);
       entry[w] = sub(zero, zero_if_equal(max_number(absolute(less), least), least, less));
@@ -138,8 +171,8 @@ struct ClassGradient : ClassLoss<V> {
   template <class Group>
   INLINE void end_doubles(Group& g) const {
     Ends& e = g.ends;
-    F64 count[W], rest[W], weight[W];
-    this->weights_of(e, ClassLoss<V>::compares(g), weight);
+    F64 count[W], rest[W], scales[W];
+    scales_of(g, scales);
     Wide<F64> inverse[W], factor[W];
     widen(g.count_of_max, count);
 #pragma GCC unroll 4
@@ -147,8 +180,7 @@ struct ClassGradient : ClassLoss<V> {
       const Wide<F64> sum = sum_with_max(g.sum[w], count[w], e.top_term[w]);
       inverse[w] = reciprocal<V>(sum);
       rest[w] = rest_of_max(g.sum[w], count[w], e.top_term[w], sum);
-      const F64 scale = mul(splat<F64>(by), weight[w]);
-      factor[w] = {mul(inverse[w].hi, scale), mul(inverse[w].lo, scale)};
+      factor[w] = {mul(inverse[w].hi, scales[w]), mul(inverse[w].lo, scales[w])};
     }
     narrow_factor(factor, e.hi, e.lo);
     V hi, lo;
@@ -161,7 +193,7 @@ struct ClassGradient : ClassLoss<V> {
     for (size_t w = 0; w < W; w++) {
       const F64 zero = splat<F64>(0), one = splat<F64>(1);
       const F64 others = select_greater(below[w], zero, sub(one, share[w]), rest[w]);
-      const F64 less = mul(mul(splat<F64>(by), weight[w]), others), least = splat<F64>(least_entry<V>);
+      const F64 less = mul(scales[w], others), least = splat<F64>(least_entry<V>);
       entry[w] = sub(zero, zero_if_equal(max_number(absolute(less), least), least, less));
     }
     e.targets = narrow(entry, V());

@@ -28,16 +28,26 @@ INLINE D entry_of_floats(D others, D slope) {
 }
 
 INLINE Wide<F32> in_floats(double x) { return {splat<F32>(float(x)), splat<F32>(float(x - double(float(x))))}; }
+// The same of a number for each lane.
+INLINE Wide<F32> in_floats(const F64* x) {
+  F64 back[wides<F32>], rest[wides<F32>];
+  const F32 hi = narrow(x, F32());
+  widen(hi, back);
+#pragma GCC unroll 4
+  for (size_t w = 0; w < wides<F32>; w++) rest[w] = sub(x[w], back[w]);
+  return {hi, narrow(rest, F32())};
+}
 
-// The same of rows of few floats, in floats of two parts (few_log.h), each times `scale`.
+// The same of rows of few floats, in floats of two parts (few_log.h), each times a scale.
 struct FewGradient {
-  static constexpr double lift = power_of_two(ExpTraits<F32>::lift);
-  const double scale;
+  static constexpr double lift = power_of_two(ExpTraits<F32>::lift), lifted = lift / FewTerms<F32>::unit;
+  const Wide<F32> all, to_terms;  // the scale, and what it is to terms
+  INLINE explicit FewGradient(double scale) : all(in_floats(scale)), to_terms(in_floats(scale * lifted)) {}
+  INLINE FewGradient(const F64* scale, const F64* scale_lifted)
+      : all(in_floats(scale)), to_terms(in_floats(scale_lifted)) {}
 
   // What makes the gradient of terms, whose sum is that many times the maximum's.
-  INLINE Wide<F32> factor(const Wide<F32>& sum) const {
-    return product(inverse_of(sum), in_floats(scale * (lift / FewTerms<F32>::unit)));
-  }
+  INLINE Wide<F32> factor(const Wide<F32>& sum) const { return product(inverse_of(sum), to_terms); }
   // That of the target, whose term is `own` and whose logit is so far below the maximum; `terms`: the sum of those below the
   // maximum, which `count` logits equal.
   INLINE F32 of_target(const Wide<F32>& factor, const Wide<F32>& terms, F32 count, F32 own, F32 below) const {
@@ -45,7 +55,6 @@ struct FewGradient {
     const F32 equal = mul(sub(count, splat<F32>(1)), FewTerms<F32>::of_max());
     const F32 others = muladd(equal, factor.hi, muladd(equal, factor.lo, rounded_product(terms, factor)));
     // Below the maximum it has at most half of the sum: p - 1 does not cancel.
-    const Wide<F32> all = in_floats(scale);
     const F32 of_other = add(fms(share, factor.hi, all.hi), fms(share, factor.lo, all.lo));
     return select_greater(below, none, of_other, sub(none, mul(others, unit)));
   }
@@ -176,7 +185,7 @@ struct CrossEntropySolver {
     const FewTerms<F32> exp(rows.scale, splat<F32>(shift.magic), splat<F32>(shift.lower), max);
     const Wide<F32> below = {splat<F32>(float(m.sum)), splat<F32>(float(m.sum_lo))};
     const F32 count = splat<F32>(float(m.count));
-    const FewGradient gradient = {scale};
+    const FewGradient gradient(scale);
     const Wide<F32> by = gradient.factor(few_sum(below, count).all);
     const F32 entry = gradient.of_target(by, below, count, exp.term(own).value(), sub(max, own));
     factor = {first_lane(by.hi), first_lane(by.lo)};

@@ -8,6 +8,13 @@
 
 namespace UNITS {
 
+// The targets' shares of each class, to be read as logits are.
+INLINE Problem targets_as_logits(const Problem& p) {
+  Problem targets = p;
+  targets.x = p.targetProbabilities;
+  return targets;
+}
+
 // Of problems without a gradient, of floats whose rows lie one behind the other.
 template <class V>
 struct ShareLoss : Logarithms<V> {
@@ -23,7 +30,7 @@ struct ShareLoss : Logarithms<V> {
   };
 
   const Problem targets;  // as logits
-  explicit ShareLoss(const Problem& p) : Logarithms<V>(p), targets(targets_of(p)) {}
+  explicit ShareLoss(const Problem& p) : Logarithms<V>(p), targets(targets_as_logits(p)) {}
 
   template <class Group>
   INLINE void begin(Group& g) const {
@@ -55,12 +62,6 @@ struct ShareLoss : Logarithms<V> {
   void solve(size_t r) const { Solver(*this).solve(r, r + 1); }
 
  private:
-  static Problem targets_of(const Problem& p) {
-    Problem targets = p;
-    targets.x = p.targetProbabilities;
-    return targets;
-  }
-
   template <class Group>
   void weigh_rows(Group& g) const {
     const Solver solver(*this);

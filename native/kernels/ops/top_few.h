@@ -45,10 +45,11 @@ __attribute__((noinline)) void best_of(const typename V::Scalar* x, size_t step,
 // K columns, a block each, to rows of K.
 template <class V, size_t K>
 __attribute__((noinline)) void store_columns(const typename V::Scalar* column, typename V::Scalar* rows) {
+  if constexpr (K == 1) return store(rows, load<V>(column));
   V v[K];
 #pragma GCC unroll 8
   for (size_t j = 0; j < K; j++) v[j] = load<V>(column + j * V::lanes);
-  store_rows_in_order<V, K>(rows, v);
+  if constexpr (K > 1) store_rows_in_order<V, K>(rows, v);
 }
 
 template <class V>
@@ -59,48 +60,46 @@ struct BestSteps {
 };
 template <class V, size_t K>
 INLINE BestSteps<V> best_steps(size_t k) {
-  if constexpr (K > 2) {
+  if constexpr (K > 1) {
     if (k < K) return best_steps<V, K - 1>(k);
   }
   return {best_of<V, K>, store_columns<V, K>};
 }
 
+// The best of each row, a block for each place among them: logits, then what is to be had of them; and their classes.
 template <class V>
-struct TopFew : TopInLanes<V> {
-  using typename Rows<V>::T;
-  using Rows<V>::p, TopInLanes<V>::L;
+struct Best {
+  using T = typename V::Scalar;
+  alignas(64) T key[most_few * V::lanes];
+  alignas(64) T place[most_few * V::lanes];
+};
+
+// Finds and writes them.
+template <class V>
+struct BestOfRows {
+  using T = typename V::Scalar;
+  static constexpr size_t L = V::lanes;
+  const Problem& p;
   const BestSteps<V> steps;
-  explicit TopFew(const Problem& p) : TopInLanes<V>(p), steps(best_steps<V, most_few>(p.k)) {}
-
-  struct Ends {
-    alignas(64) T key[most_few * L];    // logits, then probabilities
-    alignas(64) T place[most_few * L];  // classes; of floats as whole numbers, once they are to be written
-    uint32_t redo = 0;  // rows along their blocks, as bits, that have fewer classes above -Infinity
-  };
+  explicit BestOfRows(const Problem& p) : p(p), steps(best_steps<V, most_few>(p.k)) {}
 
   template <class Group>
-  INLINE void begin(Group& g) const {
-    if constexpr (Group::along) return select_along(g);
-    steps.best(g.x, g.step, p.length, g.ends.key, g.ends.place);
+  INLINE void find(const Group& g, Best<V>& best) const {
+    steps.best(g.x, g.step, p.length, best.key, best.place);
   }
   template <class Group>
-  INLINE void end(Group& g) const {
-    this->to_shares(g, g.ends.key);
-  }
-  template <class Group>
-  INLINE void write(Group& g) const {
-    Ends& e = g.ends;
+  INLINE void write(const Group& g, const Best<V>& best) const {
     if (p.inner == 1 && p.outType == type_of<T>) {
-      put(e.key, static_cast<T*>(p.out) + g.row * p.k, g.count);
-      return put_places(e.place, p.indices + g.row * p.k, g.count);
+      put(best.key, static_cast<T*>(p.out) + g.row * p.k, g.count);
+      return put_places(best.place, p.indices + g.row * p.k, g.count);
     }
     alignas(64) uint32_t whole[most_few * L];
-    for (size_t j = 0; j < p.k; j++) store_whole(whole + j * L, load<V>(e.place + j * L));
+    for (size_t j = 0; j < p.k; j++) store_whole(whole + j * L, load<V>(best.place + j * L));
     const Sink out = {static_cast<char*>(p.out), p.outType, 1};
     for (size_t i = 0; i < g.count; i++) {
       const size_t row = g.row + i * g.apart, first = row / p.inner * p.k * p.inner + row % p.inner;
       for (size_t j = 0; j < p.k; j++) {
-        out.put(first + j * p.inner, double(e.key[j * L + i]));
+        out.put(first + j * p.inner, double(best.key[j * L + i]));
         p.indices[first + j * p.inner] = whole[j * L + i];
       }
     }
@@ -122,7 +121,34 @@ struct TopFew : TopInLanes<V> {
     for (size_t i = 0; i < p.k * L; i += L) store_whole(places + i, load<V>(rows + i));
     if (count < L) __builtin_memcpy(to, whole, count * p.k * sizeof(uint32_t));
   }
+};
 
+template <class V>
+struct TopFew : TopInLanes<V> {
+  using typename Rows<V>::T;
+  using Rows<V>::p, TopInLanes<V>::L;
+  const BestOfRows<V> best;
+  explicit TopFew(const Problem& p) : TopInLanes<V>(p), best(p) {}
+
+  struct Ends : Best<V> {
+    uint32_t redo = 0;  // rows along their blocks, as bits, that have fewer classes above -Infinity
+  };
+
+  template <class Group>
+  INLINE void begin(Group& g) const {
+    if constexpr (Group::along) return select_along(g);
+    best.find(g, g.ends);
+  }
+  template <class Group>
+  INLINE void end(Group& g) const {
+    this->to_shares(g, g.ends.key);
+  }
+  template <class Group>
+  INLINE void write(Group& g) const {
+    best.write(g, g.ends);
+  }
+
+ private:
   // Of rows along their blocks, which are longer: the k'th of the maxima of a row's lanes is a bound that at least k logits reach
   // and few more do. Those are listed row by row, and the best of each list found in lanes, as those of few classes are.
   static constexpr size_t most_listed = 32;
@@ -136,7 +162,7 @@ struct TopFew : TopInLanes<V> {
     Lists lists;
     auto& ends = g.ends;
     turn<V>(g.lane_maxima, L, g.count, L, lists.column);
-    steps.best(lists.column, L, L, ends.key, ends.place);
+    best.steps.best(lists.column, L, L, ends.key, ends.place);
     size_t longest = p.k;
     ends.redo = 0;
     for (size_t i = 0; i < g.count; i++) {
@@ -146,7 +172,7 @@ struct TopFew : TopInLanes<V> {
       longest = count > longest ? count : longest;
     }
     turn<V>(lists.logit, most_listed, g.count, longest, lists.column);
-    steps.best(lists.column, L, longest, ends.key, ends.place);
+    best.steps.best(lists.column, L, longest, ends.key, ends.place);
     for (size_t i = 0; i < g.count; i++) {
       for (size_t j = 0; j < p.k; j++) {
         ends.place[j * L + i] = T(lists.index[i * most_listed + size_t(ends.place[j * L + i])]);

@@ -133,7 +133,7 @@ struct TopOfFew : TopFew<V> {
 #pragma GCC unroll 4
       for (size_t j = 0; j < N; j++)
         store(column[0] + j * L, ordered<N>(share[j])), store(column[1] + j * L, ordered<N>(place[j]));
-      this->steps.store(column[0], shares), this->steps.store(column[1], places);
+      this->best.steps.store(column[0], shares), this->best.steps.store(column[1], places);
     }
   }
 

@@ -18,13 +18,13 @@ class Masked {
     if (p.length < 2 || p.length > copied_classes || rows <= V::lanes / 8) return false;
     switch (p.op) {
       case Op::topK:
-        // Terms start at the bias of a row's own length.
-        if (p.lengths && bias_for<V>(1) != bias_for<V>(p.length)) return false;
-        return p.k > 0 && p.k <= most_chosen && !p.log;
+        // Terms start at the bias of a row's own length, and logarithms of few floats have a way of their own.
+        if (p.lengths && (p.log || bias_for<V>(1) != bias_for<V>(p.length))) return false;
+        return p.k > 0 && p.k <= most_chosen;
       case Op::logProb: return !p.lengths && !p.renormalize && !p.ranks;
       case Op::crossEntropy:
         if (p.lengths || !p.targets || p.labelSmoothing != 0) return false;
-        return !p.gradient || (lanes_for_all && !p.weights && p.type == type_of<T>);
+        return !p.gradient || (lanes_for_all && p.type == type_of<T>);
       case Op::sample: return draws_alike(p);
       case Op::entropy: return !p.lengths && p.length <= few_for_logs;
       default: return false;
