@@ -341,10 +341,17 @@ struct FewClassesSoftmax {
     for (size_t g = 0; g < groups; g++) invert<V>(sum[g], rest[g], hi[g], lo[g]);
     for (size_t g = 0; g < groups; g++) {
       if (kept) hi[g] = zero_if_equal(top[g], none, hi[g]), lo[g] = zero_if_equal(top[g], none, lo[g]);
-      make_ones(r[g][0], N, least[g], sum[g], rest[g], shift[g], op.scale, hi[g], lo[g]);
-      V out[N];
+      V out[N], limit;
+      if constexpr (hides == Hides::always) {  // what is hidden has no term: rows are often alone
+        limit = limit_of_shares(sum[g], rest[g], shift[g], op.scale);
+      } else {
+        make_ones(r[g][0], N, least[g], sum[g], rest[g], shift[g], op.scale, hi[g], lo[g]);
+      }
 #pragma GCC unroll 16
-      for (size_t i = 0; i < N; i++) out[i] = scaled(load<V>(r[g][i]), hi[g], lo[g]);
+      for (size_t i = 0; i < N; i++) {
+        out[i] = scaled(load<V>(r[g][i]), hi[g], lo[g]);
+        if constexpr (hides == Hides::always) out[i] = select_greater(out[i], limit, splat<V>(1), out[i]);
+      }
       rows.template store<N>(y, g, out);
     }
     return true;

@@ -180,6 +180,18 @@ INLINE uint32_t alone_in_sum(V sum, V rest, const LaneShift<V>& shift, const Sca
   return ~mask_greater(beside, splat<V>(0)) & ((1u << V::lanes) - 1);
 }
 
+// What the share of a maximum exceeds where that is so, and no share does elsewhere.
+template <class V>
+INLINE V limit_of(V beside) {
+  const V one = splat<V>(1), half = splat<V>(typename V::Scalar(0.5));
+  return add(half, zero_if_equal(beside, splat<V>(0), one));
+}
+template <class V, class S>
+INLINE V limit_of_shares(V sum, V rest, const LaneShift<V>& shift, const Scale<S>& scale) {
+  const Term<V> largest = Exp<V, false>(scale, shift.magic, shift.lower).term(shift.max);
+  return limit_of(beside_largest(sum, rest, largest, bias_for<V>(1)));
+}
+
 // 1 where that is so, of up to exact_terms classes, a block of terms each, and the factor (hi, lo) by which they become shares. Seldom
 // needed: terms give way to shares, and the factor to one that leaves them as they are.
 template <class V, class S>
@@ -188,12 +200,10 @@ __attribute__((noinline)) void put_ones(typename V::Scalar* term, size_t classes
   using T = typename V::Scalar;
   V beside;
   if (!beside_maximum(sum, rest, shift, scale, bias_for<V>(1), beside)) return;
-  const V one = splat<V>(1), half = splat<V>(T(0.5));
-  const V least =
-      add(half, zero_if_equal(beside, splat<V>(0), one));  // above any share where others are in the sum
+  const V one = splat<V>(1), limit = limit_of(beside);
   for (size_t c = 0; c < classes; c++, term += V::lanes) {
     const V share = scaled(load<V>(term), hi, lo);
-    store(term, select_greater(share, least, one, share));
+    store(term, select_greater(share, limit, one, share));
   }
   hi = splat<V>(T(power_of_two(ExpTraits<V>::lift))), lo = splat<V>(0);
 }
