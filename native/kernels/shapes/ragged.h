@@ -257,7 +257,7 @@ class Ragged {
   }
 
   __attribute__((noinline)) void put(size_t begin, size_t end) {
-    constexpr size_t fetched = 64;  // rows at a time
+    constexpr size_t fetched = 16;  // rows at a time
     // Whoever reads 16 bytes of a row finds them: the last rows are solved by themselves.
     const size_t few = 16 / size_of(p.type);
     const uint32_t last = uint32_t(p.elements < few ? 0 : lesser(p.elements - few, UINT32_MAX));
