@@ -4,8 +4,8 @@
 //
 //   x        a0 a1 a2 b0 c0 c1 c2 d0      bin 1: b d      bin 3: a c
 //
-// Rows of a full bin are copied one behind the other, to be a problem like any other, whose results go back to where they belong;
-// but for softmax of few classes, which reads and writes rows wherever they lie. So no other shape knows of them. A row has the
+// Rows of a full bin are a problem like any other. Where they go in lanes they are read, and their results by class written, wherever
+// they lie (Problem::starts); others are copied one behind the other, and their results go back to where they belong. A row has the
 // bits that it has alone, as every row of a problem does.
 #pragma once
 #include "../choose.h"
