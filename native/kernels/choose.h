@@ -189,16 +189,15 @@ constexpr bool knows_apart = lanes_apart && sizeof(typename V::Scalar) == 4;
 template <class V>
 INLINE bool reads_apart(const Problem& p, size_t rows) {
   constexpr Type type = type_of<typename V::Scalar>;
-  if (!lanes_apart || p.type != type || rows <= V::lanes / 8) return false;
+  if (!lanes_apart || p.type != type || rows <= V::lanes / 8 || !fits_lanes(p)) return false;
   switch (p.op) {
-    case Op::softmax:
-      return knows_apart<V> && p.outType == type && p.length <= panel_classes && !fills_blocks<V>(p);
+    case Op::softmax: return knows_apart<V> && p.outType == type && !fills_blocks<V>(p);
     case Op::logSoftmax:
-    case Op::logSumExp: return p.outType == type && p.length <= panel_log_classes;
-    case Op::crossEntropy: return p.targets && p.labelSmoothing == 0 && p.length <= panel_log_classes;
-    case Op::logProb: return !p.ranks && !p.renormalize && p.length <= panel_log_classes;
-    case Op::topK: return !p.log && p.length > 4 && p.length <= panel_classes;  // fewer: see TopOfFew
-    case Op::sample: return p.length <= panel_classes;
+    case Op::logSumExp: return p.outType == type;
+    case Op::crossEntropy: return p.targets && p.labelSmoothing == 0;
+    case Op::logProb: return !p.ranks && !p.renormalize;
+    case Op::topK: return !p.log && p.length > 4;  // fewer: see TopOfFew
+    case Op::sample: return true;
     default: return false;
   }
 }

@@ -102,6 +102,19 @@ struct Logarithms : Rows<V> {
     for (size_t w = 0; w < W; w++) log_sum[w] = is_short ? short_log1p(e.sum[w]) : e.sum[w];
   }
 
+  // The logarithms of `count` blocks of logits, `step` apart, in place.
+  template <class Group>
+  INLINE void put_logs(const Group& g, T* blocks, size_t step, size_t count) const {
+    F64 max[W], log_sum[W];
+    widen(g.max, max), log_sums(g.ends, log_sum);
+#pragma GCC unroll 4
+    for (size_t w = 0; w < W; w++) {
+      const LogProbability<T> log_of(max[w], log_sum[w], p.temperature, scale64);
+      T* x = blocks + w * F64::lanes;
+      for (size_t c = 0; c < count; c++, x += step) Rows<V>::logs(x, x, F64::lanes, log_of);
+    }
+  }
+
  private:
   static constexpr bool is_short = sizeof(T) == 4;
   ONCE void begin(const LaneShift<V>& shift, Ends& e) const { terms_of_max(shift, scale, scale64, e.top_term); }
@@ -122,14 +135,7 @@ struct LogSoftmax : Logarithms<V> {
   template <class Group>
   INLINE void write(Group& g) const {
     if constexpr (Group::along) return write_rows(g);
-    F64 max[W], log_sum[W];
-    widen(g.max, max), this->log_sums(g.ends, log_sum);
-#pragma GCC unroll 4
-    for (size_t w = 0; w < W; w++) {
-      const LogProbability<T> log_of(max[w], log_sum[w], p.temperature, scale64);
-      T* x = g.x + w * F64::lanes;
-      for (size_t c = 0; c < p.length; c++, x += g.step) Rows<V>::logs(x, x, F64::lanes, log_of);
-    }
+    this->put_logs(g, g.x, g.step, p.length);
   }
   template <class Group>
   void after(const Group&) const {}

@@ -45,11 +45,14 @@ __attribute__((noinline)) void best_of(const typename V::Scalar* x, size_t step,
 // K columns, a block each, to rows of K.
 template <class V, size_t K>
 __attribute__((noinline)) void store_columns(const typename V::Scalar* column, typename V::Scalar* rows) {
-  if constexpr (K == 1) return store(rows, load<V>(column));
   V v[K];
 #pragma GCC unroll 8
   for (size_t j = 0; j < K; j++) v[j] = load<V>(column + j * V::lanes);
-  if constexpr (K > 1) store_rows_in_order<V, K>(rows, v);
+  if constexpr (K > 1) {
+    store_rows_in_order<V, K>(rows, v);
+  } else {
+    store(rows, v[0]);
+  }
 }
 
 template <class V>

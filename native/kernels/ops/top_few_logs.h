@@ -7,8 +7,7 @@ namespace UNITS {
 
 template <class V>
 struct TopFewLogs : Logarithms<V> {
-  using typename Rows<V>::T;
-  using Rows<V>::p, Rows<V>::scale64, Logarithms<V>::W;
+  using Rows<V>::p;
   const BestOfRows<V> best;
   explicit TopFewLogs(const Problem& p) : Logarithms<V>(p), best(p) {}
 
@@ -26,14 +25,7 @@ struct TopFewLogs : Logarithms<V> {
   }
   template <class Group>
   INLINE void write(Group& g) const {
-    F64 max[W], log_sum[W];
-    widen(g.max, max), this->log_sums(g.ends, log_sum);
-#pragma GCC unroll 4
-    for (size_t w = 0; w < W; w++) {
-      const LogProbability<T> log_of(max[w], log_sum[w], p.temperature, scale64);
-      T* x = g.ends.key + w * F64::lanes;
-      for (size_t j = 0; j < p.k; j++, x += V::lanes) Rows<V>::logs(x, x, F64::lanes, log_of);
-    }
+    this->put_logs(g, g.ends.key, V::lanes, p.k);
     best.write(g, g.ends);
   }
   template <class Group>

@@ -61,11 +61,7 @@ struct TopOfFew : TopFew<V> {
     for (size_t g = 0; g < groups; g++) {
       V v[N];
       load_rows<V, N>(x + g * L * N, v);
-      V max = v[0];
-      store(t[g][0], v[0]);
-#pragma GCC unroll 4
-      for (size_t c = 1; c < N; c++) store(t[g][c], v[c]), max = max_number(v[c], max);
-      shift[g] = LaneShift<V>(max, scale, ExpTraits<V>::vanish);
+      shift[g] = LaneShift<V>(put_classes<V, N>(v, t[g][0]), scale, ExpTraits<V>::vanish);
       sound = sound && shift[g].reducible;
     }
     if (!sound) return false;

@@ -21,11 +21,7 @@ __attribute__((noinline)) void load_classes(const typename V::Scalar* x, typenam
     if (fetches) fetch<false>(x + count * N * L, N * L);
     V v[N];
     load_rows_in_order<V, N>(x, v);
-    V most = v[0];
-    store(blocks, v[0]);
-#pragma GCC unroll 16
-    for (size_t c = 1; c < N; c++) store(blocks + c * L, v[c]), most = max_number(v[c], most);
-    max[g] = most;
+    max[g] = put_classes<V, N>(v, blocks);
   }
 }
 
@@ -37,11 +33,7 @@ __attribute__((noinline)) void load_classes_at(const typename V::Scalar* x, cons
   for (size_t g = 0; g < count; g++, starts += L, blocks += N * L) {
     V v[N];
     load_rows_at<V, N>(x, starts, v);
-    V most = v[0];
-    store(blocks, v[0]);
-#pragma GCC unroll 16
-    for (size_t c = 1; c < N; c++) store(blocks + c * L, v[c]), most = max_number(v[c], most);
-    max[g] = most;
+    max[g] = put_classes<V, N>(v, blocks);
   }
 }
 
@@ -131,6 +123,13 @@ __attribute__((noinline)) void add_known(Lanes<V, sums>* const* group, size_t co
   add_classes<V, N, puts_terms>(group, count, scale, wants_terms);
 }
 
+// What the classes of a group become on their way out.
+template <class V, Sums sums, size_t N>
+INLINE void take_results(const Lanes<V, sums>& g, V* v) {
+#pragma GCC unroll 16
+  for (size_t c = 0; c < N; c++) v[c] = g.result(load<V>(g.x + c * V::lanes));
+}
+
 // Classes back to rows, which lie one behind the other; groups that are not solvable leave them as they are.
 template <class V, Sums sums, size_t N>
 __attribute__((noinline)) void store_classes(Lanes<V, sums>* const* group, size_t count, typename V::Scalar* y) {
@@ -138,12 +137,12 @@ __attribute__((noinline)) void store_classes(Lanes<V, sums>* const* group, size_
   for (size_t g = 0; g < count; g++, y += N * L) {
     if (!group[g]->solvable) continue;
     V v[N];
-#pragma GCC unroll 16
-    for (size_t c = 0; c < N; c++) v[c] = group[g]->result(load<V>(group[g]->x + c * L));
+    take_results<V, sums, N>(*group[g], v);
     store_rows_in_order<V, N>(y, v);
   }
 }
 
+// The same to rows that begin at `starts`.
 template <class V, Sums sums, size_t N>
 __attribute__((noinline)) void store_classes_at(Lanes<V, sums>* const* group, size_t count, typename V::Scalar* y,
                                                 const uint32_t* starts) {
@@ -151,8 +150,7 @@ __attribute__((noinline)) void store_classes_at(Lanes<V, sums>* const* group, si
   for (size_t g = 0; g < count; g++, starts += L) {
     if (!group[g]->solvable) continue;
     V v[N];
-#pragma GCC unroll 16
-    for (size_t c = 0; c < N; c++) v[c] = group[g]->result(load<V>(group[g]->x + c * L));
+    take_results<V, sums, N>(*group[g], v);
     store_rows_at<V, N>(y, starts, v);
   }
 }

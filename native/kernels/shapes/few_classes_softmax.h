@@ -58,7 +58,7 @@ struct FewClassesSoftmax {
   // Rows that lie apart.
   void solve_apart(size_t begin, size_t end) const {
     if (p.length == 1 || op.scale.extreme) return solve_alone(begin, end);
-    if constexpr (knows_apart<Whole>) solve_known_apart<most_classes>(begin, end);
+    if constexpr (knows_apart<Whole>) solve_groups_apart<most_classes>(begin, end);
   }
   void solve_alone(size_t begin, size_t end) const {
     for (size_t r = begin; r < end; r++) op.solve(r);
@@ -106,8 +106,12 @@ struct FewClassesSoftmax {
 
   // What is left over of whole groups is a group in which the last row stands several times.
   template <size_t N>
-  __attribute__((noinline)) void solve_groups_apart(size_t begin, size_t count) const {
+  __attribute__((noinline)) void solve_groups_apart(size_t begin, size_t end) const {
+    if constexpr (N > 2) {
+      if (p.length < N) return solve_groups_apart<N - 1>(begin, end);
+    }
     constexpr size_t most = together(N);
+    const size_t count = end - begin;
     const T* x = static_cast<const T*>(p.x);
     T* y = static_cast<T*>(p.out);
     const uint32_t* const starts = p.starts + begin;
@@ -131,14 +135,6 @@ struct FewClassesSoftmax {
         solve_alone(begin + from, begin + (count - from < L ? count : from + L));
       }
     }
-  }
-
-  template <size_t N>
-  INLINE void solve_known_apart(size_t begin, size_t end) const {
-    if constexpr (N > 2) {
-      if (p.length < N) return solve_known_apart<N - 1>(begin, end);
-    }
-    solve_groups_apart<N>(begin, end - begin);
   }
 
   static INLINE size_t row_of_group(size_t first, size_t g, size_t last) {
@@ -193,15 +189,6 @@ struct FewClassesSoftmax {
     const V length = load_in_disorder<V, N>(reinterpret_cast<const int32_t*>(rows));
 #pragma GCC unroll 16
     for (size_t i = 0; i < N; i++) v[i] = select_greater(length, splat<V>(T(i)), v[i], none);
-  }
-  // The classes of a group to their blocks; returns their maxima.
-  template <size_t N>
-  static INLINE V put_classes(const V* v, T* blocks) {
-    V max = v[0];
-    store(blocks, v[0]);
-#pragma GCC unroll 16
-    for (size_t i = 1; i < N; i++) store(blocks + i * L, v[i]), max = max_number(v[i], max);
-    return max;
   }
   // Rows, as bits, that have any class.
   template <size_t N>
@@ -288,13 +275,13 @@ struct FewClassesSoftmax {
       V v[N];
       rows.template load<N>(x, g, v);
       if constexpr (hides == Hides::always) hide<N>(hidden_of(g), v);
-      V max = put_classes<N>(v, t[g][0]);
+      V max = put_classes<V, N>(v, t[g][0]);
       if (hides == Hides::maybe && hidden.rows) {
         V shown[N];
 #pragma GCC unroll 16
         for (size_t i = 0; i < N; i++) shown[i] = load<V>(t[g][i]);
         hide<N>(hidden_of(g), shown);
-        max = put_classes<N>(shown, t[g][0]);
+        max = put_classes<V, N>(shown, t[g][0]);
       }
       if (kept) top[g] = max, max = zero_if_equal(max, none, max);
       shift[g] = LaneShift<V>(max, op.scale, E::vanish);

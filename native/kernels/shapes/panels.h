@@ -37,6 +37,17 @@ INLINE void each_panel(size_t width, Take take) {
   if (i < width) take(width - P, P);
 }
 
+// Columns of a panel, as many as there are, to their blocks, and into the maxima.
+template <class V>
+INLINE void put_columns(const V* column, size_t columns, typename V::Scalar* blocks, V& max) {
+#pragma GCC unroll 4
+  for (size_t j = 0; j < panel_columns<V>; j++) {
+    if (j == columns) break;
+    store(blocks + j * V::lanes, column[j]);
+    max = max_number(column[j], max);
+  }
+}
+
 // The elements of `count` outer indices, to one block for each (class, inner) pair; returns the maxima of all classes and inner
 // indices. The same for every op.
 template <class V>
@@ -55,12 +66,7 @@ __attribute__((noinline)) V load_outer(const Problem& p, size_t outer, size_t co
   const auto put = [&](size_t i, size_t columns) INLINE_LAMBDA {
     V column[P];
     load_panel(x + i, width, count, column);
-#pragma GCC unroll 4
-    for (size_t j = 0; j < P; j++) {
-      if (j == columns) break;
-      store(blocks + (i + j) * L, column[j]);
-      max = max_number(column[j], max);
-    }
+    put_columns(column, columns, blocks + i * L, max);
   };
   each_panel<V>(width, put);
   return max;
@@ -78,12 +84,7 @@ __attribute__((noinline)) V load_apart(const Problem& p, size_t row, size_t coun
   const auto put = [&](size_t i, size_t columns) INLINE_LAMBDA {
     V column[P];
     load_panel_at<V>(x + i, starts, column);
-#pragma GCC unroll 4
-    for (size_t j = 0; j < P; j++) {
-      if (j == columns) break;
-      store(blocks + (i + j) * L, column[j]);
-      max = max_number(column[j], max);
-    }
+    put_columns(column, columns, blocks + i * L, max);
   };
   each_panel<V>(p.length, put);
   return max;
@@ -99,9 +100,10 @@ struct Panels {
   const Op& op;
   const Problem& p;
   const size_t n;
-  const bool fetches;
+  const bool fetches, apart;
 
-  explicit Panels(const Op& op) : op(op), p(op.p), n(p.length), fetches(is_large(p)) {}
+  explicit Panels(const Op& op)
+      : op(op), p(op.p), n(p.length), fetches(is_large(p)), apart(lanes_apart && p.starts) {}
 
   // The rows of outer indices [begin, end): `inner` groups for each V::lanes of them. `room`: so many blocks' worth of such
   // sets of groups does `blocks` hold.
@@ -120,8 +122,7 @@ struct Panels {
       for (size_t set = 0; set < sets && begin < end; set++) {
         const size_t count = end - begin < L ? end - begin : L;
         T* x = blocks + set * width * L;
-        const V max =
-            lanes_apart && p.starts ? load_apart<V>(p, begin, count, x) : load_outer<V>(p, begin, count, x);
+        const V max = lanes_apart && apart ? load_apart<V>(p, begin, count, x) : load_outer<V>(p, begin, count, x);
         for (size_t i = 0; i < p.inner; i++, g++) {
           group[g].place(x + i * L, p.inner * L, begin * p.inner + i, p.inner, count, op.scale.extreme);
           group[g].max = max;
@@ -173,8 +174,8 @@ struct Panels {
     }
     while (begin + L + known.beyond <= end) {
       const size_t whole = (end - begin - known.beyond) / L, count = whole < most ? whole : most;
-      lanes_apart&& p.starts ? known.load_at(x, p.starts + begin, blocks, count, max)
-                             : known.load(x + begin * n, blocks, count, fetches, max);
+      apart ? known.load_at(x, p.starts + begin, blocks, count, max)
+            : known.load(x + begin * n, blocks, count, fetches, max);
       for (size_t i = 0; i < count; i++) {
         G& g = group[i];
         g.row = begin + i * L, g.max = max[i];
@@ -185,11 +186,8 @@ struct Panels {
       known.add(lanes, count, op.scale, Op::wants_terms);
       end_groups(op, group, count);
       if constexpr (Op::writes_classes) {
-        if (lanes_apart && y && p.starts) {
-          known.store_at(lanes, count, y, p.starts + begin);
-        } else if (y) {
-          known.store(lanes, count, y + begin * n);
-        }
+        if (y && apart) known.store_at(lanes, count, y, p.starts + begin);
+        if (y && !apart) known.store(lanes, count, y + begin * n);
         for (size_t i = 0; !y && i < count; i++) store_outer(begin + i * L, L, group + i, blocks + i * n * L);
       }
       finish_groups(op, group, count);
@@ -217,7 +215,7 @@ struct Panels {
       if (!group[i].solvable) return store_apart(group, count, blocks);
     }
     if constexpr (lanes_apart) {
-      if (p.starts) return store_rows_apart(outer, count, group[0], blocks);
+      if (apart) return store_rows_apart(outer, count, group[0], blocks);
     }
     alignas(64) T buffer[panel_classes * L + P];
     const Sink out = {static_cast<char*>(p.out), p.outType, 1};

@@ -29,6 +29,16 @@ INLINE void join(typename V::Register* c) {
   if constexpr (2 * N == panel_columns<V>) join_pairs(c);
 }
 
+// N classes, a block each, to where blocks are; returns the maxima of rows.
+template <class V, size_t N>
+INLINE V put_classes(const V* v, typename V::Scalar* blocks) {
+  V max = v[0];
+  store(blocks, v[0]);
+#pragma GCC unroll 16
+  for (size_t c = 1; c < N; c++) store(blocks + c * V::lanes, v[c]), max = max_number(v[c], max);
+  return max;
+}
+
 // Panels from class i on; the last one may overlap the one before.
 template <class V, size_t N, size_t i>
 INLINE void load_panels(const typename V::Scalar* x, V* v) {
